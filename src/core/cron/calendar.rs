@@ -1,0 +1,214 @@
+//! A cron expression's fields as bit sets, and the walk over civil time: a calendar that knows
+//! nothing of zones.
+//!
+//! Why not the crate `cron`: its schedule can't say "the last day", "the second Monday", "every
+//! third week" or "either day field", so that each would need its walk to be filtered; and it is
+//! larger and slower. It is the oracle of a property below instead.
+
+use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
+
+/// The walk gives up after this year, and the time zone database knows nothing of its rules.
+const LAST_YEAR: i32 = 2199;
+
+/// The Monday that begins week 0 of `%`, as fugit counts (`rweek`).
+const WEEK_ZERO: NaiveDate = NaiveDate::from_ymd_opt(2018, 12, 31).unwrap();
+
+/// 0 to 23.
+const ALL_HOURS: u64 = (1 << 24) - 1;
+
+/// The fields of an expression. Bit `n` of a set is the value `n`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Calendar {
+    pub(super) seconds: u64,
+    pub(super) minutes: u64,
+    pub(super) hours: u64,
+    pub(super) months: u64,
+    /// `None`: unrestricted.
+    pub(super) days: Option<Days>,
+    /// `None`: unrestricted.
+    pub(super) weekdays: Option<Weekdays>,
+    /// A day needs both its day of month and its weekday (`&`), where either is enough otherwise.
+    pub(super) both: bool,
+}
+
+/// Days of month, from both ends. Bit 1 is the first and the last day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Days {
+    pub(super) from_start: u64,
+    pub(super) from_end: u64,
+}
+
+/// Days of week. Bit 0 of a set is Sunday.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Weekdays {
+    /// By the how manieth of its month it is, from the start: all five hold a plain weekday.
+    pub(super) from_start: [u8; 5],
+    /// The same from the end.
+    pub(super) from_end: [u8; 5],
+    /// Those of some weeks only.
+    pub(super) in_weeks: Box<[InWeeks]>,
+}
+
+/// A weekday in the weeks whose number leaves `remainder` when divided by `divisor`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct InWeeks {
+    pub(super) weekday: u32,
+    pub(super) divisor: u32,
+    pub(super) remainder: u32,
+}
+
+impl Calendar {
+    /// The first matching civil time at or after `from` (whole seconds); `None` where there is
+    /// none before the year 2200.
+    pub(super) fn next(&self, from: NaiveDateTime) -> Option<NaiveDateTime> {
+        let day = from.date().day();
+        let month = from.date().with_day(1)?;
+        if self.days_of(month) & 1 << day != 0
+            && let Some((hour, minute, second)) =
+                self.time(from.hour(), from.minute(), from.second())
+        {
+            return from.date().and_hms_opt(hour, minute, second);
+        }
+        let date = self.date(month, day + 1)?;
+        let (hour, minute, second) = self.time(0, 0, 0)?;
+        date.and_hms_opt(hour, minute, second)
+    }
+
+    /// Fires in every hour of the day, so that it follows real time.
+    pub(super) fn is_hourly(&self) -> bool {
+        self.hours == ALL_HOURS
+    }
+
+    /// The first matching time of day at or after the one given.
+    fn time(&self, hour: u32, minute: u32, second: u32) -> Option<(u32, u32, u32)> {
+        let first_second = next_bit(self.seconds, 0)?;
+        let first_minute = next_bit(self.minutes, 0)?;
+        if next_bit(self.hours, hour) == Some(hour) {
+            if next_bit(self.minutes, minute) == Some(minute)
+                && let Some(second) = next_bit(self.seconds, second)
+            {
+                return Some((hour, minute, second));
+            }
+            if let Some(minute) = next_bit(self.minutes, minute + 1) {
+                return Some((hour, minute, first_second));
+            }
+        }
+        let hour = next_bit(self.hours, hour + 1)?;
+        Some((hour, first_minute, first_second))
+    }
+
+    /// The first matching date in `month` (given by its first day) from `day` on, or in a later
+    /// month.
+    fn date(&self, mut month: NaiveDate, mut day: u32) -> Option<NaiveDate> {
+        loop {
+            if let Some(day) = next_bit(self.days_of(month), day) {
+                return month.with_day(day);
+            }
+            day = 1;
+            month = if let Some(later) = next_bit(self.months, month.month() + 1) {
+                NaiveDate::from_ymd_opt(month.year(), later, 1)?
+            } else {
+                let january = NaiveDate::from_ymd_opt(month.year() + 1, 1, 1)?;
+                january.with_month(next_bit(self.months, 1)?)?
+            };
+            if month.year() > LAST_YEAR {
+                return None;
+            }
+        }
+    }
+
+    /// The matching days of `month` (given by its first day), as a set.
+    fn days_of(&self, month: NaiveDate) -> u64 {
+        if self.months & 1 << month.month() == 0 {
+            return 0;
+        }
+        let length = u32::from(month.num_days_in_month());
+        let all = up_to(length);
+        match (self.days, &self.weekdays) {
+            (None, None) => all,
+            (Some(days), None) => days.of(length) & all,
+            (None, Some(weekdays)) => weekdays.of(month, length) & all,
+            (Some(days), Some(weekdays)) if self.both => {
+                days.of(length) & weekdays.of(month, length) & all
+            }
+            (Some(days), Some(weekdays)) => (days.of(length) | weekdays.of(month, length)) & all,
+        }
+    }
+}
+
+impl Days {
+    /// Those of a month of `length` days; bits above that are meaningless.
+    fn of(self, length: u32) -> u64 {
+        // The last day's bit 1 goes to bit `length`, bit 2 to the one below, and so on: mirrored,
+        // it is at bit 62.
+        self.from_start | self.from_end.reverse_bits() >> (62 - length)
+    }
+}
+
+impl Weekdays {
+    /// Those that don't depend on the week.
+    pub(super) fn plain(&self) -> u8 {
+        self.from_start
+            .iter()
+            .fold(0b111_1111, |all, set| all & set)
+    }
+
+    /// Those of `month`, given by its first day, of `length` days; bits above that are
+    /// meaningless.
+    fn of(&self, month: NaiveDate, length: u32) -> u64 {
+        const WEEK: usize = 7;
+        let first = month.weekday().num_days_from_sunday();
+        // Counted from the end, weeks begin on the weekday of the first day after the month.
+        let after = (first + length) % 7;
+        let mut days = 0;
+        for (week, set) in self.from_start.iter().enumerate() {
+            days |= starting(*set, first) << (1 + WEEK * week);
+        }
+        for (week, set) in self.from_end.iter().enumerate() {
+            // Day 0 at bit 7, so that the week before the first day fits.
+            let start = 7 + 1 + length as usize - WEEK * (week + 1);
+            days |= starting(*set, after) << start >> WEEK;
+        }
+        for rule in &self.in_weeks {
+            days |= rule.of(month, first, length);
+        }
+        days
+    }
+}
+
+impl InWeeks {
+    /// Those of `month`, given by its first day and its weekday, of `length` days.
+    fn of(self, month: NaiveDate, first: u32, length: u32) -> u64 {
+        let monday_is_zero = i64::from((first + 6) % 7);
+        let since_zero = month.signed_duration_since(WEEK_ZERO).num_days() - monday_is_zero;
+        let mut week = since_zero / 7;
+        let mut day = 1 + i64::from((self.weekday + 6) % 7) - monday_is_zero;
+        let mut days = 0;
+        while day <= i64::from(length) {
+            let matches = week.rem_euclid(i64::from(self.divisor)) == i64::from(self.remainder);
+            if day >= 1 && matches {
+                days |= 1 << day;
+            }
+            day += 7;
+            week += 1;
+        }
+        days
+    }
+}
+
+/// Seven bits of `set` as the days of a week that starts on weekday `first`.
+fn starting(set: u8, first: u32) -> u64 {
+    let twice = u64::from(set) | u64::from(set) << 7;
+    twice >> first & 0b111_1111
+}
+
+/// The first value of `set` that is at least `from`.
+pub(super) fn next_bit(set: u64, from: u32) -> Option<u32> {
+    let rest = set.checked_shr(from)?;
+    (rest != 0).then(|| from + rest.trailing_zeros())
+}
+
+/// The set of 1 to `last`, which is below 63.
+pub(super) fn up_to(last: u32) -> u64 {
+    (2 << last) - 2
+}

@@ -1,0 +1,94 @@
+//! A calendar as text, which reads back as an equal one.
+
+use std::fmt;
+
+use super::calendar::{Calendar, Days, Weekdays, next_bit, up_to};
+
+impl fmt::Display for Calendar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.seconds != 1 {
+            write!(f, "{} ", times(self.seconds, 0, 59))?;
+        }
+        let minutes = times(self.minutes, 0, 59);
+        let hours = times(self.hours, 0, 23);
+        let days = self.days.map_or("*".to_owned(), days);
+        let and = if self.both { "&" } else { "" };
+        let months = times(self.months, 1, 12);
+        let weekdays = self.weekdays.as_ref().map_or("*".to_owned(), weekdays);
+        write!(f, "{minutes} {hours} {days}{and} {months} {weekdays}")
+    }
+}
+
+/// A field whose full set is unrestricted.
+fn times(set: u64, min: u32, max: u32) -> String {
+    let steps = 1..=30;
+    let stepped = steps.map(|step| (step, every(min, max, step)));
+    match stepped.into_iter().find(|(_, stepped)| *stepped == set) {
+        Some((1, _)) => "*".to_owned(),
+        Some((step, stepped)) if stepped.count_ones() > 2 => format!("*/{step}"),
+        _ => list(&values(set)),
+    }
+}
+
+/// The set of `min`, `min + step`, … up to `max`.
+fn every(min: u32, max: u32, step: usize) -> u64 {
+    (min..=max).step_by(step).fold(0, |set, n| set | 1 << n)
+}
+
+fn days(days: Days) -> String {
+    // All of them, one by one, are a restriction; `1-31` would be none.
+    if days.from_start == up_to(31) {
+        let from_start = "1-30,31".to_owned();
+        let from_end = days_from_end(days.from_end);
+        return join([from_start, from_end]);
+    }
+    join([list(&values(days.from_start)), days_from_end(days.from_end)])
+}
+
+fn days_from_end(set: u64) -> String {
+    let mut days: Vec<i32> = values(set).into_iter().map(|day| -day).collect();
+    days.reverse();
+    list(&days)
+}
+
+fn weekdays(weekdays: &Weekdays) -> String {
+    let plain = weekdays.plain();
+    let mut items = vec![list(&values(u64::from(plain)))];
+    let counted = |sets: [u8; 5], sign: &'static str| {
+        sets.into_iter().enumerate().flat_map(move |(week, set)| {
+            let days = values(u64::from(set & !plain));
+            days.into_iter()
+                .map(move |day| format!("{day}#{sign}{}", week + 1))
+        })
+    };
+    items.extend(counted(weekdays.from_start, ""));
+    items.extend(counted(weekdays.from_end, "-"));
+    items.extend(weekdays.in_weeks.iter().map(|rule| {
+        let (weekday, divisor, remainder) = (rule.weekday, rule.divisor, rule.remainder);
+        format!("{weekday}%{divisor}+{remainder}")
+    }));
+    join(items)
+}
+
+/// The values of a set, in order.
+fn values(set: u64) -> Vec<i32> {
+    let next = |from| next_bit(set, from);
+    std::iter::successors(next(0), |last| next(last + 1))
+        .map(u32::cast_signed)
+        .collect()
+}
+
+/// `1,3-5,8`.
+fn list(values: &[i32]) -> String {
+    let runs = values.chunk_by(|a, b| a + 1 == *b);
+    join(runs.map(|run| match run {
+        [first, _, .., last] => format!("{first}-{last}"),
+        few => join(few.iter().map(ToString::to_string)),
+    }))
+}
+
+/// The items that aren't empty, with commas.
+fn join(items: impl IntoIterator<Item = String>) -> String {
+    let items: Vec<String> = items.into_iter().filter(|item| !item.is_empty()).collect();
+    items.join(",")
+}

@@ -1,0 +1,444 @@
+//! Duration text ⇄ `TimeDelta`, as fugit 1.14 reads it.
+//!
+//! ```text
+//! plain     group (separator group)*     1h30m   1.5h   2 days and 3 hours   1h -10m   90
+//! group     sign? (number unit)+         a sign holds for its whole group: -1h10m is -(1h10m)
+//! separator spaces, commas, `and`, or nothing
+//! ISO 8601  P date-parts (T time-parts)  P1DT2H
+//! ```
+//! A number without a unit is seconds, and can only be the last one.
+
+use std::{fmt::Write, ops::Range};
+
+use chrono::TimeDelta;
+
+const NANOS_PER_SECOND: i128 = 1_000_000_000;
+const MINUTE: i128 = 60;
+const HOUR: i128 = 60 * MINUTE;
+const DAY: i128 = 24 * HOUR;
+const WEEK: i128 = 7 * DAY;
+const MONTH: i128 = 30 * DAY;
+const YEAR: i128 = 365 * DAY;
+
+/// Unit words and their seconds, the longer of two with the same start first. Case counts only
+/// where months and minutes would be confused.
+const UNITS: [(&str, bool, i128); 25] = [
+    ("years", false, YEAR),
+    ("year", false, YEAR),
+    ("y", false, YEAR),
+    ("months", true, MONTH),
+    ("month", true, MONTH),
+    ("M", true, MONTH),
+    ("weeks", false, WEEK),
+    ("week", false, WEEK),
+    ("w", false, WEEK),
+    ("days", false, DAY),
+    ("day", false, DAY),
+    ("d", false, DAY),
+    ("hours", false, HOUR),
+    ("hour", false, HOUR),
+    ("h", false, HOUR),
+    ("minutes", true, MINUTE),
+    ("minute", true, MINUTE),
+    ("mins", true, MINUTE),
+    ("min", true, MINUTE),
+    ("m", true, MINUTE),
+    ("seconds", false, 1),
+    ("second", false, 1),
+    ("secs", false, 1),
+    ("sec", false, 1),
+    ("s", false, 1),
+];
+
+const UNITS_HELP: &str =
+    "units are y, M (30 days), w, d, h, m (minutes) and s, or their names: `1h30m`, `15 minutes`";
+const FORM_HELP: &str = "a duration is numbers with units: `1h30m`, `15 minutes`, `PT2H`";
+
+/// Why text is no duration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct DurationError {
+    /// The text.
+    pub text: String,
+    /// Bytes of the text that it is about.
+    pub span: Range<usize>,
+    /// What is wrong there.
+    pub problem: String,
+    /// What is allowed there.
+    pub help: &'static str,
+}
+
+/// Reads a duration: exact to the nanosecond, possibly zero or negative; a month is 30 days, a
+/// year 365.
+///
+/// # Errors
+/// [`DurationError`] for text that is no duration, or one that [`TimeDelta`] can't hold (292
+/// million years).
+pub fn parse(text: &str) -> Result<TimeDelta, DurationError> {
+    let end = text.trim_end().len();
+    let at = (text.len() - text.trim_start().len()).min(end);
+    let mut reader = Reader { text, at, end };
+    let start = reader.at;
+    let nanos = if reader.rest().starts_with(['P', 'p']) {
+        reader.iso()?
+    } else {
+        reader.plain()?
+    };
+    delta(nanos).ok_or_else(|| reader.error(start..reader.end, "is too long", FORM_HELP))
+}
+
+/// Shows a duration in days and smaller units, as [`parse`] reads it: `1h30m`, `-2d`, `0.5s`.
+pub fn display(length: TimeDelta) -> String {
+    let nanos =
+        i128::from(length.num_seconds()) * NANOS_PER_SECOND + i128::from(length.subsec_nanos());
+    let mut text = String::from(if nanos < 0 { "-" } else { "" });
+    let (seconds, fraction) = (
+        nanos.abs() / NANOS_PER_SECOND,
+        nanos.abs() % NANOS_PER_SECOND,
+    );
+    let mut put = |count: i128, unit| {
+        if count > 0 {
+            // Writing to a String doesn't fail.
+            let _ = write!(text, "{count}{unit}");
+        }
+    };
+    put(seconds / DAY, "d");
+    put(seconds % DAY / HOUR, "h");
+    put(seconds % HOUR / MINUTE, "m");
+    if fraction == 0 {
+        put(seconds % MINUTE, "s");
+    } else {
+        let fraction = format!("{fraction:09}");
+        let _ = write!(
+            text,
+            "{}.{}s",
+            seconds % MINUTE,
+            fraction.trim_end_matches('0')
+        );
+    }
+    if text.is_empty() {
+        text.push_str("0s");
+    }
+    text
+}
+
+/// `nanos`, if a `TimeDelta` can hold them.
+fn delta(nanos: i128) -> Option<TimeDelta> {
+    let seconds = i64::try_from(nanos.div_euclid(NANOS_PER_SECOND)).ok()?;
+    let fraction = u32::try_from(nanos.rem_euclid(NANOS_PER_SECOND)).ok()?;
+    TimeDelta::new(seconds, fraction)
+}
+
+/// Walks over the text from `at` to `end`, both always on character boundaries.
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    end: usize,
+}
+
+impl Reader<'_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..self.end]
+    }
+
+    /// Steps over one of the `words`, the first that comes next.
+    fn take(&mut self, words: &[&str]) -> Option<usize> {
+        let index = words.iter().position(|word| {
+            let next = self.rest().get(..word.len());
+            next.is_some_and(|next| next.eq_ignore_ascii_case(word))
+        })?;
+        self.at += words[index].len();
+        Some(index)
+    }
+
+    /// Steps over digits, and returns them.
+    fn digits(&mut self) -> Range<usize> {
+        let from = self.at;
+        let rest = self.rest();
+        self.at += rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        from..self.at
+    }
+
+    fn plain(&mut self) -> Result<i128, DurationError> {
+        let mut total = 0;
+        let mut negative = false;
+        let mut first = true;
+        while first || self.at < self.end {
+            let parted = !first && self.separator();
+            let sign = self.take(&["-", "+"]);
+            // A group ends where a separator or a sign begins the next one.
+            if first || parted || sign.is_some() {
+                negative = sign == Some(0);
+            }
+            first = false;
+            let group = self.at;
+            let nanos = self.number_with_unit(Self::plain_unit)?;
+            total = self.add(total, nanos, negative, group)?;
+        }
+        Ok(total)
+    }
+
+    fn iso(&mut self) -> Result<i128, DurationError> {
+        let date = |reader: &mut Self| {
+            let unit = reader.take(&["y", "m", "w", "d"])?;
+            Some([YEAR, MONTH, WEEK, DAY][unit])
+        };
+        let time = |reader: &mut Self| {
+            let unit = reader.take(&["h", "m", "s"])?;
+            Some([HOUR, MINUTE, 1][unit])
+        };
+        self.take(&["p"]);
+        let mut total = 0;
+        let mut in_time = false;
+        while self.at < self.end {
+            if !in_time && self.take(&["t"]).is_some() {
+                in_time = true;
+            }
+            let group = self.at;
+            let negative = self.take(&["-"]).is_some();
+            let nanos = if in_time {
+                self.number_with_unit(time)?
+            } else {
+                self.number_with_unit(date)?
+            };
+            let whole = !self.text[group..self.at].contains('.');
+            if !whole && !self.text[..self.at].ends_with(['s', 'S']) {
+                let help = "only seconds have a fraction after a `P`";
+                return Err(self.error(group..self.at, "is not whole", help));
+            }
+            total = self.add(total, nanos, negative, group)?;
+        }
+        Ok(total)
+    }
+
+    /// Steps over spaces, commas and `and`; whether there was any.
+    fn separator(&mut self) -> bool {
+        let from = self.at;
+        while self.take(&[" ", "\t", ",", "and"]).is_some() {}
+        self.at > from
+    }
+
+    /// `total` and the `nanos` of the group that began at `from`.
+    fn add(
+        &self,
+        total: i128,
+        nanos: i128,
+        negative: bool,
+        from: usize,
+    ) -> Result<i128, DurationError> {
+        let nanos = if negative { -nanos } else { nanos };
+        let sum = total.checked_add(nanos);
+        sum.ok_or_else(|| self.error(from..self.at, "is too long", FORM_HELP))
+    }
+
+    /// Reads a number, and its unit by `unit` (which returns seconds); in nanoseconds.
+    fn number_with_unit(
+        &mut self,
+        unit: impl Fn(&mut Self) -> Option<i128>,
+    ) -> Result<i128, DurationError> {
+        let from = self.at;
+        let whole = self.digits();
+        let fraction = if self.take(&["."]).is_some() {
+            self.digits()
+        } else {
+            self.at..self.at
+        };
+        if whole.is_empty() && fraction.is_empty() {
+            return Err(self.not_a_number(from));
+        }
+        let number = from..self.at;
+        let Some(seconds) = unit(self) else {
+            return Err(self.not_a_unit(number));
+        };
+        nanos(&self.text[whole], &self.text[fraction], seconds)
+            .ok_or_else(|| self.error(number, "is too much", FORM_HELP))
+    }
+
+    /// Steps over a unit, or nothing at the end of the text, which means seconds.
+    fn plain_unit(&mut self) -> Option<i128> {
+        if self.at == self.end {
+            return Some(1);
+        }
+        let word = self.rest().trim_start_matches(' ');
+        let (unit, _, seconds) = UNITS.iter().find(|(unit, case_counts, _)| {
+            word.get(..unit.len()).is_some_and(|next| {
+                next == *unit || (!case_counts && next.eq_ignore_ascii_case(unit))
+            })
+        })?;
+        self.at = self.end - word.len() + unit.len();
+        Some(*seconds)
+    }
+
+    fn not_a_number(&self, from: usize) -> DurationError {
+        if from == self.end {
+            let problem = if from == 0 || self.text.trim().is_empty() {
+                "a duration is missing".to_owned()
+            } else {
+                format!("`{}` ends too early", self.text.trim())
+            };
+            return DurationError {
+                problem,
+                ..self.error(from..from, "", FORM_HELP)
+            };
+        }
+        // A word of which only the start is a unit: `hr`, `Minutes`.
+        let before = self.text[..from].trim_end_matches(char::is_alphabetic);
+        if before.len() < from {
+            return self.error(self.word(before.len()), "is not a unit of time", UNITS_HELP);
+        }
+        self.error(self.word(from), "is not a number", FORM_HELP)
+    }
+
+    fn not_a_unit(&self, number: Range<usize>) -> DurationError {
+        let word = self.rest().trim_start_matches(' ');
+        let from = self.end - word.len();
+        if word.starts_with(|c: char| c.is_alphabetic()) {
+            self.error(self.word(from), "is not a unit of time", UNITS_HELP)
+        } else {
+            self.error(number, "has no unit of time", UNITS_HELP)
+        }
+    }
+
+    /// The letters (or else the one character) at `from`.
+    fn word(&self, from: usize) -> Range<usize> {
+        let rest = &self.text[from..self.end];
+        let letters = rest
+            .find(|c: char| !c.is_alphabetic())
+            .unwrap_or(rest.len());
+        let one = rest.chars().next().map_or(0, char::len_utf8);
+        from..from + letters.max(one)
+    }
+
+    fn error(&self, span: Range<usize>, wrong: &str, help: &'static str) -> DurationError {
+        DurationError {
+            text: self.text.to_owned(),
+            problem: format!("`{}` {wrong}", &self.text[span.clone()]),
+            span,
+            help,
+        }
+    }
+}
+
+/// `whole.fraction` times `seconds`, in nanoseconds; what is below one is cut off.
+fn nanos(whole: &str, fraction: &str, seconds: i128) -> Option<i128> {
+    /// A year times the digit after these is less than a nanosecond.
+    const DIGITS: usize = 18;
+    let parse = |digits: &str| match digits {
+        "" => Some(0),
+        digits => digits.parse::<i128>().ok(),
+    };
+    let fraction = &fraction[..fraction.len().min(DIGITS)];
+    let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let unit = seconds * NANOS_PER_SECOND;
+    let whole = parse(whole)?.checked_mul(unit)?;
+    whole.checked_add(parse(fraction)?.checked_mul(unit)? / scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn case(text: &str, seconds: i64) {
+        assert_eq!(parse(text), Ok(TimeDelta::seconds(seconds)), "{text}");
+    }
+
+    #[track_caller]
+    fn refused(text: &str, marked: &str, problem: &str) {
+        let error = parse(text).unwrap_err();
+        assert_eq!(&text[error.span.clone()], marked);
+        assert_eq!(error.to_string(), problem);
+    }
+
+    #[test]
+    fn numbers_with_units_add_up() {
+        case("1h30m", 5_400);
+        case("1.5h", 5_400);
+        case("2 days and 3 hours", 183_600);
+        case("1h,and 2m", 3_720);
+        case("1hand2m", 3_720);
+        case("1Y 1M 1W 1D 1H 1m 1S", 34_822_861);
+        case("P1DT2H", 93_600);
+        case("p1mt1m", 2_592_060);
+        case("P", 0);
+        case("\t1h\n", 3_600);
+    }
+
+    #[test]
+    fn a_bare_number_is_seconds() {
+        case("90", 90);
+        case("1h30", 3_630);
+        refused("30 1h", "30", "`30` has no unit of time");
+    }
+
+    #[test]
+    fn a_sign_holds_until_the_next_separator() {
+        case("-1h10m", -4_200);
+        case("-1h 10m", -3_000);
+        case("1h -10m", 3_000);
+        case("-1h+10m", -3_000);
+        case("P-1DT1H", -82_800);
+    }
+
+    #[test]
+    fn case_counts_for_months_and_minutes() {
+        case("1M", 2_592_000);
+        case("1m", 60);
+        case("1 HOURS", 3_600);
+        refused("5 Minutes", "Minutes", "`Minutes` is not a unit of time");
+    }
+
+    #[test]
+    fn mistakes_are_shown_where_they_are() {
+        refused("", "", "a duration is missing");
+        refused("  ", "", "a duration is missing");
+        refused("1hr", "hr", "`hr` is not a unit of time");
+        refused(
+            "2 fortnights",
+            "fortnights",
+            "`fortnights` is not a unit of time",
+        );
+        refused("1:30", "1", "`1` has no unit of time");
+        refused("one hour", "one", "`one` is not a number");
+        refused("1h ,", "", "`1h ,` ends too early");
+        refused("PT", "", "`PT` ends too early");
+        refused("PT1.5H", "1.5H", "`1.5H` is not whole");
+        refused("P1H", "H", "`H` is not a unit of time");
+        refused(
+            "99999999999999999999s",
+            "99999999999999999999s",
+            "`99999999999999999999s` is too long",
+        );
+    }
+
+    #[test]
+    fn durations_are_shown_in_days_and_smaller_units() {
+        let shown = |text| display(parse(text).unwrap());
+        assert_eq!(shown("90m"), "1h30m");
+        assert_eq!(shown("30"), "30s");
+        assert_eq!(shown("2w"), "14d");
+        assert_eq!(shown("0"), "0s");
+        assert_eq!(shown("-1h10m"), "-1h10m");
+        assert_eq!(shown("1m0.25s"), "1m0.25s");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back(seconds in any::<i64>(), nanos in 0_u32..1_000_000_000) {
+            let longest = i64::MAX / 1_000 - 1;
+            let length = TimeDelta::new(seconds % longest, nanos).unwrap();
+            prop_assert_eq!(parse(&display(length)), Ok(length));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,20}|[-+pPtT0-9.ydhmsMSand, é]{0,20}") {
+            if let Err(error) = parse(&text) {
+                prop_assert!(text.get(error.span).is_some());
+            }
+        }
+    }
+}

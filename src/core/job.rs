@@ -1,0 +1,244 @@
+//! Jobs as Resque stores them: a payload in a queue, an item in a delayed bucket.
+//!
+//! Arguments are bytes (DESIGN, law 4): they are carried as the JSON text in which they came and
+//! never pass through numbers, so `1.0e+100`, `[]` and integers above 2^63 arrive as they left.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A job that an entry of the schedule enqueues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    class: String,
+    queue: String,
+    /// The payload of a job without metadata, made once.
+    payload: String,
+    include_metadata: bool,
+}
+
+impl Job {
+    /// Makes the job of class `class` for `queue`.
+    ///
+    /// `arguments` is the argument list as one JSON array in compact form. With
+    /// `include_metadata`, each fire appends `{"scheduled_at":<fire time>}` to it.
+    pub fn new(class: String, queue: String, arguments: &str, include_metadata: bool) -> Self {
+        debug_assert!(arguments.starts_with('[') && arguments.ends_with(']'));
+        let payload = payload(&class, arguments);
+        Self {
+            class,
+            queue,
+            payload,
+            include_metadata,
+        }
+    }
+
+    /// Name of the Ruby class that performs the job.
+    pub fn class(&self) -> &str {
+        &self.class
+    }
+
+    /// Name of the queue, without namespace.
+    pub fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// The payload for one fire: `{"class":C,"args":[...]}`, byte for byte as Resque 3.0 writes it.
+    ///
+    /// `scheduled_at` is in whole seconds since the Unix epoch.
+    pub fn payload(&self, fire_time: DateTime<Utc>) -> Cow<'_, str> {
+        if !self.include_metadata {
+            return Cow::Borrowed(&self.payload);
+        }
+        // The payload ends in `]}`, the end of its arguments.
+        let open = &self.payload[..self.payload.len() - "]}".len()];
+        let comma = if open.ends_with("\"args\":[") {
+            ""
+        } else {
+            ","
+        };
+        let at = fire_time.timestamp();
+        Cow::Owned(format!("{open}{comma}{{\"scheduled_at\":{at}}}]}}"))
+    }
+}
+
+/// The payload that a worker pops: class first, no spaces. `arguments` is JSON text, an array.
+pub fn payload(class: &str, arguments: &str) -> String {
+    let class = quoted(class);
+    format!("{{\"class\":{class},\"args\":{arguments}}}")
+}
+
+/// The argument list that one JSON value stands for, as resque-scheduler 5.0 reads `args`: an
+/// array is the list, `null` is an empty one, anything else is one argument.
+///
+/// `json` is valid JSON without white space around it. Its bytes are kept.
+pub fn argument_list(json: &str) -> Cow<'_, str> {
+    match json {
+        "null" => Cow::Borrowed("[]"),
+        list if list.starts_with('[') => Cow::Borrowed(list),
+        one => Cow::Owned(format!("[{one}]")),
+    }
+}
+
+/// The item that `enqueue_at` puts into a bucket, as resque-scheduler 5.0 writes it.
+///
+/// `arguments` is JSON text, an array; `class` and `queue` are plain text.
+pub fn delayed_item(class: &str, arguments: &str, queue: &str) -> String {
+    let (class, queue) = (quoted(class), quoted(queue));
+    format!("{{\"class\":{class},\"args\":{arguments},\"queue\":{queue}}}")
+}
+
+/// `text` as a JSON string: UTF-8 and `/` unescaped, as Ruby writes it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A delayed item that can be enqueued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DelayedItem {
+    /// Name of the queue, without namespace.
+    pub queue: String,
+    /// What goes into the queue.
+    pub payload: String,
+}
+
+/// Why a delayed item can't be enqueued; it goes to quarantine with these words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unqueueable {
+    /// No JSON object of the expected shape.
+    #[error("not a delayed job: {0}")]
+    NotAJob(String),
+    /// `class` is absent, null or empty.
+    #[error("no class: expected \"class\" to be a non-empty string")]
+    NoClass,
+    /// `queue` is absent, null or empty.
+    #[error("no queue: expected \"queue\" to be a non-empty string")]
+    NoQueue,
+}
+
+#[derive(Deserialize)]
+struct RawItem<'a> {
+    #[serde(borrow, default)]
+    class: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    args: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    queue: Option<Cow<'a, str>>,
+}
+
+impl DelayedItem {
+    /// Reads an item of a bucket, written by any client.
+    ///
+    /// As resque-scheduler 5.0: absent or null `args` are none, anything but an array is one
+    /// argument; other keys, their order and white space don't matter. The bytes of the arguments
+    /// are kept.
+    ///
+    /// # Errors
+    /// [`Unqueueable`] where the item is not a JSON object, or names no class or no queue.
+    pub fn decode(item: &[u8]) -> Result<Self, Unqueueable> {
+        let not_a_job = |error: serde_json::Error| Unqueueable::NotAJob(error.to_string());
+        // serde would read an array as the fields in order.
+        if item.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Unqueueable::NotAJob("expected a JSON object".to_owned()));
+        }
+        let raw: RawItem<'_> = serde_json::from_slice(item).map_err(not_a_job)?;
+        let filled = |text: &Cow<'_, str>| !text.is_empty();
+        let class = raw.class.filter(filled).ok_or(Unqueueable::NoClass)?;
+        let queue = raw.queue.filter(filled).ok_or(Unqueueable::NoQueue)?;
+        let arguments = argument_list(raw.args.map_or("null", RawValue::get));
+        Ok(Self {
+            queue: queue.into_owned(),
+            payload: payload(&class, &arguments),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn decoded(item: &str, payload: &str) {
+        let item = DelayedItem::decode(item.as_bytes()).unwrap();
+        assert_eq!((item.queue.as_str(), item.payload.as_str()), ("q", payload));
+    }
+
+    #[track_caller]
+    fn refused(item: &[u8], start: &str) {
+        let error = DelayedItem::decode(item).unwrap_err().to_string();
+        assert!(error.starts_with(start), "{error}");
+    }
+
+    #[test]
+    fn argument_bytes_are_kept() {
+        for arguments in [
+            "[]",
+            "[[],{}]",
+            "[1.0e+100,9223372036854775808,\"\\u00e9\"]",
+            "[ 1 , 2 ]",
+            "[\"\\ud800\"]",
+        ] {
+            decoded(
+                &format!(r#"{{"class":"C","args":{arguments},"queue":"q"}}"#),
+                &format!(r#"{{"class":"C","args":{arguments}}}"#),
+            );
+        }
+    }
+
+    #[test]
+    fn absent_arguments_are_none_and_a_lone_one_is_wrapped() {
+        decoded(r#"{"class":"C","queue":"q"}"#, r#"{"class":"C","args":[]}"#);
+        decoded(
+            r#" {"queue":"q", "x":1, "args": null, "class":"C"} "#,
+            r#"{"class":"C","args":[]}"#,
+        );
+        decoded(
+            r#"{"class":"C","args":{"a":1},"queue":"q"}"#,
+            r#"{"class":"C","args":[{"a":1}]}"#,
+        );
+        decoded(
+            r#"{"class":"C","args":false,"queue":"q"}"#,
+            r#"{"class":"C","args":[false]}"#,
+        );
+    }
+
+    #[test]
+    fn what_names_no_job_is_refused_with_a_reason() {
+        refused(b"garbage", "not a delayed job: expected value");
+        refused(b"", "not a delayed job: EOF");
+        refused(b"\xff\xfe", "not a delayed job");
+        refused(b"[]", "not a delayed job");
+        refused(
+            br#"{"class":7,"queue":"q"}"#,
+            "not a delayed job: invalid type",
+        );
+        refused(br#"{"class":"","queue":"q"}"#, "no class");
+        refused(br#"{"args":[],"queue":"q"}"#, "no class");
+        refused(br#"{"class":"C","args":[]}"#, "no queue");
+        refused(br#"{"class":"C","queue":null}"#, "no queue");
+    }
+
+    #[test]
+    fn metadata_is_the_last_argument() {
+        let at = DateTime::from_timestamp(1_795_454_398, 0).unwrap();
+        let job = |arguments| Job::new("C".into(), "q".into(), arguments, true);
+        assert_eq!(
+            job("[]").payload(at),
+            r#"{"class":"C","args":[{"scheduled_at":1795454398}]}"#
+        );
+        assert_eq!(
+            job("[[]]").payload(at),
+            r#"{"class":"C","args":[[],{"scheduled_at":1795454398}]}"#
+        );
+    }
+
+    #[test]
+    fn text_is_escaped_as_ruby_escapes_it() {
+        assert_eq!(
+            delayed_item("A::B", "[]", "my queue:é/\"x\""),
+            r#"{"class":"A::B","args":[],"queue":"my queue:é/\"x\""}"#
+        );
+    }
+}

@@ -1,0 +1,13 @@
+//! The pure floor: when to fire, and what bytes. No I/O, no clock, no async, no logging.
+//!
+//! Every function that depends on the time takes `now`.
+
+pub mod cron;
+pub mod duration;
+pub mod entry;
+pub mod every;
+pub mod firing;
+pub mod job;
+pub mod schedule;
+pub mod term;
+pub mod zone;

@@ -1,0 +1,93 @@
+//! A schedule: all entries, by name; and what changes from one to the next.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::entry::Entry;
+
+/// All entries, each under its own name, in the order of their names.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Schedule {
+    entries: BTreeMap<String, Arc<Entry>>,
+}
+
+/// What a reload changes: names of entries, each list in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// In the new schedule only.
+    pub added: Vec<String>,
+    /// In both, but not the same.
+    pub changed: Vec<String>,
+    /// In the old schedule only.
+    pub removed: Vec<String>,
+}
+
+impl Schedule {
+    /// The entry of that name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Entry>> {
+        self.entries.get(name)
+    }
+
+    /// All entries, in the order of their names.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = &Arc<Entry>> {
+        self.entries.values()
+    }
+
+    /// What it takes to get from this schedule to `new`.
+    pub fn changes_to(&self, new: &Self) -> Changes {
+        let names = |keep: &dyn Fn(&str, &Arc<Entry>) -> bool, schedule: &Self| -> Vec<String> {
+            let kept = schedule
+                .entries
+                .iter()
+                .filter(|(name, entry)| keep(name, entry));
+            kept.map(|(name, _)| name.clone()).collect()
+        };
+        Changes {
+            added: names(&|name, _| self.get(name).is_none(), new),
+            changed: names(
+                &|name, entry| self.get(name).is_some_and(|old| old != entry),
+                new,
+            ),
+            removed: names(&|name, _| new.get(name).is_none(), self),
+        }
+    }
+}
+
+/// A later entry replaces an earlier one of its name; `config` refuses such files before.
+impl FromIterator<Entry> for Schedule {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
+        let named = |entry: Entry| (entry.name.clone(), Arc::new(entry));
+        Self {
+            entries: entries.into_iter().map(named).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{entry::Timing, job::Job};
+
+    fn schedule(entries: &[(&str, &str)]) -> Schedule {
+        let entry = |&(name, class): &(&str, &str)| Entry {
+            name: name.into(),
+            timing: Timing::Manual,
+            job: Job::new(class.into(), "q".into(), "[]", false),
+            catch_up: crate::core::entry::CatchUp::default(),
+            description: None,
+        };
+        entries.iter().map(entry).collect()
+    }
+
+    #[test]
+    fn changes_name_what_was_added_changed_and_removed() {
+        let old = schedule(&[("a", "A"), ("b", "B"), ("c", "C")]);
+        let new = schedule(&[("b", "B"), ("c", "X"), ("d", "D")]);
+        let changes = Changes {
+            added: vec!["d".into()],
+            changed: vec!["c".into()],
+            removed: vec!["a".into()],
+        };
+        assert_eq!(old.changes_to(&new), changes);
+        assert_eq!(old.changes_to(&old), Changes::default());
+    }
+}

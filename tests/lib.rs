@@ -1,0 +1,1 @@
+//! Integration tests: the real program on a real redis-server. One file for each capability.
