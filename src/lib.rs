@@ -3,5 +3,11 @@
 //! The map of the house, in floor order; imports point down only. The library has no promise of
 //! stability: only `store::Client` is meant for other programs.
 
+// ─ config: text → meaning ─
+pub mod config;
+
+// ─ clock ─
+pub mod clock;
+
 // ─ core: pure ─
 pub mod core;

@@ -1,0 +1,243 @@
+//! The arguments of an entry as JSON text, as Resque writes it: compact, keys in the order of the
+//! file, UTF-8 and `/` unescaped (PROTOCOL, "Bytes").
+
+use serde_json::value::RawValue;
+use toml::{Spanned, de::DeValue};
+
+use super::{
+    diagnostic::Mistake,
+    raw::{Table, integer},
+};
+use crate::core::job::argument_list;
+
+/// The argument list, a JSON array: an array is the list itself, anything else is one argument.
+pub(super) fn arguments(table: &mut Table<'_>) -> String {
+    table.not_both("args", "args_json");
+    let args = table.value("args");
+    let args_json = table.text("args_json");
+    // Looked at in any case, for its mistakes.
+    let mut json = args_json
+        .map_or("null", |text| checked_json(&text, table))
+        .to_owned();
+    if let Some(args) = args {
+        json.clear();
+        write_json(args, table, &mut json);
+    }
+    argument_list(&json).into_owned()
+}
+
+/// The JSON in `text`, byte for byte.
+fn checked_json<'t>(text: &Spanned<&'t str>, table: &mut Table<'_>) -> &'t str {
+    let json = text.get_ref();
+    match serde_json::from_str::<&RawValue>(json) {
+        Ok(value) => value.get(),
+        Err(error) => {
+            let before = json
+                .split_inclusive('\n')
+                .take(error.line().saturating_sub(1));
+            let line: usize = before.map(str::len).sum();
+            // Its columns count bytes, from 1; at the end of a line they may be 0.
+            let mut at = (line + error.column().saturating_sub(1)).min(json.len());
+            while !json.is_char_boundary(at) {
+                at -= 1;
+            }
+            let span = table.part(text, at..at);
+            table.report(span, Mistake::NotJson(error.to_string()));
+            "null"
+        }
+    }
+}
+
+fn write_json(value: &Spanned<DeValue<'_>>, table: &mut Table<'_>, out: &mut String) {
+    match value.get_ref() {
+        DeValue::String(text) => out.push_str(&quoted(text)),
+        DeValue::Boolean(flag) => out.push_str(&flag.to_string()),
+        DeValue::Integer(number) => {
+            let number = integer(number).map(serde_json::Number::from);
+            write_number(number, value, table, out);
+        }
+        DeValue::Float(number) => {
+            let number = number.as_str().parse().ok();
+            let number = number.and_then(serde_json::Number::from_f64);
+            write_number(number, value, table, out);
+        }
+        DeValue::Datetime(at) if at.offset.is_some() => {
+            let mut at = *at;
+            // TOML may leave the seconds out, RFC 3339 may not.
+            if let Some(time) = &mut at.time {
+                time.second.get_or_insert(0);
+            }
+            out.push_str(&quoted(&at.to_string()));
+        }
+        DeValue::Datetime(_) => out.push_str(&quoted(table.literal(value.span()))),
+        DeValue::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                out.push_str(if index == 0 { "" } else { "," });
+                write_json(item, table, out);
+            }
+            out.push(']');
+        }
+        DeValue::Table(members) => {
+            out.push('{');
+            for (index, (key, member)) in members.iter().enumerate() {
+                out.push_str(if index == 0 { "" } else { "," });
+                out.push_str(&quoted(key.get_ref()));
+                out.push(':');
+                write_json(member, table, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn write_number(
+    number: Option<serde_json::Number>,
+    value: &Spanned<DeValue<'_>>,
+    table: &mut Table<'_>,
+    out: &mut String,
+) {
+    let bad = || Mistake::BadNumber(table.literal(value.span()).to_owned());
+    let number = number.ok_or_else(bad);
+    if let Some(number) = table.keep(value.span(), number) {
+        out.push_str(&number.to_string());
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use toml::de::DeTable;
+
+    use super::*;
+    use crate::config::Source;
+
+    /// The argument list, and each mistake with the place that it is about.
+    fn read(toml: &str) -> (String, Vec<(Mistake, Range<usize>)>) {
+        let source = Source {
+            path: "a.toml".into(),
+            text: toml.into(),
+        };
+        let values = DeTable::parse(&source.text).unwrap();
+        let mut table = Table::new(values.get_ref(), &source);
+        let json = arguments(&mut table);
+        let mistakes = table.finish().into_iter();
+        let placed = mistakes.map(|found| (found.mistake, found.places[0].span.clone().unwrap()));
+        (json, placed.collect())
+    }
+
+    #[track_caller]
+    fn case(toml: &str, json: &str) {
+        assert_eq!(read(toml), (json.to_owned(), vec![]), "{toml}");
+    }
+
+    #[test]
+    fn an_array_is_the_list_and_anything_else_is_one_argument() {
+        case("", "[]");
+        case("args = []", "[]");
+        case("args = [[1, 2], [3]]", "[[1,2],[3]]");
+        case("args = {}", "[{}]");
+        case("args = ''", r#"[""]"#);
+        case("args = false", "[false]");
+        case("args = 42", "[42]");
+        case(
+            "[args]\nb = 1\na.c = 'two'\n[[args.d]]",
+            r#"[{"b":1,"a":{"c":"two"},"d":[{}]}]"#,
+        );
+    }
+
+    #[test]
+    fn text_and_numbers_are_written_as_resque_writes_them() {
+        case(
+            r#"args = ["naïve/✓ <&>", "a\"b\\c\n\u0000\u007f\u2028"]"#,
+            "[\"naïve/✓ <&>\",\"a\\\"b\\\\c\\n\\u0000\u{7f}\u{2028}\"]",
+        );
+        case("args = [1.0, 1.50, -0.0, 1_000.5]", "[1.0,1.5,-0.0,1000.5]");
+        case(
+            "args = [0x1F, 0o17, 0b11, 1_000, +5, -0]",
+            "[31,15,3,1000,5,0]",
+        );
+        case("args = -9223372036854775808", "[-9223372036854775808]");
+    }
+
+    #[test]
+    fn instants_become_rfc_3339_and_local_times_keep_their_text() {
+        case("args = 2026-11-23 16:25:34z", r#"["2026-11-23T16:25:34Z"]"#);
+        case(
+            "args = 2026-11-23T16:25+01:00",
+            r#"["2026-11-23T16:25:00+01:00"]"#,
+        );
+        case(
+            "args = 2026-11-23 16:25:34.50",
+            r#"["2026-11-23 16:25:34.50"]"#,
+        );
+        case("args = [2026-11-23, 16:25]", r#"["2026-11-23","16:25"]"#);
+    }
+
+    #[test]
+    fn json_is_kept_byte_for_byte() {
+        case(
+            "args_json = '[ 1.0e+100, 18446744073709551616 ]'",
+            "[ 1.0e+100, 18446744073709551616 ]",
+        );
+        case(
+            r#"args_json = ' {"b": "\u00e9", "a":null} '"#,
+            r#"[{"b": "\u00e9", "a":null}]"#,
+        );
+        case("args_json = ' null '", "[]");
+        case("args_json = '[null]'", "[null]");
+        case("args_json = 'false'", "[false]");
+    }
+
+    #[test]
+    fn a_number_that_json_or_toml_lacks_is_refused() {
+        for number in [
+            "nan",
+            "-inf",
+            "1e400",
+            "9223372036854775808",
+            "0xFFFFFFFFFFFFFFFF",
+        ] {
+            let toml = format!("args = [0, {{ a = {number} }}]");
+            let (_, mistakes) = read(&toml);
+            let [(mistake, span)] = &mistakes[..] else {
+                panic!("{mistakes:?}");
+            };
+            assert_eq!(mistake, &Mistake::BadNumber(number.to_owned()));
+            assert_eq!(&toml[span.clone()], number);
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_where_it_goes_wrong() {
+        #[track_caller]
+        fn refused(toml: &str, rest: &str) {
+            let (_, mistakes) = read(toml);
+            let [(Mistake::NotJson(_), span)] = &mistakes[..] else {
+                panic!("{mistakes:?}");
+            };
+            assert_eq!(&toml[span.start..], rest);
+        }
+        refused("args_json = '[1, x]'", "x]'");
+        refused("args_json = '[é, 2]'", "é, 2]'");
+        refused("args_json = '[1, 2'", "2'");
+        refused("args_json = \"\"\"\n[\n  1 2\n]\"\"\"", "2\n]\"\"\"");
+        // Written with escapes: the text as a whole.
+        refused(r#"args_json = "[\"a\", b]""#, r#""[\"a\", b]""#);
+        refused("args_json = ''", "''");
+    }
+
+    #[test]
+    fn arguments_are_given_once() {
+        let (json, mistakes) = read("args = {}\nargs_json = '[1]'");
+        assert_eq!(json, "[{}]");
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        let (_, mistakes) = read("args = nan\nargs_json = '['");
+        assert_eq!(mistakes.len(), 3, "{mistakes:?}");
+    }
+}

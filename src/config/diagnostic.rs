@@ -1,0 +1,291 @@
+//! Mistakes in schedule files, shown where they were made.
+//!
+//! All that a user reads about a schedule file is worded here, but for what `core` says about an
+//! expression, a zone or a duration.
+
+use std::{collections::BTreeSet, fmt, ops::Range, path::PathBuf, sync::Arc};
+
+use annotate_snippets::{
+    AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
+};
+
+use crate::core::{cron::CronError, duration::DurationError, every::EveryError, zone::ZoneError};
+
+/// A schedule file: its text, and the path that messages give it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is in it.
+    pub text: Arc<str>,
+}
+
+/// What is wrong with a schedule. Displayed, it is the message without the place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mistake {
+    /// Nothing at this path.
+    #[error("no such file or directory")]
+    Missing,
+    /// The system refuses to read it, in the system's words.
+    #[error("can't be read: {0}")]
+    Unreadable(String),
+    /// A directory without schedule files.
+    #[error("no `*.toml` in this directory")]
+    NoFiles,
+    /// Bytes that are no text.
+    #[error("not UTF-8 text")]
+    NotUtf8,
+    /// Not TOML, in the parser's words.
+    #[error("{0}")]
+    Syntax(String),
+    /// A key that means nothing in this table, and those that mean something.
+    #[error("unknown key `{0}`")]
+    UnknownKey(String, Vec<&'static str>),
+    /// A value of another type: what was expected, what was found.
+    #[error("expected {0}, found {1}")]
+    WrongType(&'static str, &'static str),
+    /// A text that must not be empty.
+    #[error("{0} is empty")]
+    Empty(&'static str),
+    /// Two keys of which an entry takes one.
+    #[error("both `{0}` and `{1}` are given")]
+    Both(&'static str, &'static str),
+    /// A key without the other one that it is about.
+    #[error("`{0}` means nothing without `{1}`")]
+    Alone(&'static str, &'static str),
+    /// An entry without a queue.
+    #[error("no queue for entry `{0}`")]
+    NoQueue(String),
+    /// One name for two entries.
+    #[error("entry `{0}` is in more than one file")]
+    Repeated(String),
+    /// A value that `catch_up` doesn't have.
+    #[error("unknown catch-up policy `{0}`")]
+    UnknownPolicy(String),
+    /// A list of environments with none in it.
+    #[error("no environment is named")]
+    NoEnvironment,
+    /// An expression that is refused.
+    #[error(transparent)]
+    Cron(CronError),
+    /// A time zone that nobody knows.
+    #[error(transparent)]
+    Zone(ZoneError),
+    /// Text that is no duration.
+    #[error(transparent)]
+    Duration(DurationError),
+    /// A negative duration, or one that no schedule needs.
+    #[error("a duration is from 0 seconds to {LONGEST_YEARS} years")]
+    DurationRange,
+    /// An interval that can't be kept.
+    #[error(transparent)]
+    Every(EveryError),
+    /// Not JSON, in the parser's words.
+    #[error("not JSON: {0}")]
+    NotJson(String),
+    /// A number that JSON doesn't have, or that TOML can't hold.
+    #[error("`{0}` can't be an argument")]
+    BadNumber(String),
+}
+
+/// The values of `catch_up`.
+pub(super) const POLICIES: [&str; 3] = ["latest", "all", "none"];
+
+/// No duration of a schedule is longer.
+pub(super) const LONGEST_YEARS: i64 = 100;
+
+impl Mistake {
+    /// How to mend it; printed as a `help:` line.
+    pub fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::Missing => "check the path; of a directory, every `*.toml` in it is read",
+            Self::Unreadable(_) => "the user that the scheduler works as must be able to read it",
+            Self::NoFiles => "put a schedule file into it, or name the file itself",
+            Self::NotUtf8 => "save the file in UTF-8",
+            Self::Syntax(message) if message == "duplicate key" => {
+                "each key and each table can be given only once"
+            }
+            Self::UnknownKey(key, known) => return Some(suggestion(key, known)),
+            Self::UnknownPolicy(policy) => return Some(suggestion(policy, &POLICIES)),
+            Self::Empty(_) => "fill it in, or take it out",
+            Self::Both(..) => "keep one of the two",
+            Self::Alone("timezone", _) => "an interval is the same in every zone: take it out",
+            Self::Alone(..) => "take it out",
+            Self::NoQueue(_) => "add `queue = \"…\"` to the entry, or to `[defaults]` for all",
+            Self::Repeated(_) => "rename one of them, or take it out",
+            Self::NoEnvironment => "name one or more, `\"production, staging\"`, or take it out",
+            Self::Cron(error) => return error.help.clone(),
+            Self::Zone(error) => {
+                let nearest = error.nearest.as_ref();
+                return nearest.map(|zone| format!("did you mean `{zone}`?"));
+            }
+            Self::Duration(error) => error.help,
+            Self::BadNumber(_) => {
+                "put it into quotes, as text; `args_json` takes integers of any size"
+            }
+            Self::Syntax(_)
+            | Self::WrongType(..)
+            | Self::DurationRange
+            | Self::Every(_)
+            | Self::NotJson(_) => return None,
+        };
+        Some(help.to_owned())
+    }
+}
+
+/// Points from `word` to the one of `known` that it is a slip of, else to all of them.
+fn suggestion(word: &str, known: &[&str]) -> String {
+    let word = word.to_lowercase();
+    let distance = |other: &str| strsim::damerau_levenshtein(&word, other);
+    // A third of the letters may be wrong, as in rustc's suggestions.
+    let near = |other: &&&str| distance(other) <= word.len().max(3) / 3;
+    let nearest = known
+        .iter()
+        .filter(near)
+        .min_by_key(|other| distance(other));
+    if let Some(other) = nearest {
+        return format!("did you mean `{other}`?");
+    }
+    let known: Vec<_> = known.iter().map(|key| format!("`{key}`")).collect();
+    format!("allowed here: {}", known.join(", "))
+}
+
+/// A part of a schedule file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub source: Source,
+    /// Bytes of its text; none: the file as a whole.
+    pub span: Option<Range<usize>>,
+}
+
+/// A mistake, and where it was made. Displayed, it shows the lines with carets under the mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What is wrong.
+    pub mistake: Mistake,
+    /// Where; several only if it takes several to make the mistake.
+    pub places: Vec<Place>,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let title = Level::ERROR.primary_title(self.mistake.to_string());
+        let mut error = Group::with_title(title);
+        for Place { source, span } in &self.places {
+            let path = source.path.display().to_string();
+            error = if let Some(span) = span {
+                let caret = AnnotationKind::Primary.span(span.clone());
+                let snippet = Snippet::source(&*source.text).path(path);
+                error.element(snippet.annotation(caret))
+            } else {
+                error.element(Origin::path(path))
+            };
+        }
+        let mut groups = vec![error];
+        if let Some(help) = self.mistake.help() {
+            let help = Level::HELP.secondary_title(normalize_untrusted_str(&help));
+            groups.push(Group::with_title(help));
+        }
+        f.write_str(&Renderer::plain().render(&groups))
+    }
+}
+
+/// All mistakes of a schedule, at least one. Displayed, it is the whole message to the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Report {
+    pub(super) fn new(diagnostics: Vec<Diagnostic>) -> Self {
+        debug_assert!(!diagnostics.is_empty());
+        Self { diagnostics }
+    }
+
+    /// The mistakes: first the files that can't be read, then file by file from top to bottom, then
+    /// those between files.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.diagnostics
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for diagnostic in &self.diagnostics {
+            write!(f, "{diagnostic}\n\n")?;
+        }
+        let places = self
+            .diagnostics
+            .iter()
+            .flat_map(|diagnostic| &diagnostic.places);
+        let paths: BTreeSet<_> = places.map(|place| &place.source.path).collect();
+        let plural = |count| if count == 1 { "" } else { "s" };
+        let (mistakes, files) = (self.diagnostics.len(), paths.len());
+        write!(
+            f,
+            "{mistakes} mistake{} in {files} file{}; nothing of this schedule is used",
+            plural(mistakes),
+            plural(files)
+        )
+    }
+}
+
+impl std::error::Error for Report {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_of_an_error_of_core_stands_below_it() {
+        let text = "[schedule.a]\ncron = \"61 * * * *\"\n";
+        let cron = CronError {
+            span: 0..2,
+            problem: "`61` is no minute".into(),
+            help: Some("minutes are 0 to 59".into()),
+        };
+        let source = Source {
+            path: "schedules/a.toml".into(),
+            text: text.into(),
+        };
+        let diagnostic = Diagnostic {
+            mistake: Mistake::Cron(cron),
+            places: vec![Place {
+                source,
+                span: Some(21..23),
+            }],
+        };
+        insta::assert_snapshot!(diagnostic, @r#"
+        error: `61` is no minute
+         --> schedules/a.toml:2:9
+          |
+        2 | cron = "61 * * * *"
+          |         ^^
+          |
+        help: minutes are 0 to 59
+        "#);
+    }
+
+    #[test]
+    fn a_slip_is_answered_with_the_word_that_was_meant() {
+        let known = ["cron", "every", "queue", "rails_env"];
+        for (word, meant) in [
+            ("quue", "queue"),
+            ("Queue", "queue"),
+            ("corn", "cron"),
+            ("EVERY", "every"),
+            ("rails-env", "rails_env"),
+        ] {
+            assert_eq!(suggestion(word, &known), format!("did you mean `{meant}`?"));
+        }
+        let all = "allowed here: `cron`, `every`, `queue`, `rails_env`";
+        for word in ["interval", "", "é"] {
+            assert_eq!(suggestion(word, &known), all);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What a schedule file says: its tables, with the type and the place of each value.
+//!
+//! What the values mean is for `validate` to say.
+
+use std::ops::Range;
+
+use chrono::TimeDelta;
+use toml::{
+    Spanned,
+    de::{DeInteger, DeTable, DeValue},
+};
+
+use super::diagnostic::{Diagnostic, LONGEST_YEARS, Mistake, Place, Source};
+use crate::core::duration;
+
+/// A table that is being read. What is asked of it are the known keys; all others are mistakes.
+///
+/// A value of the wrong type is reported and then missing: `None` may mean either, [`Self::has`]
+/// tells which.
+pub(super) struct Table<'t> {
+    values: &'t DeTable<'t>,
+    source: &'t Source,
+    known: Vec<&'static str>,
+    mistakes: Vec<Diagnostic>,
+}
+
+impl<'t> Table<'t> {
+    pub(super) fn new(values: &'t DeTable<'t>, source: &'t Source) -> Self {
+        Self {
+            values,
+            source,
+            known: vec![],
+            mistakes: vec![],
+        }
+    }
+
+    /// Ends the reading: the mistakes of this table.
+    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        for (key, _) in self.values {
+            let name = key.get_ref().as_ref();
+            if !self.known.contains(&name) {
+                let mistake = Mistake::UnknownKey(name.to_owned(), self.known.clone());
+                self.report(key.span(), mistake);
+            }
+        }
+        self.mistakes
+    }
+
+    /// Keeps a mistake made at `span` of the file.
+    pub(super) fn report(&mut self, span: Range<usize>, mistake: Mistake) {
+        self.mistakes
+            .push(diagnostic(self.source, Some(span), mistake));
+    }
+
+    /// Keeps the mistake of a result.
+    pub(super) fn keep<T>(&mut self, span: Range<usize>, result: Result<T, Mistake>) -> Option<T> {
+        result.map_err(|mistake| self.report(span, mistake)).ok()
+    }
+
+    /// Whether the key is there, with whatever value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    /// Reports the second of two keys if both are there.
+    pub(super) fn not_both(&mut self, first: &'static str, second: &'static str) {
+        if self.has(first)
+            && let Some((key, _)) = self.values.get_key_value(second)
+        {
+            self.report(key.span(), Mistake::Both(first, second));
+        }
+    }
+
+    /// Reports the key if it is there without the `other` one.
+    pub(super) fn not_alone(&mut self, key: &'static str, other: &'static str) {
+        if !self.has(other)
+            && let Some((found, _)) = self.values.get_key_value(key)
+        {
+            self.report(found.span(), Mistake::Alone(key, other));
+        }
+    }
+
+    /// The value of the key, of any type.
+    pub(super) fn value(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.known.push(key);
+        self.values.get(key)
+    }
+
+    pub(super) fn table(&mut self, key: &'static str) -> Option<&'t DeTable<'t>> {
+        let value = self.value(key)?;
+        self.keep(value.span(), as_table(value.get_ref()))
+    }
+
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.value(key)?;
+        let flag = value.get_ref().as_bool();
+        let flag = flag.ok_or_else(|| wrong_type("a boolean", value.get_ref()));
+        self.keep(value.span(), flag)
+    }
+
+    pub(super) fn text(&mut self, key: &'static str) -> Option<Spanned<&'t str>> {
+        let value = self.value(key)?;
+        let text = self.keep(value.span(), as_text(value.get_ref()))?;
+        Some(Spanned::new(value.span(), text))
+    }
+
+    /// A text that must not be empty.
+    pub(super) fn filled(&mut self, key: &'static str, what: &'static str) -> Option<&'t str> {
+        let text = self.text(key)?;
+        let filled = match *text.get_ref() {
+            "" => Err(Mistake::Empty(what)),
+            filled => Ok(filled),
+        };
+        self.keep(text.span(), filled)
+    }
+
+    /// The texts of a list, or the only one.
+    pub(super) fn texts(&mut self, key: &'static str) -> Option<Spanned<Vec<&'t str>>> {
+        let value = self.value(key)?;
+        let list = value.get_ref().as_array();
+        let list = list.map_or(std::slice::from_ref(value), |list| &**list);
+        let texts = list
+            .iter()
+            .map(|item| self.keep(item.span(), as_text(item.get_ref())));
+        // All are looked at before any is missed.
+        let texts: Vec<_> = texts.collect();
+        let texts = texts.into_iter().collect::<Option<_>>()?;
+        Some(Spanned::new(value.span(), texts))
+    }
+
+    /// A duration: text, or a whole number of seconds.
+    pub(super) fn duration(&mut self, key: &'static str) -> Option<Spanned<TimeDelta>> {
+        let value = self.value(key)?;
+        let mut span = value.span();
+        let length = match value.get_ref() {
+            DeValue::String(text) => duration::parse(text).map_err(|error| {
+                span = self.part(&Spanned::new(value.span(), text), error.span.clone());
+                Mistake::Duration(error)
+            }),
+            DeValue::Integer(seconds) => integer(seconds)
+                .and_then(TimeDelta::try_seconds)
+                .ok_or(Mistake::DurationRange),
+            other => Err(wrong_type("a duration (text or whole seconds)", other)),
+        };
+        // Far from where adding it to an instant overflows.
+        let allowed = TimeDelta::zero()..=TimeDelta::days(LONGEST_YEARS * 366);
+        let length = length.and_then(|length| {
+            let length = allowed.contains(&length).then_some(length);
+            length.ok_or(Mistake::DurationRange)
+        });
+        let length = self.keep(span, length)?;
+        Some(Spanned::new(value.span(), length))
+    }
+
+    /// What the file says at `span`, letter by letter.
+    pub(super) fn literal(&self, span: Range<usize>) -> &'t str {
+        self.source.text.get(span).unwrap_or_default()
+    }
+
+    /// Where in the file the bytes `part` of a text are; all of the text if it is written with
+    /// escapes.
+    pub(super) fn part(&self, text: &Spanned<&str>, part: Range<usize>) -> Range<usize> {
+        let span = text.span();
+        let literal = self.literal(span.clone());
+        let unquoted = literal.trim_start_matches(literal.chars().next().unwrap_or_default());
+        // A multi-line text starts after the line break that follows its quotes.
+        let unquoted = unquoted.trim_start_matches(['\r', '\n']);
+        if text.get_ref().is_empty() || !unquoted.starts_with(text.get_ref()) {
+            return span;
+        }
+        let offset = span.start + literal.len() - unquoted.len();
+        offset + part.start..offset + part.end
+    }
+}
+
+pub(super) fn diagnostic(
+    source: &Source,
+    span: Option<Range<usize>>,
+    mistake: Mistake,
+) -> Diagnostic {
+    let source = source.clone();
+    Diagnostic {
+        mistake,
+        places: vec![Place { source, span }],
+    }
+}
+
+/// The integer, if it fits into the 64 bits that TOML promises.
+pub(super) fn integer(integer: &DeInteger<'_>) -> Option<i64> {
+    i64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+pub(super) fn as_table<'t>(value: &'t DeValue<'t>) -> Result<&'t DeTable<'t>, Mistake> {
+    value.as_table().ok_or_else(|| wrong_type("a table", value))
+}
+
+fn as_text<'t>(value: &'t DeValue<'t>) -> Result<&'t str, Mistake> {
+    value.as_str().ok_or_else(|| wrong_type("a string", value))
+}
+
+fn wrong_type(expected: &'static str, found: &DeValue<'_>) -> Mistake {
+    let found = match found {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date-time",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    };
+    Mistake::WrongType(expected, found)
+}

@@ -1,0 +1,90 @@
+//! Flags and environment → meaning: one function for each kind of value. Errors are for clap, which
+//! names the flag.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::core::{duration, zone::Zone};
+
+/// The length of a lease: seconds (as `LOCK_TIMEOUT` of resque-scheduler) or text such as `15s`;
+/// at least one second.
+///
+/// # Errors
+/// What is expected.
+pub fn lease(text: &str) -> Result<Duration, String> {
+    at_least(text, TimeDelta::seconds(1), "15s")
+}
+
+/// A polling interval: seconds, with a fraction or not, or text such as `0.25s`; at least 10 ms.
+///
+/// # Errors
+/// What is expected.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    at_least(text, TimeDelta::milliseconds(10), "0.5s")
+}
+
+fn at_least(text: &str, least: TimeDelta, example: &str) -> Result<Duration, String> {
+    let length = duration::parse(text).map_err(|error| format!("{error}; {}", error.help))?;
+    let long_enough = (length >= least).then(|| length.to_std().ok()).flatten();
+    let least = duration::display(least);
+    long_enough.ok_or_else(|| format!("expected at least {least}, for example `{example}`"))
+}
+
+/// A zone's name, as `TZ` gives it: a `:` in front is ignored, nothing is UTC.
+///
+/// # Errors
+/// The nearest known name.
+pub fn zone(text: &str) -> Result<Zone, String> {
+    match text.strip_prefix(':').unwrap_or(text) {
+        "" => Ok(Zone::UTC),
+        name => name.parse().map_err(|error: crate::core::zone::ZoneError| {
+            let nearest = error.nearest.as_ref();
+            let hint = nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            format!("{error}{hint}")
+        }),
+    }
+}
+
+/// An instant: RFC 3339, with its offset from UTC.
+///
+/// # Errors
+/// What is expected.
+pub fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    let instant = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
+    instant.map_err(|_| "expected a time such as 2026-11-23T12:00:00Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_seconds_or_text() {
+        assert_eq!(lease("180"), Ok(Duration::from_secs(180)));
+        assert_eq!(lease("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(interval("0.25"), Ok(Duration::from_millis(250)));
+        let expected = "expected at least 1s, for example `15s`";
+        assert_eq!(lease("0"), Err(expected.to_owned()));
+        assert_eq!(lease("-5s"), Err(expected.to_owned()));
+        assert!(lease("soon").is_err());
+    }
+
+    #[test]
+    fn zones_are_read_as_tz_gives_them() {
+        assert_eq!(zone(""), Ok(Zone::UTC));
+        assert_eq!(zone(":Europe/Stockholm"), zone("Europe/Stockholm"));
+        let error = zone("Europe/Stokholm").unwrap_err();
+        assert!(
+            error.contains("did you mean `Europe/Stockholm`?"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn instants_name_their_offset() {
+        let noon = "2026-11-23T12:00:00Z".parse().unwrap();
+        assert_eq!(instant("2026-11-23T13:00:00+01:00"), Ok(noon));
+        assert!(instant("2026-11-23 12:00").is_err());
+    }
+}
