@@ -1,0 +1,229 @@
+//! What happened: each event is one log line, and all of them are here.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use tracing::{error, info, warn};
+
+use crate::core::{entry::Entry, schedule::Changes};
+
+/// What became of a job, or of an entry.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A job of the schedule is in its queue.
+    Fired {
+        /// Whose fire it was.
+        entry: &'a Entry,
+        /// The instant it was meant for.
+        fire_time: DateTime<Utc>,
+        /// How long after that it was in its queue.
+        lateness: TimeDelta,
+    },
+    /// Another scheduler, or we before a restart or a lost reply, had enqueued this fire.
+    AlreadyFired {
+        /// Whose fire it was.
+        entry: &'a Entry,
+        /// The instant it was meant for.
+        fire_time: DateTime<Utc>,
+    },
+    /// Fires were given up, by the entry's catch-up policy.
+    Missed {
+        /// Whose fires.
+        entry: &'a Entry,
+        /// The oldest of them.
+        first: DateTime<Utc>,
+        /// All up to here, inclusive.
+        last: DateTime<Utc>,
+    },
+    /// A queue can't take a job; it is tried again until its catch-up window is over.
+    FireRejected {
+        /// Whose fire.
+        entry: &'a Entry,
+        /// The instant it was meant for.
+        fire_time: DateTime<Utc>,
+        /// Redis' words.
+        reason: &'a str,
+    },
+    /// A batch of delayed jobs is in their queues.
+    Moved {
+        /// How many jobs.
+        jobs: usize,
+        /// From how many buckets.
+        buckets: usize,
+        /// How long after its time the oldest of them was in its queue.
+        lateness: TimeDelta,
+    },
+    /// A delayed item that can't be enqueued is in quarantine.
+    Quarantined {
+        /// The bucket it was in, without namespace.
+        bucket: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// A bucket can't be read; it is left alone.
+    BucketUnreadable {
+        /// The bucket, without namespace.
+        bucket: &'a str,
+        /// Redis' words.
+        reason: &'a str,
+    },
+    /// Where an entry stands, on request.
+    EntryStatus {
+        /// Which.
+        entry: &'a Entry,
+        /// Its last fire time.
+        last: Option<DateTime<Utc>>,
+        /// Its next fire time.
+        next: Option<DateTime<Utc>>,
+    },
+}
+
+/// A change of what the scheduler itself is up to.
+#[derive(Debug)]
+pub enum Transition<'a> {
+    /// We lead.
+    TookLead {
+        /// Our `hostname:pid`.
+        holder: &'a str,
+        /// How long, if it is not renewed.
+        lease: Duration,
+    },
+    /// Another scheduler leads; we wait.
+    Following {
+        /// Its `hostname:pid`.
+        holder: &'a str,
+        /// What is left of its lease; `None`: it never ends by itself.
+        remaining: Option<Duration>,
+    },
+    /// We lead no more.
+    LostLead {
+        /// Why.
+        reason: &'a str,
+    },
+    /// We gave the lease back.
+    ReleasedLead,
+    /// Redis can't be used. Said once an outage.
+    RedisLost {
+        /// What was seen.
+        error: &'a str,
+    },
+    /// Redis can be used again.
+    RedisBack,
+    /// A new schedule is in force.
+    Reloaded(&'a Changes),
+    /// A new schedule has mistakes; the old one stays in force.
+    ReloadRefused {
+        /// All mistakes, with their places.
+        report: &'a str,
+    },
+}
+
+impl Event<'_> {
+    /// Writes its log line.
+    pub fn emit(&self) {
+        match self {
+            Self::Fired {
+                entry,
+                fire_time,
+                lateness,
+            } => info!(
+                entry = entry.name,
+                class = entry.job.class(),
+                queue = entry.job.queue(),
+                fire_time = shown(*fire_time),
+                lateness_ms = lateness.num_milliseconds(),
+                "fired"
+            ),
+            Self::AlreadyFired { entry, fire_time } => {
+                info!(
+                    entry = entry.name,
+                    fire_time = shown(*fire_time),
+                    "already fired"
+                );
+            }
+            Self::Missed { entry, first, last } => warn!(
+                entry = entry.name,
+                first = shown(*first),
+                last = shown(*last),
+                "missed, not caught up with"
+            ),
+            Self::FireRejected {
+                entry,
+                fire_time,
+                reason,
+            } => error!(
+                entry = entry.name,
+                queue = entry.job.queue(),
+                fire_time = shown(*fire_time),
+                reason,
+                "queue refuses the job, will try again"
+            ),
+            Self::Moved {
+                jobs,
+                buckets,
+                lateness,
+            } => {
+                let lateness_ms = lateness.num_milliseconds();
+                info!(jobs, buckets, lateness_ms, "moved delayed jobs");
+            }
+            Self::Quarantined { bucket, reason } => {
+                warn!(
+                    bucket,
+                    reason, "delayed job can't be enqueued, it is in quarantine"
+                );
+            }
+            Self::BucketUnreadable { bucket, reason } => {
+                error!(bucket, reason, "bucket can't be read, left alone");
+            }
+            Self::EntryStatus { entry, last, next } => info!(
+                entry = entry.name,
+                timing = %entry.timing,
+                last = last.map(shown),
+                next = next.map(shown),
+                "entry"
+            ),
+        }
+    }
+}
+
+impl Transition<'_> {
+    /// Writes its log line.
+    pub fn emit(&self) {
+        match self {
+            Self::TookLead { holder, lease } => {
+                info!(holder, lease_s = lease.as_secs_f64(), "leading");
+            }
+            Self::Following {
+                holder,
+                remaining: Some(_),
+            } => info!(leader = holder, "following"),
+            Self::Following {
+                holder,
+                remaining: None,
+            } => {
+                warn!(
+                    leader = holder,
+                    "following, but the leader's lock has no end"
+                );
+            }
+            Self::LostLead { reason } => warn!(reason, "not leading any more"),
+            Self::ReleasedLead => info!("lease released"),
+            Self::RedisLost { error } => error!(error, "can't use Redis, will keep trying"),
+            Self::RedisBack => info!("Redis is back"),
+            Self::Reloaded(changes) => info!(
+                added = changes.added.join(" "),
+                changed = changes.changed.join(" "),
+                removed = changes.removed.join(" "),
+                "schedule reloaded"
+            ),
+            Self::ReloadRefused { report } => {
+                error!("reload refused, the schedule in force stays\n{report}");
+            }
+        }
+    }
+}
+
+/// An instant as logs show it: RFC 3339, UTC, whole seconds.
+fn shown(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}

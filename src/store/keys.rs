@@ -1,0 +1,111 @@
+//! Every Redis key: its name, its Redis type, and who owns it.
+//!
+//! The first group is resque-scheduler's and Resque's own (as their versions 5.0 and 3.0 write
+//! them); the second, under `{namespace}:rescue_scheduler:`, is ours alone.
+
+/// The names of all keys under one namespace.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    namespace: String,
+    lock_prefix: Option<String>,
+}
+
+impl Keys {
+    /// Keys under `namespace`; `lock_prefix` is `RESQUE_SCHEDULER_MASTER_LOCK_PREFIX`.
+    pub fn new(namespace: &str, lock_prefix: Option<&str>) -> Self {
+        let filled = |prefix: &&str| !prefix.is_empty();
+        Self {
+            namespace: namespace.to_owned(),
+            lock_prefix: lock_prefix.filter(filled).map(str::to_owned),
+        }
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}:{name}", self.namespace)
+    }
+
+    /// Set: names of all queues.
+    pub fn queues(&self) -> String {
+        self.key("queues")
+    }
+
+    /// List: payloads that wait for a worker, oldest first.
+    pub fn queue(&self, name: &str) -> String {
+        self.key(&format!("queue:{name}"))
+    }
+
+    /// Sorted set: a member for each bucket, member and score its timestamp.
+    pub fn delayed_schedule(&self) -> String {
+        self.key("delayed_queue_schedule")
+    }
+
+    /// List: the delayed items of the timestamp `member`, in order of arrival.
+    pub fn bucket(&self, member: &[u8]) -> Vec<u8> {
+        [self.key("delayed:").as_bytes(), member].concat()
+    }
+
+    /// Set, the reverse index: the buckets that hold this very item, without namespace.
+    pub fn timestamps(&self, item: &[u8]) -> Vec<u8> {
+        [self.key("timestamps:").as_bytes(), item].concat()
+    }
+
+    /// Hash: entry name → time of its last enqueue, as Ruby prints it.
+    pub fn last_enqueued_at(&self) -> String {
+        self.key("delayed:last_enqueued_at")
+    }
+
+    /// String: `hostname:pid` of the leader. The namespace stands twice in it, as in the gem.
+    pub fn lock(&self) -> String {
+        let prefix = self.lock_prefix.as_ref();
+        let prefix = prefix.map_or_else(String::new, |prefix| format!("{prefix}:"));
+        let namespace = &self.namespace;
+        format!("{namespace}:{namespace}:{prefix}resque_scheduler_master_lock")
+    }
+
+    fn own(&self, name: &str) -> String {
+        self.key(&format!("rescue_scheduler:{name}"))
+    }
+
+    /// String: token of the leader's process. Tells apart two processes with the same lock value,
+    /// such as process 1 in two containers of one host.
+    pub fn token(&self) -> String {
+        self.own("token")
+    }
+
+    /// List: an element for a moment after a leader stops; a follower that waits for it takes over.
+    pub fn handover(&self) -> String {
+        self.own("handover")
+    }
+
+    /// Hash, the fence: entry name → last fire time, Unix seconds.
+    pub fn fired(&self) -> String {
+        self.own("fired")
+    }
+
+    /// Hash: entry name → when it was first seen (Unix seconds), a space, and its timing.
+    pub fn seen(&self) -> String {
+        self.own("seen")
+    }
+
+    /// List: JSON records of delayed items that can't be enqueued.
+    pub fn quarantine(&self) -> String {
+        self.own("quarantine")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_has_the_namespace_twice_and_the_prefix() {
+        let lock = |prefix| Keys::new("myapp:resque", prefix).lock();
+        let plain = "myapp:resque:myapp:resque:resque_scheduler_master_lock";
+        assert_eq!(lock(None), plain);
+        assert_eq!(lock(Some("")), plain);
+        assert_eq!(
+            lock(Some("MyApp:")),
+            "myapp:resque:myapp:resque:MyApp::resque_scheduler_master_lock"
+        );
+    }
+}

@@ -1,0 +1,35 @@
+-- Reads due buckets, oldest first, until a batch is full. Changes nothing.
+--
+-- KEYS[i]  bucket i  list  delayed items of one timestamp, in order of arrival
+--
+-- ARGV[1]  how many items are enough
+-- ARGV[2]  how many bytes are enough
+--
+-- Returns for each bucket read, in order: its items, or Redis' error (wrong type) as a string.
+-- The last bucket may have more items; buckets for which there was no room are left out.
+
+local CHUNK = 20
+
+local items_left, bytes_left = tonumber(ARGV[1]), tonumber(ARGV[2])
+local buckets = {}
+for i = 1, #KEYS do
+  local items = {}
+  repeat
+    local wanted = math.min(CHUNK, items_left)
+    local chunk = redis.pcall("LRANGE", KEYS[i], #items, #items + wanted - 1)
+    if chunk.err then
+      items = chunk.err
+      break
+    end
+    for j = 1, #chunk do
+      items[#items + 1] = chunk[j]
+      bytes_left = bytes_left - #chunk[j]
+    end
+    items_left = items_left - #chunk
+  until #chunk < wanted or items_left <= 0 or bytes_left <= 0
+  buckets[i] = items
+  if items_left <= 0 or bytes_left <= 0 then
+    break
+  end
+end
+return buckets

@@ -1,0 +1,25 @@
+-- Records which entries a leader sees for the first time, and forgets those that are gone.
+--
+-- KEYS[1]  lock  string  hostname:pid of the leader
+-- KEYS[2]  seen  hash    entry name -> when it was first seen, and its timing
+--
+-- ARGV[1]  our hostname:pid; we write only while it holds the lock
+-- ARGV[2]  number of names to forget, n
+-- ARGV[3 .. 2+n]  the names to forget
+-- ARGV[3+n ..]    name and value of each entry to record, in turn
+--
+-- Returns  1  recorded
+--          0  the lease is lost: nothing was done
+
+if redis.call("GET", KEYS[1]) ~= ARGV[1] then
+  return 0
+end
+
+local first_recorded = 3 + tonumber(ARGV[2])
+for i = 3, first_recorded - 1 do
+  redis.call("HDEL", KEYS[2], ARGV[i])
+end
+for i = first_recorded, #ARGV, 2 do
+  redis.call("HSET", KEYS[2], ARGV[i], ARGV[i + 1])
+end
+return 1

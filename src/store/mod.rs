@@ -1,0 +1,359 @@
+//! Redis: the only floor that knows a key. One method for each thing that the floors above want
+//! done; what must be atomic is one Lua script (`lua/`).
+
+mod client;
+mod connection;
+mod error;
+mod keys;
+mod private_server;
+mod scripts;
+
+use std::{collections::HashMap, time::Duration};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use chrono::{DateTime, SecondsFormat, Utc};
+use redis::ScriptInvocation;
+use serde_json::json;
+
+pub use self::{
+    client::{Client, ClientError},
+    error::StoreError,
+    keys::Keys,
+    private_server::{Listen, PrivateServer},
+    scripts::{FireOutcome, MoveOutcome},
+};
+use self::{connection::Connection, scripts::BucketItems};
+
+/// Who we are in the leader's lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The lock's value, `hostname:pid`, as resque-scheduler writes it.
+    pub holder: String,
+    /// Different for each process that ever was.
+    pub token: String,
+}
+
+/// The answer to a try for the lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lease {
+    /// Ours, for its whole length from now.
+    Ours,
+    /// Another scheduler's.
+    HeldBy {
+        /// Its `hostname:pid`.
+        holder: String,
+        /// How long its lease has left; `None`: for ever.
+        remaining: Option<Duration>,
+    },
+}
+
+/// What stands in Redis about entries, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Records {
+    /// When each was first seen, and with which timing (as
+    /// [`crate::core::entry::Timing`] displays it).
+    pub seen: HashMap<String, (DateTime<Utc>, String)>,
+    /// The last fire time of each.
+    pub fired: HashMap<String, DateTime<Utc>>,
+}
+
+/// One fire, to be enqueued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fire<'a> {
+    /// The entry's name.
+    pub name: &'a str,
+    /// The instant it is meant for.
+    pub fire_time: DateTime<Utc>,
+    /// The queue's name.
+    pub queue: &'a str,
+    /// What is pushed.
+    pub payload: std::borrow::Cow<'a, str>,
+}
+
+/// A due bucket, or as much of it as fits into a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its member in the sorted set, byte for byte: Unix seconds, if a well-behaved app wrote it.
+    pub member: Vec<u8>,
+    /// When it was due: its score, or now if that is no date.
+    pub due: DateTime<Utc>,
+    /// Items from its head, oldest first; an error: the key is no list.
+    pub items: Result<Vec<Vec<u8>>, String>,
+}
+
+/// Where a delayed item goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// To its queue.
+    Queue {
+        /// The queue's name.
+        name: String,
+        /// What is pushed.
+        payload: String,
+    },
+    /// To quarantine, whole.
+    Quarantine {
+        /// Why.
+        reason: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+}
+
+/// How much of the delayed jobs is handled in one call.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimit {
+    /// Items, and buckets.
+    pub count: usize,
+    /// Bytes of items.
+    pub bytes: usize,
+}
+
+/// Redis, as the engine sees it.
+#[derive(Clone)]
+pub struct Store {
+    connection: Connection,
+    keys: Keys,
+    identity: Identity,
+}
+
+impl Store {
+    /// A store at `url` under `keys`' namespace, acting as `identity`. Nothing is sent yet.
+    /// To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`].
+    pub fn open(url: &str, keys: Keys, identity: Identity) -> Result<Self, StoreError> {
+        Ok(Self {
+            connection: Connection::open(url)?,
+            keys,
+            identity,
+        })
+    }
+
+    /// Host, port and database, without password.
+    pub fn server(&self) -> &str {
+        self.connection.server()
+    }
+
+    /// Our name in the leader's lock.
+    pub fn holder(&self) -> &str {
+        &self.identity.holder
+    }
+
+    /// Takes the lease if it is free, renews it if it is ours. Atomic.
+    ///
+    /// # Errors
+    /// As every call here: [`StoreError`]. After `Unavailable` the outcome is unknown.
+    pub async fn take_lease(&self, length: Duration) -> Result<Lease, StoreError> {
+        let mut call = scripts::LEASE.prepare_invoke();
+        call.key(self.keys.lock()).key(self.keys.token());
+        call.arg(&self.identity.holder)
+            .arg(&self.identity.token)
+            .arg(length.as_millis());
+        let held: Option<(String, i64)> = self.connection.script(&call, &self.keys.lock()).await?;
+        Ok(held.map_or(Lease::Ours, |(holder, ttl)| Lease::HeldBy {
+            holder,
+            remaining: u64::try_from(ttl).ok().map(Duration::from_millis),
+        }))
+    }
+
+    /// Gives the lease back if it is ours, and wakes a follower. Atomic.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn release_lease(&self) -> Result<(), StoreError> {
+        let mut call = scripts::RELEASE.prepare_invoke();
+        call.key(self.keys.lock())
+            .key(self.keys.token())
+            .key(self.keys.handover());
+        call.arg(&self.identity.holder).arg(&self.identity.token);
+        self.connection.script(&call, &self.keys.lock()).await
+    }
+
+    /// Waits until a leader releases its lease, for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn wait_for_handover(&self, timeout: Duration) -> Result<(), StoreError> {
+        self.connection
+            .wait_for(&self.keys.handover(), timeout)
+            .await
+    }
+
+    /// All that is known of entries.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn records(&self) -> Result<Records, StoreError> {
+        let mut both = redis::pipe();
+        both.hgetall(self.keys.seen()).hgetall(self.keys.fired());
+        let (seen, fired): (HashMap<String, String>, HashMap<String, String>) =
+            self.connection.pipeline(&both, &self.keys.fired()).await?;
+        // What nobody of us can have written is as if it were not there.
+        let instant = |seconds: &str| DateTime::from_timestamp(seconds.parse().ok()?, 0);
+        let parsed = |(name, value): (String, String)| {
+            let (at, timing) = value.split_once(' ')?;
+            Some((name, (instant(at)?, timing.to_owned())))
+        };
+        Ok(Records {
+            seen: seen.into_iter().filter_map(parsed).collect(),
+            fired: fired
+                .into_iter()
+                .filter_map(|(name, at)| Some((name, instant(&at)?)))
+                .collect(),
+        })
+    }
+
+    /// Records that the entries in `first` (name, timing) are first seen at `now`, and forgets the
+    /// names in `gone`. Atomic. `false`: the lease is lost, nothing was done.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn record_seen(
+        &self,
+        first: &[(String, String)],
+        gone: &[String],
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut call = scripts::SEEN.prepare_invoke();
+        call.key(self.keys.lock()).key(self.keys.seen());
+        call.arg(&self.identity.holder).arg(gone.len()).arg(gone);
+        for (name, timing) in first {
+            call.arg(name).arg(format!("{} {timing}", now.timestamp()));
+        }
+        self.connection.script(&call, &self.keys.seen()).await
+    }
+
+    /// Enqueues fires, each judged by itself against the fence, each once (DESIGN, law 1). Atomic.
+    /// The outcomes are in the order of `fires`; `None`: the lease is lost, nothing was done.
+    ///
+    /// `stamp` is the time as resque-web shows it.
+    ///
+    /// # Errors
+    /// [`StoreError`]. Trying again is safe.
+    pub async fn fire(
+        &self,
+        fires: &[Fire<'_>],
+        stamp: &str,
+    ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
+        let mut call = scripts::FIRE.prepare_invoke();
+        call.key(self.keys.lock()).key(self.keys.fired());
+        call.key(self.keys.last_enqueued_at())
+            .key(self.keys.queues());
+        call.arg(&self.identity.holder).arg(stamp);
+        for fire in fires {
+            call.key(self.keys.queue(fire.queue));
+            call.arg(fire.name).arg(fire.fire_time.timestamp());
+            call.arg(fire.queue).arg(&*fire.payload);
+        }
+        self.connection.script(&call, &self.keys.fired()).await
+    }
+
+    /// The oldest buckets that are due at `now` (whole seconds), and their items.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn due(
+        &self,
+        now: DateTime<Utc>,
+        limit: BatchLimit,
+    ) -> Result<Vec<Bucket>, StoreError> {
+        let mut oldest = redis::cmd("ZRANGEBYSCORE");
+        oldest
+            .arg(self.keys.delayed_schedule())
+            .arg("-inf")
+            .arg(now.timestamp());
+        oldest
+            .arg("WITHSCORES")
+            .arg("LIMIT")
+            .arg(0)
+            .arg(limit.count);
+        let schedule = &self.keys.delayed_schedule();
+        let members: Vec<(Vec<u8>, f64)> = self.connection.command(&oldest, schedule).await?;
+        if members.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut call = scripts::READ.prepare_invoke();
+        for (member, _) in &members {
+            call.key(self.keys.bucket(member));
+        }
+        call.arg(limit.count).arg(limit.bytes);
+        let items: Vec<BucketItems> = self
+            .connection
+            .script(&call, &self.keys.delayed_schedule())
+            .await?;
+        #[expect(clippy::cast_possible_truncation, reason = "a fraction doesn't matter")]
+        let bucket = |((member, score), items): ((Vec<u8>, f64), _)| Bucket {
+            member,
+            due: DateTime::from_timestamp(score as i64, 0).unwrap_or(now),
+            items: match items {
+                BucketItems::Items(items) => Ok(items),
+                BucketItems::Unreadable(error) => Err(error),
+            },
+        };
+        Ok(members.into_iter().zip(items).map(bucket).collect())
+    }
+
+    /// Moves the items of `buckets` to the `targets` (as many, in the same order), and removes the
+    /// buckets that are empty then (DESIGN, law 2). Atomic. Unreadable buckets are left alone.
+    /// `None`: the lease is lost, nothing was done.
+    ///
+    /// # Errors
+    /// [`StoreError`]. Trying again is safe.
+    pub async fn move_batch(
+        &self,
+        buckets: &[Bucket],
+        targets: &[Target],
+    ) -> Result<Option<MoveOutcome>, StoreError> {
+        let mut call = scripts::MOVE.prepare_invoke();
+        call.key(self.keys.lock())
+            .key(self.keys.delayed_schedule())
+            .key(self.keys.queues());
+        call.arg(&self.identity.holder);
+        let mut targets = targets.iter();
+        for bucket in buckets {
+            let Ok(items) = &bucket.items else { continue };
+            call.key(self.keys.bucket(&bucket.member));
+            call.arg(&bucket.member).arg(items.len());
+            for (item, target) in items.iter().zip(&mut targets) {
+                self.add_move(&mut call, &bucket.member, item, target);
+            }
+        }
+        self.connection
+            .script(&call, &self.keys.delayed_schedule())
+            .await
+    }
+
+    fn add_move(
+        &self,
+        call: &mut ScriptInvocation<'_>,
+        member: &[u8],
+        item: &[u8],
+        target: &Target,
+    ) {
+        call.key(self.keys.timestamps(item)).arg(item);
+        match target {
+            Target::Queue { name, payload } => {
+                call.key(self.keys.queue(name)).arg(payload).arg(name);
+            }
+            Target::Quarantine { reason, at } => {
+                let record = quarantine_record(member, item, reason, *at);
+                call.key(self.keys.quarantine()).arg(record).arg("");
+            }
+        }
+    }
+}
+
+/// What the quarantine keeps of an item: all that is needed to judge it and to put it back.
+/// `item`, or `item_base64` where it is not UTF-8.
+fn quarantine_record(member: &[u8], item: &[u8], reason: &str, at: DateTime<Utc>) -> String {
+    let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let bucket = format!("delayed:{}", String::from_utf8_lossy(member));
+    let mut record = json!({ "reason": reason, "bucket": bucket, "quarantined_at": at });
+    match str::from_utf8(item) {
+        Ok(text) => record["item"] = text.into(),
+        Err(_) => record["item_base64"] = BASE64_STANDARD.encode(item).into(),
+    }
+    record.to_string()
+}

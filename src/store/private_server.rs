@@ -1,0 +1,121 @@
+//! A redis-server of our own, for `--dev`, tests and benchmarks: private, nothing kept.
+
+use std::{
+    io::{self, BufRead, BufReader},
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+/// Where a [`PrivateServer`] listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listen {
+    /// On a free TCP port of the loopback interface.
+    Port,
+    /// On a unix socket in its own folder.
+    Socket,
+}
+
+/// A `redis-server` process with its data in a temporary folder; dropping it ends both.
+#[derive(Debug)]
+pub struct PrivateServer {
+    process: Child,
+    folder: TempDir,
+    url: String,
+}
+
+impl PrivateServer {
+    /// Starts `redis-server` (found on `PATH`) and returns once it accepts connections.
+    ///
+    /// # Errors
+    /// Where the program is not installed, or does not come up; says how to mend it.
+    pub fn start(listen: Listen) -> io::Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("rescue-scheduler-")
+            .tempdir()?;
+        let mut command = Command::new("redis-server");
+        command
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(folder.path());
+        let url = match listen {
+            Listen::Port => {
+                let port = free_port()?;
+                command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+                format!("redis://127.0.0.1:{port}/0")
+            }
+            Listen::Socket => {
+                let socket = folder.path().join("redis.sock");
+                command.args(["--port", "0", "--unixsocket"]).arg(&socket);
+                format!("unix://{}", socket.display())
+            }
+        };
+        let process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let process = process.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => io::Error::new(
+                io::ErrorKind::NotFound,
+                "redis-server is not installed (apt-get install redis-server, or brew install redis)",
+            ),
+            _ => error,
+        })?;
+        let mut server = Self {
+            process,
+            folder,
+            url,
+        };
+        server.wait_until_ready()?;
+        Ok(server)
+    }
+
+    /// Reads the server's log up to the line that says it is ready; what follows is not wanted
+    /// (redis-server ignores SIGPIPE).
+    fn wait_until_ready(&mut self) -> io::Result<()> {
+        let log = self
+            .process
+            .stdout
+            .take()
+            .into_iter()
+            .flat_map(|log| BufReader::new(log).lines());
+        let mut last_line = String::new();
+        for line in log {
+            last_line = line?;
+            if last_line.contains("eady to accept connections") {
+                return Ok(());
+            }
+        }
+        Err(io::Error::other(format!(
+            "redis-server did not start: {last_line}"
+        )))
+    }
+
+    /// Its address, as `--redis-url` takes it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The folder that holds its data, and goes with it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+impl Drop for PrivateServer {
+    fn drop(&mut self) {
+        // It keeps nothing, so there is nothing to say goodbye to; a failure means it is gone.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A port that nobody listened on a moment ago.
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
+}
