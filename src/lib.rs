@@ -3,6 +3,9 @@
 //! The map of the house, in floor order; imports point down only. The library has no promise of
 //! stability: only [`store::Client`] is meant for other programs.
 
+// ─ engine: the loops ─
+pub mod engine;
+
 // ─ store: Redis ─
 pub mod store;
 

@@ -1,0 +1,333 @@
+//! The recurring engine: fires each entry for each of its fire times, exactly once.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    Tick,
+    wake::{LONGEST_SLEEP, Wake},
+};
+use crate::{
+    clock::Clock,
+    core::{
+        entry::{Entry, Timing},
+        firing::{self, Decision, History, Progress},
+        schedule::Schedule,
+        zone::Zone,
+    },
+    events::Event,
+    store::{Fire, FireOutcome, Records, Store, StoreError},
+};
+
+/// How many fires go in one call: other clients wait while the script runs.
+const BATCH: usize = 500;
+
+/// A queue that refuses a job is tried again after this.
+const RETRY: TimeDelta = TimeDelta::seconds(1);
+
+/// Where one entry stands.
+struct State {
+    entry: Arc<Entry>,
+    progress: Progress,
+    /// Its queue refused its last fire; that is told once.
+    rejected: bool,
+}
+
+/// One fire of the entry at `index` of the states.
+struct Pending {
+    index: usize,
+    fire_time: DateTime<Utc>,
+}
+
+/// All entries of the schedule in force, and when each is to be looked at next.
+pub struct Recurring {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    zone: Zone,
+    states: Vec<State>,
+    agenda: BinaryHeap<Reverse<(DateTime<Utc>, usize)>>,
+    /// The term and the schedule that the states are of.
+    term: Option<u64>,
+    in_force: Option<Arc<Schedule>>,
+}
+
+impl Recurring {
+    /// An engine without entries. `zone` is for the times that resque-web shows.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, zone: Zone) -> Self {
+        Self {
+            store,
+            clock,
+            zone,
+            states: vec![],
+            agenda: BinaryHeap::new(),
+            term: None,
+            in_force: None,
+        }
+    }
+
+    /// Passes and sleeps until it is told to stop.
+    pub(super) async fn run(mut self, mut wake: Wake) {
+        let mut pause = Duration::ZERO;
+        while wake.sleep(pause).await {
+            pause = match wake.trusted_term() {
+                Some(term) => {
+                    let outcome = self.pass(term, wake.schedule(), wake.now()).await;
+                    wake.pause(outcome, LONGEST_SLEEP)
+                }
+                None => LONGEST_SLEEP,
+            };
+        }
+    }
+
+    /// A tick, in this term and with this schedule.
+    async fn pass(
+        &mut self,
+        term: u64,
+        schedule: Arc<Schedule>,
+        now: DateTime<Utc>,
+    ) -> Result<Tick, StoreError> {
+        if self.term != Some(term) {
+            // Others may have fired meanwhile: what we remember is worth nothing.
+            self.states.clear();
+            self.in_force = None;
+            self.term = Some(term);
+        }
+        let in_force = self.in_force.as_ref();
+        if !in_force.is_some_and(|in_force| Arc::ptr_eq(in_force, &schedule)) {
+            if self.take_up(&schedule, now).await? == Tick::LeaseLost {
+                return Ok(Tick::LeaseLost);
+            }
+            self.in_force = Some(schedule);
+        }
+        self.tick(now).await
+    }
+
+    /// Puts `schedule` in force at `now`. Entries whose timing stays go on where they are; others
+    /// resume from what Redis knows of them; new ones have missed nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the schedule in force is then the old one.
+    pub async fn take_up(
+        &mut self,
+        schedule: &Schedule,
+        now: DateTime<Utc>,
+    ) -> Result<Tick, StoreError> {
+        let records = self.store.records().await?;
+        let first: Vec<(String, String)> = schedule
+            .entries()
+            .filter(|entry| first_seen(entry, &records).is_none())
+            .map(|entry| (entry.name.clone(), entry.timing.to_string()))
+            .collect();
+        let gone = |name: &&String| schedule.get(name).is_none();
+        let gone: Vec<String> = records.seen.keys().filter(gone).cloned().collect();
+        let up_to_date = first.is_empty() && gone.is_empty();
+        if !up_to_date && !self.store.record_seen(&first, &gone, now).await? {
+            return Ok(Tick::LeaseLost);
+        }
+        let in_force: HashMap<String, State> = self
+            .states
+            .drain(..)
+            .map(|state| (state.entry.name.clone(), state))
+            .collect();
+        let state = |entry: &Arc<Entry>| State {
+            entry: Arc::clone(entry),
+            progress: match in_force.get(&entry.name) {
+                Some(state) if state.entry.timing == entry.timing => state.progress,
+                _ => Progress::resume(&entry.timing, history(entry, &records, now)),
+            },
+            rejected: false,
+        };
+        self.states = schedule.entries().map(state).collect();
+        self.agenda.clear();
+        (0..self.states.len()).for_each(|index| self.plan(index));
+        Ok(self.until(now))
+    }
+
+    /// Fires a batch of what is due at `now`, and decides about what was missed.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was not fired is still due. Ticking again is safe.
+    pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
+        let (looked_at, pending) = self.collect(now);
+        let outcomes = self.fire(&pending, now).await;
+        let mut rejected = HashSet::new();
+        if let Ok(Some(outcomes)) = &outcomes {
+            for (pending, outcome) in pending.iter().zip(outcomes) {
+                if let FireOutcome::Rejected(_) = outcome {
+                    rejected.insert(pending.index);
+                } else {
+                    self.states[pending.index]
+                        .progress
+                        .settle(pending.fire_time);
+                }
+                self.tell(pending, outcome);
+            }
+        }
+        for index in looked_at {
+            let rejected = rejected.contains(&index);
+            if rejected {
+                self.agenda.push(Reverse((now + RETRY, index)));
+            } else {
+                self.plan(index);
+            }
+            self.states[index].rejected = rejected;
+        }
+        Ok(match outcomes? {
+            Some(_) => self.until(now),
+            None => Tick::LeaseLost,
+        })
+    }
+
+    /// Takes entries that are due off the agenda until a batch is full. Returns them, and their
+    /// fires in order of fire time for each entry. What is given up is settled here.
+    fn collect(&mut self, now: DateTime<Utc>) -> (Vec<usize>, Vec<Pending>) {
+        let (mut looked_at, mut pending) = (vec![], vec![]);
+        while pending.len() < BATCH {
+            match self.agenda.peek() {
+                Some(&Reverse((at, index))) if at <= now => {
+                    self.agenda.pop();
+                    looked_at.push(index);
+                    self.collect_from(index, now, &mut pending);
+                }
+                _ => break,
+            }
+        }
+        (looked_at, pending)
+    }
+
+    fn collect_from(&mut self, index: usize, now: DateTime<Utc>, pending: &mut Vec<Pending>) {
+        let State {
+            entry, progress, ..
+        } = &mut self.states[index];
+        // Settled for good once the store has answered.
+        let mut ahead = *progress;
+        while pending.len() < BATCH {
+            match firing::decide(entry, ahead, now) {
+                Decision::Fire(fire_time) => {
+                    pending.push(Pending { index, fire_time });
+                    ahead.settle(fire_time);
+                }
+                Decision::Missed { first, last } => {
+                    Event::Missed { entry, first, last }.emit();
+                    progress.settle(last);
+                    ahead.settle(last);
+                }
+                Decision::Wait { .. } => break,
+            }
+        }
+    }
+
+    async fn fire(
+        &self,
+        pending: &[Pending],
+        now: DateTime<Utc>,
+    ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
+        if pending.is_empty() {
+            return Ok(Some(vec![]));
+        }
+        let fire = |pending: &Pending| {
+            let entry = &self.states[pending.index].entry;
+            Fire {
+                name: &entry.name,
+                fire_time: pending.fire_time,
+                queue: entry.job.queue(),
+                payload: entry.job.payload(pending.fire_time),
+            }
+        };
+        let fires: Vec<Fire<'_>> = pending.iter().map(fire).collect();
+        // As Ruby prints a time, which is how resque-scheduler 5.0 writes it.
+        let stamp = self
+            .zone
+            .local(now)
+            .format("%Y-%m-%d %H:%M:%S %z")
+            .to_string();
+        self.store.fire(&fires, &stamp).await
+    }
+
+    fn tell(&self, pending: &Pending, outcome: &FireOutcome) {
+        let State {
+            entry, rejected, ..
+        } = &self.states[pending.index];
+        let fire_time = pending.fire_time;
+        let lateness = self.clock.now() - fire_time;
+        let event = match outcome {
+            FireOutcome::Fired => Event::Fired {
+                entry,
+                fire_time,
+                lateness,
+            },
+            FireOutcome::AlreadyFired => Event::AlreadyFired { entry, fire_time },
+            FireOutcome::Rejected(_) if *rejected => return,
+            FireOutcome::Rejected(reason) => Event::FireRejected {
+                entry,
+                fire_time,
+                reason,
+            },
+        };
+        event.emit();
+    }
+
+    /// Puts an entry on the agenda for its next fire time, if it has one.
+    fn plan(&mut self, index: usize) {
+        let State {
+            entry, progress, ..
+        } = &self.states[index];
+        if let Some(next) = progress.next(&entry.timing) {
+            self.agenda.push(Reverse((next, index)));
+        }
+    }
+
+    fn until(&self, now: DateTime<Utc>) -> Tick {
+        match self.agenda.peek() {
+            Some(&Reverse((at, _))) if at <= now => Tick::More,
+            next => Tick::Done {
+                until: next.map(|&Reverse((at, _))| at),
+            },
+        }
+    }
+}
+
+/// Tells where each entry of `schedule` stands, from what Redis knows.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn report(
+    store: &Store,
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let records = store.records().await?;
+    for entry in schedule.entries() {
+        let history = history(entry, &records, now);
+        Event::EntryStatus {
+            entry,
+            last: history.last_fire,
+            next: Progress::resume(&entry.timing, history).next(&entry.timing),
+        }
+        .emit();
+    }
+    Ok(())
+}
+
+/// When `entry` was first seen with the timing that it has.
+fn first_seen(entry: &Entry, records: &Records) -> Option<DateTime<Utc>> {
+    let (first_seen, timing) = records.seen.get(&entry.name)?;
+    (*timing == entry.timing.to_string()).then_some(*first_seen)
+}
+
+/// What has happened to `entry` before `now`; if nothing, it is first seen now.
+fn history(entry: &Entry, records: &Records, now: DateTime<Utc>) -> History {
+    History {
+        first_seen: first_seen(entry, records).unwrap_or(now),
+        last_fire: match entry.timing {
+            Timing::Manual => None,
+            _ => records.fired.get(&entry.name).copied(),
+        },
+    }
+}

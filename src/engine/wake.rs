@@ -1,0 +1,75 @@
+//! What wakes a loop, and what stops it.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{Tick, outage::Outage};
+use crate::{
+    clock::Clock,
+    core::{schedule::Schedule, term::Term},
+    store::StoreError,
+};
+
+/// No loop sleeps longer, so that a step of the clock heals within it.
+pub(super) const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// What a loop waits for.
+#[derive(Clone)]
+pub(super) struct Wake {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) outage: Outage,
+    /// Told when Redis says that the lease is lost.
+    pub(super) doubt: Arc<Notify>,
+    pub(super) led: watch::Receiver<Option<Term>>,
+    pub(super) in_force: watch::Receiver<Arc<Schedule>>,
+    pub(super) stop: CancellationToken,
+}
+
+impl Wake {
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// The number of the term in which we may act now.
+    pub(super) fn trusted_term(&self) -> Option<u64> {
+        let term = (*self.led.borrow())?;
+        (!term.remaining(self.clock.monotonic()).is_zero()).then_some(term.number())
+    }
+
+    /// The schedule in force.
+    pub(super) fn schedule(&self) -> Arc<Schedule> {
+        Arc::clone(&self.in_force.borrow())
+    }
+
+    /// Turns the outcome of a pass into the pause after it. `idle` is the longest.
+    pub(super) fn pause(&mut self, outcome: Result<Tick, StoreError>, idle: Duration) -> Duration {
+        match self.outage.note(outcome) {
+            Ok(Tick::More) => Duration::ZERO,
+            Ok(Tick::Done { until: None }) => idle,
+            Ok(Tick::Done { until: Some(until) }) => {
+                (until - self.now()).to_std().unwrap_or_default().min(idle)
+            }
+            Ok(Tick::LeaseLost) => {
+                self.doubt.notify_one();
+                idle
+            }
+            Err(pause) => pause,
+        }
+    }
+
+    /// Sleeps; a new term or schedule wakes it. `false`: stop.
+    pub(super) async fn sleep(&mut self, pause: Duration) -> bool {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return false,
+            () = tokio::time::sleep(pause) => {}
+            // An error means that the engine is stopping, and `stop` says so.
+            _ = self.led.changed() => {}
+            _ = self.in_force.changed() => {}
+        }
+        true
+    }
+}
