@@ -3,6 +3,11 @@
 //! The map of the house, in floor order; imports point down only. The library has no promise of
 //! stability: only [`store::Client`] is meant for other programs.
 
+// ─ surfaces: what people touch ─
+pub mod cli;
+pub mod logs;
+pub mod signals;
+
 // ─ engine: the loops ─
 pub mod engine;
 

@@ -1,3 +1,7 @@
 //! The `rescue-scheduler` program; all of it is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rescue_scheduler::cli::main()
+}

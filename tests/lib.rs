@@ -1,1 +1,18 @@
 //! Integration tests: the real program on a real redis-server. One file for each capability.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test fails by panicking, prints what it measured, and nothing outside calls it"
+)]
+
+mod architecture;
+mod command_line;
+mod delayed;
+mod dialect;
+mod harness;
+mod leadership;
+mod recurring;
+mod wire;
+mod workers;

@@ -1,0 +1,16 @@
+# A static binary in an empty image: docker run -v ./schedules:/schedules:ro IMAGE /schedules/prod.toml
+FROM rust:1-alpine AS build
+RUN apk add --no-cache musl-dev
+WORKDIR /build
+COPY Cargo.toml Cargo.lock ./
+COPY src src
+COPY README.md ./
+# Tests are not built here, but Cargo.toml names their file.
+RUN mkdir tests && touch tests/lib.rs && cargo build --release --locked
+
+FROM scratch
+COPY --from=build /build/target/release/rescue-scheduler /rescue-scheduler
+# No user database in this image: any number but root's.
+USER 65532:65532
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/rescue-scheduler"]

@@ -1,0 +1,31 @@
+# What CI runs, and what a newcomer types; CONTRIBUTING.md lists the plain commands.
+.DEFAULT_GOAL := help
+.PHONY: help run test redis
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: redis ## Build, start a private Redis and the demo schedule
+	cargo run --release -- --dev schedules/demo.toml
+
+test: redis ## All that CI checks: formatting, lints, tests, doc tests
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	cargo test --locked
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --quiet
+
+# The one thing beside Rust that --dev and the tests need. RUNLEVEL=1: only the program is wanted,
+# not a service on port 6379.
+redis:
+	@if command -v redis-server >/dev/null; then exit 0; fi; \
+	as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	if command -v apt-get >/dev/null; then \
+	  echo "There is no redis-server: installing it with apt-get"; \
+	  $$as_root apt-get update -qq && \
+	  $$as_root env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; \
+	elif command -v brew >/dev/null; then \
+	  echo "There is no redis-server: installing it with brew"; \
+	  brew install --quiet redis; \
+	else \
+	  echo "There is no redis-server, and no apt-get or brew to install it: please install it"; exit 1; \
+	fi

@@ -1,0 +1,169 @@
+//! What can be typed, and what is answered.
+
+use redis::Commands;
+
+use crate::harness::{Program, Redis, eventually};
+
+#[test]
+fn a_mistake_in_a_schedule_is_shown_with_its_line_and_nothing_is_touched() {
+    let mut redis = Redis::start();
+    let mut program = Program::on(&redis).schedule(
+        "[schedule.one]\ncron = \"61 * * * *\"\nqueue = \"q\"\n\n[schedule.two]\nevry = \"1s\"\nqueue = \"q\"\n",
+    );
+    let finished = program.run();
+    assert_eq!(finished.status.code(), Some(1));
+    for part in [
+        "schedule.toml:2:9",
+        "cron = \"61 * * * *\"",
+        "schedule.toml:6:1",
+        "`every`",
+    ] {
+        assert!(
+            finished.log.contains(part),
+            "no {part} in:\n{}",
+            finished.log
+        );
+    }
+    let commands: String = redis::cmd("INFO")
+        .arg("commandstats")
+        .query(&mut redis.connection)
+        .unwrap();
+    assert!(!commands.contains("evalsha"), "{commands}");
+    assert_eq!(redis.dump(), serde_json::json!({}));
+}
+
+#[test]
+fn usage_errors_exit_with_2() {
+    let finished = Program::new().args(["--lease", "0"]).run();
+    assert_eq!(finished.status.code(), Some(2));
+    assert!(
+        finished.log.contains("expected at least 1s"),
+        "{}",
+        finished.log
+    );
+}
+
+#[test]
+fn help_names_every_environment_variable_but_shows_no_password() {
+    let help = Program::new()
+        .env("REDIS_URL", "redis://:s3cret@db")
+        .args(["--help"])
+        .run();
+    let help = help.succeeded().output;
+    for name in [
+        "REDIS_URL",
+        "RESQUE_NAMESPACE",
+        "RAILS_ENV",
+        "RESQUE_SCHEDULER_INTERVAL",
+        "LOCK_TIMEOUT",
+        "RESQUE_SCHEDULER_MASTER_LOCK_PREFIX",
+        "LOGFORMAT",
+        "LOGFILE",
+        "QUIET",
+        "VERBOSE",
+        "PIDFILE",
+        "TZ",
+    ] {
+        assert!(
+            help.contains(&format!("[env: {name}")),
+            "{name} is not in\n{help}"
+        );
+    }
+    assert!(!help.contains("s3cret"), "{help}");
+}
+
+#[test]
+fn no_password_is_logged() {
+    let url = "redis://user:s3cret@127.0.0.1:1/0";
+    let finished = Program::new().args(["--once", "--redis-url", url]).run();
+    assert_eq!(finished.status.code(), Some(1));
+    assert!(finished.log.contains("127.0.0.1:1"), "{}", finished.log);
+    assert!(!finished.log.contains("s3cret"), "{}", finished.log);
+    let finished = Program::new()
+        .args(["--once", "--redis-url", "foo://user:s3cret@host"])
+        .run();
+    assert_eq!(finished.status.code(), Some(1));
+    assert!(!finished.log.contains("s3cret"), "{}", finished.log);
+}
+
+#[test]
+fn the_environment_of_resque_scheduler_is_honoured() {
+    let redis = Redis::start();
+    let program = Program::new().env("REDIS_URL", redis.url());
+    let program = program
+        .env("RESQUE_NAMESPACE", "app:resque")
+        .env("RAILS_ENV", "production");
+    let program = program
+        .env("LOGFORMAT", "json")
+        .env("TZ", "Europe/Stockholm");
+    let program = program
+        .env("LOCK_TIMEOUT", "180")
+        .env("RESQUE_SCHEDULER_INTERVAL", "5");
+    let program = program
+        .env("PIDFILE", "pid")
+        .env("QUIET", "")
+        .env("LOGFILE", "");
+    let scheduler = program.start();
+    scheduler.wait_for(
+        r#""namespace":"app:resque","environment":"production","timezone":"Europe/Stockholm""#,
+    );
+    scheduler.wait_for(r#""lease_s":180.0"#);
+    let pidfile = scheduler.program.path("pid");
+    assert_eq!(
+        std::fs::read_to_string(pidfile).unwrap(),
+        format!("{}\n", scheduler.pid())
+    );
+}
+
+#[test]
+fn logs_go_to_a_file_as_logfmt_and_quiet_says_less() {
+    let redis = Redis::start();
+    let mut program = Program::on(&redis).args(["--once", "-F", "logfmt", "-l", "out.log"]);
+    assert_eq!(program.run().succeeded().log, "");
+    let log = std::fs::read_to_string(program.path("out.log")).unwrap();
+    assert!(
+        log.contains("level=info") && log.contains("message=leading"),
+        "{log}"
+    );
+    assert_eq!(
+        Program::on(&redis)
+            .args(["--once", "-q"])
+            .run()
+            .succeeded()
+            .log,
+        ""
+    );
+}
+
+#[test]
+fn dev_brings_its_own_redis_and_takes_it_away() {
+    let program = Program::new().args(["--dev"]);
+    let mut scheduler = program
+        .schedule("[schedule.t]\nevery = \"1s\"\nqueue = \"q\"\n")
+        .start();
+    scheduler
+        .wait_for("private redis-server started")
+        .wait_for("fired entry=\"t\"");
+    let log = scheduler.log();
+    let url = log
+        .split("redis_url=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let folder = log
+        .split("data=")
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap();
+    let open = || redis::Client::open(url).unwrap().get_connection();
+    let queued: usize = open().unwrap().llen("resque:queue:q").unwrap();
+    assert!(queued > 0);
+    scheduler.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(scheduler.ended().code(), Some(0));
+    eventually(|| open().err().ok_or("it still listens"));
+    assert!(!std::path::Path::new(folder).exists());
+}

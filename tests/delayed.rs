@@ -1,0 +1,201 @@
+//! Delayed jobs: moved in order, exactly once, and kept where they can't be moved.
+
+use std::collections::HashMap;
+
+use redis::Commands;
+use serde_json::Value;
+
+use crate::harness::{Program, Redis, eventually};
+
+const QUARANTINE: &str = "resque:rescue_scheduler:quarantine";
+
+fn item(queue: &str, number: usize) -> String {
+    format!(r#"{{"class":"Job","args":[{number}],"queue":"{queue}"}}"#)
+}
+
+fn payload(number: usize) -> String {
+    format!(r#"{{"class":"Job","args":[{number}]}}"#)
+}
+
+/// Runs the program once and returns its log.
+fn once(redis: &Redis) -> String {
+    Program::on(redis).args(["--once"]).run().succeeded().log
+}
+
+/// What is left of the delayed jobs: keys of buckets, indexes and the sorted set.
+fn leftovers(redis: &mut Redis) -> Vec<String> {
+    let dump = redis.dump();
+    let keys = dump.as_object().unwrap().keys().cloned();
+    keys.filter(|key| key.contains(":delayed") || key.contains(":timestamps:"))
+        .collect()
+}
+
+#[test]
+fn a_backlog_is_moved_in_order_with_far_fewer_commands_than_jobs() {
+    const JOBS: usize = 20_000;
+    let mut redis = Redis::start();
+    let mut seed = redis::pipe();
+    for number in 0..JOBS {
+        let (timestamp, item) = (1_000_000_000 + number / 10, item("bulk", number));
+        let bucket = format!("delayed:{timestamp}");
+        seed.rpush(format!("resque:{bucket}"), &item).ignore();
+        seed.sadd(format!("resque:timestamps:{item}"), bucket)
+            .ignore();
+        seed.zadd("resque:delayed_queue_schedule", timestamp, timestamp)
+            .ignore();
+    }
+    seed.exec(&mut redis.connection).unwrap();
+    let () = redis::cmd("CONFIG")
+        .arg("RESETSTAT")
+        .query(&mut redis.connection)
+        .unwrap();
+
+    let log = once(&redis);
+
+    let expected: Vec<String> = (0..JOBS).map(payload).collect();
+    assert!(
+        redis.queue("bulk") == expected,
+        "lost, doubled or out of order\n{log}"
+    );
+    assert_eq!(leftovers(&mut redis), Vec::<String>::new());
+    let calls = client_calls(&mut redis);
+    println!(
+        "{JOBS} jobs in {} commands of the client: {calls:?}",
+        calls.values().sum::<u64>()
+    );
+    assert!(calls.values().sum::<u64>() < JOBS as u64 / 100, "{calls:?}");
+}
+
+/// Calls that a client made, by command: those that a script makes are counted by Redis too, so
+/// only the script calls and what no script of ours uses are taken.
+fn client_calls(redis: &mut Redis) -> HashMap<String, u64> {
+    let stats: String = redis::cmd("INFO")
+        .arg("commandstats")
+        .query(&mut redis.connection)
+        .unwrap();
+    let call = |line: &str| {
+        let (command, stats) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        let (calls, _) = stats.split_once(',')?;
+        let ours = [
+            "evalsha",
+            "eval",
+            "script|load",
+            "zrangebyscore",
+            "hgetall",
+            "client|setinfo",
+        ];
+        ours.contains(&command)
+            .then(|| (command.to_owned(), calls.parse().unwrap()))
+    };
+    stats.lines().filter_map(call).collect()
+}
+
+#[test]
+fn what_can_not_be_enqueued_is_kept_in_quarantine_and_the_rest_flows() {
+    let mut redis = Redis::start();
+    redis.delay(1_000, item("q", 1));
+    redis.delay(1_000, "garbage");
+    redis.delay(1_000, b"\xff\xfe");
+    redis.delay(1_000, r#"{"class":"","args":[],"queue":"q"}"#);
+    redis.delay(2_000, r#"{"class":"NoQueue","args":[]}"#);
+    redis.delay(2_000, item("q", 2));
+
+    let log = once(&redis);
+
+    assert_eq!(redis.queue("q"), [payload(1), payload(2)], "{log}");
+    assert_eq!(leftovers(&mut redis), Vec::<String>::new());
+    let records: Vec<String> = redis.connection.lrange(QUARANTINE, 0, -1).unwrap();
+    let records: Vec<Value> = records
+        .iter()
+        .map(|it| serde_json::from_str(it).unwrap())
+        .collect();
+    let column = |name: &str| -> Vec<&str> {
+        records
+            .iter()
+            .map(|record| record[name].as_str().unwrap_or("-"))
+            .collect()
+    };
+    let buckets = [
+        "delayed:1000",
+        "delayed:1000",
+        "delayed:1000",
+        "delayed:2000",
+    ];
+    assert_eq!(column("bucket"), buckets);
+    assert_eq!(column("item")[..2], ["garbage", "-"]);
+    assert_eq!(column("item_base64")[1], "//4=");
+    assert!(
+        column("reason")[0].starts_with("not a delayed job"),
+        "{records:?}"
+    );
+    assert!(column("reason")[2].starts_with("no class"), "{records:?}");
+    assert!(column("reason")[3].starts_with("no queue"), "{records:?}");
+    assert!(log.contains("in quarantine"), "{log}");
+}
+
+#[test]
+fn a_queue_key_of_the_wrong_type_blocks_nothing_else() {
+    let mut redis = Redis::start();
+    let () = redis
+        .connection
+        .set("resque:queue:broken", "a string")
+        .unwrap();
+    for number in 0..3 {
+        redis.delay(1_000, item("broken", number));
+        redis.delay(1_000, item("q", number));
+    }
+    // A member whose bucket is no list: the gem's hash has the name of a bucket.
+    let schedule = "resque:delayed_queue_schedule";
+    let () = redis
+        .connection
+        .zadd(schedule, "last_enqueued_at", 5)
+        .unwrap();
+    let () = redis
+        .connection
+        .hset("resque:delayed:last_enqueued_at", "a", "b")
+        .unwrap();
+
+    let log = once(&redis);
+
+    assert_eq!(
+        redis.queue("q"),
+        [payload(0), payload(1), payload(2)],
+        "{log}"
+    );
+    let quarantined: Vec<String> = redis.connection.lrange(QUARANTINE, 0, -1).unwrap();
+    assert_eq!(quarantined.len(), 3, "{log}");
+    assert!(quarantined[0].contains("WRONGTYPE"), "{quarantined:?}");
+    assert!(log.contains("bucket can't be read"), "{log}");
+    assert_eq!(
+        leftovers(&mut redis),
+        [
+            "resque:delayed:last_enqueued_at",
+            "resque:delayed_queue_schedule"
+        ]
+    );
+}
+
+#[test]
+fn a_due_job_is_in_its_queue_without_waiting_for_a_poll() {
+    let mut redis = Redis::start();
+    let scheduler = Program::on(&redis).start();
+    scheduler.wait_for("leading").wait_for("delayed jobs only");
+    let due =
+        chrono::DateTime::<chrono::Utc>::from(std::time::UNIX_EPOCH + unix_now()).timestamp() + 1;
+    redis.delay(due, item("q", 1));
+    eventually(|| match redis.queue("q").as_slice() {
+        [] => Err(scheduler.log()),
+        queue => {
+            assert_eq!(queue, [payload(1)]);
+            Ok(())
+        }
+    });
+    scheduler.wait_for("moved delayed jobs jobs=1 buckets=1 lateness_ms=");
+}
+
+#[expect(clippy::disallowed_methods, reason = "an app asks its own clock")]
+fn unix_now() -> std::time::Duration {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+}

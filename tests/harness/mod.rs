@@ -1,0 +1,343 @@
+//! What every integration test needs: a redis-server of its own, and the real program.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{sys::signal, unistd::Pid};
+use redis::{Commands, Connection};
+use rescue_scheduler::store::{Listen, PrivateServer};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+/// No state of a test takes longer to come, or the test has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A private redis-server, and a connection to it.
+pub struct Redis {
+    server: PrivateServer,
+    pub connection: Connection,
+}
+
+impl Redis {
+    pub fn start() -> Self {
+        Self::on(Listen::Socket)
+    }
+
+    /// One for workers that know no unix sockets.
+    pub fn on_port() -> Self {
+        Self::on(Listen::Port)
+    }
+
+    fn on(listen: Listen) -> Self {
+        let server = PrivateServer::start(listen).unwrap();
+        let connection = redis::Client::open(server.url())
+            .unwrap()
+            .get_connection()
+            .unwrap();
+        Self { server, connection }
+    }
+
+    pub fn url(&self) -> &str {
+        self.server.url()
+    }
+
+    /// The port of a server [`Self::on_port`].
+    pub fn port(&self) -> String {
+        let (_, port) = self.url().trim_end_matches("/0").rsplit_once(':').unwrap();
+        port.to_owned()
+    }
+
+    /// Stops the server and lets it go on, by signals.
+    pub fn signal(&self, signal: signal::Signal) {
+        send(self.server.pid(), signal);
+    }
+
+    /// Writes keys as the wire vectors hold them: `{key: {"type", "value"}}`.
+    pub fn seed(&mut self, keys: &Value) {
+        for (key, entry) in keys.as_object().into_iter().flatten() {
+            let value = &entry["value"];
+            for element in value.as_array().into_iter().flatten() {
+                let redis = &mut self.connection;
+                let seeded: redis::RedisResult<()> = match entry["type"].as_str().unwrap() {
+                    "list" => redis.rpush(key, text(element)),
+                    "set" => redis.sadd(key, text(element)),
+                    "zset" => redis.zadd(key, text(&element[0]), element[1].as_f64().unwrap()),
+                    other => panic!("can't seed a {other}"),
+                };
+                seeded.unwrap();
+            }
+        }
+    }
+
+    /// All keys but our own, in the form of the wire vectors.
+    pub fn dump(&mut self) -> Value {
+        let mut keys: Vec<String> = self.connection.keys("*").unwrap();
+        keys.retain(|key| !key.contains(":rescue_scheduler:"));
+        keys.sort_unstable();
+        let dumped = keys.into_iter().map(|key| {
+            let kind: String = redis::cmd("TYPE")
+                .arg(&key)
+                .query(&mut self.connection)
+                .unwrap();
+            let value = self.value(&key, &kind);
+            (key, json!({ "type": kind, "value": value }))
+        });
+        Value::Object(dumped.collect())
+    }
+
+    fn value(&mut self, key: &str, kind: &str) -> Value {
+        let redis = &mut self.connection;
+        match kind {
+            "list" => redis.lrange::<_, Vec<String>>(key, 0, -1).unwrap().into(),
+            "string" => redis.get::<_, String>(key).unwrap().into(),
+            "set" => {
+                let mut members: Vec<String> = redis.smembers(key).unwrap();
+                members.sort_unstable();
+                members.into()
+            }
+            "zset" => {
+                let members: Vec<(String, f64)> = redis.zrange_withscores(key, 0, -1).unwrap();
+                #[expect(clippy::cast_possible_truncation, reason = "scores are timestamps")]
+                let pair = |(member, score)| json!([member, score as i64]);
+                members.into_iter().map(pair).collect()
+            }
+            "hash" => {
+                let fields: Vec<(String, String)> = redis.hgetall(key).unwrap();
+                let fields = fields
+                    .into_iter()
+                    .map(|(field, value)| (field, value.into()));
+                Value::Object(fields.collect::<Map<_, _>>())
+            }
+            other => panic!("{key} is a {other}"),
+        }
+    }
+
+    /// The payloads in a queue of the namespace `resque`.
+    pub fn queue(&mut self, name: &str) -> Vec<String> {
+        self.connection
+            .lrange(format!("resque:queue:{name}"), 0, -1)
+            .unwrap()
+    }
+
+    /// Adds a delayed item as an app does.
+    pub fn delay(&mut self, timestamp: i64, item: impl AsRef<[u8]>) {
+        let (item, bucket) = (item.as_ref(), format!("delayed:{timestamp}"));
+        let index = [b"resque:timestamps:", item].concat();
+        let () = self
+            .connection
+            .rpush(format!("resque:{bucket}"), item)
+            .unwrap();
+        let () = self.connection.sadd(index, bucket).unwrap();
+        let schedule = "resque:delayed_queue_schedule";
+        let () = self
+            .connection
+            .zadd(schedule, timestamp, timestamp)
+            .unwrap();
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+/// The program under test and its command line; files live as long as this.
+pub struct Program {
+    command: Command,
+    folder: TempDir,
+}
+
+impl Program {
+    /// The program on `redis`, free of this machine's environment.
+    pub fn on(redis: &Redis) -> Self {
+        Self::new().args(["--redis-url", redis.url()])
+    }
+
+    pub fn new() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rescue-scheduler"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env_clear().env("PATH", path).stdin(Stdio::null());
+        let folder = TempDir::new().unwrap();
+        command.current_dir(folder.path());
+        Self { command, folder }
+    }
+
+    pub fn args<const N: usize>(mut self, args: [&str; N]) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Writes a schedule file and gives it to the program.
+    pub fn schedule(mut self, text: &str) -> Self {
+        let path = self.write("schedule.toml", text);
+        self.command.arg(path);
+        self
+    }
+
+    /// A file in the folder where the program runs.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Runs it to its end.
+    pub fn run(&mut self) -> Finished {
+        let output = self.command.output().unwrap();
+        Finished {
+            status: output.status,
+            log: String::from_utf8(output.stderr).unwrap(),
+            output: String::from_utf8(output.stdout).unwrap(),
+        }
+    }
+
+    /// Starts it as a daemon; its log goes to a file.
+    pub fn start(mut self) -> Scheduler {
+        let log = self.folder.path().join("log");
+        let file = fs::File::options()
+            .append(true)
+            .create(true)
+            .open(&log)
+            .unwrap();
+        let process = self
+            .command
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        Scheduler {
+            program: self,
+            process,
+            log,
+        }
+    }
+}
+
+/// What a program that ran to its end left behind.
+pub struct Finished {
+    pub status: ExitStatus,
+    pub log: String,
+    pub output: String,
+}
+
+impl Finished {
+    /// Panics unless it succeeded.
+    #[track_caller]
+    pub fn succeeded(self) -> Self {
+        assert!(self.status.success(), "{}", self.log);
+        self
+    }
+}
+
+/// A running program; dropping it kills it.
+pub struct Scheduler {
+    pub program: Program,
+    process: Child,
+    log: PathBuf,
+}
+
+impl Scheduler {
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        read(&self.log)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits until its log holds `text`.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) -> &Self {
+        eventually(|| match self.log() {
+            log if log.contains(text) => Ok(()),
+            log => Err(format!("no `{text}` in the log:\n{log}")),
+        });
+        self
+    }
+
+    pub fn signal(&self, signal: signal::Signal) {
+        send(self.pid(), signal);
+    }
+
+    /// Waits for its end, after a signal that asks for it.
+    pub fn ended(&mut self) -> ExitStatus {
+        self.process.wait().unwrap()
+    }
+
+    /// Kills it as `kill -9` does, and starts it again with the same command line and log.
+    pub fn restart(mut self) -> Self {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.process = self.program.command.spawn().unwrap();
+        self
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn send(process: u32, signal: signal::Signal) {
+    let pid = Pid::from_raw(process.try_into().unwrap());
+    signal::kill(pid, signal).unwrap();
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+/// Asks again and again until the answer is `Ok`; fails with the last `Err` after [`PATIENCE`].
+#[track_caller]
+pub fn eventually<T, E: fmt::Display>(mut ask: impl FnMut() -> Result<T, E>) -> T {
+    let started = now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(why) => assert!(started.elapsed() < PATIENCE, "{why}"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests may measure")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// The text of a file of golden data, which is read where it is and not from a copy. `None` where
+/// it is not beside the project: the test is skipped then, but not in CI.
+pub fn vectors(file: &str) -> Option<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared/vectors")
+        .join(file);
+    let text = fs::read_to_string(path);
+    if let Err(error) = &text {
+        skip(&format!("no golden data {file}: {error}"));
+    }
+    text.ok()
+}
+
+/// Says why a test checks nothing. In CI none may be skipped.
+pub fn skip(why: &str) {
+    println!("skipped: {why}");
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "must not be skipped in CI: {why}"
+    );
+}

@@ -1,0 +1,108 @@
+//! One leads, the others wait and take over.
+
+use nix::sys::signal::Signal;
+use redis::Commands;
+
+use crate::harness::{Program, Redis, Scheduler};
+
+const LOCK: &str = "resque:resque:resque_scheduler_master_lock";
+
+fn lock_of(scheduler: &Scheduler) -> String {
+    format!(
+        "{}:{}",
+        gethostname::gethostname().to_string_lossy(),
+        scheduler.pid()
+    )
+}
+
+#[test]
+fn a_plain_stop_gives_the_lease_back_and_hands_over_at_once() {
+    let mut redis = Redis::start();
+    let mut first = Program::on(&redis).args(["--lease", "60s"]).start();
+    first.wait_for("leading");
+    let second = Program::on(&redis).args(["--lease", "60s"]).start();
+    second.wait_for(&format!("following leader=\"{}\"", lock_of(&first)));
+
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.ended().code(), Some(0), "{}", first.log());
+    assert!(first.log().contains("lease released"), "{}", first.log());
+    second.wait_for("leading");
+    let holder: String = redis.connection.get(LOCK).unwrap();
+    assert_eq!(holder, lock_of(&second));
+
+    drop(second);
+    let ttl: i64 = redis.connection.pttl(LOCK).unwrap();
+    assert!(
+        (1..=60_000).contains(&ttl),
+        "a killed leader's lease ends by itself: {ttl}"
+    );
+}
+
+#[test]
+fn a_stop_without_followers_leaves_no_lock() {
+    let mut redis = Redis::start();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
+        let mut scheduler = Program::on(&redis).start();
+        scheduler.wait_for("leading");
+        scheduler.signal(signal);
+        assert_eq!(scheduler.ended().code(), Some(0), "{}", scheduler.log());
+        let held: bool = redis.connection.exists(LOCK).unwrap();
+        assert!(!held, "{}", scheduler.log());
+    }
+}
+
+#[test]
+fn a_killed_leader_is_replaced_when_its_lease_ends() {
+    let redis = Redis::start();
+    let first = Program::on(&redis).args(["--lease", "1s"]).start();
+    first.wait_for("leading");
+    let second = Program::on(&redis).args(["--lease", "1s"]).start();
+    second.wait_for("following");
+    drop(first);
+    second.wait_for("leading");
+}
+
+#[test]
+fn a_ruby_scheduler_is_waited_for() {
+    let mut redis = Redis::start();
+    let () = redis.connection.set(LOCK, "ruby-host:1").unwrap();
+    let ours = Program::on(&redis).start();
+    ours.wait_for("following, but the leader's lock has no end leader=\"ruby-host:1\"");
+    let () = redis.connection.del(LOCK).unwrap();
+    ours.wait_for("leading");
+}
+
+#[test]
+fn the_lock_prefix_is_part_of_the_key() {
+    let mut redis = Redis::start();
+    let ours = Program::on(&redis)
+        .env("RESQUE_SCHEDULER_MASTER_LOCK_PREFIX", "blue")
+        .start();
+    ours.wait_for("leading");
+    let holder: String = redis
+        .connection
+        .get("resque:resque:blue:resque_scheduler_master_lock")
+        .unwrap();
+    assert_eq!(holder, lock_of(&ours));
+}
+
+#[test]
+fn once_waits_for_the_lease_and_says_who_does_the_work() {
+    let mut redis = Redis::start();
+    let () = redis
+        .connection
+        .pset_ex(LOCK, "other-host:7", 60_000)
+        .unwrap();
+    let finished = Program::on(&redis).args(["--once", "--lease", "1s"]).run();
+    assert_eq!(finished.status.code(), Some(1));
+    assert!(
+        finished.log.contains("leader=\"other-host:7\""),
+        "{}",
+        finished.log
+    );
+    assert!(
+        finished.log.contains("another scheduler held the lease"),
+        "{}",
+        finished.log
+    );
+}

@@ -1,0 +1,195 @@
+//! Recurring entries: each fire time exactly once, on time, anchored on the last fire.
+
+use nix::sys::signal::Signal;
+use redis::Commands;
+use serde_json::Value;
+
+use crate::harness::{Program, Redis, Scheduler, eventually};
+
+const EACH_SECOND: &str = r#"
+[schedule.tick]
+every = "1s"
+class = "Tick"
+queue = "ticks"
+include_metadata = true
+catch_up = "all"
+"#;
+
+/// The `scheduled_at` of each payload, in order.
+fn scheduled_at(redis: &mut Redis) -> Vec<i64> {
+    let at = |payload: &String| {
+        let payload: Value = serde_json::from_str(payload).unwrap();
+        payload["args"][0]["scheduled_at"].as_i64().unwrap()
+    };
+    redis.queue("ticks").iter().map(at).collect()
+}
+
+/// Waits until at least `count` fires are in the queue.
+fn wait_for_fires(redis: &mut Redis, scheduler: &Scheduler, count: usize) -> Vec<i64> {
+    eventually(|| match scheduled_at(redis) {
+        fires if fires.len() >= count => Ok(fires),
+        fires => Err(format!("{fires:?}\n{}", scheduler.log())),
+    })
+}
+
+/// Each second once, in order.
+#[track_caller]
+fn assert_gapless(fires: &[i64]) {
+    let expected: Vec<i64> = (fires[0]..).take(fires.len()).collect();
+    assert_eq!(fires, expected);
+}
+
+#[test]
+fn no_second_is_lost_or_doubled_by_kill_9_and_restart() {
+    let mut redis = Redis::start();
+    let program = Program::on(&redis)
+        .args(["--lease", "1s"])
+        .schedule(EACH_SECOND);
+    let mut scheduler = program.start();
+    for _ in 0..4 {
+        // At a moment that has nothing to do with the fires.
+        let fires = scheduled_at(&mut redis).len();
+        wait_for_fires(&mut redis, &scheduler, fires + 1);
+        scheduler = scheduler.restart();
+    }
+    let fires = scheduled_at(&mut redis).len();
+    assert_gapless(&wait_for_fires(&mut redis, &scheduler, fires + 2));
+}
+
+#[test]
+fn two_that_both_fire_fire_once() {
+    let mut redis = Redis::start();
+    // Other lock keys, so that both lead; the same fence.
+    let program = |prefix| {
+        let program = Program::on(&redis).args(["--lock-prefix", prefix]);
+        program.schedule(EACH_SECOND).start()
+    };
+    let (first, second) = (program("a"), program("b"));
+    first.wait_for("leading");
+    second.wait_for("leading");
+    wait_for_fires(&mut redis, &first, 1);
+    // Both have the same anchor only once one of them has fired.
+    let second = second.restart();
+    second.wait_for("fired");
+    let count = scheduled_at(&mut redis).len();
+    assert_gapless(&wait_for_fires(&mut redis, &second, count + 3)[1..]);
+}
+
+#[test]
+fn an_interval_goes_on_from_its_last_recorded_fire() {
+    const HOURLY: &str = "[schedule.h]\nevery = \"1h\"\nqueue = \"q\"\n";
+    let mut redis = Redis::start();
+    let mut fires_at = |at: &str| {
+        let program = Program::on(&redis).schedule(HOURLY);
+        program.args(["--once", "--at", at]).run().succeeded();
+        redis.queue("q").len()
+    };
+    assert_eq!(fires_at("2026-11-23T12:20:00Z"), 0);
+    assert_eq!(fires_at("2026-11-23T13:19:59Z"), 0);
+    assert_eq!(fires_at("2026-11-23T13:20:30Z"), 1);
+    // Missed by far: given up, but the rhythm stays.
+    assert_eq!(fires_at("2026-11-23T15:00:00Z"), 1);
+    assert_eq!(fires_at("2026-11-23T15:20:00Z"), 2);
+    assert_eq!(fires_at("2026-11-23T15:20:00Z"), 2);
+}
+
+#[test]
+fn an_entry_that_was_away_has_missed_nothing() {
+    const DAILY: &str = "[schedule.d]\ncron = \"0 12 * * *\"\nqueue = \"q\"\n";
+    const OTHER: &str = "[schedule.o]\ncron = \"0 0 1 1 *\"\nqueue = \"q\"\n";
+    let mut redis = Redis::start();
+    let mut fires_at = |schedule: &str, at: &str| {
+        let program = Program::on(&redis).schedule(schedule);
+        program.args(["--once", "--at", at]).run().succeeded();
+        redis.queue("q").len()
+    };
+    assert_eq!(fires_at(DAILY, "2026-11-22T00:00:00Z"), 0);
+    assert_eq!(fires_at(DAILY, "2026-11-22T12:02:00Z"), 1, "caught up with");
+    assert_eq!(fires_at(OTHER, "2026-11-22T13:00:00Z"), 1);
+    assert_eq!(fires_at(DAILY, "2026-11-23T12:02:00Z"), 1, "back, and new");
+    // The same name with another time is a new entry, too.
+    let moved = DAILY.replace("0 12", "0 13");
+    assert_eq!(fires_at(&moved, "2026-11-23T13:01:00Z"), 1);
+    assert_eq!(fires_at(&moved, "2026-11-24T13:01:00Z"), 2);
+}
+
+#[test]
+fn the_catch_up_policy_decides_what_a_gap_fires() {
+    let schedule = |policy: &str| {
+        format!(
+            "[schedule.m]\ncron = \"* * * * *\"\nqueue = \"q\"\ncatch_up = \"{policy}\"\ncatch_up_window = \"10m\"\n"
+        )
+    };
+    for (policy, fires) in [("latest", 1), ("all", 10), ("none", 0)] {
+        let mut redis = Redis::start();
+        for at in ["2026-11-23T12:00:30Z", "2026-11-23T12:30:30Z"] {
+            let program = Program::on(&redis).schedule(&schedule(policy));
+            program.args(["--once", "--at", at]).run().succeeded();
+        }
+        assert_eq!(redis.queue("q").len(), fires, "{policy}");
+    }
+}
+
+#[test]
+fn a_queue_of_the_wrong_type_stops_only_its_own_entries() {
+    const TWO: &str = "[schedule.a]\nevery = \"1s\"\nqueue = \"broken\"\n\
+                       [schedule.b]\nevery = \"1s\"\nqueue = \"q\"\n";
+    let mut redis = Redis::start();
+    let () = redis
+        .connection
+        .set("resque:queue:broken", "a string")
+        .unwrap();
+    let scheduler = Program::on(&redis).schedule(TWO).start();
+    scheduler
+        .wait_for("queue refuses the job")
+        .wait_for("fired entry=\"b\"");
+    let () = redis.connection.del("resque:queue:broken").unwrap();
+    scheduler.wait_for("fired entry=\"a\"");
+}
+
+#[test]
+fn a_reload_changes_what_changed_and_a_broken_file_nothing() {
+    let redis = Redis::start();
+    let program = Program::on(&redis).schedule(
+        "[schedule.stays]\nevery = \"1h\"\nqueue = \"q\"\n[schedule.goes]\nevery = \"1h\"\nqueue = \"q\"\n",
+    );
+    let scheduler = program.start();
+    scheduler.wait_for("leading");
+
+    scheduler.program.write(
+        "schedule.toml",
+        "[schedule.stays]\nevery = \"soon\"\nqueue = \"q\"\n",
+    );
+    scheduler.signal(Signal::SIGHUP);
+    scheduler
+        .wait_for("reload refused")
+        .wait_for("schedule.toml:2:")
+        .wait_for("soon");
+
+    scheduler.program.write(
+        "schedule.toml",
+        "[schedule.stays]\nevery = \"1h\"\nqueue = \"q\"\n[schedule.new]\nevery = \"1s\"\nqueue = \"q\"\n",
+    );
+    scheduler.signal(Signal::SIGUSR2);
+    scheduler.wait_for("schedule reloaded added=\"new\" changed=\"\" removed=\"goes\"");
+    scheduler.wait_for("fired entry=\"new\"");
+
+    scheduler.signal(Signal::SIGUSR1);
+    scheduler.wait_for("entry entry=\"new\" timing=every 1s last=\"2");
+    scheduler.wait_for("entry entry=\"stays\" timing=every 1h next=\"2");
+}
+
+#[test]
+fn an_outage_is_said_once_and_what_was_due_is_fired_after_it() {
+    let mut redis = Redis::start();
+    let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
+    wait_for_fires(&mut redis, &scheduler, 1);
+    redis.signal(Signal::SIGSTOP);
+    scheduler.wait_for("can't use Redis");
+    redis.signal(Signal::SIGCONT);
+    scheduler.wait_for("Redis is back");
+    let fires = scheduled_at(&mut redis).len();
+    assert_gapless(&wait_for_fires(&mut redis, &scheduler, fires + 2));
+    let log = scheduler.log();
+    assert_eq!(log.matches("can't use Redis").count(), 1, "{log}");
+}

@@ -1,0 +1,137 @@
+//! The states before and after that the real resque-scheduler left in Redis: ours are the same,
+//! byte for byte. The vectors are read where they are, not from a copy.
+
+use std::collections::BTreeMap;
+
+use rescue_scheduler::store::Client;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::harness::{Program, Redis, vectors};
+
+#[derive(Deserialize)]
+struct Case {
+    group: String,
+    name: String,
+    namespace: String,
+    #[serde(default)]
+    now: i64,
+    #[serde(default)]
+    before: Value,
+    after: Value,
+    #[serde(default)]
+    yaml: String,
+    #[serde(default)]
+    entry: String,
+}
+
+/// Checks all cases of a group; fails after the last one.
+fn each(group: &str, check: impl Fn(&Case) -> Value) {
+    let Some(vectors) = vectors("wire.json") else {
+        return;
+    };
+    let cases: Vec<Case> = serde_json::from_str(&vectors).unwrap();
+    let cases = cases.iter().filter(|case| case.group == group);
+    let (mut checked, mut failed) = (0, vec![]);
+    for case in cases {
+        let ours = check(case);
+        if ours != case.after {
+            failed.push(format!(
+                "{}\n  theirs: {}\n  ours:   {ours}",
+                case.name, case.after
+            ));
+        }
+        checked += 1;
+    }
+    println!("{group}: {checked} cases checked, {} failed", failed.len());
+    assert!(checked > 0 && failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// `seconds` as `--at` takes it.
+fn rfc3339(seconds: i64) -> String {
+    chrono::DateTime::from_timestamp(seconds, 0)
+        .unwrap()
+        .to_rfc3339()
+}
+
+#[test]
+fn delayed_jobs_are_moved_as_the_gem_moves_them() {
+    each("delayed", |case| {
+        let mut redis = Redis::start();
+        redis.seed(&case.before);
+        let program = Program::on(&redis).args(["--namespace", &case.namespace]);
+        program
+            .args(["--once", "--at", &rfc3339(case.now)])
+            .run()
+            .succeeded();
+        redis.dump()
+    });
+}
+
+#[test]
+fn recurring_jobs_are_enqueued_as_the_gem_enqueues_them() {
+    // The gem was told to enqueue at this time; so is ours, by a fire that was due in that minute.
+    const STAMP: &str = "2026-11-23T16:25:34Z";
+    each("recurring", |case| {
+        let mut redis = Redis::start();
+        for at in ["2026-11-23T16:24:34Z", STAMP] {
+            let program = Program::on(&redis).schedule(&toml_of(case));
+            program.args(["--once", "--at", at]).run().succeeded();
+        }
+        redis.dump()
+    });
+}
+
+/// The case's schedule, written for us: our files have no `never` and no `custom_job_class`, and no
+/// class from which a queue could be known.
+fn toml_of(case: &Case) -> String {
+    let yaml: BTreeMap<String, BTreeMap<String, Value>> =
+        serde_saphyr::from_str(&case.yaml).unwrap();
+    let entry = &yaml[&case.entry];
+    let text = |key: &str| entry.get(key).and_then(Value::as_str);
+    let custom = text("custom_job_class").filter(|class| *class != "Resque::Job");
+    let class = custom.or(text("class"));
+    let queue = text("queue").unwrap_or("some_queue");
+    let class = class.map_or_else(String::new, |class| format!("class = {}", json!(class)));
+    let args = entry
+        .get("args")
+        .map_or_else(String::new, |args| format!("args_json = '''{args}'''"));
+    let (name, queue) = (json!(case.entry), json!(queue));
+    format!("[schedule.{name}]\ncron = \"* * * * *\"\nqueue = {queue}\n{class}\n{args}\n")
+}
+
+#[tokio::test]
+async fn the_client_enqueues_as_resque_does() {
+    let mut redis = Redis::start();
+    let client = Client::open(redis.url(), "resque").unwrap();
+    client
+        .enqueue("direct", "Direct::Job", &(1, json!({"a": "b"})))
+        .await
+        .unwrap();
+    let ours = redis.dump();
+    each("enqueue", |_| ours.clone());
+}
+
+#[tokio::test]
+async fn the_client_delays_as_resque_scheduler_does() {
+    let mut redis = Redis::start();
+    let client = Client::open(redis.url(), "resque").unwrap();
+    let at = chrono::DateTime::from_timestamp(4_102_444_800, 123_000_000).unwrap();
+    for _ in 0..2 {
+        client
+            .enqueue_at(at, "mail", "Mailer", &["to@example.com"])
+            .await
+            .unwrap();
+    }
+    let past = chrono::DateTime::from_timestamp(1, 0).unwrap();
+    client.enqueue_at(past, "now", "Late", &()).await.unwrap();
+    let item = r#"{"class":"Mailer","args":["to@example.com"],"queue":"mail"}"#;
+    let expected = json!({
+        "resque:delayed:4102444800": {"type": "list", "value": [item, item]},
+        "resque:delayed_queue_schedule": {"type": "zset", "value": [["4102444800", 4_102_444_800_i64]]},
+        format!("resque:timestamps:{item}"): {"type": "set", "value": ["delayed:4102444800"]},
+        "resque:queue:now": {"type": "list", "value": [r#"{"class":"Late","args":[]}"#]},
+        "resque:queues": {"type": "set", "value": ["now"]},
+    });
+    assert_eq!(redis.dump(), expected);
+}
