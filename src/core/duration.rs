@@ -22,7 +22,7 @@ const YEAR: i128 = 365 * DAY;
 
 /// Unit words and their seconds, the longer of two with the same start first. Case counts only
 /// where months and minutes would be confused.
-const UNITS: [(&str, bool, i128); 25] = [
+const UNITS: &[(&str, bool, i128)] = &[
     ("years", false, YEAR),
     ("year", false, YEAR),
     ("y", false, YEAR),

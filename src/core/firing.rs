@@ -115,6 +115,21 @@ pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision
     }
 }
 
+/// The fire time that fires next as things stand at `now`, be it due or still to come.
+pub fn next_to_fire(
+    entry: &Entry,
+    mut progress: Progress,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    loop {
+        match decide(entry, progress, now) {
+            Decision::Fire(at) => return Some(at),
+            Decision::Missed { last, .. } => progress.settle(last),
+            Decision::Wait { until } => return until,
+        }
+    }
+}
+
 /// The newest fire time later than `bound` that `due_after` knows, found from `now` backwards so
 /// that a dense timing with a wide window costs no more than a sparse one.
 fn newest(

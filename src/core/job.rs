@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{error::Category, value::RawValue};
 
 /// A job that an entry of the schedule enqueues.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,9 +107,12 @@ pub struct DelayedItem {
 /// Why a delayed item can't be enqueued; it goes to quarantine with these words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unqueueable {
+    /// No JSON.
+    #[error("not JSON: {0}")]
+    NotJson(String),
     /// No JSON object of the expected shape.
-    #[error("not a delayed job: {0}")]
-    NotAJob(String),
+    #[error("not a delayed job: expected an object with text as \"class\" and \"queue\"")]
+    NotAJob,
     /// `class` is absent, null or empty.
     #[error("no class: expected \"class\" to be a non-empty string")]
     NoClass,
@@ -138,10 +141,14 @@ impl DelayedItem {
     /// # Errors
     /// [`Unqueueable`] where the item is not a JSON object, or names no class or no queue.
     pub fn decode(item: &[u8]) -> Result<Self, Unqueueable> {
-        let not_a_job = |error: serde_json::Error| Unqueueable::NotAJob(error.to_string());
+        // What serde says of other data repeats it, and that may be long, or secret.
+        let not_a_job = |error: serde_json::Error| match error.classify() {
+            Category::Data => Unqueueable::NotAJob,
+            _ => Unqueueable::NotJson(error.to_string()),
+        };
         // serde would read an array as the fields in order.
         if item.trim_ascii_start().first() == Some(&b'[') {
-            return Err(Unqueueable::NotAJob("expected a JSON object".to_owned()));
+            return Err(Unqueueable::NotAJob);
         }
         let raw: RawItem<'_> = serde_json::from_slice(item).map_err(not_a_job)?;
         let filled = |text: &Cow<'_, str>| !text.is_empty();
@@ -206,13 +213,14 @@ mod tests {
 
     #[test]
     fn what_names_no_job_is_refused_with_a_reason() {
-        refused(b"garbage", "not a delayed job: expected value");
-        refused(b"", "not a delayed job: EOF");
-        refused(b"\xff\xfe", "not a delayed job");
+        refused(b"garbage", "not JSON: expected value");
+        refused(b"", "not JSON: EOF");
+        refused(b"\xff\xfe", "not JSON");
         refused(b"[]", "not a delayed job");
+        refused(b"\"secret\"", "not a delayed job: expected an object");
         refused(
             br#"{"class":7,"queue":"q"}"#,
-            "not a delayed job: invalid type",
+            "not a delayed job: expected an object",
         );
         refused(br#"{"class":"","queue":"q"}"#, "no class");
         refused(br#"{"args":[],"queue":"q"}"#, "no class");

@@ -92,3 +92,48 @@ fn join(items: impl IntoIterator<Item = String>) -> String {
     let items: Vec<String> = items.into_iter().filter(|item| !item.is_empty()).collect();
     items.join(",")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::core::cron::Cron;
+
+    #[track_caller]
+    fn case(text: &str, expected: &str) {
+        let cron = Cron::parse(text, "").unwrap();
+        assert_eq!(cron.to_string(), expected);
+        assert_eq!(Cron::parse(expected, ""), Ok(cron));
+    }
+
+    #[test]
+    fn an_expression_is_shown_in_numbers_and_ranges() {
+        case(
+            "*/5 2 * * mon-fri Europe/Paris",
+            "*/5 2 * * 1-5 Europe/Paris",
+        );
+        case("0,30 9,10,11,13 1 jan,feb *", "0,30 9-11,13 1 1,2 *");
+        case("30 */5 * * * *", "30 */5 * * * *");
+        case("* * * * * *", "* * * * * *");
+        case("0 */1 * * *", "0 * * * *");
+        case("0 0-24 * * *", "0 * * * *");
+        case("@daily +0530", "0 0 * * * +05:30");
+    }
+
+    #[test]
+    fn days_are_shown_from_both_ends() {
+        case("0 0 -1--3 * *", "0 0 -31--3,-1 * *");
+        case("0 0 L,15,-3 * *", "0 0 15,-3,-1 * *");
+        case("0 0 1-7& * mon", "0 0 1-7& * 1");
+    }
+
+    #[test]
+    fn a_full_list_of_days_stays_a_restriction() {
+        case("0 0 1-15,16-31 * *", "0 0 1-30,31 * *");
+        case("0 0 1 * sun-sat", "0 0 1 * 0-6");
+    }
+
+    #[test]
+    fn weekdays_of_some_weeks_are_shown() {
+        case("0 0 * * fri#last,mon#2,sat", "0 0 * * 6,1#2,5#-1");
+        case("0 0 * * mon%2,sun%4+5", "0 0 * * 0%4+1,1%2+0");
+    }
+}

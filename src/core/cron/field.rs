@@ -1,4 +1,4 @@
-//! The fields of an expression, and their items: one value, a range, a step, a random one.
+//! The fields of an expression, and the values of one item: a value, a range, a step, a random one.
 
 use super::{CronError, parse::Piece};
 
@@ -6,9 +6,9 @@ use super::{CronError, parse::Piece};
 #[derive(Debug)]
 pub(super) struct Field {
     /// As in "`60` is not a minute".
-    pub(super) one: &'static str,
+    one: &'static str,
     /// What it may hold.
-    pub(super) allowed: &'static str,
+    allowed: &'static str,
     pub(super) min: i32,
     /// The maximum of `*`; the hour 24 and the weekday 7 are above it, and wrap.
     pub(super) max: i32,
@@ -54,7 +54,7 @@ pub(super) const DAY: Field = Field {
     ..SECOND
 };
 
-pub(super) const MONTH: Field = Field {
+const MONTH: Field = Field {
     one: "a month",
     allowed: "months are 1 to 12, or jan to dec",
     min: 1,
@@ -96,10 +96,11 @@ impl Field {
         let values = self.walk(item, from, to)?.into_iter();
         let mut values: Vec<i32> = values.step_by(step.unwrap_or(1)).collect();
         if is_random {
-            let choices = values.len().max(1) as u64;
-            // The remainder of a length fits where the length did.
-            let chosen = usize::try_from(self.hash(seed) % choices).unwrap_or_default();
-            values = values.into_iter().skip(chosen).take(1).collect();
+            let chosen = self.hash(seed) % values.len() as u64;
+            let numbered = (0..).zip(values);
+            values = numbered
+                .filter_map(|(index, value)| (index == chosen).then_some(value))
+                .collect();
         }
         Ok(values)
     }
@@ -171,10 +172,18 @@ impl Field {
 
     /// Reads one value.
     pub(super) fn value(&self, piece: Piece<'_>) -> Result<i32, CronError> {
-        self.read(piece.text).ok_or_else(|| {
-            let (wrong, text) = (format!("is not {}", self.one), piece.text);
-            piece.error(&wrong, self.suggestion(text))
+        self.read(piece.text).ok_or_else(|| match piece.text {
+            "" => self.missing(piece),
+            text => piece.error(&format!("is not {}", self.one), self.suggestion(text)),
         })
+    }
+
+    pub(super) fn missing(&self, piece: Piece<'_>) -> CronError {
+        CronError {
+            span: piece.span(),
+            problem: format!("{} is missing", self.one),
+            help: Some(self.allowed.to_owned()),
+        }
     }
 
     fn read(&self, text: &str) -> Option<i32> {

@@ -10,12 +10,13 @@
 
 use std::ops::Range;
 
-use chrono::{DateTime, Datelike, NaiveDateTime};
+use chrono::{Datelike, NaiveDate};
 
 use super::{
     Cron, CronError,
-    calendar::{Calendar, Days, InWeeks, Weekdays, up_to},
-    field::{DAY, FIELDS, Field, WEEKDAY},
+    calendar::{Calendar, up_to},
+    field::{FIELDS, WEEKDAY},
+    list,
 };
 use crate::core::zone::Zone;
 
@@ -31,8 +32,9 @@ const SPECIALS: [(&str, &str); 8] = [
     ("@hourly", "0 * * * *"),
 ];
 
-/// An expression has to fire from here (when this was written) to the year 2100: 2026-01-01.
-const FIRST_SECOND: i64 = 1_767_225_600;
+/// An expression has to fire between this day (this was written in its year) and the year 2100. The
+/// compiler checks the date.
+const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
 const END_YEAR: i32 = 2100;
 
 const ALL_MONTHS: u64 = (1 << 13) - 2;
@@ -47,7 +49,7 @@ pub(super) struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    fn span(self) -> Range<usize> {
+    pub(super) fn span(self) -> Range<usize> {
         self.at..self.at + self.length
     }
 
@@ -94,14 +96,13 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Cron, CronError> {
     let seed = hash(if name.is_empty() { whole.text } else { name });
     let mut calendar = read_fields(fields, seed)?;
 
-    let days = fields[fields.len() - 3];
-    let never = || CronError {
-        span: days.at..whole.at + whole.length,
-        problem: "this never fires".to_owned(),
-        help: Some("no day before 2100 matches day of month, month and day of week".to_owned()),
-    };
     if !drop_impossible_days(&mut calendar) || !fires(&calendar) {
-        return Err(never());
+        let (days, last) = (fields[fields.len() - 3], fields[fields.len() - 1]);
+        return Err(CronError {
+            span: days.at..last.at + last.length,
+            problem: "this never fires".to_owned(),
+            help: Some("no day before 2100 matches day of month, month and day of week".to_owned()),
+        });
     }
     Ok(Cron { calendar, zone })
 }
@@ -127,12 +128,9 @@ fn pieces(whole: Piece<'_>) -> Result<Vec<Piece<'_>>, CronError> {
         }
         start = end + 1;
     }
-    let Some(special) = pieces
-        .first()
-        .copied()
-        .filter(|first| first.text.starts_with('@'))
-    else {
-        return Ok(pieces);
+    let special = match pieces.first() {
+        Some(first) if first.text.starts_with('@') => *first,
+        _ => return Ok(pieces),
     };
     let known = SPECIALS.iter().find(|(word, _)| *word == special.text);
     let (_, fields) = known.ok_or_else(|| unknown_special(special))?;
@@ -168,17 +166,12 @@ fn split_zone<'a, 'b>(
     };
     let count = if is_zone(5) { 5 } else { pieces.len().min(6) };
     if count < 5 || pieces.len() > count && !is_zone(count) {
-        let what = if whole.text.is_empty() {
-            "the expression is empty"
-        } else {
-            "these are"
-        };
         return Err(CronError {
             span: whole.span(),
             problem: match pieces.len() {
-                0 => what.to_owned(),
+                0 => "the expression is empty".to_owned(),
                 1 => "this is 1 field".to_owned(),
-                count => format!("{what} {count} fields"),
+                count => format!("these are {count} fields"),
             },
             help: Some(
                 "an expression has 5 fields: minute, hour, day of month, month, day of week; \
@@ -247,143 +240,18 @@ fn read_fields(pieces: &[Piece<'_>], seed: u64) -> Result<Calendar, CronError> {
         }
         let position = index + FIELDS.len() - pieces.len();
         let field = FIELDS[position];
-        let items = items(field, piece)?;
+        let items = list::items(field, piece)?;
         match position {
-            0 => calendar.seconds = read_times(field, &items, seed)?,
-            1 => calendar.minutes = read_times(field, &items, seed)?,
-            2 => calendar.hours = read_times(field, &items, seed)?,
-            3 => calendar.days = read_days(&items, seed)?,
-            4 => calendar.months = read_times(field, &items, seed)?,
-            _ => calendar.weekdays = read_weekdays(&items, seed)?,
+            0 => calendar.seconds = list::read_times(field, &items, seed)?,
+            1 => calendar.minutes = list::read_times(field, &items, seed)?,
+            2 => calendar.hours = list::read_times(field, &items, seed)?,
+            3 => calendar.days = list::read_days(&items, seed)?,
+            4 => calendar.months = list::read_times(field, &items, seed)?,
+            _ => calendar.weekdays = list::read_weekdays(&items, seed)?,
         }
     }
     calendar.both = both && calendar.days.is_some() && calendar.weekdays.is_some();
     Ok(calendar)
-}
-
-/// The items of a list. Empty ones are skipped, but the first, as the gem does.
-fn items<'a>(field: &Field, list: Piece<'a>) -> Result<Vec<Piece<'a>>, CronError> {
-    let mut items = Vec::new();
-    let mut start = 0;
-    for (end, _) in list.text.match_indices(',').chain([(list.text.len(), "")]) {
-        if start < end {
-            items.push(list.part(start, end));
-        } else if start == 0 {
-            return Err(CronError {
-                span: list.span(),
-                problem: format!("{} is missing", field.one),
-                help: Some(field.allowed.to_owned()),
-            });
-        }
-        start = end + 1;
-    }
-    Ok(items)
-}
-
-fn read_times(field: &Field, items: &[Piece<'_>], seed: u64) -> Result<u64, CronError> {
-    let mut set = 0;
-    for item in items {
-        for value in field.values(*item, seed)? {
-            set |= field.bit(value);
-        }
-    }
-    Ok(set)
-}
-
-fn read_days(items: &[Piece<'_>], seed: u64) -> Result<Option<Days>, CronError> {
-    let mut days = Days::default();
-    let mut unrestricted = false;
-    for item in items {
-        let values = DAY.values(*item, seed)?;
-        unrestricted |= values.iter().copied().eq(DAY.min..=DAY.max);
-        for value in values {
-            let end = if value < 0 {
-                &mut days.from_end
-            } else {
-                &mut days.from_start
-            };
-            *end |= DAY.bit(value);
-        }
-    }
-    Ok((!unrestricted).then_some(days))
-}
-
-fn read_weekdays(items: &[Piece<'_>], seed: u64) -> Result<Option<Weekdays>, CronError> {
-    let mut weekdays = Weekdays::default();
-    let mut in_weeks = Vec::new();
-    for item in items.iter().filter(|item| item.text != "*") {
-        if let Some((day, nth)) = item.split('#') {
-            let bit = weekday_bit(WEEKDAY.value(day)?);
-            match read_nth(*item, nth)? {
-                (week, false) => weekdays.from_start[week] |= bit,
-                (week, true) => weekdays.from_end[week] |= bit,
-            }
-        } else if let Some((day, rule)) = item.split('%') {
-            let weekday = weekday_bit(WEEKDAY.value(day)?).trailing_zeros();
-            in_weeks.push(read_weeks(*item, weekday, rule)?);
-        } else {
-            for value in WEEKDAY.values(*item, seed)? {
-                let bit = weekday_bit(value);
-                weekdays.from_start.iter_mut().for_each(|set| *set |= bit);
-            }
-        }
-    }
-    let unrestricted = items.iter().all(|item| item.text == "*");
-    in_weeks.sort_unstable();
-    in_weeks.dedup();
-    weekdays.in_weeks = in_weeks.into_boxed_slice();
-    Ok((!unrestricted).then_some(weekdays))
-}
-
-fn weekday_bit(value: i32) -> u8 {
-    // The seven weekdays are in the lowest byte.
-    WEEKDAY.bit(value).to_le_bytes()[0]
-}
-
-/// Reads what is behind a `#`: the week of the month, from 0, and whether it counts from the end.
-fn read_nth(item: Piece<'_>, nth: Piece<'_>) -> Result<(usize, bool), CronError> {
-    let (number, from_end) = match nth.text.strip_prefix('-') {
-        Some(number) => (number, true),
-        None if ["l", "last"]
-            .iter()
-            .any(|last| nth.text.eq_ignore_ascii_case(last)) =>
-        {
-            ("1", true)
-        }
-        None => (nth.text, false),
-    };
-    let week = ["1", "2", "3", "4", "5"]
-        .iter()
-        .position(|week| *week == number);
-    week.map(|week| (week, from_end)).ok_or_else(|| {
-        item.error(
-            "is not a day of a month's week",
-            "behind `#` is 1 to 5, -1 (the last) to -5, or `L`: `mon#1`",
-        )
-    })
-}
-
-/// Reads what is behind a `%`: the divisor of the week number, and perhaps `+` the remainder.
-fn read_weeks(item: Piece<'_>, weekday: u32, rule: Piece<'_>) -> Result<InWeeks, CronError> {
-    let digits = |text: &str| -> Option<u32> {
-        let digits = text.bytes().all(|digit| digit.is_ascii_digit());
-        text.parse().ok().filter(|_| digits)
-    };
-    let (divisor, remainder) = match rule.text.split_once('+') {
-        Some((divisor, remainder)) => (digits(divisor), digits(remainder)),
-        None => (digits(rule.text), Some(0)),
-    };
-    match (divisor.filter(|divisor| *divisor > 0), remainder) {
-        (Some(divisor), Some(remainder)) => Ok(InWeeks {
-            weekday,
-            divisor,
-            remainder: remainder % divisor,
-        }),
-        _ => Err(item.error(
-            "is not a day of some weeks",
-            "`mon%2` is every other Monday and `mon%2+1` the others; `%0` is none",
-        )),
-    }
 }
 
 /// Drops the months that have none of the days of month, and the days that none of the months has;
@@ -412,9 +280,7 @@ fn drop_impossible_days(calendar: &mut Calendar) -> bool {
 }
 
 fn fires(calendar: &Calendar) -> bool {
-    let start: Option<NaiveDateTime> =
-        DateTime::from_timestamp(FIRST_SECOND, 0).map(|at| at.naive_utc());
-    let first = start.and_then(|start| calendar.next(start));
+    let first = calendar.next(FIRST_DAY.into());
     first.is_some_and(|first| first.year() < END_YEAR)
 }
 
@@ -423,4 +289,147 @@ fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(text: &str, marked: &str, problem: &str, help: &str) {
+        let error = parse(text, "").unwrap_err();
+        assert_eq!(&text[error.span], marked);
+        assert_eq!(error.problem, problem);
+        let found = error.help.unwrap_or_default();
+        assert!(found.contains(help), "{found}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_shown_with_what_is_allowed() {
+        case("60 * * * *", "60", "`60` is not a minute", "0 to 59");
+        case("0 5,25 * * *", "25", "`25` is not an hour", "24 is 0");
+        case(
+            "0 0 30-32 * *",
+            "32",
+            "`32` is not a day of the month",
+            "1 to 31",
+        );
+        case("0 0 ? * *", "?", "`?` is not a day of the month", "`*`");
+        case(
+            "0 0 * January *",
+            "January",
+            "`January` is not a month",
+            "`jan`",
+        );
+        case(
+            "0 0 * * Monday",
+            "Monday",
+            "`Monday` is not a day of the week",
+            "`mon`",
+        );
+        case("0 0 * * 5L", "5L", "`5L` is not a day of the week", "`5#L`");
+        case("*/0 * * * *", "/0", "`/0` is not a step", "1 to 99");
+        case("5- * * * *", "", "a minute is missing", "0 to 59");
+        case(", * * * *", ",", "a minute is missing", "0 to 59");
+        case(
+            "0 0 L-3 * *",
+            "L-3",
+            "`L-3` counts from the end and then from the start",
+            "",
+        );
+        case(
+            "0 0 * * 1#6",
+            "1#6",
+            "`1#6` is not a day of a month's week",
+            "1 to 5",
+        );
+        case(
+            "0 0 * * 1%0",
+            "1%0",
+            "`1%0` is not a day of some weeks",
+            "`mon%2`",
+        );
+    }
+
+    #[test]
+    fn the_number_of_fields_is_shown() {
+        case("* * * *", "* * * *", "these are 4 fields", "5 fields");
+        case("5m", "5m", "this is 1 field", "5 fields");
+        case(" 1 2 3 4 5 6 7 ", "1 2 3 4 5 6 7", "these are 7 fields", "");
+        case("  ", "", "the expression is empty", "5 fields");
+        case(
+            "0 0\n* * *",
+            "0 0\n* * *",
+            "the expression has more than one line",
+            "",
+        );
+    }
+
+    #[test]
+    fn a_wrong_zone_is_shown_with_the_nearest() {
+        let paris = "unknown time zone `Europe/Pariss`";
+        case(
+            "@hourly Europe/Pariss",
+            "Europe/Pariss",
+            paris,
+            "`Europe/Paris`",
+        );
+        let york = "unknown time zone `America/New York`";
+        case(
+            "0 0 * * * America/New York",
+            "America/New York",
+            york,
+            "`America/New_York`",
+        );
+        case("0 0 0 * * * utc", "utc", "unknown time zone `utc`", "`UTC`");
+        case(
+            "0 0 * * * +14:00",
+            "+14:00",
+            "unknown time zone `+14:00`",
+            "12 hours",
+        );
+        case("0 0 * * *\tUTC", "UTC", "`UTC` comes after a tab", "space");
+    }
+
+    #[test]
+    fn a_wrong_special_is_shown_with_those_there_are() {
+        case("@dayly", "@dayly", "`@dayly` is not a schedule", "`@daily`");
+        case(
+            "@Daily 5",
+            "@Daily",
+            "`@Daily` is not a schedule",
+            "`@daily`",
+        );
+        case(
+            "@reboot",
+            "@reboot",
+            "`@reboot` is not a schedule",
+            "@hourly",
+        );
+    }
+
+    #[test]
+    fn what_never_fires_is_refused() {
+        case("0 0 30 2 *", "30 2 *", "this never fires", "2100");
+        case("0 0 30 2 mon", "30 2 mon", "this never fires", "2100");
+        case("0 0 -30 2 * UTC", "-30 2 *", "this never fires", "2100");
+        case(
+            "0 0 8-14& * mon#1",
+            "8-14& * mon#1",
+            "this never fires",
+            "2100",
+        );
+        case(
+            "0 0 * * mon%9999",
+            "* * mon%9999",
+            "this never fires",
+            "2100",
+        );
+    }
+
+    #[test]
+    fn months_without_a_listed_day_count_for_no_weekday() {
+        let parsed = parse("0 0 31 1,2 mon", "").unwrap();
+        assert_eq!(parsed, parse("0 0 31 1 mon", "").unwrap());
+    }
 }

@@ -1,0 +1,133 @@
+//! The items of one field → its set.
+
+use super::{
+    CronError,
+    calendar::{Days, InWeeks, Weekdays},
+    field::{DAY, Field, WEEKDAY},
+    parse::Piece,
+};
+
+/// The items of a list. Empty ones are skipped, but the first, as the gem does.
+pub(super) fn items<'a>(field: &Field, list: Piece<'a>) -> Result<Vec<Piece<'a>>, CronError> {
+    let mut items = Vec::new();
+    let mut start = 0;
+    for (end, _) in list.text.match_indices(',').chain([(list.text.len(), "")]) {
+        if start < end {
+            items.push(list.part(start, end));
+        } else if start == 0 {
+            return Err(field.missing(list));
+        }
+        start = end + 1;
+    }
+    Ok(items)
+}
+
+pub(super) fn read_times(field: &Field, items: &[Piece<'_>], seed: u64) -> Result<u64, CronError> {
+    let mut set = 0;
+    for item in items {
+        for value in field.values(*item, seed)? {
+            set |= field.bit(value);
+        }
+    }
+    Ok(set)
+}
+
+pub(super) fn read_days(items: &[Piece<'_>], seed: u64) -> Result<Option<Days>, CronError> {
+    let mut days = Days::default();
+    let mut unrestricted = false;
+    for item in items {
+        let values = DAY.values(*item, seed)?;
+        unrestricted |= values.iter().copied().eq(DAY.min..=DAY.max);
+        for value in values {
+            let end = if value < 0 {
+                &mut days.from_end
+            } else {
+                &mut days.from_start
+            };
+            *end |= DAY.bit(value);
+        }
+    }
+    Ok((!unrestricted).then_some(days))
+}
+
+pub(super) fn read_weekdays(items: &[Piece<'_>], seed: u64) -> Result<Option<Weekdays>, CronError> {
+    let mut weekdays = Weekdays::default();
+    let mut in_weeks = Vec::new();
+    for item in items.iter().filter(|item| item.text != "*") {
+        if let Some((day, nth)) = item.split('#') {
+            let bit = weekday_bit(WEEKDAY.value(day)?);
+            match read_nth(*item, nth)? {
+                (week, false) => weekdays.from_start[week] |= bit,
+                (week, true) => weekdays.from_end[week] |= bit,
+            }
+        } else if let Some((day, rule)) = item.split('%') {
+            let weekday = weekday_bit(WEEKDAY.value(day)?).trailing_zeros();
+            in_weeks.push(read_weeks(*item, weekday, rule)?);
+        } else {
+            for value in WEEKDAY.values(*item, seed)? {
+                let bit = weekday_bit(value);
+                weekdays.from_start.iter_mut().for_each(|set| *set |= bit);
+            }
+        }
+    }
+    // A plain weekday wins over the same in some weeks.
+    let plain = weekdays.plain();
+    weekdays.from_end.iter_mut().for_each(|set| *set &= !plain);
+    in_weeks.retain(|rule| plain >> rule.weekday & 1 == 0);
+    in_weeks.sort_unstable();
+    in_weeks.dedup();
+    weekdays.in_weeks = in_weeks.into_boxed_slice();
+    let unrestricted = items.iter().all(|item| item.text == "*");
+    Ok((!unrestricted).then_some(weekdays))
+}
+
+fn weekday_bit(value: i32) -> u8 {
+    // The seven weekdays are in the lowest byte.
+    WEEKDAY.bit(value).to_le_bytes()[0]
+}
+
+/// Reads what is behind a `#`: the week of the month, from 0, and whether it counts from the end.
+fn read_nth(item: Piece<'_>, nth: Piece<'_>) -> Result<(usize, bool), CronError> {
+    let (number, from_end) = match nth.text.strip_prefix('-') {
+        Some(number) => (number, true),
+        None if ["l", "last"]
+            .iter()
+            .any(|last| nth.text.eq_ignore_ascii_case(last)) =>
+        {
+            ("1", true)
+        }
+        None => (nth.text, false),
+    };
+    let week = ["1", "2", "3", "4", "5"]
+        .iter()
+        .position(|week| *week == number);
+    week.map(|week| (week, from_end)).ok_or_else(|| {
+        item.error(
+            "is not a day of a month's week",
+            "behind `#` is 1 to 5, -1 (the last) to -5, or `L`: `mon#1`",
+        )
+    })
+}
+
+/// Reads what is behind a `%`: the divisor of the week number, and perhaps `+` the remainder.
+fn read_weeks(item: Piece<'_>, weekday: u32, rule: Piece<'_>) -> Result<InWeeks, CronError> {
+    let digits = |text: &str| -> Option<u32> {
+        let digits = text.bytes().all(|digit| digit.is_ascii_digit());
+        text.parse().ok().filter(|_| digits)
+    };
+    let (divisor, remainder) = match rule.text.split_once('+') {
+        Some((divisor, remainder)) => (digits(divisor), digits(remainder)),
+        None => (digits(rule.text), Some(0)),
+    };
+    match (divisor.filter(|divisor| *divisor > 0), remainder) {
+        (Some(divisor), Some(remainder)) => Ok(InWeeks {
+            weekday,
+            divisor,
+            remainder: remainder % divisor,
+        }),
+        _ => Err(item.error(
+            "is not a day of some weeks",
+            "`mon%2` is every other Monday and `mon%2+1` the others; `%0` is none",
+        )),
+    }
+}
