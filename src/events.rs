@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::core::{entry::Entry, schedule::Changes};
 
@@ -35,6 +35,14 @@ pub enum Event<'a> {
         /// All up to here, inclusive.
         last: DateTime<Utc>,
     },
+    /// The last fire time is in the future: a clock was wrong, now or then. The entry doesn't fire
+    /// before that time.
+    AheadOfClock {
+        /// Which.
+        entry: &'a Entry,
+        /// Its last fire time.
+        last_fire: DateTime<Utc>,
+    },
     /// A queue can't take a job; it is tried again until its catch-up window is over.
     FireRejected {
         /// Whose fire.
@@ -48,8 +56,6 @@ pub enum Event<'a> {
     Moved {
         /// How many jobs.
         jobs: usize,
-        /// From how many buckets.
-        buckets: usize,
         /// How long after its time the oldest of them was in its queue.
         lateness: TimeDelta,
     },
@@ -60,8 +66,8 @@ pub enum Event<'a> {
         /// Why.
         reason: &'a str,
     },
-    /// A bucket can't be read; it is left alone.
-    BucketUnreadable {
+    /// A bucket can't be read, or what it holds can't be moved anywhere; it is left alone.
+    BucketStuck {
         /// The bucket, without namespace.
         bucket: &'a str,
         /// Redis' words.
@@ -95,6 +101,8 @@ pub enum Transition<'a> {
         /// What is left of its lease; `None`: it never ends by itself.
         remaining: Option<Duration>,
     },
+    /// We go on leading.
+    RenewedLead,
     /// We lead no more.
     LostLead {
         /// Why.
@@ -158,13 +166,9 @@ impl Event<'_> {
                 reason,
                 "queue refuses the job, will try again"
             ),
-            Self::Moved {
-                jobs,
-                buckets,
-                lateness,
-            } => {
+            Self::Moved { jobs, lateness } => {
                 let lateness_ms = lateness.num_milliseconds();
-                info!(jobs, buckets, lateness_ms, "moved delayed jobs");
+                info!(jobs, lateness_ms, "moved delayed jobs");
             }
             Self::Quarantined { bucket, reason } => {
                 warn!(
@@ -172,9 +176,14 @@ impl Event<'_> {
                     reason, "delayed job can't be enqueued, it is in quarantine"
                 );
             }
-            Self::BucketUnreadable { bucket, reason } => {
-                error!(bucket, reason, "bucket can't be read, left alone");
+            Self::BucketStuck { bucket, reason } => {
+                error!(bucket, reason, "bucket is stuck, left alone");
             }
+            Self::AheadOfClock { entry, last_fire } => warn!(
+                entry = entry.name,
+                last_fire = shown(*last_fire),
+                "fired for a time that is still to come, waits for it"
+            ),
             Self::EntryStatus { entry, last, next } => info!(
                 entry = entry.name,
                 timing = %entry.timing,
@@ -206,6 +215,7 @@ impl Transition<'_> {
                     "following, but the leader's lock has no end"
                 );
             }
+            Self::RenewedLead => debug!("lease renewed"),
             Self::LostLead { reason } => warn!(reason, "not leading any more"),
             Self::ReleasedLead => info!("lease released"),
             Self::RedisLost { error } => error!(error, "can't use Redis, will keep trying"),

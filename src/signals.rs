@@ -2,39 +2,50 @@
 
 use std::io;
 
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Command;
+use crate::engine::Wishes;
 
-/// Listens for ever: TERM, INT and QUIT cancel `stop`; HUP and USR2 ask for a reload, USR1 for a
-/// report. A wish that is still waiting is not sent twice.
-///
-/// # Errors
-/// Where the signals can't be listened to.
-pub async fn listen(commands: mpsc::Sender<Command>, stop: CancellationToken) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut quit = signal(SignalKind::quit())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut user1 = signal(SignalKind::user_defined1())?;
-    let mut user2 = signal(SignalKind::user_defined2())?;
-    loop {
-        let command = tokio::select! {
-            Some(()) = terminate.recv() => None,
-            Some(()) = interrupt.recv() => None,
-            Some(()) = quit.recv() => None,
-            Some(()) = hangup.recv() => Some(Command::Reload),
-            Some(()) = user2.recv() => Some(Command::Reload),
-            Some(()) = user1.recv() => Some(Command::Report),
-        };
-        match command {
-            // Full: as many wishes are on their way already.
-            Some(command) => _ = commands.try_send(command),
-            None => stop.cancel(),
+/// All signals that this process listens to, instead of ending by them.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    quit: Signal,
+    hangup: Signal,
+    user1: Signal,
+    user2: Signal,
+}
+
+impl Signals {
+    /// Begins to listen. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+        })
+    }
+
+    /// Turns signals into wishes, for ever: TERM, INT and QUIT cancel `stop`; HUP and USR2 wish for
+    /// a reload, USR1 for a report.
+    pub async fn listen(mut self, wishes: &Wishes, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => stop.cancel(),
+                _ = self.interrupt.recv() => stop.cancel(),
+                _ = self.quit.recv() => stop.cancel(),
+                _ = self.hangup.recv() => wishes.reload.notify_one(),
+                _ = self.user2.recv() => wishes.reload.notify_one(),
+                _ = self.user1.recv() => wishes.report.notify_one(),
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use redis::Commands;
 
-use crate::harness::{Program, Redis, Scheduler};
+use crate::harness::{Program, Redis, Scheduler, eventually, now};
 
 const LOCK: &str = "resque:resque:resque_scheduler_master_lock";
 
@@ -19,14 +19,14 @@ fn lock_of(scheduler: &Scheduler) -> String {
 fn a_plain_stop_gives_the_lease_back_and_hands_over_at_once() {
     let mut redis = Redis::start();
     let mut first = Program::on(&redis).args(["--lease", "60s"]).start();
-    first.wait_for("leading");
+    first.wait_for("leading holder=");
     let second = Program::on(&redis).args(["--lease", "60s"]).start();
     second.wait_for(&format!("following leader=\"{}\"", lock_of(&first)));
 
     first.signal(Signal::SIGTERM);
     assert_eq!(first.ended().code(), Some(0), "{}", first.log());
     assert!(first.log().contains("lease released"), "{}", first.log());
-    second.wait_for("leading");
+    second.wait_for("leading holder=");
     let holder: String = redis.connection.get(LOCK).unwrap();
     assert_eq!(holder, lock_of(&second));
 
@@ -43,7 +43,7 @@ fn a_stop_without_followers_leaves_no_lock() {
     let mut redis = Redis::start();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
         let mut scheduler = Program::on(&redis).start();
-        scheduler.wait_for("leading");
+        scheduler.wait_for("leading holder=");
         scheduler.signal(signal);
         assert_eq!(scheduler.ended().code(), Some(0), "{}", scheduler.log());
         let held: bool = redis.connection.exists(LOCK).unwrap();
@@ -55,11 +55,11 @@ fn a_stop_without_followers_leaves_no_lock() {
 fn a_killed_leader_is_replaced_when_its_lease_ends() {
     let redis = Redis::start();
     let first = Program::on(&redis).args(["--lease", "1s"]).start();
-    first.wait_for("leading");
+    first.wait_for("leading holder=");
     let second = Program::on(&redis).args(["--lease", "1s"]).start();
     second.wait_for("following");
     drop(first);
-    second.wait_for("leading");
+    second.wait_for("leading holder=");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_ruby_scheduler_is_waited_for() {
     let ours = Program::on(&redis).start();
     ours.wait_for("following, but the leader's lock has no end leader=\"ruby-host:1\"");
     let () = redis.connection.del(LOCK).unwrap();
-    ours.wait_for("leading");
+    ours.wait_for("leading holder=");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn the_lock_prefix_is_part_of_the_key() {
     let ours = Program::on(&redis)
         .env("RESQUE_SCHEDULER_MASTER_LOCK_PREFIX", "blue")
         .start();
-    ours.wait_for("leading");
+    ours.wait_for("leading holder=");
     let holder: String = redis
         .connection
         .get("resque:resque:blue:resque_scheduler_master_lock")
@@ -105,4 +105,62 @@ fn once_waits_for_the_lease_and_says_who_does_the_work() {
         "{}",
         finished.log
     );
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_redis_that_hangs() {
+    let redis = Redis::start();
+    let schedule = "[schedule.t]\nevery = \"1s\"\nqueue = \"q\"\n";
+    let mut scheduler = Program::on(&redis)
+        .args(["--lease", "1s"])
+        .schedule(schedule)
+        .start();
+    scheduler.wait_for("fired entry=");
+    redis.signal(Signal::SIGSTOP);
+    scheduler.wait_for("can't use Redis");
+    let asked = now();
+    scheduler.signal(Signal::SIGTERM);
+    assert_eq!(scheduler.ended().code(), Some(0), "{}", scheduler.log());
+    let taken = asked.elapsed();
+    redis.signal(Signal::SIGCONT);
+    // It allows itself 850 ms; without a bound it would be the timeouts' 4 s.
+    assert!(
+        taken < std::time::Duration::from_secs(2),
+        "{taken:?}\n{}",
+        scheduler.log()
+    );
+}
+
+#[test]
+fn a_lease_is_renewed_in_time() {
+    let redis = Redis::start();
+    let scheduler = Program::on(&redis)
+        .args(["--lease", "1s", "--verbose"])
+        .start();
+    eventually(|| match scheduler.log() {
+        log if log.matches("lease renewed").count() >= 6 => Ok(()),
+        log => Err(log),
+    });
+    assert!(
+        !scheduler.log().contains("not leading any more"),
+        "{}",
+        scheduler.log()
+    );
+}
+
+#[test]
+fn once_can_be_stopped_and_leaves_nothing_behind() {
+    let mut redis = Redis::start();
+    let () = redis.connection.set(LOCK, "other-host:7").unwrap();
+    let program = Program::on(&redis).args(["--once", "--lease", "60s", "--pidfile", "pid"]);
+    let mut scheduler = program.start();
+    scheduler.wait_for("leader=\"other-host:7\"");
+    scheduler.signal(Signal::SIGTERM);
+    assert_eq!(scheduler.ended().code(), Some(1));
+    assert!(
+        scheduler.log().contains("stopped before all was done"),
+        "{}",
+        scheduler.log()
+    );
+    assert!(!scheduler.program.path("pid").exists());
 }

@@ -14,5 +14,6 @@ mod dialect;
 mod harness;
 mod leadership;
 mod recurring;
+mod store;
 mod wire;
 mod workers;

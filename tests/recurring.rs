@@ -57,25 +57,6 @@ fn no_second_is_lost_or_doubled_by_kill_9_and_restart() {
 }
 
 #[test]
-fn two_that_both_fire_fire_once() {
-    let mut redis = Redis::start();
-    // Other lock keys, so that both lead; the same fence.
-    let program = |prefix| {
-        let program = Program::on(&redis).args(["--lock-prefix", prefix]);
-        program.schedule(EACH_SECOND).start()
-    };
-    let (first, second) = (program("a"), program("b"));
-    first.wait_for("leading");
-    second.wait_for("leading");
-    wait_for_fires(&mut redis, &first, 1);
-    // Both have the same anchor only once one of them has fired.
-    let second = second.restart();
-    second.wait_for("fired");
-    let count = scheduled_at(&mut redis).len();
-    assert_gapless(&wait_for_fires(&mut redis, &second, count + 3)[1..]);
-}
-
-#[test]
 fn an_interval_goes_on_from_its_last_recorded_fire() {
     const HOURLY: &str = "[schedule.h]\nevery = \"1h\"\nqueue = \"q\"\n";
     let mut redis = Redis::start();
@@ -154,7 +135,7 @@ fn a_reload_changes_what_changed_and_a_broken_file_nothing() {
         "[schedule.stays]\nevery = \"1h\"\nqueue = \"q\"\n[schedule.goes]\nevery = \"1h\"\nqueue = \"q\"\n",
     );
     let scheduler = program.start();
-    scheduler.wait_for("leading");
+    scheduler.wait_for("leading holder=");
 
     scheduler.program.write(
         "schedule.toml",
@@ -192,4 +173,50 @@ fn an_outage_is_said_once_and_what_was_due_is_fired_after_it() {
     assert_gapless(&wait_for_fires(&mut redis, &scheduler, fires + 2));
     let log = scheduler.log();
     assert_eq!(log.matches("can't use Redis").count(), 1, "{log}");
+}
+
+#[test]
+fn a_pass_for_delayed_jobs_only_forgets_no_entry() {
+    const DAILY: &str = "[schedule.d]\ncron = \"0 12 * * *\"\nqueue = \"q\"\n";
+    let mut redis = Redis::start();
+    let once = |schedule: Option<&str>, at: &str| {
+        let program = Program::on(&redis).args(["--once", "--at", at]);
+        let mut program = match schedule {
+            Some(text) => program.schedule(text),
+            None => program,
+        };
+        program.run().succeeded();
+    };
+    once(Some(DAILY), "2026-11-23T11:00:00Z");
+    once(None, "2026-11-23T11:59:00Z");
+    once(Some(DAILY), "2026-11-23T12:01:00Z");
+    assert_eq!(redis.queue("q").len(), 1);
+}
+
+#[test]
+fn an_empty_file_on_reload_stops_nothing() {
+    let redis = Redis::start();
+    let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
+    scheduler.wait_for("leading holder=");
+    scheduler.program.write("schedule.toml", "");
+    scheduler.signal(Signal::SIGHUP);
+    scheduler
+        .wait_for("reload refused")
+        .wait_for("it has no entries");
+}
+
+#[test]
+fn a_last_fire_in_the_future_is_told() {
+    let redis = Redis::start();
+    for at in ["2099-01-01T00:00:00Z", "2099-01-01T00:00:01Z"] {
+        Program::on(&redis)
+            .schedule(EACH_SECOND)
+            .args(["--once", "--at", at])
+            .run()
+            .succeeded();
+    }
+    let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
+    scheduler
+        .wait_for("fired for a time that is still to come")
+        .wait_for("2099-01-01T00:00:01Z");
 }

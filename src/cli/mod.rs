@@ -6,8 +6,8 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use chrono::{DateTime, Utc};
 use clap::{
-    Parser,
-    builder::{FalseyValueParser, OsStringValueParser, TypedValueParser},
+    CommandFactory, FromArgMatches, Parser,
+    builder::{FalseyValueParser, NonEmptyStringValueParser, Resettable},
 };
 
 use crate::{
@@ -41,6 +41,7 @@ struct Arguments {
         value_name = "NAME",
         default_value = "resque"
     )]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     namespace: String,
 
     /// Load entries with `env` only where it names this environment
@@ -88,7 +89,6 @@ struct Arguments {
 
     /// Append log lines to this file instead of writing them to standard error
     #[arg(short = 'l', long, env = "LOGFILE", value_name = "FILE")]
-    #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
     logfile: Option<PathBuf>,
 
     /// Log warnings and errors only
@@ -101,13 +101,12 @@ struct Arguments {
 
     /// Write the process number to this file, and remove it at the end
     #[arg(short = 'P', long, env = "PIDFILE", value_name = "FILE")]
-    #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pidfile: Option<PathBuf>,
 }
 
 /// Does what the command line asks for. Exit codes: 0 done, 1 mistakes or failure, 2 usage.
 pub fn main() -> ExitCode {
-    match run::run(&Arguments::parse()) {
+    match run::run(&parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             #[expect(clippy::print_stderr, reason = "the last word of the process")]
@@ -117,4 +116,24 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Reads the command line and the environment, or ends the process with usage or help. A variable
+/// that is set to nothing is not set.
+fn parse() -> Arguments {
+    let mut command = Arguments::command();
+    let unset = |argument: &clap::Arg| {
+        let value = argument.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    let ids: Vec<_> = command
+        .get_arguments()
+        .filter(|it| unset(it))
+        .map(|it| it.get_id().clone())
+        .collect();
+    for id in ids {
+        command = command.mut_arg(id, |argument| argument.env(Resettable::Reset));
+    }
+    let arguments = Arguments::from_arg_matches(&command.get_matches());
+    arguments.unwrap_or_else(|error| error.exit())
 }

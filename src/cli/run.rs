@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{runtime::Builder, sync::mpsc};
+use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, level_filters::LevelFilter, warn};
 
@@ -15,8 +15,8 @@ use crate::{
     clock::{Clock, StoppedClock, SystemClock},
     config::{self, Context, Report},
     core::{schedule::Schedule, zone::Zone},
-    engine::{Engine, OnceError, Options},
-    signals,
+    engine::{Engine, Load, OnceError, Options, Wishes},
+    signals::Signals,
     store::{Identity, Keys, Listen, PrivateServer, Store, StoreError},
 };
 
@@ -42,17 +42,26 @@ pub(super) enum Failure {
 /// Runs until a signal, or, with `--once`, until all that is due is enqueued.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     start_logs(arguments)?;
-    let zone = arguments.timezone.unwrap_or(Zone::UTC);
     let context = Context {
-        environment: arguments
-            .environment
-            .clone()
-            .filter(|name| !name.is_empty()),
-        zone,
+        environment: arguments.environment.clone(),
+        zone: zone(arguments),
     };
     let paths = arguments.schedules.clone();
-    let load = Arc::new(move || config::load(&paths, &context));
+    let load: Load = Arc::new(move || config::load(&paths, &context));
     let schedule = load()?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(serve(arguments, schedule, load));
+    // What may still hang in it, such as a host name's lookup, doesn't matter any more.
+    runtime.shutdown_background();
+    done
+}
+
+async fn serve(arguments: &Arguments, schedule: Schedule, load: Load) -> Result<(), Failure> {
+    // First of all, so that whatever is begun below is also ended.
+    let signals = Signals::new()?;
     let server = arguments
         .dev
         .then(|| PrivateServer::start(Listen::Port))
@@ -60,32 +69,40 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let url = server
         .as_ref()
         .map_or(arguments.redis_url.as_str(), PrivateServer::url);
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let _context = runtime.enter();
     let store = open_store(arguments, url)?;
-    let pidfile = arguments.pidfile.as_deref().filter(|path| filled(path));
-    let _pidfile = pidfile.map(Pidfile::write).transpose()?;
+    let _pidfile = arguments
+        .pidfile
+        .as_deref()
+        .map(Pidfile::write)
+        .transpose()?;
     announce(arguments, &store, &schedule, server.as_ref());
-    let engine = engine(arguments, store, zone);
-    if arguments.once {
-        return Ok(runtime.block_on(engine.run_once(&schedule))?);
-    }
-    let (sender, commands) = mpsc::channel(4);
-    let stop = CancellationToken::new();
-    runtime.block_on(async {
-        tokio::select! {
-            () = engine.run(schedule, load, commands, stop.clone()) => Ok(()),
-            Err(error) = signals::listen(sender, stop) => Err(error),
+
+    let engine = engine(arguments, store);
+    let (wishes, stop) = (Wishes::default(), CancellationToken::new());
+    let work = async {
+        if arguments.once {
+            engine
+                .run_once(&schedule, stop.clone())
+                .await
+                .map_err(Failure::from)
+        } else {
+            engine.run(schedule, load, &wishes, stop.clone()).await;
+            Ok(())
         }
-    })?;
+    };
+    tokio::select! {
+        done = work => done?,
+        () = signals.listen(&wishes, stop.clone()) => {}
+    }
     info!("stopped");
     Ok(())
 }
 
-fn engine(arguments: &Arguments, store: Store, zone: Zone) -> Engine {
+fn zone(arguments: &Arguments) -> Zone {
+    arguments.timezone.unwrap_or(Zone::UTC)
+}
+
+fn engine(arguments: &Arguments, store: Store) -> Engine {
     let clock: Arc<dyn Clock> = match arguments.at {
         Some(at) => Arc::new(StoppedClock(at)),
         None => Arc::new(SystemClock),
@@ -93,7 +110,7 @@ fn engine(arguments: &Arguments, store: Store, zone: Zone) -> Engine {
     let options = Options {
         lease: arguments.lease,
         interval: arguments.interval,
-        zone,
+        zone: zone(arguments),
     };
     Engine::new(store, clock, options)
 }
@@ -104,7 +121,7 @@ fn start_logs(arguments: &Arguments) -> Result<(), Failure> {
         (false, true) => LevelFilter::DEBUG,
         (false, false) => LevelFilter::INFO,
     };
-    let file = arguments.logfile.as_deref().filter(|path| filled(path));
+    let file = arguments.logfile.as_deref();
     let started = logs::start(arguments.log_format, level, file);
     started.map_err(|error| Failure::File {
         what: "open log file",
@@ -113,19 +130,14 @@ fn start_logs(arguments: &Arguments) -> Result<(), Failure> {
     })
 }
 
-/// An environment variable that is set to nothing is not set.
-fn filled(path: &Path) -> bool {
-    !path.as_os_str().is_empty()
-}
-
-fn open_store(arguments: &Arguments, url: &str) -> Result<Store, StoreError> {
+fn open_store(arguments: &Arguments, url: &str) -> Result<Store, Failure> {
     let keys = Keys::new(&arguments.namespace, arguments.lock_prefix.as_deref());
     let hostname = gethostname::gethostname();
     let identity = Identity {
         holder: format!("{}:{}", hostname.to_string_lossy(), std::process::id()),
-        token: format!("{:032x}", fastrand::u128(..)),
+        token: format!("{:016x}", getrandom::u64().map_err(io::Error::from)?),
     };
-    Store::open(url, keys, identity)
+    Ok(Store::open(url, keys, identity)?)
 }
 
 /// The first lines of the log: what this process works on.
@@ -144,7 +156,7 @@ fn announce(
         redis = store.server(),
         namespace = arguments.namespace,
         environment = arguments.environment,
-        timezone = %arguments.timezone.unwrap_or(Zone::UTC),
+        timezone = %zone(arguments),
         entries = schedule.entries().len(),
         "rescue-scheduler starts"
     );
@@ -173,7 +185,10 @@ impl Pidfile {
 
 impl Drop for Pidfile {
     fn drop(&mut self) {
-        // It may be gone already, and there is nobody left to tell.
-        let _ = fs::remove_file(&self.0);
+        let ours = format!("{}\n", std::process::id());
+        if fs::read_to_string(&self.0).is_ok_and(|text| text == ours) {
+            // There is nobody left to tell if it can't be removed.
+            let _ = fs::remove_file(&self.0);
+        }
     }
 }

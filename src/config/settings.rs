@@ -1,7 +1,7 @@
 //! Flags and environment → meaning: one function for each kind of value. Errors are for clap, which
 //! names the flag.
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -31,12 +31,22 @@ fn at_least(text: &str, least: TimeDelta, example: &str) -> Result<Duration, Str
     long_enough.ok_or_else(|| format!("expected at least {least}, for example `{example}`"))
 }
 
-/// A zone's name, as `TZ` gives it: a `:` in front is ignored, nothing is UTC.
+/// A zone's name, or what else `TZ` may hold: a `:` in front is ignored, and a file of the
+/// system's zones, such as `/etc/localtime`, is the zone that it is.
 ///
 /// # Errors
 /// The nearest known name.
 pub fn zone(text: &str) -> Result<Zone, String> {
-    match text.strip_prefix(':').unwrap_or(text) {
+    let text = text.strip_prefix(':').unwrap_or(text);
+    let file = Path::new(text)
+        .is_absolute()
+        .then(|| fs::canonicalize(text).ok())
+        .flatten();
+    let file = file.and_then(|file| file.into_os_string().into_string().ok());
+    let name = file
+        .as_deref()
+        .and_then(|file| Some(file.rsplit_once("/zoneinfo/")?.1));
+    match name.unwrap_or(text) {
         "" => Ok(Zone::UTC),
         name => name.parse().map_err(|error: crate::core::zone::ZoneError| {
             let nearest = error.nearest.as_ref();

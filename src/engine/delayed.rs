@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     core::job::DelayedItem,
     events::Event,
-    store::{BatchLimit, Bucket, MoveOutcome, Store, StoreError, Target},
+    store::{BatchLimit, Bucket, Due, MoveOutcome, Store, StoreError, Target},
 };
 
 /// What goes in one call: other clients wait while the script runs.
@@ -25,8 +25,8 @@ const BATCH: BatchLimit = BatchLimit {
 pub struct Delayed {
     store: Store,
     clock: Arc<dyn Clock>,
-    /// Members whose buckets can't be read; each is told about once.
-    unreadable: HashSet<Vec<u8>>,
+    /// Members whose buckets can't be moved; each is told about once.
+    stuck: HashSet<Vec<u8>>,
 }
 
 impl Delayed {
@@ -35,8 +35,14 @@ impl Delayed {
         Self {
             store,
             clock,
-            unreadable: HashSet::new(),
+            stuck: HashSet::new(),
         }
+    }
+
+    /// How many buckets are stuck: they can't be read, or neither a queue nor the quarantine takes
+    /// what is in them.
+    pub fn stuck(&self) -> usize {
+        self.stuck.len()
     }
 
     /// Ticks and sleeps until it is told to stop: wakes on each whole second, for delayed jobs are
@@ -60,100 +66,98 @@ impl Delayed {
     /// # Errors
     /// [`StoreError`]; what was not moved is still due. Ticking again is safe.
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
-        let buckets = self.store.due(now, BATCH).await?;
-        self.tell_unreadable(&buckets);
-        let readable = || {
-            buckets
-                .iter()
-                .filter_map(|bucket| bucket.items.as_ref().ok())
-        };
-        if readable().next().is_none() {
+        let Due {
+            buckets,
+            unreadable,
+        } = self.store.due(now, BATCH).await?;
+        for (member, reason) in unreadable {
+            self.tell_stuck(&member, &reason);
+        }
+        if buckets.is_empty() {
             return Ok(Tick::Done { until: None });
         }
         let target = |item: &Vec<u8>| target_of(item, now);
-        let targets: Vec<Target> = readable().flatten().map(target).collect();
-        let Some(outcome) = self.store.move_batch(&buckets, &targets).await? else {
+        let targets = buckets
+            .iter()
+            .flat_map(|bucket| &bucket.items)
+            .map(target)
+            .collect();
+        let Some(rejected) = self.move_batch(&buckets, targets).await? else {
             return Ok(Tick::LeaseLost);
         };
-        let mut progress = outcome.moved > 0 || readable().any(Vec::is_empty);
-        self.tell_moved(&buckets, &targets, &outcome);
-        if !outcome.rejected.is_empty() {
-            progress |= self.quarantine_rejected(&buckets, &outcome, now).await? > 0;
+        // Their queues don't take them; the quarantine does.
+        let (heads, reasons): (Vec<Bucket>, Vec<String>) = rejected.into_iter().unzip();
+        let quarantine = |reason| Target::Quarantine {
+            reason: format!("its queue can't take it: {reason}"),
+            at: now,
+        };
+        let targets = reasons.into_iter().map(quarantine).collect();
+        let Some(rejected) = self.move_batch(&heads, targets).await? else {
+            return Ok(Tick::LeaseLost);
+        };
+        for (bucket, reason) in &rejected {
+            self.tell_stuck(&bucket.member, reason);
         }
-        Ok(if progress {
+        // Every bucket that is not stuck has become shorter, or is gone.
+        Ok(if rejected.is_empty() {
             Tick::More
         } else {
             Tick::Done { until: None }
         })
     }
 
-    /// Moves the items whose queue can't take them to quarantine. Returns how many went there.
-    async fn quarantine_rejected(
-        &self,
+    /// Moves a batch, and tells about it. Returns what was rejected: each bucket with only the item
+    /// that heads it now, and Redis' words. `None`: the lease is lost.
+    async fn move_batch(
+        &mut self,
         buckets: &[Bucket],
-        outcome: &MoveOutcome,
-        now: DateTime<Utc>,
-    ) -> Result<usize, StoreError> {
-        let mut rejected = outcome.rejected.iter().peekable();
-        let (mut stuck, mut targets, mut place) = (vec![], vec![], 0);
-        for bucket in buckets {
-            let mut items = vec![];
-            for item in bucket.items.iter().flatten() {
-                if let Some((_, reason)) = rejected.next_if(|(rejected, _)| *rejected == place) {
-                    items.push(item.clone());
-                    targets.push(Target::Quarantine {
-                        reason: format!("its queue can't take it: {reason}"),
-                        at: now,
-                    });
-                }
-                place += 1;
-            }
-            if !items.is_empty() {
-                stuck.push(Bucket {
-                    items: Ok(items),
-                    ..bucket.clone()
-                });
-            }
+        targets: Vec<Target>,
+    ) -> Result<Option<Vec<(Bucket, String)>>, StoreError> {
+        if buckets.is_empty() {
+            return Ok(Some(vec![]));
         }
-        let Some(outcome) = self.store.move_batch(&stuck, &targets).await? else {
-            return Ok(0);
+        let Some(outcomes) = self.store.move_batch(buckets, &targets).await? else {
+            return Ok(None);
         };
-        self.tell_moved(&stuck, &targets, &outcome);
-        Ok(outcome.moved)
-    }
-
-    fn tell_moved(&self, buckets: &[Bucket], targets: &[Target], outcome: &MoveOutcome) {
-        let items = buckets.iter().flat_map(|bucket| {
-            let items = bucket.items.iter().flatten();
-            items.map(|_| bucket.member.as_slice())
-        });
-        let mut quarantined = 0;
-        for (member, target) in items.zip(targets) {
-            if let Target::Quarantine { reason, .. } = target {
-                quarantined += 1;
-                let bucket = &bucket_name(member);
-                Event::Quarantined { bucket, reason }.emit();
-            }
-        }
-        let jobs = outcome.moved.saturating_sub(quarantined);
-        if let (1.., Some(oldest)) = (jobs, buckets.first()) {
-            Event::Moved {
-                jobs,
-                buckets: buckets.len(),
-                lateness: self.clock.now() - oldest.due,
-            }
-            .emit();
-        }
-    }
-
-    fn tell_unreadable(&mut self, buckets: &[Bucket]) {
+        let (mut jobs, mut oldest, mut rejected) = (0, None, vec![]);
+        let mut moves = targets.into_iter().zip(outcomes);
         for bucket in buckets {
-            if let Err(reason) = &bucket.items
-                && self.unreadable.insert(bucket.member.clone())
-            {
-                let bucket = &bucket_name(&bucket.member);
-                Event::BucketUnreadable { bucket, reason }.emit();
+            for (item, (target, outcome)) in bucket.items.iter().zip(&mut moves) {
+                match (outcome, target) {
+                    (MoveOutcome::Moved, Target::Queue { .. }) => {
+                        jobs += 1;
+                        oldest.get_or_insert(bucket.due);
+                    }
+                    (MoveOutcome::Moved, Target::Quarantine { reason, .. }) => {
+                        let (bucket, reason) = (&bucket_name(&bucket.member), &reason);
+                        Event::Quarantined { bucket, reason }.emit();
+                    }
+                    (MoveOutcome::Left, _) => {}
+                    (MoveOutcome::Rejected(reason), _) => {
+                        let items = vec![item.clone()];
+                        rejected.push((
+                            Bucket {
+                                items,
+                                ..bucket.clone()
+                            },
+                            reason,
+                        ));
+                    }
+                }
             }
+            self.stuck.remove(&bucket.member);
+        }
+        if let Some(oldest) = oldest {
+            let lateness = self.clock.now() - oldest;
+            Event::Moved { jobs, lateness }.emit();
+        }
+        Ok(Some(rejected))
+    }
+
+    fn tell_stuck(&mut self, member: &[u8], reason: &str) {
+        if self.stuck.insert(member.to_vec()) {
+            let bucket = &bucket_name(member);
+            Event::BucketStuck { bucket, reason }.emit();
         }
     }
 }

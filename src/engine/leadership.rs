@@ -67,7 +67,10 @@ impl Leadership {
     /// that the lease is lost.
     pub(super) async fn run(mut self, doubt: Arc<Notify>, stop: CancellationToken) {
         loop {
-            let pause = self.tick().await;
+            let pause = tokio::select! {
+                () = stop.cancelled() => break,
+                pause = self.tick() => pause,
+            };
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = doubt.notified() => {}
@@ -104,13 +107,20 @@ impl Leadership {
             self.step_down("the lease ran out before it could be renewed");
         }
         Ok(match self.store.take_lease(self.lease).await? {
-            Lease::Ours => self.lead(started),
+            Lease::Renewed => self.lead(started),
+            Lease::Taken => {
+                if self.term.is_some() {
+                    self.step_down("the lease was gone");
+                }
+                self.lead(started)
+            }
             Lease::HeldBy { holder, remaining } => self.follow(holder, remaining),
         })
     }
 
     fn lead(&mut self, attempt_started: std::time::Instant) -> Duration {
         let term = if let Some(term) = self.term {
+            Transition::RenewedLead.emit();
             term.renewed(attempt_started)
         } else {
             self.terms_so_far += 1;
@@ -154,14 +164,25 @@ impl Leadership {
         }
     }
 
-    /// Gives the lease back, so that a follower takes over at once.
-    pub(super) async fn release(&mut self) {
-        if self.term.take().is_none() {
-            return;
+    /// Renews the lease if it is time to. `false`: it is lost.
+    pub(super) async fn keep(&mut self) -> Result<bool, StoreError> {
+        let now = self.clock.monotonic();
+        if self
+            .term
+            .is_some_and(|term| term.renewal_due_in(now).is_zero())
+        {
+            self.attempt().await?;
         }
+        Ok(self.term.is_some())
+    }
+
+    /// Gives the lease back if it is ours, perhaps by an attempt that was not waited for, so that a
+    /// follower takes over at once.
+    pub(super) async fn release(&mut self) {
+        self.term = None;
         self.published.send_replace(None);
         let release = tokio::time::timeout(RELEASE_TIMEOUT, self.store.release_lease());
-        if let Ok(Ok(())) = release.await {
+        if let Ok(Ok(true)) = release.await {
             Transition::ReleasedLead.emit();
         }
     }

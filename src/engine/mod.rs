@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, watch},
     task::JoinSet,
     time::timeout,
 };
@@ -27,6 +27,7 @@ use self::{
 use crate::{
     clock::Clock,
     core::{schedule::Schedule, term::Term, zone::Zone},
+    events::Transition,
     store::{Store, StoreError},
 };
 
@@ -47,13 +48,13 @@ pub enum Tick {
     LeaseLost,
 }
 
-/// A wish of the operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
+/// Wishes of the operator. One that is made again before it was granted is granted once.
+#[derive(Debug, Default)]
+pub struct Wishes {
     /// Read the schedule files anew.
-    Reload,
+    pub reload: Notify,
     /// Log where each entry stands.
-    Report,
+    pub report: Notify,
 }
 
 /// How the engine is to work.
@@ -75,7 +76,7 @@ pub struct Engine {
     outage: Outage,
 }
 
-/// Why `--once` did not do its work.
+/// Why `--once` did not do all of its work.
 #[derive(Debug, thiserror::Error)]
 pub enum OnceError {
     /// Redis.
@@ -87,6 +88,22 @@ pub enum OnceError {
         /// How long we waited.
         waited: Duration,
     },
+    /// The lease was lost on the way.
+    #[error("the lease was lost; what is left is the next leader's work")]
+    LeaseLost,
+    /// Redis can't take some of it.
+    #[error(
+        "not all is done: {entries} entries were rejected, {buckets} buckets are stuck (see the log)"
+    )]
+    Undone {
+        /// Entries whose queue rejects their job.
+        entries: usize,
+        /// Buckets that can't be moved.
+        buckets: usize,
+    },
+    /// A signal came first.
+    #[error("stopped before all was done")]
+    Stopped,
 }
 
 impl Engine {
@@ -109,7 +126,7 @@ impl Engine {
         self,
         schedule: Schedule,
         load: Load,
-        mut commands: mpsc::Receiver<Command>,
+        wishes: &Wishes,
         stop: CancellationToken,
     ) {
         let (terms, led) = watch::channel(None);
@@ -118,7 +135,7 @@ impl Engine {
         let released = CancellationToken::new();
         let wake = Wake {
             clock: Arc::clone(&self.clock),
-            outage: self.outage.clone(),
+            outage: self.outage.of_another_loop(),
             doubt: Arc::clone(&doubt),
             led,
             in_force,
@@ -127,17 +144,18 @@ impl Engine {
         let mut leadership = JoinSet::new();
         leadership.spawn(self.leadership(terms).run(doubt, released.clone()));
         let mut loops = JoinSet::new();
-        loops.spawn(self.recurring().run(wake.clone()));
+        loops.spawn(self.recurring().run(wake.of_another_loop()));
         loops.spawn(self.delayed().run(self.options.interval, wake));
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(command) = commands.recv() => match command {
-                    Command::Reload => reload::reload(&load, &schedules),
-                    Command::Report => tokio::select! {
-                        () = stop.cancelled() => break,
-                        () = self.report(&schedules) => {}
-                    },
+                () = wishes.reload.notified() => tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = reload::reload(&load, &schedules) => {}
+                },
+                () = wishes.report.notified() => tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = self.report(&schedules) => {}
                 },
                 Some(ended) = loops.join_next() => rethrow(ended),
                 Some(ended) = leadership.join_next() => rethrow(ended),
@@ -155,14 +173,31 @@ impl Engine {
         while leadership.join_next().await.is_some() {}
     }
 
-    /// Enqueues all that is due now, recurring and delayed, as leader, and returns. Waits for a
-    /// lease and a second for another leader to go.
+    /// Enqueues all that is due now, recurring and delayed, as leader, and returns, or stops when
+    /// it is told to. Waits for a lease and a second for another leader to go.
     ///
     /// # Errors
     /// [`OnceError`].
-    pub async fn run_once(self, schedule: &Schedule) -> Result<(), OnceError> {
+    pub async fn run_once(
+        self,
+        schedule: &Schedule,
+        stop: CancellationToken,
+    ) -> Result<(), OnceError> {
         let (terms, _) = watch::channel(None);
         let mut leadership = self.leadership(terms);
+        let done = tokio::select! {
+            () = stop.cancelled() => Err(OnceError::Stopped),
+            done = self.do_once(&mut leadership, schedule) => done,
+        };
+        leadership.release().await;
+        done
+    }
+
+    async fn do_once(
+        &self,
+        leadership: &mut Leadership,
+        schedule: &Schedule,
+    ) -> Result<(), OnceError> {
         let waited = self.options.lease + Duration::from_secs(1);
         let started = self.clock.monotonic();
         loop {
@@ -175,37 +210,41 @@ impl Engine {
             }
             tokio::time::sleep(pause).await;
         }
-        let done = self.do_once(schedule, waited).await;
-        leadership.release().await;
-        done
-    }
-
-    async fn do_once(&self, schedule: &Schedule, waited: Duration) -> Result<(), OnceError> {
         let now = self.clock.now();
         let (mut recurring, mut delayed) = (self.recurring(), self.delayed());
-        let mut done = recurring.take_up(schedule, now).await?;
-        while done == Tick::More {
-            done = recurring.tick(now).await?;
+        let mut tick = recurring.take_up(schedule, now).await?;
+        while tick == Tick::More && leadership.keep().await? {
+            tick = recurring.tick(now).await?;
         }
-        while done != Tick::LeaseLost {
-            done = delayed.tick(now).await?;
-            if let Tick::Done { .. } = done {
-                return Ok(());
+        while tick != Tick::LeaseLost && leadership.keep().await? {
+            tick = delayed.tick(now).await?;
+            if let Tick::Done { .. } = tick {
+                return match (recurring.rejected(), delayed.stuck()) {
+                    (0, 0) => Ok(()),
+                    (entries, buckets) => Err(OnceError::Undone { entries, buckets }),
+                };
             }
         }
-        Err(OnceError::NotLeading { waited })
+        Err(OnceError::LeaseLost)
     }
 
     async fn report(&self, schedules: &watch::Sender<Arc<Schedule>>) {
         let schedule = Arc::clone(&schedules.borrow());
-        let report = recurring::report(&self.store, &schedule, self.clock.now()).await;
-        // An outage is told about; the operator asks again.
-        let _ = self.outage.clone().note(report);
+        if let Err(error) = recurring::report(&self.store, &schedule, self.clock.now()).await {
+            let error = &error.to_string();
+            Transition::RedisLost { error }.emit();
+        }
     }
 
     fn leadership(&self, terms: watch::Sender<Option<Term>>) -> Leadership {
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
-        Leadership::new(store, clock, self.options.lease, self.outage.clone(), terms)
+        Leadership::new(
+            store,
+            clock,
+            self.options.lease,
+            self.outage.of_another_loop(),
+            terms,
+        )
     }
 
     fn recurring(&self) -> Recurring {

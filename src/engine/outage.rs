@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -13,23 +13,33 @@ use crate::{events::Transition, store::StoreError};
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// One loop's view of Redis. Clones share whether Redis is unavailable, so that an outage that all
-/// loops notice is said once; other errors are said once by each.
-#[derive(Debug, Clone, Default)]
+/// One loop's view of Redis. All know how many of them are in trouble, so that an outage is said
+/// once, and its end when the last of them is over it.
+#[derive(Debug, Default)]
 pub(super) struct Outage {
-    unavailable: Arc<AtomicBool>,
-    said: Option<String>,
+    in_trouble: Arc<AtomicUsize>,
+    /// What this loop is in trouble with.
+    trouble: Option<String>,
     failures: u32,
 }
 
 impl Outage {
+    /// The view of another loop.
+    pub(super) fn of_another_loop(&self) -> Self {
+        Self {
+            in_trouble: Arc::clone(&self.in_trouble),
+            ..Self::default()
+        }
+    }
+
     /// Takes note of an outcome: the value, or how long to wait before the next try.
     pub(super) fn note<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, Duration> {
         match outcome {
             Ok(value) => {
                 self.failures = 0;
-                self.said = None;
-                if self.unavailable.swap(false, Ordering::Relaxed) {
+                if self.trouble.take().is_some()
+                    && self.in_trouble.fetch_sub(1, Ordering::Relaxed) == 1
+                {
                     Transition::RedisBack.emit();
                 }
                 Ok(value)
@@ -46,16 +56,22 @@ impl Outage {
         }
     }
 
+    /// Says what is new: the first trouble of all, or one that is this loop's own.
     fn say(&mut self, error: &StoreError) {
         let text = error.to_string();
-        let first = if matches!(error, StoreError::Unavailable { .. }) {
-            !self.unavailable.swap(true, Ordering::Relaxed)
-        } else {
-            self.said
-                .replace(text.clone())
-                .is_none_or(|said| said != text)
+        let (before, others) = match self.trouble.replace(text.clone()) {
+            Some(before) => (before, 1),
+            None => (
+                String::new(),
+                self.in_trouble.fetch_add(1, Ordering::Relaxed),
+            ),
         };
-        if first {
+        let same_for_all = matches!(error, StoreError::Unavailable { .. });
+        if if same_for_all {
+            others == 0
+        } else {
+            before != text
+        } {
             Transition::RedisLost { error: &text }.emit();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet},
+    collections::{BinaryHeap, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -124,7 +124,8 @@ impl Recurring {
             .filter(|entry| first_seen(entry, &records).is_none())
             .map(|entry| (entry.name.clone(), entry.timing.to_string()))
             .collect();
-        let gone = |name: &&String| schedule.get(name).is_none();
+        // Without any entries it is for delayed jobs only, and no other schedule is forgotten.
+        let gone = |name: &&String| schedule.entries().len() > 0 && schedule.get(name).is_none();
         let gone: Vec<String> = records.seen.keys().filter(gone).cloned().collect();
         let up_to_date = first.is_empty() && gone.is_empty();
         if !up_to_date && !self.store.record_seen(&first, &gone, now).await? {
@@ -144,6 +145,11 @@ impl Recurring {
             rejected: false,
         };
         self.states = schedule.entries().map(state).collect();
+        for entry in schedule.entries() {
+            if let Some(&last_fire) = records.fired.get(&entry.name).filter(|last| **last > now) {
+                Event::AheadOfClock { entry, last_fire }.emit();
+            }
+        }
         self.agenda.clear();
         (0..self.states.len()).for_each(|index| self.plan(index));
         Ok(self.until(now))
@@ -156,32 +162,27 @@ impl Recurring {
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
         let (looked_at, pending) = self.collect(now);
         let outcomes = self.fire(&pending, now).await;
-        let mut rejected = HashSet::new();
         if let Ok(Some(outcomes)) = &outcomes {
             for (pending, outcome) in pending.iter().zip(outcomes) {
-                if let FireOutcome::Rejected(_) = outcome {
-                    rejected.insert(pending.index);
-                } else {
-                    self.states[pending.index]
-                        .progress
-                        .settle(pending.fire_time);
-                }
-                self.tell(pending, outcome);
+                self.settle(pending, outcome);
             }
         }
         for index in looked_at {
-            let rejected = rejected.contains(&index);
-            if rejected {
+            if self.states[index].rejected {
                 self.agenda.push(Reverse((now + RETRY, index)));
             } else {
                 self.plan(index);
             }
-            self.states[index].rejected = rejected;
         }
         Ok(match outcomes? {
             Some(_) => self.until(now),
             None => Tick::LeaseLost,
         })
+    }
+
+    /// How many entries have a fire that their queue rejects.
+    pub fn rejected(&self) -> usize {
+        self.states.iter().filter(|state| state.rejected).count()
     }
 
     /// Takes entries that are due off the agenda until a batch is full. Returns them, and their
@@ -203,7 +204,9 @@ impl Recurring {
 
     fn collect_from(&mut self, index: usize, now: DateTime<Utc>, pending: &mut Vec<Pending>) {
         let State {
-            entry, progress, ..
+            entry,
+            progress,
+            rejected,
         } = &mut self.states[index];
         // Settled for good once the store has answered.
         let mut ahead = *progress;
@@ -212,6 +215,10 @@ impl Recurring {
                 Decision::Fire(fire_time) => {
                     pending.push(Pending { index, fire_time });
                     ahead.settle(fire_time);
+                    if *rejected {
+                        // One is enough to see whether its queue takes it now.
+                        break;
+                    }
                 }
                 Decision::Missed { first, last } => {
                     Event::Missed { entry, first, last }.emit();
@@ -250,27 +257,38 @@ impl Recurring {
         self.store.fire(&fires, &stamp).await
     }
 
-    fn tell(&self, pending: &Pending, outcome: &FireOutcome) {
+    /// Takes note of the outcome of a fire, and tells about it.
+    fn settle(&mut self, pending: &Pending, outcome: &FireOutcome) {
         let State {
-            entry, rejected, ..
-        } = &self.states[pending.index];
+            entry,
+            progress,
+            rejected,
+        } = &mut self.states[pending.index];
         let fire_time = pending.fire_time;
-        let lateness = self.clock.now() - fire_time;
-        let event = match outcome {
-            FireOutcome::Fired => Event::Fired {
+        let was_rejected = std::mem::replace(rejected, matches!(outcome, FireOutcome::Rejected(_)));
+        if let FireOutcome::Rejected(reason) = outcome {
+            if !was_rejected {
+                Event::FireRejected {
+                    entry,
+                    fire_time,
+                    reason,
+                }
+                .emit();
+            }
+            return;
+        }
+        progress.settle(fire_time);
+        if *outcome == FireOutcome::Fired {
+            let lateness = self.clock.now() - fire_time;
+            Event::Fired {
                 entry,
                 fire_time,
                 lateness,
-            },
-            FireOutcome::AlreadyFired => Event::AlreadyFired { entry, fire_time },
-            FireOutcome::Rejected(_) if *rejected => return,
-            FireOutcome::Rejected(reason) => Event::FireRejected {
-                entry,
-                fire_time,
-                reason,
-            },
-        };
-        event.emit();
+            }
+            .emit();
+        } else {
+            Event::AlreadyFired { entry, fire_time }.emit();
+        }
     }
 
     /// Puts an entry on the agenda for its next fire time, if it has one.
@@ -305,10 +323,11 @@ pub async fn report(
     let records = store.records().await?;
     for entry in schedule.entries() {
         let history = history(entry, &records, now);
+        let progress = Progress::resume(&entry.timing, history);
         Event::EntryStatus {
             entry,
             last: history.last_fire,
-            next: Progress::resume(&entry.timing, history).next(&entry.timing),
+            next: firing::next_to_fire(entry, progress, now),
         }
         .emit();
     }

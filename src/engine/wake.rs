@@ -17,7 +17,6 @@ use crate::{
 pub(super) const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// What a loop waits for.
-#[derive(Clone)]
 pub(super) struct Wake {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) outage: Outage,
@@ -29,6 +28,18 @@ pub(super) struct Wake {
 }
 
 impl Wake {
+    /// The same for another loop.
+    pub(super) fn of_another_loop(&self) -> Self {
+        Self {
+            clock: Arc::clone(&self.clock),
+            outage: self.outage.of_another_loop(),
+            doubt: Arc::clone(&self.doubt),
+            led: self.led.clone(),
+            in_force: self.in_force.clone(),
+            stop: self.stop.clone(),
+        }
+    }
+
     pub(super) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }

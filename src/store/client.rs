@@ -80,7 +80,7 @@ impl Client {
         })
     }
 
-    /// Enqueues a job of class `class` at the end of `queue`, at once. Atomic.
+    /// Enqueues a job of class `class` at the end of `queue`, at once, in one transaction.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -102,7 +102,8 @@ impl Client {
             .await?)
     }
 
-    /// Enqueues a job at `at`, cut to whole seconds; at once if that is not in the future. Atomic.
+    /// Enqueues a job at `at`, cut to whole seconds; at once if that is not in the future.
+    /// In one transaction.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -134,7 +135,7 @@ impl Client {
             .await?)
     }
 
-    /// Enqueues a job after `delay` from now, by this host's clock.
+    /// Enqueues a job after `delay` from now, by this host's clock; at once if that is not positive.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -145,8 +146,9 @@ impl Client {
         class: &str,
         arguments: &impl Serialize,
     ) -> Result<(), ClientError> {
-        self.enqueue_at(SystemClock.now() + delay, queue, class, arguments)
-            .await
+        let at = SystemClock.now().checked_add_signed(delay);
+        let at = at.unwrap_or(DateTime::<Utc>::MAX_UTC);
+        self.enqueue_at(at, queue, class, arguments).await
     }
 }
 

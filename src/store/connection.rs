@@ -1,6 +1,9 @@
 //! The connection to Redis: address, timeouts, reconnecting.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use redis::{
     Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, ScriptInvocation,
@@ -16,32 +19,24 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// loops do so, at their own pace.
 #[derive(Clone)]
 pub(super) struct Connection {
-    manager: ConnectionManager,
-    /// For the calls that block; opened when first used.
-    waiting: ConnectionManager,
+    manager: Arc<Mutex<ConnectionManager>>,
+    client: Client,
     server: String,
 }
 
 impl Connection {
     /// Prepares a connection to `url`; nothing is sent yet.
     pub(super) fn open(url: &str) -> Result<Self, StoreError> {
-        let invalid = |error: redis::RedisError| StoreError::Address {
-            url: without_password(url),
-            reason: error.to_string(),
-        };
+        // The address is not repeated: it may hold a password, and in places that only a parser
+        // that had understood it would know.
+        let invalid = |error: redis::RedisError| StoreError::Address(error.to_string());
         let info = url.into_connection_info().map_err(invalid)?;
         let server = format!("{}/{}", info.addr(), info.redis_settings().db());
         let client = Client::open(info).map_err(invalid)?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_number_of_retries(0);
-        let manager = || {
-            ConnectionManager::new_lazy_with_config(client.clone(), config.clone()).map_err(invalid)
-        };
+        let manager = Arc::new(Mutex::new(manager(&client).map_err(invalid)?));
         Ok(Self {
-            manager: manager()?,
-            waiting: manager()?,
+            manager,
+            client,
             server,
         })
     }
@@ -57,7 +52,7 @@ impl Connection {
         call: &ScriptInvocation<'_>,
         key: &str,
     ) -> Result<T, StoreError> {
-        let reply = call.invoke_async(&mut self.manager.clone()).await;
+        let reply = call.invoke_async(&mut self.manager()).await;
         reply.map_err(|error| self.error(key, &error))
     }
 
@@ -66,7 +61,7 @@ impl Connection {
         command: &Cmd,
         key: &str,
     ) -> Result<T, StoreError> {
-        let reply = command.query_async(&mut self.manager.clone()).await;
+        let reply = command.query_async(&mut self.manager()).await;
         reply.map_err(|error| self.error(key, &error))
     }
 
@@ -75,48 +70,44 @@ impl Connection {
         pipeline: &Pipeline,
         key: &str,
     ) -> Result<T, StoreError> {
-        let reply = pipeline.query_async(&mut self.manager.clone()).await;
+        let reply = pipeline.query_async(&mut self.manager()).await;
         reply.map_err(|error| self.error(key, &error))
     }
 
-    /// Waits on a connection of its own, for at most `timeout` (a second or less), until `list`
-    /// has an element, and takes it.
+    /// Waits for at most `timeout` (a second or less) until `list` has an element, and takes it.
+    /// Blocks the connection.
     pub(super) async fn wait_for(&self, list: &str, timeout: Duration) -> Result<(), StoreError> {
         let mut wait = redis::cmd("BLPOP");
         wait.arg(list).arg(timeout.as_secs_f64());
-        let reply = wait.exec_async(&mut self.waiting.clone()).await;
+        let reply = wait.exec_async(&mut self.manager()).await;
         reply.map_err(|error| self.error(list, &error))
     }
 
+    fn manager(&self) -> ConnectionManager {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ConnectionManager> {
+        self.manager.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn error(&self, key: &str, error: &redis::RedisError) -> StoreError {
+        // A connection that answers no more may be dead without a sign of it, and the manager
+        // would keep it.
+        if error.is_timeout()
+            && let Ok(fresh) = manager(&self.client)
+        {
+            *self.lock() = fresh;
+        }
         StoreError::new(&self.server, key, error)
     }
 }
 
-/// `url` as it may be shown: what stands between `://` and the last `@` is left out.
-fn without_password(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 <= at => {
-            format!("{}…{}", &url[..scheme + 3], &url[at..])
-        }
-        (None, Some(at)) => format!("…{}", &url[at..]),
-        _ => url.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_password_is_shown() {
-        for (url, shown) in [
-            ("redis://:s3cret@db:6379/1", "redis://…@db:6379/1"),
-            ("redis://me:s3@cret@db", "redis://…@db"),
-            ("me:s3cret@db", "…@db"),
-            ("redis://db:6379/1", "redis://db:6379/1"),
-        ] {
-            assert_eq!(without_password(url), shown);
-        }
-    }
+/// A connection that is opened when it is first used.
+fn manager(client: &Client) -> redis::RedisResult<ConnectionManager> {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        .set_number_of_retries(0);
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
 }

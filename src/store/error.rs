@@ -1,5 +1,7 @@
 //! What can go wrong with Redis, by what to do about it.
 
+use redis::{ErrorKind, ServerError};
+
 /// An error of the store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -32,14 +34,9 @@ pub enum StoreError {
         /// Redis' own words.
         reason: String,
     },
-    /// The address can't be used.
-    #[error("`{url}` is no Redis address: {reason}; expected redis://host:port/db or unix:///path")]
-    Address {
-        /// Without password.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// The address can't be used; it is not shown, for it may hold a password.
+    #[error("the Redis URL can't be used: {0}; expected redis://host:port/db or unix:///path")]
+    Address(String),
 }
 
 impl StoreError {
@@ -47,13 +44,21 @@ impl StoreError {
     pub(super) fn new(server: &str, key: &str, error: &redis::RedisError) -> Self {
         let (server, key) = (server.to_owned(), key.to_owned());
         let reason = error.to_string();
-        match error.code() {
-            None if error.kind() == redis::ErrorKind::UnexpectedReturnType => Self::Corrupt {
+        let in_pipeline = || {
+            error
+                .clone()
+                .into_server_errors()?
+                .first()
+                .map(|(_, e)| e.clone())
+        };
+        let server_error = in_pipeline();
+        match server_error.as_ref().map(ServerError::code) {
+            None if error.kind() == ErrorKind::UnexpectedReturnType => Self::Corrupt {
                 server,
                 key,
                 reason,
             },
-            None if error.kind() == redis::ErrorKind::AuthenticationFailed => Self::Refused {
+            None if error.kind() == ErrorKind::AuthenticationFailed => Self::Refused {
                 server,
                 key,
                 reason,

@@ -20,6 +20,11 @@ impl Keys {
         }
     }
 
+    fn prefix(&self) -> String {
+        let prefix = self.lock_prefix.as_ref();
+        prefix.map_or_else(String::new, |prefix| format!("{prefix}:"))
+    }
+
     fn key(&self, name: &str) -> String {
         format!("{}:{name}", self.namespace)
     }
@@ -56,14 +61,13 @@ impl Keys {
 
     /// String: `hostname:pid` of the leader. The namespace stands twice in it, as in the gem.
     pub fn lock(&self) -> String {
-        let prefix = self.lock_prefix.as_ref();
-        let prefix = prefix.map_or_else(String::new, |prefix| format!("{prefix}:"));
-        let namespace = &self.namespace;
+        let (namespace, prefix) = (&self.namespace, self.prefix());
         format!("{namespace}:{namespace}:{prefix}resque_scheduler_master_lock")
     }
 
+    /// A key of ours. Schedulers with different lock prefixes don't share any but the quarantine.
     fn own(&self, name: &str) -> String {
-        self.key(&format!("rescue_scheduler:{name}"))
+        self.key(&format!("rescue_scheduler:{}{name}", self.prefix()))
     }
 
     /// String: token of the leader's process. Tells apart two processes with the same lock value,
@@ -89,7 +93,7 @@ impl Keys {
 
     /// List: JSON records of delayed items that can't be enqueued.
     pub fn quarantine(&self) -> String {
-        self.own("quarantine")
+        self.key("rescue_scheduler:quarantine")
     }
 }
 

@@ -8,11 +8,13 @@ mod keys;
 mod private_server;
 mod scripts;
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
-use redis::ScriptInvocation;
 use serde_json::json;
 
 pub use self::{
@@ -36,8 +38,10 @@ pub struct Identity {
 /// The answer to a try for the lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lease {
-    /// Ours, for its whole length from now.
-    Ours,
+    /// Ours as before, for its whole length from now.
+    Renewed,
+    /// Ours now, for its whole length; it was not before, so that others may have acted.
+    Taken,
     /// Another scheduler's.
     HeldBy {
         /// Its `hostname:pid`.
@@ -77,8 +81,17 @@ pub struct Bucket {
     pub member: Vec<u8>,
     /// When it was due: its score, or now if that is no date.
     pub due: DateTime<Utc>,
-    /// Items from its head, oldest first; an error: the key is no list.
-    pub items: Result<Vec<Vec<u8>>, String>,
+    /// Items from its head, oldest first.
+    pub items: Vec<Vec<u8>>,
+}
+
+/// What is due: buckets by time, and those that can't be read with the reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Due {
+    /// As many as fit into a batch.
+    pub buckets: Vec<Bucket>,
+    /// Their members in the sorted set, and Redis' words.
+    pub unreadable: Vec<(Vec<u8>, String)>,
 }
 
 /// Where a delayed item goes.
@@ -113,6 +126,10 @@ pub struct BatchLimit {
 #[derive(Clone)]
 pub struct Store {
     connection: Connection,
+    /// Apart, so that a renewal never waits behind a large batch.
+    lease: Connection,
+    /// For the call that blocks.
+    handover: Connection,
     keys: Keys,
     identity: Identity,
 }
@@ -126,6 +143,8 @@ impl Store {
     pub fn open(url: &str, keys: Keys, identity: Identity) -> Result<Self, StoreError> {
         Ok(Self {
             connection: Connection::open(url)?,
+            lease: Connection::open(url)?,
+            handover: Connection::open(url)?,
             keys,
             identity,
         })
@@ -151,24 +170,20 @@ impl Store {
         call.arg(&self.identity.holder)
             .arg(&self.identity.token)
             .arg(length.as_millis());
-        let held: Option<(String, i64)> = self.connection.script(&call, &self.keys.lock()).await?;
-        Ok(held.map_or(Lease::Ours, |(holder, ttl)| Lease::HeldBy {
-            holder,
-            remaining: u64::try_from(ttl).ok().map(Duration::from_millis),
-        }))
+        self.lease.script(&call, &self.keys.lock()).await
     }
 
-    /// Gives the lease back if it is ours, and wakes a follower. Atomic.
+    /// Gives the lease back if it is ours, and wakes a follower. Atomic. `false`: it was not ours.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn release_lease(&self) -> Result<(), StoreError> {
+    pub async fn release_lease(&self) -> Result<bool, StoreError> {
         let mut call = scripts::RELEASE.prepare_invoke();
         call.key(self.keys.lock())
             .key(self.keys.token())
             .key(self.keys.handover());
         call.arg(&self.identity.holder).arg(&self.identity.token);
-        self.connection.script(&call, &self.keys.lock()).await
+        self.lease.script(&call, &self.keys.lock()).await
     }
 
     /// Waits until a leader releases its lease, for at most `timeout`.
@@ -176,9 +191,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn wait_for_handover(&self, timeout: Duration) -> Result<(), StoreError> {
-        self.connection
-            .wait_for(&self.keys.handover(), timeout)
-            .await
+        self.handover.wait_for(&self.keys.handover(), timeout).await
     }
 
     /// All that is known of entries.
@@ -254,11 +267,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn due(
-        &self,
-        now: DateTime<Utc>,
-        limit: BatchLimit,
-    ) -> Result<Vec<Bucket>, StoreError> {
+    pub async fn due(&self, now: DateTime<Utc>, limit: BatchLimit) -> Result<Due, StoreError> {
         let mut oldest = redis::cmd("ZRANGEBYSCORE");
         oldest
             .arg(self.keys.delayed_schedule())
@@ -272,7 +281,7 @@ impl Store {
         let schedule = &self.keys.delayed_schedule();
         let members: Vec<(Vec<u8>, f64)> = self.connection.command(&oldest, schedule).await?;
         if members.is_empty() {
-            return Ok(vec![]);
+            return Ok(Due::default());
         }
         let mut call = scripts::READ.prepare_invoke();
         for (member, _) in &members {
@@ -283,21 +292,25 @@ impl Store {
             .connection
             .script(&call, &self.keys.delayed_schedule())
             .await?;
-        #[expect(clippy::cast_possible_truncation, reason = "a fraction doesn't matter")]
-        let bucket = |((member, score), items): ((Vec<u8>, f64), _)| Bucket {
-            member,
-            due: DateTime::from_timestamp(score as i64, 0).unwrap_or(now),
-            items: match items {
-                BucketItems::Items(items) => Ok(items),
-                BucketItems::Unreadable(error) => Err(error),
-            },
-        };
-        Ok(members.into_iter().zip(items).map(bucket).collect())
+        let mut due = Due::default();
+        for ((member, score), items) in members.into_iter().zip(items) {
+            #[expect(clippy::cast_possible_truncation, reason = "a fraction doesn't matter")]
+            let at = DateTime::from_timestamp(score as i64, 0).unwrap_or(now);
+            match items {
+                BucketItems::Items(items) => due.buckets.push(Bucket {
+                    member,
+                    due: at,
+                    items,
+                }),
+                BucketItems::Unreadable(reason) => due.unreadable.push((member, reason)),
+            }
+        }
+        Ok(due)
     }
 
     /// Moves the items of `buckets` to the `targets` (as many, in the same order), and removes the
-    /// buckets that are empty then (DESIGN, law 2). Atomic. Unreadable buckets are left alone.
-    /// `None`: the lease is lost, nothing was done.
+    /// buckets that are empty then (DESIGN, law 2). Atomic.
+    /// The outcomes are in the order of `targets`; `None`: the lease is lost, nothing was done.
     ///
     /// # Errors
     /// [`StoreError`]. Trying again is safe.
@@ -305,43 +318,39 @@ impl Store {
         &self,
         buckets: &[Bucket],
         targets: &[Target],
-    ) -> Result<Option<MoveOutcome>, StoreError> {
+    ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
+        let queues = targets.iter().filter_map(|target| match target {
+            Target::Queue { name, .. } => Some(name.as_str()),
+            Target::Quarantine { .. } => None,
+        });
+        let queues: BTreeSet<&str> = queues.collect();
         let mut call = scripts::MOVE.prepare_invoke();
         call.key(self.keys.lock())
             .key(self.keys.delayed_schedule())
             .key(self.keys.queues());
-        call.arg(&self.identity.holder);
+        call.arg(&self.identity.holder)
+            .arg(queues.len())
+            .arg(queues);
         let mut targets = targets.iter();
         for bucket in buckets {
-            let Ok(items) = &bucket.items else { continue };
             call.key(self.keys.bucket(&bucket.member));
-            call.arg(&bucket.member).arg(items.len());
-            for (item, target) in items.iter().zip(&mut targets) {
-                self.add_move(&mut call, &bucket.member, item, target);
+            call.arg(&bucket.member).arg(bucket.items.len());
+            for (item, target) in bucket.items.iter().zip(&mut targets) {
+                call.key(self.keys.timestamps(item)).arg(item);
+                match target {
+                    Target::Queue { name, payload } => {
+                        call.key(self.keys.queue(name)).arg(payload);
+                    }
+                    Target::Quarantine { reason, at } => {
+                        let record = quarantine_record(&bucket.member, item, reason, *at);
+                        call.key(self.keys.quarantine()).arg(record);
+                    }
+                }
             }
         }
         self.connection
             .script(&call, &self.keys.delayed_schedule())
             .await
-    }
-
-    fn add_move(
-        &self,
-        call: &mut ScriptInvocation<'_>,
-        member: &[u8],
-        item: &[u8],
-        target: &Target,
-    ) {
-        call.key(self.keys.timestamps(item)).arg(item);
-        match target {
-            Target::Queue { name, payload } => {
-                call.key(self.keys.queue(name)).arg(payload).arg(name);
-            }
-            Target::Quarantine { reason, at } => {
-                let record = quarantine_record(member, item, reason, *at);
-                call.key(self.keys.quarantine()).arg(record).arg("");
-            }
-        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The Lua scripts: what each is called with, and what it answers. The rules are in their headers.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use redis::{FromRedisValue, ParsingError, Script, Value};
+
+use super::Lease;
 
 /// What became of one fire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,13 +17,15 @@ pub enum FireOutcome {
     Rejected(String),
 }
 
-/// What became of a batch of delayed items.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct MoveOutcome {
-    /// How many are in their queues (or the quarantine) now.
-    pub moved: usize,
-    /// Those that are still in their buckets: place in the batch (from 0), and Redis' words.
-    pub rejected: Vec<(usize, String)>,
+/// What became of one delayed item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MoveOutcome {
+    /// It is where it was to go.
+    Moved,
+    /// Not moved: an app removed it, or it stands behind a rejected one.
+    Left,
+    /// Its target can't take it; Redis' words. It heads its bucket now.
+    Rejected(String),
 }
 
 /// One bucket as `read.lua` found it.
@@ -47,6 +51,20 @@ scripts! {
     MOVE: "move.lua",
 }
 
+impl FromRedisValue for Lease {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        match value {
+            Value::Int(1) => Ok(Self::Renewed),
+            Value::Int(0) => Ok(Self::Taken),
+            other => {
+                let (holder, ttl): (String, i64) = FromRedisValue::from_redis_value(other)?;
+                let remaining = u64::try_from(ttl).ok().map(Duration::from_millis);
+                Ok(Self::HeldBy { holder, remaining })
+            }
+        }
+    }
+}
+
 impl FromRedisValue for FireOutcome {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         match value {
@@ -59,13 +77,11 @@ impl FromRedisValue for FireOutcome {
 
 impl FromRedisValue for MoveOutcome {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let (moved, rejected): (usize, Vec<(usize, String)>) =
-            FromRedisValue::from_redis_value(value)?;
-        let rejected = rejected
-            .into_iter()
-            .map(|(place, error)| (place - 1, error))
-            .collect();
-        Ok(Self { moved, rejected })
+        match value {
+            Value::Int(1) => Ok(Self::Moved),
+            Value::Int(0) => Ok(Self::Left),
+            other => String::from_redis_value(other).map(Self::Rejected),
+        }
     }
 }
 

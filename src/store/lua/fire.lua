@@ -13,7 +13,7 @@
 -- Returns  nil          the lease is lost: nothing was done
 --          for each fire  1       fired
 --                         0       already fired: the fence holds this fire time or a later one
---                         string  Redis' error (wrong type): nothing was pushed or recorded
+--                         string  rejected: Redis' error (wrong type); it can be fired again
 --
 -- Atomic: a fire is recorded if and only if its payload was pushed.
 
@@ -24,16 +24,22 @@ end
 local outcomes = {}
 for i = 1, #KEYS - 4 do
   local name, fire_time, queue, payload = unpack(ARGV, 4 * i - 1, 4 * i + 2)
-  local last = tonumber(redis.call("HGET", KEYS[2], name))
-  if last and last >= tonumber(fire_time) then
+  local last = redis.call("HGET", KEYS[2], name)
+  if last and (tonumber(last) or 0) >= tonumber(fire_time) then
     outcomes[i] = 0
   else
+    -- Recorded first, for a script that fails after a push is not rolled back.
     redis.call("SADD", KEYS[4], queue)
+    redis.call("HSET", KEYS[2], name, fire_time)
     local pushed = redis.pcall("RPUSH", KEYS[4 + i], payload)
     if type(pushed) == "table" then
+      if last then
+        redis.call("HSET", KEYS[2], name, last)
+      else
+        redis.call("HDEL", KEYS[2], name)
+      end
       outcomes[i] = pushed.err
     else
-      redis.call("HSET", KEYS[2], name, fire_time)
       -- For people to look at only: a key of the wrong type must not stop the fire.
       redis.pcall("HSET", KEYS[3], name, ARGV[2])
       outcomes[i] = 1

@@ -7,19 +7,17 @@
 -- ARGV[2]  our token
 -- ARGV[3]  lease, milliseconds
 --
--- Returns  nil                   the lease is ours, for the whole length from now
---          {holder, ttl}         another holds it; ttl in milliseconds, -1: it has none
+-- Returns  1              it was ours and is renewed, for the whole length from now
+--          0              it is ours now and was not: what we knew may be out of date
+--          {holder, ttl}  another holds it; ttl in milliseconds, -1: it has none
 --
 -- Two processes may have the same hostname:pid; the one whose token stands is the leader.
 
-local holder = redis.call("GET", KEYS[1])
-if holder then
-  local token = holder == ARGV[1] and (redis.call("GET", KEYS[2]) or ARGV[2])
-  if token ~= ARGV[2] then
-    return {holder, redis.call("PTTL", KEYS[1])}
-  end
+local holder, token = redis.call("GET", KEYS[1]), redis.call("GET", KEYS[2])
+if holder and (holder ~= ARGV[1] or token and token ~= ARGV[2]) then
+  return {holder, redis.call("PTTL", KEYS[1])}
 end
 
 redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[3])
 redis.call("SET", KEYS[2], ARGV[2], "PX", ARGV[3])
-return false
+return holder and token and 1 or 0

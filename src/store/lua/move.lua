@@ -10,18 +10,19 @@
 --     KEYS  target      list  a queue, or the quarantine
 --
 -- ARGV[1]  our hostname:pid; we move only while it holds the lock
+-- ARGV[2]  number of the queues' names that follow: q
+-- ARGV[3 .. 2+q]  names of the queues
 -- then for each bucket:
 --   ARGV  its member in the schedule
 --   ARGV  number of items, as read from its head: n
 --   then for each of its items:
 --     ARGV  the item, byte for byte
 --     ARGV  what to push to the target
---     ARGV  name of the queue; empty: the target is the quarantine
 --
--- Returns  nil                     the lease is lost: nothing was done
---          {moved, refused}        how many items were moved; then, for each that could not be
---                                  pushed (wrong type), its place in the call (from 1) and
---                                  Redis' error, in turn: these are still in their buckets
+-- Returns  nil            the lease is lost: nothing was done
+--          for each item  1       moved
+--                         0       not moved: someone removed it, or it stands behind a rejected one
+--                         string  rejected: Redis' error (wrong type); it heads its bucket now
 --
 -- Atomic. Apps only append to a bucket or remove from it, so what was read and is still in place
 -- is a run of items at its head, in the same order. What was removed in between is not pushed;
@@ -31,49 +32,45 @@ if redis.call("GET", KEYS[1]) ~= ARGV[1] then
   return false
 end
 
-local key, arg = 4, 2
-local place, moved, refused = 0, 0, {}
-local known = {}
+-- A script that fails is not rolled back. What could fail after a push (a command that we are not
+-- allowed, a key of the wrong type) is tried before the first one, without effect.
+local queues = tonumber(ARGV[2])
+for i = 3, 2 + queues do
+  redis.call("SADD", KEYS[3], ARGV[i])
+end
+if #KEYS > 3 then
+  redis.call("LTRIM", KEYS[4], 0, -1)
+  redis.call("EXISTS", KEYS[4])
+  redis.call("ZREM", KEYS[2], "\0nothing")
+end
 
+local key, arg = 4, 3 + queues
+local outcomes = {}
 while key <= #KEYS do
   local bucket, member, count = KEYS[key], ARGV[arg], tonumber(ARGV[arg + 1])
   key, arg = key + 1, arg + 2
 
   local held = redis.call("LRANGE", bucket, 0, count - 1)
-  local head, stuck = 0, false
-  local taken = {}
+  local taken, rejected = 0, false
   for _ = 1, count do
-    local item, queue = ARGV[arg], ARGV[arg + 2]
-    place = place + 1
-    if held[head + 1] == item then
-      head = head + 1
-      if queue ~= "" and not known[queue] then
-        redis.call("SADD", KEYS[3], queue)
-        known[queue] = true
-      end
+    local outcome = 0
+    if not rejected and held[taken + 1] == ARGV[arg] then
       local pushed = redis.pcall("RPUSH", KEYS[key + 1], ARGV[arg + 1])
       if type(pushed) == "table" then
-        stuck = true
-        refused[#refused + 1] = place
-        refused[#refused + 1] = pushed.err
+        outcome, rejected = pushed.err, true
       else
-        redis.call("SREM", KEYS[key], "delayed:" .. member)
-        taken[#taken + 1] = item
+        outcome, taken = 1, taken + 1
+        -- Only for removals by apps: an index of the wrong type must not stop the move.
+        redis.pcall("SREM", KEYS[key], "delayed:" .. member)
       end
     end
-    key, arg = key + 2, arg + 3
+    outcomes[#outcomes + 1] = outcome
+    key, arg = key + 2, arg + 2
   end
 
-  if stuck then
-    for _, item in ipairs(taken) do
-      redis.call("LREM", bucket, 1, item)
-    end
-  else
-    redis.call("LTRIM", bucket, head, -1)
-  end
-  moved = moved + #taken
+  redis.call("LTRIM", bucket, taken, -1)
   if redis.call("EXISTS", bucket) == 0 then
     redis.call("ZREM", KEYS[2], member)
   end
 end
-return {moved, refused}
+return outcomes

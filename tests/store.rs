@@ -1,0 +1,312 @@
+//! The scripts, each law by itself: two schedulers that both believe they lead, apps that race with
+//! them, keys of the wrong type, users who may not do all.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use redis::Commands;
+use rescue_scheduler::{
+    clock::StoppedClock,
+    config::{self, Context, Source},
+    core::{schedule::Schedule, zone::Zone},
+    engine::{Tick, delayed::Delayed, recurring::Recurring},
+    store::{BatchLimit, Fire, FireOutcome, Identity, Keys, Lease, MoveOutcome, Store, Target},
+};
+
+use crate::harness::Redis;
+
+const LOCK: &str = "resque:resque:resque_scheduler_master_lock";
+const LEASE: Duration = Duration::from_secs(60);
+const ALL: BatchLimit = BatchLimit {
+    count: 1000,
+    bytes: 1 << 20,
+};
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, 0).unwrap()
+}
+
+fn store_as(url: &str, holder: &str, token: &str, prefix: Option<&str>) -> Store {
+    let identity = Identity {
+        holder: holder.to_owned(),
+        token: token.to_owned(),
+    };
+    Store::open(url, Keys::new("resque", prefix), identity).unwrap()
+}
+
+/// A store that leads.
+async fn leader(redis: &Redis) -> Store {
+    let store = store_as(redis.url(), "here:1", "a", None);
+    assert_eq!(store.take_lease(LEASE).await.unwrap(), Lease::Taken);
+    store
+}
+
+fn item(number: usize) -> String {
+    format!(r#"{{"class":"Job","args":[{number}],"queue":"q"}}"#)
+}
+
+fn payload(number: usize) -> String {
+    format!(r#"{{"class":"Job","args":[{number}]}}"#)
+}
+
+fn to_queue(number: usize) -> Target {
+    Target::Queue {
+        name: "q".to_owned(),
+        payload: payload(number),
+    }
+}
+
+fn fire(fire_time: i64) -> Fire<'static> {
+    Fire {
+        name: "entry",
+        fire_time: at(fire_time),
+        queue: "q",
+        payload: "{}".into(),
+    }
+}
+
+#[tokio::test]
+async fn what_an_app_removes_meanwhile_is_not_moved_and_what_it_adds_stays() {
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    (0..4).for_each(|number| redis.delay(1_000, item(number)));
+    let due = store.due(at(2_000), ALL).await.unwrap();
+    assert_eq!(due.buckets[0].items.len(), 4);
+
+    let bucket = "resque:delayed:1000";
+    let () = redis.connection.lrem(bucket, 0, item(0)).unwrap();
+    let () = redis.connection.lrem(bucket, 0, item(2)).unwrap();
+    redis.delay(1_000, item(4));
+    let targets: Vec<_> = (0..4).map(to_queue).collect();
+    let outcomes = store.move_batch(&due.buckets, &targets).await.unwrap();
+
+    let (moved, left) = (MoveOutcome::Moved, MoveOutcome::Left);
+    assert_eq!(
+        outcomes.unwrap(),
+        [left.clone(), moved.clone(), left, moved]
+    );
+    assert_eq!(redis.queue("q"), [payload(1), payload(3)]);
+    let kept: Vec<String> = redis.connection.lrange(bucket, 0, -1).unwrap();
+    assert_eq!(kept, [item(4)]);
+    let again = store.due(at(2_000), ALL).await.unwrap();
+    assert_eq!(again.buckets.len(), 1, "its timestamp is still there");
+}
+
+#[tokio::test]
+async fn without_the_lease_nothing_is_done() {
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    redis.delay(1_000, item(0));
+    let due = store.due(at(2_000), ALL).await.unwrap();
+    let () = redis.connection.set(LOCK, "ruby:2").unwrap();
+    let before = redis.dump();
+
+    assert_eq!(store.fire(&[fire(1)], "now").await.unwrap(), None);
+    assert_eq!(
+        store
+            .move_batch(&due.buckets, &[to_queue(0)])
+            .await
+            .unwrap(),
+        None
+    );
+    let first = [("entry".to_owned(), "every 1s".to_owned())];
+    assert!(!store.record_seen(&first, &[], at(1)).await.unwrap());
+    assert!(!store.release_lease().await.unwrap());
+    assert_eq!(redis.dump(), before);
+    assert!(store.records().await.unwrap().seen.is_empty());
+}
+
+#[tokio::test]
+async fn the_fence_lets_each_fire_time_through_once_and_none_before_it() {
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    let fires = [fire(10), fire(10), fire(9), fire(11)];
+    let outcomes = store.fire(&fires, "now").await.unwrap().unwrap();
+    let (done, already) = (FireOutcome::Fired, FireOutcome::AlreadyFired);
+    assert_eq!(outcomes, [done.clone(), already.clone(), already, done]);
+    assert_eq!(redis.queue("q").len(), 2);
+    assert_eq!(store.records().await.unwrap().fired["entry"], at(11));
+}
+
+#[tokio::test]
+async fn a_rejected_fire_is_not_recorded() {
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    let () = redis.connection.set("resque:queue:q", "a string").unwrap();
+    let outcome = store.fire(&[fire(10)], "now").await.unwrap().unwrap();
+    assert!(matches!(&outcome[..], [FireOutcome::Rejected(why)] if why.contains("WRONGTYPE")));
+    assert!(store.records().await.unwrap().fired.is_empty());
+    let () = redis.connection.del("resque:queue:q").unwrap();
+    assert_eq!(
+        store.fire(&[fire(10)], "now").await.unwrap().unwrap(),
+        [FireOutcome::Fired]
+    );
+}
+
+fn schedule(text: &str) -> Schedule {
+    let source = Source {
+        path: "a.toml".into(),
+        text: text.into(),
+    };
+    let context = Context {
+        environment: None,
+        zone: Zone::UTC,
+    };
+    config::parse(&[source], &context).unwrap()
+}
+
+#[tokio::test]
+async fn two_that_both_believe_they_lead_fire_once() {
+    let mut redis = Redis::start();
+    let schedule = schedule("[schedule.tick]\nevery = \"1s\"\nqueue = \"q\"\n");
+    // The same lock value, as of process 1 in two containers of one host.
+    let store = leader(&redis).await;
+    let engine = || {
+        let clock = Arc::new(StoppedClock(at(0)));
+        Recurring::new(store.clone(), clock, Zone::UTC)
+    };
+    let (mut first, mut second) = (engine(), engine());
+    for engine in [&mut first, &mut second] {
+        engine.take_up(&schedule, at(1_000)).await.unwrap();
+    }
+    for now in 1_001..1_010 {
+        for engine in [&mut first, &mut second] {
+            let until = Some(at(now + 1));
+            assert_eq!(engine.tick(at(now)).await.unwrap(), Tick::Done { until });
+        }
+    }
+    assert_eq!(redis.queue("q").len(), 9);
+}
+
+/// Ticks until nothing is left to do.
+async fn move_all(store: Store) {
+    let mut delayed = Delayed::new(store, Arc::new(StoppedClock(at(2_000))));
+    while delayed.tick(at(2_000)).await.unwrap() == Tick::More {}
+}
+
+#[tokio::test]
+async fn a_reverse_index_of_the_wrong_type_does_not_double_a_job() {
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    redis.delay(1_000, item(0));
+    let index = format!("resque:timestamps:{}", item(0));
+    let () = redis.connection.del(&index).unwrap();
+    let () = redis.connection.set(&index, "a string").unwrap();
+    move_all(store.clone()).await;
+    move_all(store).await;
+    assert_eq!(redis.queue("q"), [payload(0)]);
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_do_all_does_nothing_by_half() {
+    let mut redis = Redis::start();
+    for denied in ["ltrim", "zrem", "exists", "rpush", "sadd", "hset"] {
+        let () = redis::cmd("FLUSHALL").query(&mut redis.connection).unwrap();
+        leader(&redis).await;
+        redis.delay(1_000, item(0));
+        let rights = ["on", ">pw", "~*", "&*", "+@all", &format!("-{denied}")];
+        let () = redis::cmd("ACL")
+            .arg(&["SETUSER", "few", "reset"])
+            .arg(&rights)
+            .query(&mut redis.connection)
+            .unwrap();
+        let url = format!("{}?user=few&pass=pw", redis.url());
+        let store = store_as(&url, "here:1", "a", None);
+
+        let due = store.due(at(2_000), ALL).await.unwrap();
+        for _ in 0..2 {
+            let _ = store.move_batch(&due.buckets, &[to_queue(0)]).await;
+            let _ = store.fire(&[fire(10)], "now").await;
+        }
+
+        let pushed = redis.queue("q");
+        let bucket: Vec<String> = redis
+            .connection
+            .lrange("resque:delayed:1000", 0, -1)
+            .unwrap();
+        let jobs = pushed.iter().filter(|it| **it == payload(0)).count() + bucket.len();
+        assert_eq!(jobs, 1, "without {denied}: {pushed:?} {bucket:?}");
+        let fires = pushed.iter().filter(|it| *it == "{}").count();
+        let recorded = usize::from(!store.records().await.unwrap().fired.is_empty());
+        assert_eq!(fires, recorded, "without {denied}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_taken_renewed_and_handed_over() {
+    let mut redis = Redis::start();
+    let ours = leader(&redis).await;
+    let twin = store_as(redis.url(), "here:1", "b", None);
+    let other = store_as(redis.url(), "there:1", "c", None);
+    assert_eq!(ours.take_lease(LEASE).await.unwrap(), Lease::Renewed);
+    for follower in [&twin, &other] {
+        let lease = follower.take_lease(LEASE).await.unwrap();
+        assert!(
+            matches!(lease, Lease::HeldBy { holder, remaining: Some(_) } if holder == "here:1")
+        );
+        assert!(!follower.release_lease().await.unwrap());
+    }
+    assert!(ours.release_lease().await.unwrap());
+    let left: i64 = redis
+        .connection
+        .pttl("resque:rescue_scheduler:handover")
+        .unwrap();
+    assert!(
+        (1..=1000).contains(&left),
+        "a follower would be woken: {left}"
+    );
+    other
+        .wait_for_handover(Duration::from_secs(1))
+        .await
+        .unwrap();
+    assert_eq!(other.take_lease(LEASE).await.unwrap(), Lease::Taken);
+}
+
+#[tokio::test]
+async fn schedulers_with_different_prefixes_do_not_meet() {
+    let redis = Redis::start();
+    let blue = store_as(redis.url(), "here:1", "a", Some("blue"));
+    let green = store_as(redis.url(), "here:2", "b", Some("green"));
+    for (round, lease) in [Lease::Taken, Lease::Renewed].into_iter().enumerate() {
+        for store in [&blue, &green] {
+            assert_eq!(
+                store.take_lease(LEASE).await.unwrap(),
+                lease,
+                "round {round}"
+            );
+        }
+    }
+    for store in [&blue, &green] {
+        let outcomes = store.fire(&[fire(10)], "now").await.unwrap().unwrap();
+        assert_eq!(outcomes, [FireOutcome::Fired]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_races_with_two_movers_removes_or_loses_but_never_both() {
+    const JOBS: usize = 5_000;
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    (0..JOBS).for_each(|number| redis.delay(1_000, item(number)));
+
+    let mut movers = tokio::task::JoinSet::new();
+    movers.spawn(move_all(store.clone()));
+    movers.spawn(move_all(store));
+    let mut removed = vec![];
+    for number in (0..JOBS).rev().step_by(2) {
+        let count: usize = redis
+            .connection
+            .lrem("resque:delayed:1000", 0, item(number))
+            .unwrap();
+        removed.extend((count > 0).then(|| payload(number)));
+    }
+    movers.join_all().await;
+
+    let mut all = redis.queue("q");
+    println!("{} moved, {} removed", all.len(), removed.len());
+    all.extend(removed);
+    all.sort_unstable();
+    let mut expected: Vec<String> = (0..JOBS).map(payload).collect();
+    expected.sort_unstable();
+    assert!(all == expected, "a job was lost, or moved and removed");
+}
