@@ -10,4 +10,5 @@ pub mod firing;
 pub mod job;
 pub mod schedule;
 pub mod term;
+pub mod upcoming;
 pub mod zone;

@@ -27,6 +27,14 @@ impl Schedule {
         self.entries.get(name)
     }
 
+    /// The name in this schedule that `name` may be a slip of: a third of the letters may be wrong.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        let distance = |known: &str| strsim::damerau_levenshtein(name, known);
+        let names = self.entries.keys().map(String::as_str);
+        let nearest = names.min_by_key(|known| distance(known))?;
+        (distance(nearest) <= name.chars().count().max(3) / 3).then_some(nearest)
+    }
+
     /// All entries, in the order of their names.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = &Arc<Entry>> {
         self.entries.values()
@@ -76,6 +84,14 @@ mod tests {
             description: None,
         };
         entries.iter().map(entry).collect()
+    }
+
+    #[test]
+    fn a_slip_of_a_name_is_near_to_it() {
+        let schedule = schedule(&[("nightly_report", "A"), ("nightly_sweep", "B")]);
+        assert_eq!(schedule.nearest("nigthly_reprot"), Some("nightly_report"));
+        assert_eq!(schedule.nearest("invoices"), None);
+        assert_eq!(Schedule::default().nearest("invoices"), None);
     }
 
     #[test]

@@ -1,0 +1,161 @@
+//! The fires to come, in order of time, as if every entry was first seen now. Nothing is fired.
+
+use std::{cmp::Reverse, collections::BinaryHeap, iter, sync::Arc};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+use super::{
+    entry::{Entry, Timing},
+    firing::{History, Progress},
+    zone::Zone,
+};
+
+/// The fires of one entry that is first seen at `from`, in order.
+pub fn fires(entry: &Entry, from: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
+    let new = History {
+        first_seen: from,
+        last_fire: None,
+    };
+    let mut progress = Progress::resume(&entry.timing, new);
+    iter::from_fn(move || {
+        let at = progress.next(&entry.timing)?;
+        progress.settle(at);
+        Some(at)
+    })
+}
+
+/// The fires of all `entries`, each first seen at `from`, in order; those of one instant in the
+/// order of the entries.
+pub fn upcoming<'a>(
+    entries: impl IntoIterator<Item = &'a Arc<Entry>>,
+    from: DateTime<Utc>,
+) -> impl Iterator<Item = (DateTime<Utc>, &'a Arc<Entry>)> {
+    let entries = entries.into_iter();
+    let mut all: Vec<_> = entries.map(|it| (it, fires(it, from))).collect();
+    let firsts = all.iter_mut().enumerate();
+    let mut soonest: BinaryHeap<_> = firsts
+        .filter_map(|(index, (_, fires))| Some(Reverse((fires.next()?, index))))
+        .collect();
+    iter::from_fn(move || {
+        let Reverse((at, index)) = soonest.pop()?;
+        let (entry, fires) = &mut all[index];
+        soonest.extend(fires.next().map(|next| Reverse((next, index))));
+        Some((at, *entry))
+    })
+}
+
+/// The zone in which people think of this entry's fires: that of its expression, or `default`.
+pub fn zone(entry: &Entry, default: Zone) -> Zone {
+    match entry.timing {
+        Timing::Cron { zone, .. } => zone,
+        _ => default,
+    }
+}
+
+/// How far `at` is from `now`, in its two largest units: `in 3 h 12 m`, `in 45 s`, `now`.
+pub fn in_words(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    const UNITS: [(i64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let seconds = (at - now.trunc_subsecs(0)).max(TimeDelta::zero());
+    let seconds = seconds.num_seconds();
+    let Some(largest) = UNITS.iter().position(|(unit, _)| seconds >= *unit) else {
+        return "now".to_owned();
+    };
+    let mut rest = seconds;
+    let mut words = vec!["in".to_owned()];
+    for (unit, name) in UNITS.into_iter().skip(largest).take(2) {
+        if rest >= unit {
+            words.push(format!("{} {name}", rest / unit));
+        }
+        rest %= unit;
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{cron::Cron, entry::CatchUp, every::Every, job::Job};
+
+    fn utc(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn entry(name: &str, timing: Timing) -> Arc<Entry> {
+        Arc::new(Entry {
+            name: name.into(),
+            timing,
+            job: Job::new("C".into(), "q".into(), "[]", false),
+            catch_up: CatchUp::default(),
+            description: None,
+        })
+    }
+
+    fn cron(text: &str, zone: &str) -> Timing {
+        Timing::Cron {
+            cron: Cron::parse(text, "").unwrap(),
+            zone: zone.parse().unwrap(),
+        }
+    }
+
+    fn every(seconds: i64) -> Timing {
+        Timing::Every(Every::new(TimeDelta::seconds(seconds), None).unwrap())
+    }
+
+    #[test]
+    fn the_fires_of_all_entries_come_in_order_of_time() {
+        let entries = [
+            entry("hourly", cron("0 * * * *", "UTC")),
+            entry("by hand", Timing::Manual),
+            entry("noon", cron("0 12 * * *", "Europe/Paris")),
+            entry("interval", every(2_400)),
+        ];
+        let fires = upcoming(&entries, utc("2026-11-24T10:30:00.5Z")).take(6);
+        let fires: Vec<_> = fires
+            .map(|(at, entry)| format!("{} {}", at.format("%H:%M"), entry.name))
+            .collect();
+        let expected = [
+            "11:00 hourly",
+            "11:00 noon",
+            "11:10 interval",
+            "11:50 interval",
+            "12:00 hourly",
+            "12:30 interval",
+        ];
+        assert_eq!(fires, expected);
+    }
+
+    #[test]
+    fn what_fires_no_more_ends() {
+        assert_eq!(upcoming(&[], utc("2026-11-24T10:30:00Z")).count(), 0);
+        let by_hand = entry("by hand", Timing::Manual);
+        assert_eq!(fires(&by_hand, utc("2026-11-24T10:30:00Z")).count(), 0);
+    }
+
+    #[test]
+    fn the_zone_is_that_of_the_expression() {
+        let paris: Zone = "Europe/Paris".parse().unwrap();
+        let noon = entry("noon", cron("0 12 * * *", "Europe/Paris"));
+        assert_eq!(zone(&noon, Zone::UTC), paris);
+        assert_eq!(zone(&entry("interval", every(1)), paris), paris);
+    }
+
+    #[track_caller]
+    fn case(seconds: i64, words: &str) {
+        let now = utc("2026-11-24T10:30:00.25Z");
+        let at = now.trunc_subsecs(0) + TimeDelta::seconds(seconds);
+        assert_eq!(in_words(at, now), words);
+    }
+
+    #[test]
+    fn a_distance_is_told_in_its_two_largest_units() {
+        case(-5, "now");
+        case(0, "now");
+        case(45, "in 45 s");
+        case(60, "in 1 m");
+        case(200, "in 3 m 20 s");
+        case(3_600, "in 1 h");
+        case(3_659, "in 1 h");
+        case(11_520, "in 3 h 12 m");
+        case(86_400 * 400 + 3_700, "in 400 d 1 h");
+    }
+}
