@@ -1,10 +1,12 @@
 //! Schedule files: text in, a [`Schedule`] or every mistake out. Only [`load`] touches the disk.
 //!
 //! `raw` reads what a file says, `validate` what it means, `args` the arguments, `diagnostic` says
-//! what is wrong. `settings` is for what is not in files: flags and environment.
+//! what is wrong. `expression` reads one that was typed, `settings` what else is not in files: flags
+//! and environment.
 
 mod args;
 mod diagnostic;
+pub mod expression;
 mod raw;
 pub mod settings;
 mod validate;

@@ -1,0 +1,143 @@
+//! One expression that was typed instead of a schedule file: an entry of its own, or a mistake that
+//! is shown as one in a file.
+
+use std::ops::Range;
+
+use chrono::TimeDelta;
+
+use super::{Diagnostic, Mistake, Source, diagnostic::LONGEST_YEARS, raw};
+use crate::core::{
+    cron::Cron,
+    duration,
+    entry::{CatchUp, Entry, Timing},
+    every::Every,
+    job::Job,
+    zone::Zone,
+};
+
+/// An entry without a name that fires by the cron expression `source`, in `zone` where the
+/// expression names none.
+///
+/// # Errors
+/// The [`Diagnostic`] that marks the bad part of the expression.
+pub fn cron(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
+    let cron = Cron::parse(&source.text, "")
+        .map_err(|error| marked(source, error.span.clone(), Mistake::Cron(error)))?;
+    let zone = cron.zone().unwrap_or(zone);
+    Ok(entry(Timing::Cron { cron, zone }))
+}
+
+/// An entry without a name that fires at the interval `source`.
+///
+/// # Errors
+/// The [`Diagnostic`] that marks the bad part of the duration.
+pub fn every(source: &Source) -> Result<Entry, Diagnostic> {
+    let length = duration::parse(&source.text)
+        .map_err(|error| marked(source, error.span.clone(), Mistake::Duration(error)))?;
+    let longest = TimeDelta::days(LONGEST_YEARS * 366);
+    let every = if length > longest {
+        Err(Mistake::DurationRange)
+    } else {
+        interval(length)
+    };
+    let every = every.map_err(|mistake| marked(source, 0..source.text.len(), mistake))?;
+    Ok(entry(Timing::Every(every)))
+}
+
+/// The interval of that length.
+///
+/// # Errors
+/// Why no entry can have it.
+pub fn interval(length: TimeDelta) -> Result<Every, Mistake> {
+    Every::new(length, None).map_err(Mistake::Every)
+}
+
+fn entry(timing: Timing) -> Entry {
+    Entry {
+        name: String::new(),
+        timing,
+        job: Job::new(String::new(), String::new(), "[]", false),
+        catch_up: CatchUp::default(),
+        description: None,
+    }
+}
+
+fn marked(source: &Source, span: Range<usize>, mistake: Mistake) -> Diagnostic {
+    raw::diagnostic(source, Some(span), mistake)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(path: &str, text: &str) -> Source {
+        Source {
+            path: path.into(),
+            text: text.into(),
+        }
+    }
+
+    fn bad_cron(text: &str) -> String {
+        let refused = cron(&source("--cron", text), Zone::UTC);
+        refused.unwrap_err().to_string()
+    }
+
+    fn bad_every(text: &str) -> String {
+        every(&source("--every", text)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_zone_of_the_expression_wins() {
+        let zone = |text| match cron(&source("--cron", text), Zone::UTC).unwrap().timing {
+            Timing::Cron { zone, .. } => zone.to_string(),
+            other => panic!("{other}"),
+        };
+        assert_eq!(zone("0 12 * * *"), "UTC");
+        assert_eq!(zone("0 12 * * * Europe/Paris"), "Europe/Paris");
+    }
+
+    #[test]
+    fn mistakes_are_marked_in_the_expression() {
+        insta::assert_snapshot!(bad_cron("0 25 * * *"), @"
+        error: `25` is not an hour
+         --> --cron:1:3
+          |
+        1 | 0 25 * * *
+          |   ^^
+          |
+        help: hours are 0 to 23, and 24 is 0
+        ");
+        insta::assert_snapshot!(bad_cron(""), @"
+        error: the expression is empty
+         --> --cron:1:1
+          |
+        1 |
+          | ^
+          |
+        help: an expression has 5 fields: minute, hour, day of month, month, day of week; or 6: second first; then perhaps a time zone
+        ");
+        insta::assert_snapshot!(bad_every("1hr"), @"
+        error: `hr` is not a unit of time
+         --> --every:1:2
+          |
+        1 | 1hr
+          |  ^^
+          |
+        help: units are y, M (30 days), w, d, h, m (minutes) and s, or their names: `1h30m`, `15 minutes`
+        ");
+        insta::assert_snapshot!(bad_every("1.5s"), @"
+        error: an interval is whole seconds, at least one
+         --> --every:1:1
+          |
+        1 | 1.5s
+          | ^^^^
+        ");
+        insta::assert_snapshot!(bad_every("989y"), @"
+        error: a duration is from 0 seconds to 100 years
+         --> --every:1:1
+          |
+        1 | 989y
+          | ^^^^
+        ");
+    }
+}
