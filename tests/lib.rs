@@ -13,6 +13,7 @@ mod delayed;
 mod dialect;
 mod harness;
 mod leadership;
+mod next;
 mod recurring;
 mod store;
 mod wire;

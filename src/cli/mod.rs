@@ -1,25 +1,78 @@
 //! The command line: what can be typed, and which code answers. No logic of its own.
 
+mod batch;
+mod check;
+mod next;
+mod output;
 mod run;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{io, path::PathBuf, process::ExitCode, sync::LazyLock, time::Duration};
 
 use chrono::{DateTime, Utc};
 use clap::{
-    CommandFactory, FromArgMatches, Parser,
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand,
     builder::{FalseyValueParser, NonEmptyStringValueParser, Resettable},
 };
 
 use crate::{
-    config::settings,
+    config::{Context, Diagnostic, Report, settings},
     core::zone::Zone,
+    engine::OnceError,
     logs::{self, Format},
+    store::StoreError,
 };
+
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let (program, zones) = (env!("CARGO_PKG_VERSION"), chrono_tz::IANA_TZDB_VERSION);
+    format!("{program} (time zone database {zones})")
+});
 
 /// Enqueues Resque jobs on time, exactly once: recurring jobs from a schedule, and delayed jobs
 /// that apps put into Redis with `enqueue_at`. It runs no job itself; Resque workers do.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version = VERSION.as_str(), max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+struct CommandLine {
+    #[command(flatten)]
+    daemon: Arguments,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Next(next::Arguments),
+    Check(check::Arguments),
+}
+
+/// What decides about the meaning of schedule files, whoever reads them.
+#[derive(Debug, Args)]
+struct ContextArguments {
+    /// Load entries with `env` only where it names this environment
+    #[arg(short = 'E', long, env = "RAILS_ENV", value_name = "NAME")]
+    environment: Option<String>,
+
+    /// Time zone of entries that name none; UTC without it
+    #[arg(long, env = "TZ", value_name = "ZONE", value_parser = settings::zone)]
+    timezone: Option<Zone>,
+}
+
+impl ContextArguments {
+    fn context(&self) -> Context {
+        Context {
+            environment: self.environment.clone(),
+            zone: self.zone(),
+        }
+    }
+
+    fn zone(&self) -> Zone {
+        self.timezone.unwrap_or(Zone::UTC)
+    }
+}
+
+/// What the daemon takes.
+#[derive(Debug, Args)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a flag that can be typed"
@@ -44,13 +97,8 @@ struct Arguments {
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     namespace: String,
 
-    /// Load entries with `env` only where it names this environment
-    #[arg(short = 'E', long, env = "RAILS_ENV", value_name = "NAME")]
-    environment: Option<String>,
-
-    /// Time zone of entries that name none; UTC without it
-    #[arg(long, env = "TZ", value_name = "ZONE", value_parser = settings::zone)]
-    timezone: Option<Zone>,
+    #[command(flatten)]
+    context: ContextArguments,
 
     /// Look for due delayed jobs this often, beside each whole second
     #[arg(short, long, env = "RESQUE_SCHEDULER_INTERVAL", value_name = "SECONDS")]
@@ -104,9 +152,45 @@ struct Arguments {
     pidfile: Option<PathBuf>,
 }
 
+/// Why a command ended with exit code 1; shown to the user as it is.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Schedule(#[from] Report),
+    #[error("{0}")]
+    Expression(Diagnostic),
+    #[error("error: no entry `{name}` in this schedule{}", did_you_mean(.nearest.as_deref()))]
+    NoEntry {
+        name: String,
+        nearest: Option<String>,
+    },
+    #[error("error: {0}")]
+    Store(#[from] StoreError),
+    #[error("error: {0}")]
+    Once(#[from] OnceError),
+    #[error("error: can't {what} {path}: {error}", path = path.display())]
+    File {
+        what: &'static str,
+        path: PathBuf,
+        error: io::Error,
+    },
+    #[error("error: {0}")]
+    Io(#[from] io::Error),
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
+}
+
 /// Does what the command line asks for. Exit codes: 0 done, 1 mistakes or failure, 2 usage.
 pub fn main() -> ExitCode {
-    match run::run(&parse()) {
+    let CommandLine { daemon, command } = parse();
+    let done = match command {
+        None => run::run(&daemon),
+        Some(Command::Next(arguments)) => next::next(&arguments),
+        Some(Command::Check(arguments)) => check::check(&arguments),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             #[expect(clippy::print_stderr, reason = "the last word of the process")]
@@ -118,10 +202,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Reads the command line and the environment, or ends the process with usage or help. A variable
-/// that is set to nothing is not set.
-fn parse() -> Arguments {
-    let mut command = Arguments::command();
+/// Reads the command line and the environment, or ends the process with usage or help.
+fn parse() -> CommandLine {
+    let command = without_empty_variables(CommandLine::command());
+    let arguments = CommandLine::from_arg_matches(&command.get_matches());
+    arguments.unwrap_or_else(|error| error.exit())
+}
+
+/// A variable that is set to nothing is not set, for this command and those below it.
+fn without_empty_variables(mut command: clap::Command) -> clap::Command {
     let unset = |argument: &clap::Arg| {
         let value = argument.get_env().and_then(std::env::var_os);
         value.is_some_and(|value| value.is_empty())
@@ -134,6 +223,5 @@ fn parse() -> Arguments {
     for id in ids {
         command = command.mut_arg(id, |argument| argument.env(Resettable::Reset));
     }
-    let arguments = Arguments::from_arg_matches(&command.get_matches());
-    arguments.unwrap_or_else(|error| error.exit())
+    command.mut_subcommands(without_empty_variables)
 }

@@ -10,42 +10,20 @@ use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, level_filters::LevelFilter, warn};
 
-use super::{Arguments, logs};
+use super::{Arguments, Failure, logs};
 use crate::{
     clock::{Clock, StoppedClock, SystemClock},
-    config::{self, Context, Report},
-    core::{schedule::Schedule, zone::Zone},
-    engine::{Engine, Load, OnceError, Options, Wishes},
+    config,
+    core::schedule::Schedule,
+    engine::{Engine, Load, Options, Wishes},
     signals::Signals,
-    store::{Identity, Keys, Listen, PrivateServer, Store, StoreError},
+    store::{Identity, Keys, Listen, PrivateServer, Store},
 };
-
-/// Why the command ended with exit code 1; shown to the user as it is.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    #[error(transparent)]
-    Schedule(#[from] Report),
-    #[error("error: {0}")]
-    Store(#[from] StoreError),
-    #[error("error: {0}")]
-    Once(#[from] OnceError),
-    #[error("error: can't {what} {path}: {error}", path = path.display())]
-    File {
-        what: &'static str,
-        path: PathBuf,
-        error: io::Error,
-    },
-    #[error("error: {0}")]
-    Io(#[from] io::Error),
-}
 
 /// Runs until a signal, or, with `--once`, until all that is due is enqueued.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     start_logs(arguments)?;
-    let context = Context {
-        environment: arguments.environment.clone(),
-        zone: zone(arguments),
-    };
+    let context = arguments.context.context();
     let paths = arguments.schedules.clone();
     let load: Load = Arc::new(move || config::load(&paths, &context));
     let schedule = load()?;
@@ -98,10 +76,6 @@ async fn serve(arguments: &Arguments, schedule: Schedule, load: Load) -> Result<
     Ok(())
 }
 
-fn zone(arguments: &Arguments) -> Zone {
-    arguments.timezone.unwrap_or(Zone::UTC)
-}
-
 fn engine(arguments: &Arguments, store: Store) -> Engine {
     let clock: Arc<dyn Clock> = match arguments.at {
         Some(at) => Arc::new(StoppedClock(at)),
@@ -110,7 +84,7 @@ fn engine(arguments: &Arguments, store: Store) -> Engine {
     let options = Options {
         lease: arguments.lease,
         interval: arguments.interval,
-        zone: zone(arguments),
+        zone: arguments.context.zone(),
     };
     Engine::new(store, clock, options)
 }
@@ -155,8 +129,8 @@ fn announce(
         version = env!("CARGO_PKG_VERSION"),
         redis = store.server(),
         namespace = arguments.namespace,
-        environment = arguments.environment,
-        timezone = %zone(arguments),
+        environment = arguments.context.environment,
+        timezone = %arguments.context.zone(),
         entries = schedule.entries().len(),
         "rescue-scheduler starts"
     );

@@ -2,6 +2,7 @@
 
 use std::{
     fmt, fs,
+    io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -201,6 +202,24 @@ impl Program {
             log: String::from_utf8(output.stderr).unwrap(),
             output: String::from_utf8(output.stdout).unwrap(),
         }
+    }
+
+    /// Runs it to its end, and gives it each line once it has answered the one before.
+    pub fn converse<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let (input, output) = (Stdio::piped(), Stdio::piped());
+        let command = self.command.stdin(input).stdout(output);
+        let mut process = command.spawn().unwrap();
+        let mut questions = process.stdin.take().unwrap();
+        let mut answers = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut converse = |line| {
+            writeln!(questions, "{line}").unwrap();
+            answers.next().unwrap().unwrap()
+        };
+        let answered = lines.into_iter().map(&mut converse).collect();
+        drop(questions);
+        assert!(answers.next().is_none(), "an answer without a question");
+        assert!(process.wait().unwrap().success());
+        answered
     }
 
     /// Starts it as a daemon; its log goes to a file.

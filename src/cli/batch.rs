@@ -1,0 +1,107 @@
+//! `rescue-scheduler next --batch`: questions as JSON Lines on standard input, an answer to each.
+
+use std::io::{self, BufRead as _, Write as _};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
+
+use super::output;
+use crate::{
+    clock::{Clock as _, SystemClock},
+    config::{Mistake, Source, expression, settings},
+    core::{duration, upcoming::fires, zone::Zone},
+};
+
+/// What is asked; other keys are ignored.
+#[derive(Debug, Deserialize)]
+struct Question {
+    cron: Option<String>,
+    every: Option<String>,
+    tz: Option<String>,
+    from: Option<String>,
+    count: Option<u16>,
+}
+
+/// What is answered: exactly one of these, but for the length of a refused interval.
+#[derive(Debug, Default, Serialize)]
+struct Answer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<Number>,
+}
+
+/// Answers each line of standard input at once, until its end.
+pub(super) fn answer_all() -> io::Result<()> {
+    output::print(|output| {
+        for line in io::stdin().lock().split(b'\n') {
+            serde_json::to_writer(&mut *output, &answer(&line?))?;
+            output.write_all(b"\n")?;
+            output.flush()?;
+        }
+        Ok(())
+    })
+}
+
+fn answer(line: &[u8]) -> Answer {
+    let question = serde_json::from_slice::<Question>(line);
+    let answered = question
+        .map_err(|error| format!("not a question: {error}"))
+        .and_then(|question| match (&question.cron, &question.every) {
+            (Some(text), None) => next(text, &question),
+            (None, Some(text)) => seconds(text),
+            _ => Err("expected either `cron` or `every`".to_owned()),
+        });
+    answered.unwrap_or_else(|error| Answer {
+        error: Some(error),
+        ..Answer::default()
+    })
+}
+
+fn next(text: &str, question: &Question) -> Result<Answer, String> {
+    let zone = question.tz.as_deref().map(settings::zone).transpose()?;
+    let from = question
+        .from
+        .as_deref()
+        .map(settings::instant)
+        .transpose()?;
+    let source = Source {
+        path: "cron".into(),
+        text: text.into(),
+    };
+    let entry = expression::cron(&source, zone.unwrap_or(Zone::UTC))
+        .map_err(|diagnostic| words(&diagnostic.mistake))?;
+    let shown = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let next = fires(&entry, from.unwrap_or_else(|| SystemClock.now()))
+        .take(question.count.unwrap_or(5).into())
+        .map(shown);
+    Ok(Answer {
+        next: Some(next.collect()),
+        ..Answer::default()
+    })
+}
+
+fn seconds(text: &str) -> Result<Answer, String> {
+    let length = duration::parse(text).map_err(|error| words(&Mistake::Duration(error)))?;
+    let seconds = match length.subsec_nanos() {
+        0 => Some(length.num_seconds().into()),
+        _ => Number::from_f64(length.as_seconds_f64()),
+    };
+    let refused = expression::interval(length).err();
+    Ok(Answer {
+        seconds,
+        error: refused.as_ref().map(words),
+        ..Answer::default()
+    })
+}
+
+/// A mistake, and how to mend it, on one line.
+fn words(mistake: &Mistake) -> String {
+    match mistake.help() {
+        Some(help) => format!("{mistake}; {help}"),
+        None => mistake.to_string(),
+    }
+}

@@ -1,0 +1,48 @@
+//! `rescue-scheduler check FILE...`: every mistake, or every entry.
+
+use std::{io::Write as _, path::PathBuf};
+
+use clap::Args;
+
+use super::{ContextArguments, Failure, output};
+use crate::{
+    clock::{Clock as _, SystemClock},
+    config,
+    core::upcoming::{fires, in_words, zone},
+};
+
+/// Report every mistake in schedule files, or list their entries, each with its next fire
+///
+/// Mistakes are reported as at start, with exit code 1. It uses no Redis: intervals are counted as
+/// if the entries were first seen now.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Schedule files (TOML), or directories of them
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    context: ContextArguments,
+}
+
+/// Lists the entries with their timings and next fires, or fails with all mistakes.
+pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
+    let schedule = config::load(&arguments.files, &arguments.context.context())?;
+    let now = SystemClock.now();
+    let rows: Vec<_> = schedule
+        .entries()
+        .map(|entry| {
+            let next = fires(entry, now).next().map_or_else(
+                || "no next fire".to_owned(),
+                |at| {
+                    let local = zone(entry, arguments.context.zone()).local(at);
+                    format!("next {}, {}", output::time(local), in_words(at, now))
+                },
+            );
+            [entry.name.clone(), entry.timing.to_string(), next]
+        })
+        .collect();
+    Ok(output::print(|output| {
+        output.write_all(output::columns(&rows).as_bytes())
+    })?)
+}

@@ -1,0 +1,193 @@
+//! `rescue-scheduler next`: the fires to come, of a schedule or of one expression.
+
+use std::{io::Write as _, num::NonZeroUsize, path::PathBuf, sync::Arc};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::{ArgGroup, Args};
+use serde::Serialize;
+
+use super::{ContextArguments, Failure, batch, output};
+use crate::{
+    clock::{Clock as _, SystemClock},
+    config::{self, Source, expression, settings},
+    core::{
+        entry::Entry,
+        upcoming::{in_words, upcoming, zone},
+    },
+};
+
+/// Lines short enough for a terminal of 80 columns, as they are not wrapped well.
+const BATCH: &str = r#"Answer JSON Lines on standard input, each with one line:
+
+{"cron": "0 9 * * mon", "tz": "Europe/Paris",
+ "from": "2026-11-24T12:00:00Z", "count": 1}
+    is answered with {"next": ["2026-11-30T08:00:00Z"]},
+{"every": "1h30m"}
+    with {"seconds": 5400}, and what is refused with {"error": "..."}.
+
+Without "tz" it is UTC, whatever --timezone says; without "from", now;
+without "count", 5 fires are listed."#;
+
+/// Show the coming fires of schedule files, or of one expression, in order of time
+///
+/// Uses no Redis and fires nothing. As it doesn't know when an entry was first seen, or last fired,
+/// intervals are counted as if the entries were first seen at --from.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").args(["files", "cron", "every", "batch"]).required(true))]
+pub(super) struct Arguments {
+    /// Schedule files (TOML), or directories of them
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// One cron expression instead of files
+    #[arg(long, value_name = "EXPR")]
+    cron: Option<String>,
+
+    /// One interval instead of files, such as `1h30m`
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
+    every: Option<String>,
+
+    /// Answer JSON Lines on standard input, each with one line
+    #[arg(long, conflicts_with_all = ["count", "from", "until", "entry", "json"])]
+    #[arg(long_help = BATCH)]
+    batch: bool,
+
+    /// Show so many fires, of all entries together
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value = "10")]
+    count: NonZeroUsize,
+
+    /// Show fires later than this (RFC 3339); now without it
+    #[arg(long, value_name = "TIME", value_parser = settings::instant)]
+    from: Option<DateTime<Utc>>,
+
+    /// Show no fire later than this (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = settings::instant)]
+    until: Option<DateTime<Utc>>,
+
+    /// Show the fires of this entry only
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["cron", "every"])]
+    entry: Option<String>,
+
+    /// Write JSON Lines instead of a table
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    context: ContextArguments,
+}
+
+/// A fire to come, as `--json` shows it.
+#[derive(Serialize)]
+struct Fire<'a> {
+    #[serde(flatten)]
+    named: Option<Named<'a>>,
+    at: String,
+    local: String,
+    timezone: String,
+}
+
+/// What only an entry of a file has.
+#[derive(Serialize)]
+struct Named<'a> {
+    entry: &'a str,
+    class: &'a str,
+    queue: &'a str,
+}
+
+/// Shows the fires to come, or answers the questions on standard input.
+pub(super) fn next(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.batch {
+        return Ok(batch::answer_all()?);
+    }
+    let from = arguments.from.unwrap_or_else(|| SystemClock.now());
+    let entries = entries(arguments)?;
+    let fires = upcoming(&entries, from)
+        .take_while(|(at, _)| arguments.until.is_none_or(|until| *at <= until))
+        .take(arguments.count.get());
+    if arguments.json {
+        json(arguments, fires)
+    } else {
+        table(arguments, fires, from)
+    }
+}
+
+fn entries(arguments: &Arguments) -> Result<Vec<Arc<Entry>>, Failure> {
+    let source = |path: &str, text: &str| Source {
+        path: path.into(),
+        text: text.into(),
+    };
+    let typed = match (&arguments.cron, &arguments.every) {
+        (Some(text), _) => Some(expression::cron(
+            &source("--cron", text),
+            arguments.context.zone(),
+        )),
+        (None, Some(text)) => Some(expression::every(&source("--every", text))),
+        (None, None) => None,
+    };
+    if let Some(entry) = typed {
+        return Ok(vec![Arc::new(entry.map_err(Failure::Expression)?)]);
+    }
+    let schedule = config::load(&arguments.files, &arguments.context.context())?;
+    let Some(name) = &arguments.entry else {
+        return Ok(schedule.entries().cloned().collect());
+    };
+    let entry = schedule.get(name).cloned();
+    let unknown = || Failure::NoEntry {
+        name: name.clone(),
+        nearest: schedule.nearest(name).map(str::to_owned),
+    };
+    Ok(vec![entry.ok_or_else(unknown)?])
+}
+
+fn json<'a>(
+    arguments: &Arguments,
+    fires: impl Iterator<Item = (DateTime<Utc>, &'a Arc<Entry>)>,
+) -> Result<(), Failure> {
+    Ok(output::print(|output| {
+        for (at, entry) in fires {
+            let zone = zone(entry, arguments.context.zone());
+            let named = Named {
+                entry: &entry.name,
+                class: entry.job.class(),
+                queue: entry.job.queue(),
+            };
+            let fire = Fire {
+                named: (!arguments.files.is_empty()).then_some(named),
+                at: at.to_rfc3339_opts(SecondsFormat::Secs, true),
+                local: zone.local(at).to_rfc3339(),
+                timezone: zone.to_string(),
+            };
+            serde_json::to_writer(&mut *output, &fire)?;
+            output.write_all(b"\n")?;
+        }
+        Ok(())
+    })?)
+}
+
+fn table<'a>(
+    arguments: &Arguments,
+    fires: impl Iterator<Item = (DateTime<Utc>, &'a Arc<Entry>)>,
+    from: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let titles = match arguments.files.as_slice() {
+        [] => ["LOCAL TIME", "UTC", "WHEN", "", ""],
+        _ => ["LOCAL TIME", "UTC", "WHEN", "ENTRY", "QUEUE"],
+    };
+    let mut rows = vec![titles.map(str::to_owned)];
+    rows.extend(fires.map(|(at, entry)| {
+        [
+            output::time(zone(entry, arguments.context.zone()).local(at)),
+            at.format("%Y-%m-%d %H:%M:%SZ").to_string(),
+            in_words(at, from),
+            entry.name.clone(),
+            entry.job.queue().to_owned(),
+        ]
+    }));
+    if rows.len() == 1 {
+        writeln!(std::io::stderr(), "no fire is coming")?;
+        return Ok(());
+    }
+    Ok(output::print(|output| {
+        output.write_all(output::columns(&rows).as_bytes())
+    })?)
+}

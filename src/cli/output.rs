@@ -1,0 +1,63 @@
+//! What is written to standard output: data, for people in columns.
+
+use std::{
+    fmt::Write as _,
+    io::{self, BufWriter, StdoutLock, Write as _},
+};
+
+use chrono::{DateTime, FixedOffset};
+
+/// Lets `write` write to standard output. A reader that has had enough, such as `head`, is no error.
+pub(super) fn print(write: impl FnOnce(&mut Output) -> io::Result<()>) -> io::Result<()> {
+    let mut output = BufWriter::new(io::stdout().lock());
+    match write(&mut output).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+pub(super) type Output = BufWriter<StdoutLock<'static>>;
+
+/// One line for each row, whatever is in it; its cells two spaces apart and below each other.
+pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let printable = |row: &[String; N]| {
+        let cells = row.each_ref();
+        cells.map(|cell| cell.replace(char::is_control, "\u{fffd}"))
+    };
+    let rows: Vec<_> = rows.iter().map(printable).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: [usize; N] = std::array::from_fn(|column| width(column).unwrap_or(0));
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            // Writing to a String doesn't fail.
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A time on the clocks of a zone, with its day and its distance from UTC.
+pub(super) fn time(local: DateTime<FixedOffset>) -> String {
+    local.format("%a %Y-%m-%d %H:%M:%S %:z").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_stand_below_each_other_whatever_is_in_them() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned);
+        let rows = [
+            row(["every", "é", ""]),
+            row(["a\nb", "12 m", "q"]),
+            row(["", "", ""]),
+        ];
+        let expected = "every  é\na\u{fffd}b    12 m  q\n\n";
+        assert_eq!(columns(&rows), expected);
+    }
+}
