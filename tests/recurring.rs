@@ -220,3 +220,61 @@ fn a_last_fire_in_the_future_is_told() {
         .wait_for("fired for a time that is still to come")
         .wait_for("2099-01-01T00:00:01Z");
 }
+
+/// Runs `--once` with one schedule at several times; how many payloads are in the queue after each.
+fn queued_after(schedule: &str, times: &[&str]) -> Vec<usize> {
+    let mut redis = Redis::start();
+    let mut queued = |at: &&str| {
+        let program = Program::on(&redis).schedule(schedule);
+        program.args(["--once", "--at", at]).run().succeeded();
+        redis.queue("q").len()
+    };
+    times.iter().map(&mut queued).collect()
+}
+
+#[test]
+fn so_many_times_survives_restarts() {
+    let schedule = "[schedule.t]\nevery = [\"1m\", { first_in = 0, times = 2 }]\nqueue = \"q\"\n";
+    let at = ["12:00:00", "12:01:00", "12:02:00", "12:03:00"];
+    let at = at.map(|time| format!("2026-11-23T{time}Z"));
+    assert_eq!(
+        queued_after(schedule, &at.each_ref().map(String::as_str)),
+        [1, 2, 2, 2]
+    );
+}
+
+#[test]
+fn a_one_shot_entry_fires_once_ever() {
+    let schedule = "[schedule.o]\nat = \"2026-11-23 13:00\"\ntimezone = \"Europe/Stockholm\"\n\
+                    queue = \"q\"\n[schedule.i]\nin = \"5m\"\nqueue = \"q\"\n";
+    let at = ["11:59:00", "12:00:00", "12:04:00", "12:05:00"];
+    let at = at.map(|time| format!("2026-11-23T{time}Z"));
+    assert_eq!(
+        queued_after(schedule, &at.each_ref().map(String::as_str)),
+        [0, 1, 2, 2]
+    );
+}
+
+#[test]
+fn what_a_ruby_scheduler_fired_is_not_caught_up_with() {
+    const DAILY: &str = "[schedule.d]\ncron = \"0 * * * *\"\nqueue = \"q\"\ncatch_up = \"all\"\ncatch_up_window = \"1d\"\n";
+    let mut redis = Redis::start();
+    let mut fires_at = |at: &str, ruby: Option<&str>| {
+        if let Some(stamp) = ruby {
+            let key = "resque:delayed:last_enqueued_at";
+            let () = redis.connection.hset(key, "d", stamp).unwrap();
+        }
+        let program = Program::on(&redis).schedule(DAILY);
+        program.args(["--once", "--at", at]).run().succeeded();
+        redis.queue("q").len()
+    };
+    assert_eq!(fires_at("2026-11-23T11:30:00Z", None), 0);
+    assert_eq!(fires_at("2026-11-23T12:00:00Z", None), 1);
+    // It led from 12:30 to 14:30, and nobody did then until 16:10.
+    let stamp = Some("2026-11-23 15:00:03 +0100");
+    assert_eq!(
+        fires_at("2026-11-23T16:10:00Z", stamp),
+        3,
+        "15:00 and 16:00"
+    );
+}

@@ -26,6 +26,10 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap()
 }
 
+fn now() -> DateTime<chrono::FixedOffset> {
+    at(2_000).fixed_offset()
+}
+
 fn store_as(url: &str, holder: &str, token: &str, prefix: Option<&str>) -> Store {
     let identity = Identity {
         holder: holder.to_owned(),
@@ -59,6 +63,7 @@ fn to_queue(number: usize) -> Target {
 fn fire(fire_time: i64) -> Fire<'static> {
     Fire {
         name: "entry",
+        times: None,
         fire_time: at(fire_time),
         queue: "q",
         payload: "{}".into(),
@@ -101,7 +106,7 @@ async fn without_the_lease_nothing_is_done() {
     let () = redis.connection.set(LOCK, "ruby:2").unwrap();
     let before = redis.dump();
 
-    assert_eq!(store.fire(&[fire(1)], "now").await.unwrap(), None);
+    assert_eq!(store.fire(&[fire(1)], now()).await.unwrap(), None);
     assert_eq!(
         store
             .move_batch(&due.buckets, &[to_queue(0)])
@@ -121,7 +126,7 @@ async fn the_fence_lets_each_fire_time_through_once_and_none_before_it() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
     let fires = [fire(10), fire(10), fire(9), fire(11)];
-    let outcomes = store.fire(&fires, "now").await.unwrap().unwrap();
+    let outcomes = store.fire(&fires, now()).await.unwrap().unwrap();
     let (done, already) = (FireOutcome::Fired, FireOutcome::AlreadyFired);
     assert_eq!(outcomes, [done.clone(), already.clone(), already, done]);
     assert_eq!(redis.queue("q").len(), 2);
@@ -133,12 +138,12 @@ async fn a_rejected_fire_is_not_recorded() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
     let () = redis.connection.set("resque:queue:q", "a string").unwrap();
-    let outcome = store.fire(&[fire(10)], "now").await.unwrap().unwrap();
+    let outcome = store.fire(&[fire(10)], now()).await.unwrap().unwrap();
     assert!(matches!(&outcome[..], [FireOutcome::Rejected(why)] if why.contains("WRONGTYPE")));
     assert!(store.records().await.unwrap().fired.is_empty());
     let () = redis.connection.del("resque:queue:q").unwrap();
     assert_eq!(
-        store.fire(&[fire(10)], "now").await.unwrap().unwrap(),
+        store.fire(&[fire(10)], now()).await.unwrap().unwrap(),
         [FireOutcome::Fired]
     );
 }
@@ -216,7 +221,7 @@ async fn a_user_who_may_not_do_all_does_nothing_by_half() {
         let due = store.due(at(2_000), ALL).await.unwrap();
         for _ in 0..2 {
             let _ = store.move_batch(&due.buckets, &[to_queue(0)]).await;
-            let _ = store.fire(&[fire(10)], "now").await;
+            let _ = store.fire(&[fire(10)], now()).await;
         }
 
         let pushed = redis.queue("q");
@@ -277,7 +282,7 @@ async fn schedulers_with_different_prefixes_do_not_meet() {
         }
     }
     for store in [&blue, &green] {
-        let outcomes = store.fire(&[fire(10)], "now").await.unwrap().unwrap();
+        let outcomes = store.fire(&[fire(10)], now()).await.unwrap().unwrap();
         assert_eq!(outcomes, [FireOutcome::Fired]);
     }
 }

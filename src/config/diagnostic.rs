@@ -50,8 +50,8 @@ pub enum Mistake {
     /// Two keys of which an entry takes one.
     #[error("both `{0}` and `{1}` are given")]
     Both(&'static str, &'static str),
-    /// A key without the other one that it is about.
-    #[error("`{0}` means nothing without `{1}`")]
+    /// A key without the others that it is about.
+    #[error("`{0}` means nothing without {1}")]
     Alone(&'static str, &'static str),
     /// An entry without a queue.
     #[error("no queue for entry `{0}`")]
@@ -77,6 +77,18 @@ pub enum Mistake {
     /// A negative duration, or one that no schedule needs.
     #[error("a duration is from 0 seconds to {LONGEST_YEARS} years")]
     DurationRange,
+    /// Neither a duration nor a time.
+    #[error("`{0}` is neither a duration nor a time")]
+    Moment(String),
+    /// No time.
+    #[error("`{0}` is not a time")]
+    Instant(String),
+    /// An end that is not after its start.
+    #[error("`ends_at` is not after `starts_at`")]
+    NoSpan,
+    /// A number of fires that is none.
+    #[error("`times` is a whole number, at least 1")]
+    Times,
     /// An interval that can't be kept.
     #[error(transparent)]
     Every(EveryError),
@@ -110,6 +122,14 @@ impl Mistake {
             Self::Empty(_) => "fill it in, or take it out",
             Self::Both(..) => "keep one of the two",
             Self::Alone("timezone", _) => "an interval is the same in every zone: take it out",
+            Self::Moment(_) => {
+                "write \"5m\", \"now\", a time with its offset such as \"2026-12-24T15:00:00Z\", or one \
+                 in the entry's zone such as \"2026-12-24 15:00\""
+            }
+            Self::Instant(_) => {
+                "write it with its offset, \"2026-12-24T15:00:00Z\", or in the entry's zone, \
+                 \"2026-12-24 15:00\""
+            }
             Self::Alone(..) => "take it out",
             Self::NoQueue(_) => "add `queue = \"…\"` to the entry, or to `[defaults]` for all",
             Self::Repeated(_) => "rename one of them, or take it out",
@@ -126,6 +146,8 @@ impl Mistake {
             Self::Syntax(_)
             | Self::WrongType(..)
             | Self::DurationRange
+            | Self::NoSpan
+            | Self::Times
             | Self::Every(_)
             | Self::NotJson(_) => return None,
         };

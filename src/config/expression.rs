@@ -9,9 +9,10 @@ use super::{Diagnostic, Mistake, Source, diagnostic::LONGEST_YEARS, raw};
 use crate::core::{
     cron::Cron,
     duration,
-    entry::{CatchUp, Entry, Timing},
+    entry::{CatchUp, Entry},
     every::Every,
     job::Job,
+    timing::{Pattern, Timing},
     zone::Zone,
 };
 
@@ -24,7 +25,7 @@ pub fn cron(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
     let cron = Cron::parse(&source.text, "")
         .map_err(|error| marked(source, error.span.clone(), Mistake::Cron(error)))?;
     let zone = cron.zone().unwrap_or(zone);
-    Ok(entry(Timing::Cron { cron, zone }))
+    Ok(entry(Pattern::Cron { cron, zone }))
 }
 
 /// An entry without a name that fires at the interval `source`.
@@ -41,7 +42,7 @@ pub fn every(source: &Source) -> Result<Entry, Diagnostic> {
         interval(length)
     };
     let every = every.map_err(|mistake| marked(source, 0..source.text.len(), mistake))?;
-    Ok(entry(Timing::Every(every)))
+    Ok(entry(Pattern::Every(every)))
 }
 
 /// The interval of that length.
@@ -49,13 +50,13 @@ pub fn every(source: &Source) -> Result<Entry, Diagnostic> {
 /// # Errors
 /// Why no entry can have it.
 pub fn interval(length: TimeDelta) -> Result<Every, Mistake> {
-    Every::new(length, None).map_err(Mistake::Every)
+    Every::new(length).map_err(Mistake::Every)
 }
 
-fn entry(timing: Timing) -> Entry {
+fn entry(pattern: Pattern) -> Entry {
     Entry {
         name: String::new(),
-        timing,
+        timing: Timing::of(pattern),
         job: Job::new(String::new(), String::new(), "[]", false),
         catch_up: CatchUp::default(),
         description: None,
@@ -88,8 +89,12 @@ mod tests {
 
     #[test]
     fn the_zone_of_the_expression_wins() {
-        let zone = |text| match cron(&source("--cron", text), Zone::UTC).unwrap().timing {
-            Timing::Cron { zone, .. } => zone.to_string(),
+        let zone = |text| match cron(&source("--cron", text), Zone::UTC)
+            .unwrap()
+            .timing
+            .pattern
+        {
+            Pattern::Cron { zone, .. } => zone.to_string(),
             other => panic!("{other}"),
         };
         assert_eq!(zone("0 12 * * *"), "UTC");

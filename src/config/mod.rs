@@ -9,6 +9,7 @@ mod diagnostic;
 pub mod expression;
 mod raw;
 pub mod settings;
+mod timing;
 mod validate;
 
 use std::{
@@ -245,7 +246,7 @@ args = [1, { rate = nan }]
         3 | frequency = '1h'
           | ^^^^^^^^^
           |
-        help: allowed here: `cron`, `every`, `first_in`, `timezone`, `class`, `queue`, `args`, `args_json`, `include_metadata`, `catch_up`, `catch_up_window`, `description`, `env`, `rails_env`, `enabled`
+        help: allowed here: `cron`, `every`, `timezone`, `at`, `in`, `first_in`, `first_at`, `first`, `last_in`, `last_at`, `last`, `times`, `starts_at`, `ends_at`, `jitter`, `class`, `queue`, `args`, `args_json`, `include_metadata`, `catch_up`, `catch_up_window`, `description`, `env`, `rails_env`, `enabled`
 
         error: unknown key `jobs`
          --> a.toml:4:2

@@ -71,12 +71,10 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Reports the key if it is there without the `other` one.
-    pub(super) fn not_alone(&mut self, key: &'static str, other: &'static str) {
-        if !self.has(other)
-            && let Some((found, _)) = self.values.get_key_value(key)
-        {
-            self.report(found.span(), Mistake::Alone(key, other));
+    /// Reports the key, if it is there, as meaningless without the `other` ones.
+    pub(super) fn not_alone(&mut self, key: &'static str, others: &'static str) {
+        if let Some((found, _)) = self.values.get_key_value(key) {
+            self.report(found.span(), Mistake::Alone(key, others));
         }
     }
 
@@ -98,8 +96,46 @@ impl<'t> Table<'t> {
         self.keep(value.span(), flag)
     }
 
+    /// A value, and the options beside it, as resque-scheduler writes them: `["1h", { times = 3 }]`.
+    pub(super) fn with_options(
+        &mut self,
+        key: &'static str,
+    ) -> Option<(&'t Spanned<DeValue<'t>>, Option<&'t DeTable<'t>>)> {
+        let value = self.value(key)?;
+        let Some(list) = value.get_ref().as_array() else {
+            return Some((value, None));
+        };
+        match &**list {
+            [only] => Some((only, None)),
+            [first, options] => {
+                let table = self.keep(options.span(), as_table(options.get_ref()));
+                Some((first, table))
+            }
+            _ => {
+                let mistake =
+                    wrong_type("a value, or a list of a value and options", value.get_ref());
+                self.report(value.span(), mistake);
+                None
+            }
+        }
+    }
+
+    /// Ends the reading of another table, whose mistakes are this one's.
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.mistakes.extend(other.finish());
+    }
+
+    /// A table within this one.
+    pub(super) fn inner(&self, values: &'t DeTable<'t>) -> Self {
+        Self::new(values, self.source)
+    }
+
     pub(super) fn text(&mut self, key: &'static str) -> Option<Spanned<&'t str>> {
         let value = self.value(key)?;
+        self.as_text(value)
+    }
+
+    pub(super) fn as_text(&mut self, value: &'t Spanned<DeValue<'t>>) -> Option<Spanned<&'t str>> {
         let text = self.keep(value.span(), as_text(value.get_ref()))?;
         Some(Spanned::new(value.span(), text))
     }
@@ -131,6 +167,13 @@ impl<'t> Table<'t> {
     /// A duration: text, or a whole number of seconds.
     pub(super) fn duration(&mut self, key: &'static str) -> Option<Spanned<TimeDelta>> {
         let value = self.value(key)?;
+        self.as_duration(value)
+    }
+
+    pub(super) fn as_duration(
+        &mut self,
+        value: &'t Spanned<DeValue<'t>>,
+    ) -> Option<Spanned<TimeDelta>> {
         let mut span = value.span();
         let length = match value.get_ref() {
             DeValue::String(text) => duration::parse(text).map_err(|error| {

@@ -9,11 +9,10 @@ use super::{
     args::arguments,
     diagnostic::{Diagnostic, Mistake, Place, Source},
     raw::{Table, as_table, diagnostic},
+    timing::{timing, zone},
 };
 use crate::core::{
-    cron::Cron,
-    entry::{CatchUp, CatchUpPolicy, Entry, Timing},
-    every::{Every, EveryError},
+    entry::{CatchUp, CatchUpPolicy, Entry},
     job::Job,
     zone::Zone,
 };
@@ -123,35 +122,6 @@ fn entry(
     (here && enabled).then_some(entry)
 }
 
-fn timing(name: &str, table: &mut Table<'_>, default_zone: Zone) -> Option<Timing> {
-    let cron = table.text("cron");
-    let every = table.duration("every");
-    let first_in = table.duration("first_in");
-    let zone = zone(table).unwrap_or(default_zone);
-    table.not_both("cron", "every");
-    table.not_alone("first_in", "every");
-    table.not_alone("timezone", "cron");
-    if let Some(text) = cron {
-        let cron = Cron::parse(text.get_ref(), name).map_err(|error| {
-            table.report(table.part(&text, error.span.clone()), Mistake::Cron(error));
-        });
-        let cron = cron.ok()?;
-        let zone = cron.zone().unwrap_or(zone);
-        return Some(Timing::Cron { cron, zone });
-    }
-    let Some(every) = every else {
-        return Some(Timing::Manual);
-    };
-    let first = first_in.as_ref().map(|first| *first.get_ref());
-    let interval = Every::new(*every.get_ref(), first);
-    let span = match (&interval, first_in) {
-        (Err(EveryError::First), Some(first)) => first.span(),
-        _ => every.span(),
-    };
-    let interval = table.keep(span, interval.map_err(Mistake::Every))?;
-    Some(Timing::Every(interval))
-}
-
 fn job(name: &Spanned<Cow<'_, str>>, table: &mut Table<'_>, defaults: &Defaults) -> Option<Job> {
     let class = table.filled("class", "the class").unwrap_or(name.get_ref());
     let queue = queue(table).or(defaults.queue);
@@ -173,11 +143,6 @@ fn job(name: &Spanned<Cow<'_, str>>, table: &mut Table<'_>, defaults: &Defaults)
 fn queue<'t>(table: &mut Table<'t>) -> Option<&'t str> {
     let queue = table.filled("queue", "the queue");
     queue.or(table.has("queue").then_some(""))
-}
-
-fn zone(table: &mut Table<'_>) -> Option<Zone> {
-    let name = table.text("timezone")?;
-    table.keep(name.span(), name.get_ref().parse().map_err(Mistake::Zone))
 }
 
 fn catch_up(table: &mut Table<'_>, default: CatchUp) -> CatchUp {
@@ -219,6 +184,10 @@ mod tests {
     use chrono::{DateTime, TimeDelta};
 
     use super::*;
+    use crate::core::{
+        every::{Every, EveryError},
+        timing::{Moment, Pattern, Timing},
+    };
 
     fn read(text: &str, environment: Option<&str>) -> Contents {
         let source = Source {
@@ -259,7 +228,7 @@ mod tests {
     fn an_entry_that_says_little_takes_the_rest_from_its_name() {
         let expected = Entry {
             name: "a".into(),
-            timing: Timing::Manual,
+            timing: Timing::of(Pattern::Manual),
             job: Job::new("a".into(), "q".into(), "[]", false),
             catch_up: CatchUp::default(),
             description: None,
@@ -269,10 +238,12 @@ mod tests {
 
     #[test]
     fn an_entry_that_says_all_is_taken_at_its_word() {
-        let every = Every::new(TimeDelta::seconds(90), Some(TimeDelta::zero()));
+        let every = Every::new(TimeDelta::seconds(90)).unwrap();
+        let mut timing = Timing::of(Pattern::Every(every));
+        timing.first = Some(Moment::In(TimeDelta::zero()));
         let expected = Entry {
             name: "a".into(),
-            timing: Timing::Every(every.unwrap()),
+            timing,
             job: Job::new("A::B".into(), "q".into(), "[1]", true),
             catch_up: CatchUp {
                 policy: CatchUpPolicy::All,
@@ -309,7 +280,7 @@ mod tests {
         #[track_caller]
         fn case(defaults: &str, lines: &str, zone: &str) {
             let contents = read(&format!("{defaults}\n{}", with(lines)), None);
-            let Timing::Cron { zone: found, .. } = contents.entries[0].timing else {
+            let Pattern::Cron { zone: found, .. } = contents.entries[0].timing.pattern else {
                 panic!("{:?}", contents.entries);
             };
             assert_eq!(found, zone.parse().unwrap());
@@ -400,10 +371,13 @@ mod tests {
             &both("env", "rails_env"),
         );
         let alone = |key, other| [(Mistake::Alone(key, other), key)];
-        refused(&with("first_in = 1"), &alone("first_in", "every"));
+        refused(
+            &with("first_in = 1"),
+            &alone("first_in", "`cron` or `every`"),
+        );
         refused(
             &with("every = 1\ntimezone = 'UTC'"),
-            &alone("timezone", "cron"),
+            &alone("timezone", "`cron` or a time"),
         );
     }
 
@@ -423,14 +397,9 @@ mod tests {
 
     #[test]
     fn a_duration_has_bounds() {
-        let every = |error| Mistake::Every(error);
-        refused(&with("every = 0"), &[(every(EveryError::Interval), "0")]);
-        refused(
-            &with("every = '1.5s'"),
-            &[(every(EveryError::Interval), "'1.5s'")],
-        );
-        let halves = with("every = 1\nfirst_in = '1.5s'");
-        refused(&halves, &[(every(EveryError::First), "'1.5s'")]);
+        let every = || Mistake::Every(EveryError);
+        refused(&with("every = 0"), &[(every(), "0")]);
+        refused(&with("every = '1.5s'"), &[(every(), "'1.5s'")]);
         for length in [
             "-1",
             "4000000000",
@@ -445,6 +414,7 @@ mod tests {
         assert!(
             longest
                 .timing
+                .pattern
                 .next_after(now, now - longest.catch_up.window)
                 .is_some()
         );

@@ -1,11 +1,9 @@
 //! An entry of the schedule: its name, when it fires, what it enqueues, and what happens to the
 //! fires that it missed.
 
-use std::fmt;
-
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{cron::Cron, every::Every, job::Job, zone::Zone};
+use super::{job::Job, timing::Timing};
 
 /// One named line of the schedule, fully validated.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,42 +20,10 @@ pub struct Entry {
     pub description: Option<String>,
 }
 
-/// When an entry fires. Displayed, it is unique: two that read the same fire at the same instants.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Timing {
-    /// By a cron expression over the civil time of `zone`.
-    Cron {
-        /// The expression.
-        cron: Cron,
-        /// The zone in force: the expression's own, else the entry's, else the default.
-        zone: Zone,
-    },
-    /// At an interval.
-    Every(Every),
-    /// Only when someone fires it by hand.
-    Manual,
-}
-
-impl Timing {
-    /// The first fire time strictly later than `after`, if there is any; whole seconds.
-    ///
-    /// Intervals are counted from `anchor`; cron expressions don't look at it.
-    pub fn next_after(&self, anchor: DateTime<Utc>, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Cron { cron, zone } => cron.next_after(after, *zone),
-            Self::Every(every) => every.next_after(anchor, after),
-            Self::Manual => None,
-        }
-    }
-}
-
-impl fmt::Display for Timing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cron { cron, zone } => write!(f, "cron {cron} in {zone}"),
-            Self::Every(every) => every.fmt(f),
-            Self::Manual => f.write_str("manual"),
-        }
+impl Entry {
+    /// When the fire for `fire_time` is due.
+    pub fn due_at(&self, fire_time: DateTime<Utc>) -> DateTime<Utc> {
+        self.timing.due_at(&self.name, fire_time)
     }
 }
 

@@ -5,7 +5,10 @@
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::entry::{CatchUpPolicy, Entry, Timing};
+use super::{
+    entry::{CatchUpPolicy, Entry},
+    timing::{Pattern, Timing},
+};
 
 /// A fire no later than this is on time whatever the catch-up policy says. A hiccup is no gap;
 /// resque-scheduler, which polls every 5 s, is as late on a good day.
@@ -18,6 +21,11 @@ pub struct History {
     pub first_seen: DateTime<Utc>,
     /// The last fire time that was enqueued.
     pub last_fire: Option<DateTime<Utc>>,
+    /// How many fires there were since `first_seen`.
+    pub fires: u32,
+    /// When another scheduler, with a memory of its own, enqueued it last. What was due until then
+    /// was that one's.
+    pub enqueued_elsewhere: Option<DateTime<Utc>>,
 }
 
 /// How far an entry has come.
@@ -25,26 +33,60 @@ pub struct History {
 pub struct Progress {
     /// What intervals are counted from.
     anchor: DateTime<Utc>,
+    /// A fire that is not the pattern's, unless it is settled.
+    first: Option<DateTime<Utc>>,
     /// All fire times up to here, inclusive, are fired or given up.
     settled: DateTime<Utc>,
+    /// No fire at or after it.
+    end: Option<DateTime<Utc>>,
+    /// How many fires are left.
+    left: Option<u32>,
 }
 
 impl Progress {
     /// Takes up an entry where its history ends.
     pub fn resume(timing: &Timing, history: History) -> Self {
+        let second = TimeDelta::seconds(1);
         let first_seen = history.first_seen.trunc_subsecs(0);
-        match (timing, history.last_fire) {
-            (Timing::Every(every), None) => {
-                let anchor = every.first_after(first_seen);
-                Self {
-                    anchor,
-                    settled: anchor - TimeDelta::seconds(1),
-                }
-            }
-            (_, last_fire) => Self {
-                anchor: last_fire.unwrap_or(first_seen),
-                settled: last_fire.map_or(first_seen, |last| last.max(first_seen)),
-            },
+        let settled = history
+            .last_fire
+            .map_or(first_seen, |last| last.max(first_seen));
+        let first = match history.last_fire {
+            // Its rhythm goes on; only a first fire that the user named may still be to come.
+            Some(_) => timing
+                .first
+                .and(timing.first_fire(first_seen))
+                .or(match timing.pattern {
+                    Pattern::Once(moment) => Some(moment.instant(first_seen)),
+                    _ => None,
+                }),
+            None => timing.first_fire(first_seen),
+        };
+        // Nothing comes before the first fire, which itself may be at the moment it was first seen.
+        let earliest = if history.last_fire.is_none() {
+            first_seen
+        } else {
+            settled + second
+        };
+        let ahead = first.filter(|first| *first >= earliest);
+        let settled = ahead.map_or(settled, |first| first - second);
+        let settled = timing
+            .starts_at
+            .map_or(settled, |start| settled.max(start - second));
+        let settled = history
+            .enqueued_elsewhere
+            .map_or(settled, |at| settled.max(at));
+        // Where the user names a start and no first fire, intervals are counted from it for ever.
+        let start = timing.starts_at.filter(|_| timing.first.is_none());
+        let anchor = ahead.or(start).or(history.last_fire).or(first);
+        Self {
+            anchor: anchor.unwrap_or(first_seen),
+            first,
+            settled,
+            end: timing.end(first_seen),
+            left: timing
+                .times
+                .map(|times| times.saturating_sub(history.fires)),
         }
     }
 
@@ -53,9 +95,23 @@ impl Progress {
         self.settled = self.settled.max(fire_time);
     }
 
+    /// Settles as fired what [`decide`] said to fire.
+    pub fn fired(&mut self, fire_time: DateTime<Utc>) {
+        self.settle(fire_time);
+        self.left = self.left.map(|left| left.saturating_sub(1));
+    }
+
     /// The next fire time of an entry with this timing, due or not.
     pub fn next(&self, timing: &Timing) -> Option<DateTime<Utc>> {
-        timing.next_after(self.anchor, self.settled)
+        self.next_after(timing, self.settled)
+    }
+
+    /// The first fire time later than `after`, which is not before what is settled.
+    fn next_after(&self, timing: &Timing, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let first = self.first.filter(|first| *first > after);
+        let next = first.or_else(|| timing.pattern.next_after(self.anchor, after))?;
+        let over = self.left == Some(0) || self.end.is_some_and(|end| next >= end);
+        (!over).then_some(next)
     }
 }
 
@@ -71,30 +127,31 @@ pub enum Decision {
         /// An instant not before the newest of them, and before the next one to fire.
         last: DateTime<Utc>,
     },
-    /// Nothing is due. `until` is the next fire time; `None`: it never fires again by itself.
+    /// Nothing is due.
     Wait {
-        /// The next fire time.
-        until: Option<DateTime<Utc>>,
+        /// The next fire time; `None`: it never fires again by itself.
+        next: Option<DateTime<Utc>>,
     },
 }
 
 /// Decides the next step for `entry`. The same arguments always give the same answer.
 pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision {
-    let now = now.trunc_subsecs(0);
     let Some(next) = progress.next(&entry.timing) else {
-        return Decision::Wait { until: None };
+        return Decision::Wait { next: None };
     };
-    if next > now {
-        return Decision::Wait { until: Some(next) };
+    if entry.due_at(next) > now {
+        return Decision::Wait { next: Some(next) };
     }
     let second = TimeDelta::seconds(1);
     let due_after = |after: DateTime<Utc>| {
         let after = after.max(progress.settled);
-        let at = entry.timing.next_after(progress.anchor, after)?;
-        (at <= now).then_some(at)
+        let at = progress.next_after(&entry.timing, after)?;
+        (entry.due_at(at) <= now).then_some(at)
     };
-    let on_time = now - GRACE - second;
-    let in_window = (now - entry.catch_up.window - second).min(on_time);
+    // A fire time may be as late as its jitter without being late at all.
+    let whole = now.trunc_subsecs(0) - entry.timing.jitter;
+    let on_time = whole - GRACE - second;
+    let in_window = (whole - entry.catch_up.window - second).min(on_time);
     let kept = match entry.catch_up.policy {
         CatchUpPolicy::All => due_after(in_window),
         CatchUpPolicy::None => due_after(on_time),
@@ -110,7 +167,7 @@ pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision
         },
         None => Decision::Missed {
             first: next,
-            last: now,
+            last: whole.max(next),
         },
     }
 }
@@ -125,7 +182,7 @@ pub fn next_to_fire(
         match decide(entry, progress, now) {
             Decision::Fire(at) => return Some(at),
             Decision::Missed { last, .. } => progress.settle(last),
-            Decision::Wait { until } => return until,
+            Decision::Wait { next } => return next,
         }
     }
 }
@@ -153,13 +210,19 @@ fn newest(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{entry::CatchUp, every::Every, job::Job};
+    use crate::core::{entry::CatchUp, every::Every, job::Job, timing::Moment};
+
+    fn every(interval: i64) -> Timing {
+        Timing::of(Pattern::Every(
+            Every::new(TimeDelta::seconds(interval)).unwrap(),
+        ))
+    }
 
     /// An entry each `interval` seconds with a window of 300 s.
     fn entry(interval: i64, policy: CatchUpPolicy) -> Entry {
         Entry {
             name: "e".into(),
-            timing: Timing::Every(Every::new(TimeDelta::seconds(interval), None).unwrap()),
+            timing: every(interval),
             job: Job::new("C".into(), "q".into(), "[]", false),
             catch_up: CatchUp {
                 policy,
@@ -179,20 +242,22 @@ mod tests {
         let history = History {
             first_seen: at(0),
             last_fire: Some(at(0)),
+            fires: 0,
+            enqueued_elsewhere: None,
         };
         let mut progress = Progress::resume(&entry.timing, history);
         loop {
             match decide(entry, progress, now) {
                 Decision::Fire(fire_time) => {
                     fired.push(fire_time.timestamp());
-                    progress.settle(fire_time);
+                    progress.fired(fire_time);
                 }
                 Decision::Missed { first, last } => {
                     missed.push((first.timestamp(), last.timestamp()));
                     progress.settle(last);
                 }
-                Decision::Wait { until } => {
-                    assert!(until.unwrap() > now);
+                Decision::Wait { next } => {
+                    assert!(next.is_none_or(|next| entry.due_at(next) > now));
                     return (fired, missed);
                 }
             }
@@ -252,6 +317,8 @@ mod tests {
             let history = History {
                 first_seen: at(first_seen) + TimeDelta::milliseconds(500),
                 last_fire: last_fire.map(at),
+                fires: 0,
+                enqueued_elsewhere: None,
             };
             Progress::resume(&timing, history).next(&timing)
         };
@@ -267,11 +334,118 @@ mod tests {
         let history = History {
             first_seen: at(0),
             last_fire: Some(at(3600)),
+            fires: 0,
+            enqueued_elsewhere: None,
         };
         let progress = Progress::resume(&entry.timing, history);
         let wait = Decision::Wait {
-            until: Some(at(3660)),
+            next: Some(at(3660)),
         };
         assert_eq!(decide(&entry, progress, at(60)), wait);
+    }
+
+    /// The first fires of an hourly entry that was first seen at 10,000, as `bound` bounds it.
+    fn bounded(last_fire: Option<i64>, fires: u32, bound: impl Fn(&mut Timing)) -> Vec<i64> {
+        let mut timing = every(3600);
+        bound(&mut timing);
+        let history = History {
+            first_seen: at(10_000),
+            last_fire: last_fire.map(at),
+            fires,
+            enqueued_elsewhere: None,
+        };
+        let mut progress = Progress::resume(&timing, history);
+        let next = || {
+            let next = progress.next(&timing)?;
+            progress.fired(next);
+            Some(next.timestamp())
+        };
+        std::iter::from_fn(next).take(3).collect()
+    }
+
+    #[test]
+    fn the_first_fire_is_where_it_was_named_or_one_interval_on() {
+        let first = |last_fire, moment| bounded(last_fire, 0, |timing| timing.first = Some(moment));
+        assert_eq!(bounded(None, 0, |_| {}), [13_600, 17_200, 20_800]);
+        let soon = Moment::In(TimeDelta::seconds(60));
+        assert_eq!(first(None, soon), [10_060, 13_660, 17_260]);
+        assert_eq!(
+            first(None, Moment::In(TimeDelta::zero()))[0],
+            10_000,
+            "at once"
+        );
+        assert_eq!(
+            first(Some(10_060), soon)[0],
+            13_660,
+            "not again after a restart"
+        );
+        assert_eq!(
+            first(Some(9_000), soon)[0],
+            10_060,
+            "its timing is new, the old rhythm is not"
+        );
+        assert_eq!(first(None, Moment::At(at(50_000)))[0], 50_000);
+        assert_eq!(
+            first(None, Moment::At(at(1_000)))[0],
+            11_800,
+            "long ago, and still the anchor"
+        );
+    }
+
+    #[test]
+    fn a_start_and_an_end_bound_the_fires() {
+        let start = |start| bounded(None, 0, |timing| timing.starts_at = Some(at(start)));
+        assert_eq!(start(20_000), [20_000, 23_600, 27_200]);
+        assert_eq!(start(9_000)[0], 12_600, "counted from it");
+        let last = |last| bounded(None, 0, |timing| timing.last = Some(last));
+        assert_eq!(last(Moment::At(at(17_200))), [13_600], "exclusive");
+        assert_eq!(
+            last(Moment::In(TimeDelta::seconds(7_201))),
+            [13_600, 17_200]
+        );
+        assert_eq!(
+            bounded(None, 0, |timing| timing.ends_at = Some(at(13_600))),
+            [0; 0]
+        );
+    }
+
+    #[test]
+    fn so_many_times_and_no_more() {
+        let times = |fires| bounded(Some(13_600), fires, |timing| timing.times = Some(3));
+        assert_eq!(times(1), [17_200, 20_800]);
+        assert_eq!(times(3), [0; 0]);
+    }
+
+    #[test]
+    fn once_is_once() {
+        let once = |last_fire, moment| {
+            bounded(last_fire, 0, |timing| {
+                timing.pattern = Pattern::Once(moment);
+            })
+        };
+        assert_eq!(once(None, Moment::At(at(20_000))), [20_000]);
+        assert_eq!(once(Some(20_000), Moment::At(at(20_000))), [0; 0]);
+        assert_eq!(
+            once(None, Moment::At(at(5_000))),
+            [0; 0],
+            "it was never seen before it"
+        );
+        assert_eq!(once(None, Moment::In(TimeDelta::seconds(60))), [10_060]);
+        assert_eq!(
+            once(Some(10_060), Moment::In(TimeDelta::seconds(60))),
+            [0; 0]
+        );
+    }
+
+    #[test]
+    fn a_fire_that_jitter_delays_is_neither_early_nor_missed() {
+        let mut entry = entry(60, CatchUpPolicy::None);
+        entry.timing.jitter = TimeDelta::seconds(30);
+        let due = entry.due_at(at(60));
+        let early = due - TimeDelta::milliseconds(1);
+        assert_eq!(settle_all(&entry, early).0, [0; 0]);
+        assert_eq!(settle_all(&entry, due).0, [60]);
+        assert_eq!(settle_all(&entry, at(90) + GRACE).0, [60]);
+        assert_eq!(settle_all(&entry, at(97)), (vec![], vec![(60, 67)]));
     }
 }

@@ -10,5 +10,6 @@ pub mod firing;
 pub mod job;
 pub mod schedule;
 pub mod term;
+pub mod timing;
 pub mod upcoming;
 pub mod zone;

@@ -73,12 +73,15 @@ impl FromIterator<Entry> for Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{entry::Timing, job::Job};
+    use crate::core::{
+        job::Job,
+        timing::{Pattern, Timing},
+    };
 
     fn schedule(entries: &[(&str, &str)]) -> Schedule {
         let entry = |&(name, class): &(&str, &str)| Entry {
             name: name.into(),
-            timing: Timing::Manual,
+            timing: Timing::of(Pattern::Manual),
             job: Job::new(class.into(), "q".into(), "[]", false),
             catch_up: crate::core::entry::CatchUp::default(),
             description: None,

@@ -5,8 +5,9 @@ use std::{cmp::Reverse, collections::BinaryHeap, iter, sync::Arc};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::{
-    entry::{Entry, Timing},
+    entry::Entry,
     firing::{History, Progress},
+    timing::Pattern,
     zone::Zone,
 };
 
@@ -15,11 +16,13 @@ pub fn fires(entry: &Entry, from: DateTime<Utc>) -> impl Iterator<Item = DateTim
     let new = History {
         first_seen: from,
         last_fire: None,
+        fires: 0,
+        enqueued_elsewhere: None,
     };
     let mut progress = Progress::resume(&entry.timing, new);
     iter::from_fn(move || {
         let at = progress.next(&entry.timing)?;
-        progress.settle(at);
+        progress.fired(at);
         Some(at)
     })
 }
@@ -46,8 +49,8 @@ pub fn upcoming<'a>(
 
 /// The zone in which people think of this entry's fires: that of its expression, or `default`.
 pub fn zone(entry: &Entry, default: Zone) -> Zone {
-    match entry.timing {
-        Timing::Cron { zone, .. } => zone,
+    match entry.timing.pattern {
+        Pattern::Cron { zone, .. } => zone,
         _ => default,
     }
 }
@@ -74,38 +77,38 @@ pub fn in_words(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{cron::Cron, entry::CatchUp, every::Every, job::Job};
+    use crate::core::{cron::Cron, entry::CatchUp, every::Every, job::Job, timing::Timing};
 
     fn utc(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
     }
 
-    fn entry(name: &str, timing: Timing) -> Arc<Entry> {
+    fn entry(name: &str, pattern: Pattern) -> Arc<Entry> {
         Arc::new(Entry {
             name: name.into(),
-            timing,
+            timing: Timing::of(pattern),
             job: Job::new("C".into(), "q".into(), "[]", false),
             catch_up: CatchUp::default(),
             description: None,
         })
     }
 
-    fn cron(text: &str, zone: &str) -> Timing {
-        Timing::Cron {
+    fn cron(text: &str, zone: &str) -> Pattern {
+        Pattern::Cron {
             cron: Cron::parse(text, "").unwrap(),
             zone: zone.parse().unwrap(),
         }
     }
 
-    fn every(seconds: i64) -> Timing {
-        Timing::Every(Every::new(TimeDelta::seconds(seconds), None).unwrap())
+    fn every(seconds: i64) -> Pattern {
+        Pattern::Every(Every::new(TimeDelta::seconds(seconds)).unwrap())
     }
 
     #[test]
     fn the_fires_of_all_entries_come_in_order_of_time() {
         let entries = [
             entry("hourly", cron("0 * * * *", "UTC")),
-            entry("by hand", Timing::Manual),
+            entry("by hand", Pattern::Manual),
             entry("noon", cron("0 12 * * *", "Europe/Paris")),
             entry("interval", every(2_400)),
         ];
@@ -127,7 +130,7 @@ mod tests {
     #[test]
     fn what_fires_no_more_ends() {
         assert_eq!(upcoming(&[], utc("2026-11-24T10:30:00Z")).count(), 0);
-        let by_hand = entry("by hand", Timing::Manual);
+        let by_hand = entry("by hand", Pattern::Manual);
         assert_eq!(fires(&by_hand, utc("2026-11-24T10:30:00Z")).count(), 0);
     }
 

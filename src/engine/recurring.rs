@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::Clock,
     core::{
-        entry::{Entry, Timing},
+        entry::Entry,
         firing::{self, Decision, History, Progress},
         schedule::Schedule,
         zone::Zone,
@@ -214,7 +214,7 @@ impl Recurring {
             match firing::decide(entry, ahead, now) {
                 Decision::Fire(fire_time) => {
                     pending.push(Pending { index, fire_time });
-                    ahead.settle(fire_time);
+                    ahead.fired(fire_time);
                     if *rejected {
                         // One is enough to see whether its queue takes it now.
                         break;
@@ -242,19 +242,14 @@ impl Recurring {
             let entry = &self.states[pending.index].entry;
             Fire {
                 name: &entry.name,
+                times: entry.timing.times,
                 fire_time: pending.fire_time,
                 queue: entry.job.queue(),
                 payload: entry.job.payload(pending.fire_time),
             }
         };
         let fires: Vec<Fire<'_>> = pending.iter().map(fire).collect();
-        // As Ruby prints a time, which is how resque-scheduler 5.0 writes it.
-        let stamp = self
-            .zone
-            .local(now)
-            .format("%Y-%m-%d %H:%M:%S %z")
-            .to_string();
-        self.store.fire(&fires, &stamp).await
+        self.store.fire(&fires, self.zone.local(now)).await
     }
 
     /// Takes note of the outcome of a fire, and tells about it.
@@ -277,9 +272,9 @@ impl Recurring {
             }
             return;
         }
-        progress.settle(fire_time);
+        progress.fired(fire_time);
         if *outcome == FireOutcome::Fired {
-            let lateness = self.clock.now() - fire_time;
+            let lateness = self.clock.now() - entry.due_at(fire_time);
             Event::Fired {
                 entry,
                 fire_time,
@@ -297,7 +292,7 @@ impl Recurring {
             entry, progress, ..
         } = &self.states[index];
         if let Some(next) = progress.next(&entry.timing) {
-            self.agenda.push(Reverse((next, index)));
+            self.agenda.push(Reverse((entry.due_at(next), index)));
         }
     }
 
@@ -342,11 +337,15 @@ fn first_seen(entry: &Entry, records: &Records) -> Option<DateTime<Utc>> {
 
 /// What has happened to `entry` before `now`; if nothing, it is first seen now.
 fn history(entry: &Entry, records: &Records, now: DateTime<Utc>) -> History {
+    let first_seen = first_seen(entry, records);
+    let fires = records
+        .fires
+        .get(&entry.name)
+        .filter(|_| first_seen.is_some());
     History {
-        first_seen: first_seen(entry, records).unwrap_or(now),
-        last_fire: match entry.timing {
-            Timing::Manual => None,
-            _ => records.fired.get(&entry.name).copied(),
-        },
+        first_seen: first_seen.unwrap_or(now),
+        last_fire: records.fired.get(&entry.name).copied(),
+        enqueued_elsewhere: records.enqueued_elsewhere.get(&entry.name).copied(),
+        fires: fires.copied().unwrap_or_default(),
     }
 }

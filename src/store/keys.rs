@@ -81,9 +81,15 @@ impl Keys {
         self.own("handover")
     }
 
-    /// Hash, the fence: entry name → last fire time, Unix seconds.
+    /// Hash, the fence: entry name → last fire time, a space, and when that was enqueued, Unix
+    /// seconds both.
     pub fn fired(&self) -> String {
         self.own("fired")
+    }
+
+    /// Hash: entry name → number of its fires since it was first seen, where that is limited.
+    pub fn fires(&self) -> String {
+        self.own("fires")
     }
 
     /// Hash: entry name → when it was first seen (Unix seconds), a space, and its timing.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
 use serde_json::json;
 
 pub use self::{
@@ -25,6 +25,9 @@ pub use self::{
     scripts::{FireOutcome, MoveOutcome},
 };
 use self::{connection::Connection, scripts::BucketItems};
+
+/// As Ruby prints a time, which is how resque-scheduler 5.0 writes `last_enqueued_at`.
+const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
 
 /// Who we are in the leader's lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,10 +58,14 @@ pub enum Lease {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Records {
     /// When each was first seen, and with which timing (as
-    /// [`crate::core::entry::Timing`] displays it).
+    /// [`crate::core::timing::Timing`] displays it).
     pub seen: HashMap<String, (DateTime<Utc>, String)>,
     /// The last fire time of each.
     pub fired: HashMap<String, DateTime<Utc>>,
+    /// How many fires each had since it was first seen, where that is limited.
+    pub fires: HashMap<String, u32>,
+    /// When each was last enqueued by someone else, since we did: by a Ruby scheduler that led.
+    pub enqueued_elsewhere: HashMap<String, DateTime<Utc>>,
 }
 
 /// One fire, to be enqueued.
@@ -66,6 +73,8 @@ pub struct Records {
 pub struct Fire<'a> {
     /// The entry's name.
     pub name: &'a str,
+    /// How many fires the entry may have since it was first seen.
+    pub times: Option<u32>,
     /// The instant it is meant for.
     pub fire_time: DateTime<Utc>,
     /// The queue's name.
@@ -199,23 +208,44 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn records(&self) -> Result<Records, StoreError> {
-        let mut both = redis::pipe();
-        both.hgetall(self.keys.seen()).hgetall(self.keys.fired());
-        let (seen, fired): (HashMap<String, String>, HashMap<String, String>) =
-            self.connection.pipeline(&both, &self.keys.fired()).await?;
+        type Hash = HashMap<String, String>;
+        let mut all = redis::pipe();
+        all.hgetall(self.keys.seen())
+            .hgetall(self.keys.fired())
+            .hgetall(self.keys.fires());
+        all.hgetall(self.keys.last_enqueued_at());
+        let (seen, fired, counted, stamps): (Hash, Hash, Hash, Hash) =
+            self.connection.pipeline(&all, &self.keys.fired()).await?;
         // What nobody of us can have written is as if it were not there.
         let instant = |seconds: &str| DateTime::from_timestamp(seconds.parse().ok()?, 0);
-        let parsed = |(name, value): (String, String)| {
-            let (at, timing) = value.split_once(' ')?;
-            Some((name, (instant(at)?, timing.to_owned())))
-        };
-        Ok(Records {
-            seen: seen.into_iter().filter_map(parsed).collect(),
-            fired: fired
-                .into_iter()
-                .filter_map(|(name, at)| Some((name, instant(&at)?)))
-                .collect(),
-        })
+        let mut records = Records::default();
+        for (name, value) in seen {
+            if let Some((at, timing)) = value.split_once(' ')
+                && let Some(at) = instant(at)
+            {
+                records.seen.insert(name, (at, timing.to_owned()));
+            }
+        }
+        for (name, stamp) in stamps {
+            let ours = fired
+                .get(&name)
+                .and_then(|value| instant(value.split_once(' ')?.1));
+            if let Ok(at) = DateTime::parse_from_str(&stamp, STAMP)
+                && ours.is_none_or(|ours| at > ours)
+            {
+                records.enqueued_elsewhere.insert(name, at.to_utc());
+            }
+        }
+        for (name, value) in fired {
+            if let Some(at) = value.split(' ').next().and_then(instant) {
+                records.fired.insert(name, at);
+            }
+        }
+        let counted = counted.into_iter();
+        records.fires = counted
+            .filter_map(|(name, n)| Some((name, n.parse().ok()?)))
+            .collect();
+        Ok(records)
     }
 
     /// Records that the entries in `first` (name, timing) are first seen at `now`, and forgets the
@@ -230,7 +260,9 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut call = scripts::SEEN.prepare_invoke();
-        call.key(self.keys.lock()).key(self.keys.seen());
+        call.key(self.keys.lock())
+            .key(self.keys.seen())
+            .key(self.keys.fires());
         call.arg(&self.identity.holder).arg(gone.len()).arg(gone);
         for (name, timing) in first {
             call.arg(name).arg(format!("{} {timing}", now.timestamp()));
@@ -241,23 +273,32 @@ impl Store {
     /// Enqueues fires, each judged by itself against the fence, each once (DESIGN, law 1). Atomic.
     /// The outcomes are in the order of `fires`; `None`: the lease is lost, nothing was done.
     ///
-    /// `stamp` is the time as resque-web shows it.
+    /// `now` is stamped on the entries for resque-web, in the clocks that it shows.
     ///
     /// # Errors
     /// [`StoreError`]. Trying again is safe.
     pub async fn fire(
         &self,
         fires: &[Fire<'_>],
-        stamp: &str,
+        now: DateTime<FixedOffset>,
     ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
         let mut call = scripts::FIRE.prepare_invoke();
-        call.key(self.keys.lock()).key(self.keys.fired());
+        call.key(self.keys.lock())
+            .key(self.keys.fired())
+            .key(self.keys.fires());
         call.key(self.keys.last_enqueued_at())
             .key(self.keys.queues());
-        call.arg(&self.identity.holder).arg(stamp);
+        call.arg(&self.identity.holder)
+            .arg(now.format(STAMP).to_string())
+            .arg(now.timestamp());
         for fire in fires {
             call.key(self.keys.queue(fire.queue));
-            call.arg(fire.name).arg(fire.fire_time.timestamp());
+            let times = fire
+                .times
+                .map_or_else(String::new, |times| times.to_string());
+            call.arg(fire.name)
+                .arg(times)
+                .arg(fire.fire_time.timestamp());
             call.arg(fire.queue).arg(&*fire.payload);
         }
         self.connection.script(&call, &self.keys.fired()).await

@@ -1,18 +1,23 @@
 -- Enqueues the jobs of entries that fire, each fire time at most once, ever.
 --
 -- KEYS[1]  lock              string  hostname:pid of the leader
--- KEYS[2]  fired             hash    the fence: entry name -> last fire time, Unix seconds
--- KEYS[3]  last_enqueued_at  hash    entry name -> time as Ruby prints it, for resque-web
--- KEYS[4]  queues            set     names of all queues
--- KEYS[4+i] queue            list    where fire i goes
+-- KEYS[2]  fired             hash    the fence: entry name -> last fire time, a space, and when that
+--                                    was enqueued, Unix seconds both
+-- KEYS[3]  fires             hash    entry name -> number of its fires, where that is limited
+-- KEYS[4]  last_enqueued_at  hash    entry name -> time as Ruby prints it, for resque-web
+-- KEYS[5]  queues            set     names of all queues
+-- KEYS[5+i] queue            list    where fire i goes
 --
 -- ARGV[1]  our hostname:pid; we fire only while it holds the lock
 -- ARGV[2]  now, as Ruby prints it
--- ARGV[4i-1 .. 4i+2]  of fire i: entry name, fire time, queue name, payload
+-- ARGV[3]  now, Unix seconds
+-- ARGV[5i-1 .. 5i+3]  of fire i: entry name, how many fires it may have (empty: any number),
+--                     fire time, queue name, payload
 --
 -- Returns  nil          the lease is lost: nothing was done
 --          for each fire  1       fired
---                         0       already fired: the fence holds this fire time or a later one
+--                         0       already fired: the fence holds this fire time or a later one, or
+--                                 the entry has had all its fires
 --                         string  rejected: Redis' error (wrong type); it can be fired again
 --
 -- Atomic: a fire is recorded if and only if its payload was pushed.
@@ -22,26 +27,35 @@ if redis.call("GET", KEYS[1]) ~= ARGV[1] then
 end
 
 local outcomes = {}
-for i = 1, #KEYS - 4 do
-  local name, fire_time, queue, payload = unpack(ARGV, 4 * i - 1, 4 * i + 2)
+for i = 1, #KEYS - 5 do
+  local name, times, fire_time, queue, payload = unpack(ARGV, 5 * i - 1, 5 * i + 3)
+  local limited = times ~= ""
   local last = redis.call("HGET", KEYS[2], name)
-  if last and (tonumber(last) or 0) >= tonumber(fire_time) then
+  local last_time = last and tonumber(string.match(last, "^%d+")) or 0
+  local fires = limited and tonumber(redis.call("HGET", KEYS[3], name)) or 0
+  if last_time >= tonumber(fire_time) or limited and fires >= tonumber(times) then
     outcomes[i] = 0
   else
     -- Recorded first, for a script that fails after a push is not rolled back.
-    redis.call("SADD", KEYS[4], queue)
-    redis.call("HSET", KEYS[2], name, fire_time)
-    local pushed = redis.pcall("RPUSH", KEYS[4 + i], payload)
+    redis.call("SADD", KEYS[5], queue)
+    if limited then
+      redis.call("HSET", KEYS[3], name, fires + 1)
+    end
+    redis.call("HSET", KEYS[2], name, fire_time .. " " .. ARGV[3])
+    local pushed = redis.pcall("RPUSH", KEYS[5 + i], payload)
     if type(pushed) == "table" then
       if last then
         redis.call("HSET", KEYS[2], name, last)
       else
         redis.call("HDEL", KEYS[2], name)
       end
+      if limited then
+        redis.call("HSET", KEYS[3], name, fires)
+      end
       outcomes[i] = pushed.err
     else
       -- For people to look at only: a key of the wrong type must not stop the fire.
-      redis.pcall("HSET", KEYS[3], name, ARGV[2])
+      redis.pcall("HSET", KEYS[4], name, ARGV[2])
       outcomes[i] = 1
     end
   end

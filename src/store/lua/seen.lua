@@ -1,7 +1,8 @@
 -- Records which entries a leader sees for the first time, and forgets those that are gone.
 --
--- KEYS[1]  lock  string  hostname:pid of the leader
--- KEYS[2]  seen  hash    entry name -> when it was first seen, and its timing
+-- KEYS[1]  lock   string  hostname:pid of the leader
+-- KEYS[2]  seen   hash    entry name -> when it was first seen, and its timing
+-- KEYS[3]  fires  hash    entry name -> number of its fires since then, where that is limited
 --
 -- ARGV[1]  our hostname:pid; we write only while it holds the lock
 -- ARGV[2]  number of names to forget, n
@@ -18,8 +19,10 @@ end
 local first_recorded = 3 + tonumber(ARGV[2])
 for i = 3, first_recorded - 1 do
   redis.call("HDEL", KEYS[2], ARGV[i])
+  redis.call("HDEL", KEYS[3], ARGV[i])
 end
 for i = first_recorded, #ARGV, 2 do
   redis.call("HSET", KEYS[2], ARGV[i], ARGV[i + 1])
+  redis.call("HDEL", KEYS[3], ARGV[i])
 end
 return 1

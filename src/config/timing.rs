@@ -1,0 +1,356 @@
+//! When an entry fires, as a file says it.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use toml::{Spanned, de::DeValue};
+
+use super::{
+    diagnostic::Mistake,
+    raw::{Table, integer},
+};
+use crate::core::{
+    cron::Cron,
+    duration,
+    every::Every,
+    timing::{Moment, Pattern, Timing},
+    zone::{Instants, Zone},
+};
+
+/// The keys of which an entry has one, or none: then it fires by hand only.
+const PATTERNS: [&str; 4] = ["cron", "every", "at", "in"];
+const FIRST: [&str; 3] = ["first_in", "first_at", "first"];
+const LAST: [&str; 3] = ["last_in", "last_at", "last"];
+const SPAN: [&str; 2] = ["starts_at", "ends_at"];
+
+const QUOTES: [char; 2] = ['"', '\''];
+
+/// Civil times, as people write them.
+const CIVIL: [&str; 4] = [
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%d %H:%M",
+];
+
+/// The timing of the entry `name`; `None` if there is a mistake in it.
+pub(super) fn timing(name: &str, table: &mut Table<'_>, default_zone: Zone) -> Option<Timing> {
+    let cron = table.with_options("cron");
+    let every = table.with_options("every");
+    let zone = zone(table).unwrap_or(default_zone);
+    let (at, r#in) = (moment(table, &["at"], zone), moment(table, &["in"], zone));
+    for (index, first) in PATTERNS.into_iter().enumerate() {
+        let others = &PATTERNS[index + 1..];
+        for second in others {
+            table.not_both(first, second);
+        }
+    }
+    meaningless(table);
+    let pattern = match (cron, every) {
+        (Some((text, _)), _) => cron_pattern(name, table, text, zone),
+        (None, Some((interval, _))) => interval_pattern(table, interval),
+        (None, None) => Some(at.or(r#in).map_or(Pattern::Manual, Pattern::Once)),
+    };
+    // What follows is read in any case, for its mistakes.
+    let mut timing = Timing::of(pattern.clone().unwrap_or(Pattern::Manual));
+    bound(&mut timing, table, zone);
+    if let Some(options) = cron.or(every).and_then(|(_, options)| options) {
+        let mut options = table.inner(options);
+        bound(&mut timing, &mut options, zone);
+        table.absorb(options);
+    }
+    timing.starts_at = instant(table, "starts_at", zone);
+    timing.ends_at = instant(table, "ends_at", zone);
+    if let (Some(start), Some(end)) = (timing.starts_at, timing.ends_at)
+        && end <= start
+        && let Some(value) = table.value("ends_at")
+    {
+        table.report(value.span(), Mistake::NoSpan);
+    }
+    timing.jitter = table
+        .duration("jitter")
+        .map_or(timing.jitter, Spanned::into_inner);
+    pattern.map(|_| timing)
+}
+
+/// The zone that the table names.
+pub(super) fn zone(table: &mut Table<'_>) -> Option<Zone> {
+    let name = table.text("timezone")?;
+    table.keep(name.span(), name.get_ref().parse().map_err(Mistake::Zone))
+}
+
+fn cron_pattern<'t>(
+    name: &str,
+    table: &mut Table<'t>,
+    text: &'t Spanned<DeValue<'t>>,
+    zone: Zone,
+) -> Option<Pattern> {
+    let text = table.as_text(text)?;
+    let cron = Cron::parse(text.get_ref(), name).map_err(|error| {
+        table.report(table.part(&text, error.span.clone()), Mistake::Cron(error));
+    });
+    let cron = cron.ok()?;
+    let zone = cron.zone().unwrap_or(zone);
+    Some(Pattern::Cron { cron, zone })
+}
+
+fn interval_pattern<'t>(
+    table: &mut Table<'t>,
+    interval: &'t Spanned<DeValue<'t>>,
+) -> Option<Pattern> {
+    let interval = table.as_duration(interval)?;
+    let every = Every::new(*interval.get_ref()).map_err(Mistake::Every);
+    table.keep(interval.span(), every).map(Pattern::Every)
+}
+
+/// Reports the keys that say nothing without others that are not there.
+fn meaningless(table: &mut Table<'_>) {
+    let repeats = table.has("cron") || table.has("every");
+    if !repeats {
+        for key in FIRST.into_iter().chain(LAST).chain(SPAN).chain(["times"]) {
+            table.not_alone(key, "`cron` or `every`");
+        }
+    }
+    if !repeats && !table.has("at") && !table.has("in") {
+        table.not_alone("jitter", "a timing");
+    }
+    let mut times = FIRST
+        .into_iter()
+        .chain(LAST)
+        .chain(SPAN)
+        .chain(["cron", "at", "in"]);
+    if !times.any(|key| table.has(key)) {
+        table.not_alone("timezone", "`cron` or a time");
+    }
+}
+
+/// Reads what bounds the fires, from an entry or from the options beside its pattern.
+fn bound(timing: &mut Timing, table: &mut Table<'_>, zone: Zone) {
+    timing.first = moment(table, &FIRST, zone).or(timing.first);
+    timing.last = moment(table, &LAST, zone).or(timing.last);
+    if let Some(value) = table.value("times") {
+        let times = value.get_ref().as_integer().and_then(integer);
+        let times = times
+            .and_then(|times| u32::try_from(times).ok())
+            .filter(|times| *times > 0);
+        timing.times = table
+            .keep(value.span(), times.ok_or(Mistake::Times))
+            .or(timing.times);
+    }
+}
+
+/// A duration from when the entry is first seen, or a time: the value of the one of `keys` that is
+/// there.
+fn moment(table: &mut Table<'_>, keys: &[&'static str], zone: Zone) -> Option<Moment> {
+    let mut found = None;
+    for (index, key) in keys.iter().enumerate() {
+        for second in &keys[index + 1..] {
+            table.not_both(key, second);
+        }
+        if let Some(value) = table.value(key) {
+            let text = table.literal(value.span());
+            let moment = match value.get_ref() {
+                DeValue::String(text) => parse_moment(text, zone),
+                DeValue::Integer(seconds) => integer(seconds).and_then(length),
+                DeValue::Datetime(_) => parse_instant(text, zone).map(Moment::At),
+                _ => None,
+            };
+            let mistake = || Mistake::Moment(text.trim_matches(QUOTES).to_owned());
+            found = table
+                .keep(value.span(), moment.ok_or_else(mistake))
+                .or(found);
+        }
+    }
+    found
+}
+
+fn instant(table: &mut Table<'_>, key: &'static str, zone: Zone) -> Option<DateTime<Utc>> {
+    let value = table.value(key)?;
+    let literal = table.literal(value.span());
+    let instant = match value.get_ref() {
+        DeValue::String(text) => parse_instant(text, zone),
+        DeValue::Datetime(_) => parse_instant(literal, zone),
+        _ => None,
+    };
+    let mistake = || Mistake::Instant(literal.trim_matches(QUOTES).to_owned());
+    table.keep(value.span(), instant.ok_or_else(mistake))
+}
+
+fn parse_moment(text: &str, zone: Zone) -> Option<Moment> {
+    if text.trim() == "now" {
+        return length(0);
+    }
+    match duration::parse(text) {
+        Ok(parsed) if parsed.subsec_nanos() == 0 => length(parsed.num_seconds()),
+        Ok(_) => None,
+        Err(_) => parse_instant(text, zone).map(Moment::At),
+    }
+}
+
+/// A hundred years are enough, and far from where adding them to an instant overflows.
+fn length(seconds: i64) -> Option<Moment> {
+    let longest = TimeDelta::days(36_600).num_seconds();
+    (0..=longest)
+        .contains(&seconds)
+        .then(|| Moment::In(TimeDelta::seconds(seconds)))
+}
+
+/// Reads RFC 3339, or civil time in `zone`, or a date, which is its midnight. In a gap it is the end
+/// of the gap, in a fold the first pass, as for fires.
+fn parse_instant(text: &str, zone: Zone) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return DateTime::from_timestamp(at.timestamp(), 0);
+    }
+    let midnight =
+        || NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|it| it.and_time(NaiveTime::MIN));
+    let mut forms = CIVIL
+        .iter()
+        .map(|form| NaiveDateTime::parse_from_str(text, form));
+    let civil = forms.find_map(Result::ok).or_else(|| midnight().ok())?;
+    match zone.instants(civil)? {
+        Instants::Once(at) | Instants::Twice { first: at, .. } | Instants::Never { end: at } => {
+            Some(at)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toml::de::DeTable;
+
+    use super::*;
+    use crate::config::Source;
+
+    const PARIS: Zone = Zone::Named(chrono_tz::Europe::Paris);
+
+    /// The timing of an entry with these lines, and what is wrong with them.
+    fn read(lines: &str) -> (Option<Timing>, Vec<String>) {
+        let source = Source {
+            path: "a.toml".into(),
+            text: lines.into(),
+        };
+        let fields = DeTable::parse(&source.text).unwrap();
+        let mut table = Table::new(fields.get_ref(), &source);
+        let timing = timing("name", &mut table, PARIS);
+        let mistakes = table.finish();
+        (
+            timing,
+            mistakes.iter().map(|it| it.mistake.to_string()).collect(),
+        )
+    }
+
+    #[track_caller]
+    fn case(lines: &str, timing: &str) {
+        let (found, mistakes) = read(lines);
+        assert_eq!(mistakes, [""; 0]);
+        assert_eq!(found.unwrap().to_string(), timing);
+    }
+
+    #[track_caller]
+    fn refused(lines: &str, mistake: &str) {
+        assert_eq!(read(lines).1, [mistake], "{lines}");
+    }
+
+    #[test]
+    fn a_moment_is_a_duration_or_a_time() {
+        let first = |value: &str, shown: &str| {
+            case(
+                &format!("every = '1h'\nfirst = {value}"),
+                &format!("every 1h, first {shown}"),
+            );
+        };
+        first("'5m'", "in 5m");
+        first("300", "in 5m");
+        first("'now'", "in 0s");
+        first("'2026-12-24T15:00:00Z'", "at 2026-12-24T15:00:00Z");
+        first("2026-12-24T15:00:00+01:00", "at 2026-12-24T14:00:00Z");
+        first("'2026-12-24 15:00'", "at 2026-12-24T14:00:00Z");
+        first("2026-12-24T15:00:00", "at 2026-12-24T14:00:00Z");
+        first("2026-07-01", "at 2026-06-30T22:00:00Z");
+        // Clocks go forward over it.
+        first("'2026-03-29 02:30'", "at 2026-03-29T01:00:00Z");
+        for refusal in [
+            "-5",
+            "'-5m'",
+            "'1.5s'",
+            "'soon'",
+            "15:00:00",
+            "true",
+            "'2026-13-01'",
+        ] {
+            let shown = refusal.trim_matches('\'');
+            let (_, mistakes) = read(&format!("every = '1h'\nfirst = {refusal}"));
+            assert!(
+                mistakes[0].contains("is neither a duration nor a time"),
+                "{shown}: {mistakes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn options_stand_beside_the_pattern_or_in_the_entry() {
+        let all = "every 1h, first in 5m, last in 1d, 3 times";
+        case(
+            "every = '1h'\nfirst_in = '5m'\nlast_in = '1d'\ntimes = 3",
+            all,
+        );
+        case(
+            "every = ['1h', { first_in = '5m', last_in = '1d', times = 3 }]",
+            all,
+        );
+        case("every = ['1h']", "every 1h");
+        case(
+            "cron = ['@daily', { first = 'now' }]",
+            "cron 0 0 * * * in Europe/Paris, first in 0s",
+        );
+        refused(
+            "every = ['1h', { fist_in = '5m' }]",
+            "unknown key `fist_in`",
+        );
+        refused(
+            "every = []",
+            "expected a value, or a list of a value and options, found an array",
+        );
+        refused("every = ['1h', 5]", "expected a table, found an integer");
+        refused(
+            "every = '1h'\ntimes = 0",
+            "`times` is a whole number, at least 1",
+        );
+        refused(
+            "every = '1h'\nfirst_in = 1\nfirst_at = 2",
+            "both `first_in` and `first_at` are given",
+        );
+    }
+
+    #[test]
+    fn an_entry_has_one_pattern() {
+        case("at = '2026-12-24 15:00'", "once at 2026-12-24T14:00:00Z");
+        case("in = '10m'\njitter = 30", "once in 10m, jitter 30s");
+        refused("in = 1\nevery = 2", "both `every` and `in` are given");
+        refused(
+            "cron = '@daily'\nevery = 2",
+            "both `cron` and `every` are given",
+        );
+        refused(
+            "at = '2026-12-24 15:00'\ntimes = 2",
+            "`times` means nothing without `cron` or `every`",
+        );
+        refused("jitter = 5", "`jitter` means nothing without a timing");
+        refused(
+            "every = 5\ntimezone = 'UTC'",
+            "`timezone` means nothing without `cron` or a time",
+        );
+    }
+
+    #[test]
+    fn a_span_has_a_start_and_a_later_end() {
+        case(
+            "cron = '@daily'\nstarts_at = 2026-12-01\nends_at = '2026-12-24 00:00'",
+            "cron 0 0 * * * in Europe/Paris, from 2026-11-30T23:00:00Z, until 2026-12-23T23:00:00Z",
+        );
+        refused(
+            "every = 5\nstarts_at = 2026-12-01\nends_at = 2026-12-01",
+            "`ends_at` is not after `starts_at`",
+        );
+        refused("every = 5\nstarts_at = '5m'", "`5m` is not a time");
+    }
+}

@@ -1,0 +1,218 @@
+//! When an entry fires: a pattern, and what bounds it.
+
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+use super::{cron::Cron, duration, every::Every, zone::Zone};
+
+/// When an entry fires. Displayed, it is unique: two that read the same fire at the same instants.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timing {
+    /// What repeats.
+    pub pattern: Pattern,
+    /// The first fire, whether the pattern has it or not; those of the pattern follow.
+    pub first: Option<Moment>,
+    /// No fire at or after it.
+    pub last: Option<Moment>,
+    /// No fire before it. Intervals without a `first` are counted from it.
+    pub starts_at: Option<DateTime<Utc>>,
+    /// No fire at or after it.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// How many fires, counted from when the entry was first seen.
+    pub times: Option<u32>,
+    /// The longest delay of a fire after its fire time.
+    pub jitter: TimeDelta,
+}
+
+/// What repeats.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pattern {
+    /// A cron expression over the civil time of `zone`.
+    Cron {
+        /// The expression.
+        cron: Cron,
+        /// The zone in force: the expression's own, else the entry's, else the default.
+        zone: Zone,
+    },
+    /// An interval.
+    Every(Every),
+    /// Nothing: one fire.
+    Once(Moment),
+    /// Nothing by itself: someone fires it by hand.
+    Manual,
+}
+
+/// An instant, or one that depends on when the entry was first seen. Whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// That instant.
+    At(DateTime<Utc>),
+    /// So long after the entry was first seen.
+    In(TimeDelta),
+}
+
+impl Timing {
+    /// A pattern without bounds.
+    pub fn of(pattern: Pattern) -> Self {
+        Self {
+            pattern,
+            first: None,
+            last: None,
+            starts_at: None,
+            ends_at: None,
+            times: None,
+            jitter: TimeDelta::zero(),
+        }
+    }
+
+    /// The first fire of an entry that was first seen at `first_seen` and has not fired, where it
+    /// is not for the pattern to say.
+    pub fn first_fire(&self, first_seen: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        if let Some(first) = self.first {
+            return Some(first.instant(first_seen));
+        }
+        match self.pattern {
+            Pattern::Every(every) => Some(self.starts_at.unwrap_or(first_seen + every.interval())),
+            Pattern::Once(moment) => Some(moment.instant(first_seen)),
+            Pattern::Cron { .. } | Pattern::Manual => None,
+        }
+    }
+
+    /// The end, exclusive.
+    pub fn end(&self, first_seen: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let last = self.last.map(|last| last.instant(first_seen));
+        [last, self.ends_at].into_iter().flatten().min()
+    }
+
+    /// When the fire for `fire_time` of the entry `name` is due: after a delay that is fixed by the
+    /// two, so that all schedulers agree, and spread over the jitter. Milliseconds.
+    pub fn due_at(&self, name: &str, fire_time: DateTime<Utc>) -> DateTime<Utc> {
+        let choices = self.jitter.num_milliseconds().unsigned_abs() + 1;
+        if choices == 1 {
+            return fire_time;
+        }
+        let mixed = hash(name, fire_time.timestamp()) % choices;
+        fire_time + TimeDelta::milliseconds(i64::try_from(mixed).unwrap_or_default())
+    }
+}
+
+impl Pattern {
+    /// The first fire time strictly later than `after`, if there is any; whole seconds.
+    ///
+    /// Intervals are counted from `anchor`; cron expressions don't look at it.
+    pub fn next_after(&self, anchor: DateTime<Utc>, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Cron { cron, zone } => cron.next_after(after, *zone),
+            Self::Every(every) => every.next_after(anchor, after),
+            Self::Once(_) | Self::Manual => None,
+        }
+    }
+}
+
+impl Moment {
+    /// The instant, for an entry first seen at `first_seen`.
+    pub fn instant(self, first_seen: DateTime<Utc>) -> DateTime<Utc> {
+        match self {
+            Self::At(at) => at,
+            Self::In(length) => first_seen + length,
+        }
+    }
+}
+
+impl fmt::Display for Timing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pattern.fmt(f)?;
+        if let Some(first) = self.first {
+            write!(f, ", first {first}")?;
+        }
+        if let Some(last) = self.last {
+            write!(f, ", last {last}")?;
+        }
+        if let Some(starts_at) = self.starts_at {
+            write!(f, ", from {}", shown(starts_at))?;
+        }
+        if let Some(ends_at) = self.ends_at {
+            write!(f, ", until {}", shown(ends_at))?;
+        }
+        if let Some(times) = self.times {
+            write!(f, ", {times} times")?;
+        }
+        if !self.jitter.is_zero() {
+            write!(f, ", jitter {}", duration::display(self.jitter))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cron { cron, zone } => write!(f, "cron {cron} in {zone}"),
+            Self::Every(every) => every.fmt(f),
+            Self::Once(moment) => write!(f, "once {moment}"),
+            Self::Manual => f.write_str("manual"),
+        }
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(at) => write!(f, "at {}", shown(*at)),
+            Self::In(length) => write!(f, "in {}", duration::display(*length)),
+        }
+    }
+}
+
+fn shown(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// FNV-1a over the name and the time: the same in every version and on every machine, for two
+/// schedulers of different versions must agree.
+fn hash(name: &str, seconds: i64) -> u64 {
+    let bytes = name.bytes().chain(seconds.to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn jitter_spreads_fires_and_always_the_same_way() {
+        let mut timing = Timing::of(Pattern::Manual);
+        assert_eq!(timing.due_at("a", at(60)), at(60));
+        timing.jitter = TimeDelta::seconds(30);
+        let delay = |name: &str| (timing.due_at(name, at(60)) - at(60)).num_milliseconds();
+        let delays: Vec<i64> = (0..1000)
+            .map(|number| delay(&format!("job{number}")))
+            .collect();
+        assert!(delays.iter().all(|delay| (0..=30_000).contains(delay)));
+        let late = delays.iter().filter(|delay| **delay > 15_000).count();
+        assert!(
+            (400..600).contains(&late),
+            "{late} of 1000 in the second half"
+        );
+        assert_eq!(delay("job1"), delay("job1"));
+        assert_eq!(delay("reports"), 6_830, "fixed for ever");
+    }
+
+    #[test]
+    fn a_timing_reads_as_what_it_is() {
+        let mut timing = Timing::of(Pattern::Every(Every::new(TimeDelta::hours(1)).unwrap()));
+        timing.first = Some(Moment::In(TimeDelta::minutes(5)));
+        timing.last = Some(Moment::At(at(0)));
+        timing.times = Some(3);
+        timing.jitter = TimeDelta::seconds(30);
+        let text = "every 1h, first in 5m, last at 1970-01-01T00:00:00Z, 3 times, jitter 30s";
+        assert_eq!(timing.to_string(), text);
+    }
+}
