@@ -93,6 +93,8 @@ pub enum Transition<'a> {
         holder: &'a str,
         /// How long, if it is not renewed.
         lease: Duration,
+        /// The lock's key.
+        lock: &'a str,
     },
     /// Another scheduler leads; we wait.
     Following {
@@ -100,6 +102,8 @@ pub enum Transition<'a> {
         holder: &'a str,
         /// What is left of its lease; `None`: it never ends by itself.
         remaining: Option<Duration>,
+        /// The lock's key.
+        lock: &'a str,
     },
     /// We go on leading.
     RenewedLead,
@@ -186,7 +190,7 @@ impl Event<'_> {
             ),
             Self::EntryStatus { entry, last, next } => info!(
                 entry = entry.name,
-                timing = %entry.timing,
+                timing = entry.timing.to_string(),
                 last = last.map(shown),
                 next = next.map(shown),
                 "entry"
@@ -199,22 +203,24 @@ impl Transition<'_> {
     /// Writes its log line.
     pub fn emit(&self) {
         match self {
-            Self::TookLead { holder, lease } => {
-                info!(holder, lease_s = lease.as_secs_f64(), "leading");
-            }
+            Self::TookLead {
+                holder,
+                lease,
+                lock,
+            } => info!(holder, lock, lease_s = lease.as_secs_f64(), "leading"),
             Self::Following {
                 holder,
                 remaining: Some(_),
-            } => info!(leader = holder, "following"),
+                lock,
+            } => info!(leader = holder, lock, "following"),
             Self::Following {
                 holder,
                 remaining: None,
-            } => {
-                warn!(
-                    leader = holder,
-                    "following, but the leader's lock has no end"
-                );
-            }
+                lock,
+            } => warn!(
+                leader = holder,
+                lock, "following, but the leader's lock has no end; if it is dead, delete the key"
+            ),
             Self::RenewedLead => debug!("lease renewed"),
             Self::LostLead { reason } => warn!(reason, "not leading any more"),
             Self::ReleasedLead => info!("lease released"),

@@ -67,7 +67,9 @@ fn a_ruby_scheduler_is_waited_for() {
     let mut redis = Redis::start();
     let () = redis.connection.set(LOCK, "ruby-host:1").unwrap();
     let ours = Program::on(&redis).start();
-    ours.wait_for("following, but the leader's lock has no end leader=\"ruby-host:1\"");
+    ours.wait_for(
+        "delete the key leader=\"ruby-host:1\" lock=\"resque:resque:resque_scheduler_master_lock\"",
+    );
     let () = redis.connection.del(LOCK).unwrap();
     ours.wait_for("leading holder=");
 }

@@ -156,8 +156,8 @@ fn a_reload_changes_what_changed_and_a_broken_file_nothing() {
     scheduler.wait_for("fired entry=\"new\"");
 
     scheduler.signal(Signal::SIGUSR1);
-    scheduler.wait_for("entry entry=\"new\" timing=every 1s last=\"2");
-    scheduler.wait_for("entry entry=\"stays\" timing=every 1h next=\"2");
+    scheduler.wait_for("entry entry=\"new\" timing=\"every 1s\" last=\"2");
+    scheduler.wait_for("entry entry=\"stays\" timing=\"every 1h\" next=\"2");
 }
 
 #[test]

@@ -122,11 +122,12 @@ struct Arguments {
     #[arg(long)]
     once: bool,
 
-    /// The time that --once takes for now (RFC 3339)
+    /// The time that --once takes for now (RFC 3339). It does enqueue what is due then, and records
+    /// it: entries don't fire again before that time
     #[arg(long, requires = "once", value_name = "TIME", value_parser = settings::instant)]
     at: Option<DateTime<Utc>>,
 
-    /// Start a private redis-server for a first try, and stop it at the end
+    /// Start a private redis-server for a first try, and stop it at the end; --redis-url is not used
     #[arg(long)]
     dev: bool,
 

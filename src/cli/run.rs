@@ -14,7 +14,7 @@ use super::{Arguments, Failure, logs};
 use crate::{
     clock::{Clock, StoppedClock, SystemClock},
     config,
-    core::schedule::Schedule,
+    core::schedule::{LeftOut, Schedule},
     engine::{Engine, Load, Options, Wishes},
     signals::Signals,
     store::{Identity, Keys, Listen, PrivateServer, Store},
@@ -132,8 +132,21 @@ fn announce(
         environment = arguments.context.environment,
         timezone = %arguments.context.zone(),
         entries = schedule.entries().len(),
+        left_out = schedule.left_out().len(),
         "rescue-scheduler starts"
     );
+    for LeftOut {
+        name,
+        other_environment,
+    } in schedule.left_out()
+    {
+        let why = if *other_environment {
+            "for another environment"
+        } else {
+            "not enabled"
+        };
+        info!(entry = name, why, "left out");
+    }
     if arguments.schedules.is_empty() {
         info!("no schedule given: delayed jobs only");
     } else if schedule.entries().len() == 0 {

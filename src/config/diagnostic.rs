@@ -32,6 +32,9 @@ pub enum Mistake {
     /// A directory without schedule files.
     #[error("no `*.toml` in this directory")]
     NoFiles,
+    /// A file of resque-scheduler's own.
+    #[error("this is YAML, schedules are TOML")]
+    Yaml,
     /// Bytes that are no text.
     #[error("not UTF-8 text")]
     NotUtf8,
@@ -113,6 +116,7 @@ impl Mistake {
             Self::Missing => "check the path; of a directory, every `*.toml` in it is read",
             Self::Unreadable(_) => "the user that the scheduler works as must be able to read it",
             Self::NoFiles => "put a schedule file into it, or name the file itself",
+            Self::Yaml => "the README says how to write a resque_schedule.yml as TOML",
             Self::NotUtf8 => "save the file in UTF-8",
             Self::Syntax(message) if message == "duplicate key" => {
                 "each key and each table can be given only once"

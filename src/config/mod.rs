@@ -72,12 +72,13 @@ pub fn load(paths: &[PathBuf], context: &Context) -> Result<Schedule, Report> {
 /// # Errors
 /// A [`Report`] of all mistakes.
 pub fn parse(sources: &[Source], context: &Context) -> Result<Schedule, Report> {
-    let mut entries = vec![];
+    let (mut entries, mut left_out) = (vec![], vec![]);
     let mut mistakes = vec![];
     let mut places: BTreeMap<String, Vec<Place>> = BTreeMap::new();
     for source in sources {
         let contents = validate::contents(source, context);
         entries.extend(contents.entries);
+        left_out.extend(contents.left_out);
         mistakes.extend(contents.mistakes);
         for (name, place) in contents.names {
             places.entry(name).or_default().push(place);
@@ -89,7 +90,8 @@ pub fn parse(sources: &[Source], context: &Context) -> Result<Schedule, Report> 
         places,
     }));
     if mistakes.is_empty() {
-        Ok(entries.into_iter().collect())
+        let schedule: Schedule = entries.into_iter().collect();
+        Ok(schedule.with_left_out(left_out))
     } else {
         Err(Report::new(mistakes))
     }
@@ -119,6 +121,12 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
 }
 
 fn read(path: PathBuf) -> Result<Source, Diagnostic> {
+    if path
+        .extension()
+        .is_some_and(|it| it == "yml" || it == "yaml")
+    {
+        return Err(unread(&path, Mistake::Yaml));
+    }
     let bytes = fs::read(&path).map_err(|error| unread(&path, unreadable(&error)))?;
     let text = String::from_utf8_lossy(&bytes).into();
     let source = Source { path, text };

@@ -14,6 +14,7 @@ use super::{
 use crate::core::{
     entry::{CatchUp, CatchUpPolicy, Entry},
     job::Job,
+    schedule::LeftOut,
     zone::Zone,
 };
 
@@ -24,6 +25,8 @@ pub(super) struct Contents {
     pub(super) names: Vec<(String, Place)>,
     /// The entries that are loaded.
     pub(super) entries: Vec<Entry>,
+    /// Those that are not.
+    pub(super) left_out: Vec<LeftOut>,
     /// All mistakes, from top to bottom.
     pub(super) mistakes: Vec<Diagnostic>,
 }
@@ -68,9 +71,11 @@ fn root_table(contents: &mut Contents, root: &DeTable<'_>, source: &Source, cont
         let fields = root.keep(value.span(), as_table(value.get_ref()));
         let mut table = Table::new(fields.unwrap_or(&nothing), source);
         if fields.is_some() {
-            contents
-                .entries
-                .extend(entry(name, &mut table, &defaults, context));
+            match entry(name, &mut table, &defaults, context) {
+                Some(Ok(entry)) => contents.entries.push(entry),
+                Some(Err(left_out)) => contents.left_out.push(left_out),
+                None => {}
+            }
         }
         contents.mistakes.extend(table.finish());
     }
@@ -96,13 +101,13 @@ impl<'t> Defaults<'t> {
     }
 }
 
-/// The entry, if it is to be loaded. All of it is looked at in any case.
+/// The entry, if it is to be loaded; `None`: it has mistakes. All of it is looked at in any case.
 fn entry(
     name: &Spanned<Cow<'_, str>>,
     table: &mut Table<'_>,
     defaults: &Defaults<'_>,
     context: &Context,
-) -> Option<Entry> {
+) -> Option<Result<Entry, LeftOut>> {
     if name.get_ref().is_empty() {
         table.report(name.span(), Mistake::Empty("the name of an entry"));
     }
@@ -119,7 +124,13 @@ fn entry(
         catch_up,
         description: description.map(|text| text.into_inner().to_owned()),
     };
-    (here && enabled).then_some(entry)
+    Some(match (here, enabled) {
+        (true, true) => Ok(entry),
+        (here, _) => Err(LeftOut {
+            name: entry.name,
+            other_environment: !here,
+        }),
+    })
 }
 
 fn job(name: &Spanned<Cow<'_, str>>, table: &mut Table<'_>, defaults: &Defaults) -> Option<Job> {

@@ -8,6 +8,16 @@ use super::entry::Entry;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Schedule {
     entries: BTreeMap<String, Arc<Entry>>,
+    left_out: Vec<LeftOut>,
+}
+
+/// An entry of the files that is not in the schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its name.
+    pub name: String,
+    /// Whether it is for other environments; else it is not enabled.
+    pub other_environment: bool,
 }
 
 /// What a reload changes: names of entries, each list in order.
@@ -40,6 +50,17 @@ impl Schedule {
         self.entries.values()
     }
 
+    /// This schedule, with what the files have beside it.
+    #[must_use]
+    pub fn with_left_out(self, left_out: Vec<LeftOut>) -> Self {
+        Self { left_out, ..self }
+    }
+
+    /// The entries of the files that are not in the schedule.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
     /// What it takes to get from this schedule to `new`.
     pub fn changes_to(&self, new: &Self) -> Changes {
         let names = |keep: &dyn Fn(&str, &Arc<Entry>) -> bool, schedule: &Self| -> Vec<String> {
@@ -66,6 +87,7 @@ impl FromIterator<Entry> for Schedule {
         let named = |entry: Entry| (entry.name.clone(), Arc::new(entry));
         Self {
             entries: entries.into_iter().map(named).collect(),
+            left_out: vec![],
         }
     }
 }

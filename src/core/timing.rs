@@ -39,7 +39,7 @@ pub enum Pattern {
     Every(Every),
     /// Nothing: one fire.
     Once(Moment),
-    /// Nothing by itself: someone fires it by hand.
+    /// Nothing: it never fires by itself.
     Manual,
 }
 
@@ -148,6 +148,7 @@ impl fmt::Display for Timing {
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Cron { cron, .. } if cron.zone().is_some() => write!(f, "cron {cron}"),
             Self::Cron { cron, zone } => write!(f, "cron {cron} in {zone}"),
             Self::Every(every) => every.fmt(f),
             Self::Once(moment) => write!(f, "once {moment}"),

@@ -125,8 +125,12 @@ impl Leadership {
         } else {
             self.terms_so_far += 1;
             self.following = None;
-            let (holder, lease) = (self.store.holder(), self.lease);
-            Transition::TookLead { holder, lease }.emit();
+            Transition::TookLead {
+                holder: self.store.holder(),
+                lease: self.lease,
+                lock: &self.store.lock(),
+            }
+            .emit();
             Term::new(self.terms_so_far, attempt_started, self.lease)
         };
         self.term = Some(term);
@@ -139,8 +143,12 @@ impl Leadership {
             self.step_down("another scheduler holds the lease");
         }
         if self.following.as_ref() != Some(&holder) {
-            let holder = &holder;
-            Transition::Following { holder, remaining }.emit();
+            Transition::Following {
+                holder: &holder,
+                remaining,
+                lock: &self.store.lock(),
+            }
+            .emit();
         }
         self.following = Some(holder);
         // One millisecond more, for Redis expires keys by its own clock.

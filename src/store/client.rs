@@ -88,7 +88,7 @@ impl Client {
         &self,
         queue: &str,
         class: &str,
-        arguments: &impl Serialize,
+        arguments: &(impl Serialize + ?Sized),
     ) -> Result<(), ClientError> {
         let arguments = checked(queue, class, arguments)?;
         let payload = job::payload(class, &arguments);
@@ -112,7 +112,7 @@ impl Client {
         at: DateTime<Utc>,
         queue: &str,
         class: &str,
-        arguments: &impl Serialize,
+        arguments: &(impl Serialize + ?Sized),
     ) -> Result<(), ClientError> {
         let timestamp = at.timestamp();
         if timestamp <= SystemClock.now().timestamp() {
@@ -144,7 +144,7 @@ impl Client {
         delay: TimeDelta,
         queue: &str,
         class: &str,
-        arguments: &impl Serialize,
+        arguments: &(impl Serialize + ?Sized),
     ) -> Result<(), ClientError> {
         let at = SystemClock.now().checked_add_signed(delay);
         let at = at.unwrap_or(DateTime::<Utc>::MAX_UTC);
@@ -161,7 +161,11 @@ impl fmt::Debug for Client {
 }
 
 /// The argument list of a job that can be enqueued.
-fn checked(queue: &str, class: &str, arguments: &impl Serialize) -> Result<String, ClientError> {
+fn checked(
+    queue: &str,
+    class: &str,
+    arguments: &(impl Serialize + ?Sized),
+) -> Result<String, ClientError> {
     if queue.is_empty() || class.is_empty() {
         let (class, queue) = (class.to_owned(), queue.to_owned());
         return Err(ClientError::Nameless { class, queue });

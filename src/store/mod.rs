@@ -169,6 +169,11 @@ impl Store {
         &self.identity.holder
     }
 
+    /// The key of the leader's lock.
+    pub fn lock(&self) -> String {
+        self.keys.lock()
+    }
+
     /// Takes the lease if it is free, renews it if it is ours. Atomic.
     ///
     /// # Errors
