@@ -25,7 +25,7 @@ use crate::{
     store::{Fire, FireOutcome, Records, Store, StoreError},
 };
 
-/// How many fires go in one call: other clients wait while the script runs.
+/// How many fires, or names, go in one call: other clients wait while the script runs.
 const BATCH: usize = 500;
 
 /// A queue that refuses a job is tried again after this.
@@ -127,9 +127,15 @@ impl Recurring {
         // Without any entries it is for delayed jobs only, and no other schedule is forgotten.
         let gone = |name: &&String| schedule.entries().len() > 0 && schedule.get(name).is_none();
         let gone: Vec<String> = records.seen.keys().filter(gone).cloned().collect();
-        let up_to_date = first.is_empty() && gone.is_empty();
-        if !up_to_date && !self.store.record_seen(&first, &gone, now).await? {
-            return Ok(Tick::LeaseLost);
+        for gone in gone.chunks(BATCH) {
+            if !self.store.record_seen(&[], gone, now).await? {
+                return Ok(Tick::LeaseLost);
+            }
+        }
+        for first in first.chunks(BATCH) {
+            if !self.store.record_seen(first, &[], now).await? {
+                return Ok(Tick::LeaseLost);
+            }
         }
         let in_force: HashMap<String, State> = self
             .states
@@ -145,8 +151,10 @@ impl Recurring {
             rejected: false,
         };
         self.states = schedule.entries().map(state).collect();
+        // Clocks of two hosts may differ by a little.
+        let ahead = now + TimeDelta::seconds(1);
         for entry in schedule.entries() {
-            if let Some(&last_fire) = records.fired.get(&entry.name).filter(|last| **last > now) {
+            if let Some(&last_fire) = records.fired.get(&entry.name).filter(|last| **last > ahead) {
                 Event::AheadOfClock { entry, last_fire }.emit();
             }
         }
