@@ -11,6 +11,7 @@ mod architecture;
 mod command_line;
 mod delayed;
 mod dialect;
+mod faults;
 mod harness;
 mod leadership;
 mod next;
