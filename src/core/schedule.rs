@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::entry::Entry;
+use super::{entry::Entry, suggestion::nearest};
 
 /// All entries, each under its own name, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,12 +37,9 @@ impl Schedule {
         self.entries.get(name)
     }
 
-    /// The name in this schedule that `name` may be a slip of: a third of the letters may be wrong.
+    /// The name in this schedule that `name` may be a slip of.
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        let distance = |known: &str| strsim::damerau_levenshtein(name, known);
-        let names = self.entries.keys().map(String::as_str);
-        let nearest = names.min_by_key(|known| distance(known))?;
-        (distance(nearest) <= name.chars().count().max(3) / 3).then_some(nearest)
+        nearest(name, self.entries.keys().map(String::as_str))
     }
 
     /// All entries, in the order of their names.
