@@ -19,3 +19,4 @@ mod recurring;
 mod store;
 mod wire;
 mod workers;
+mod zones;
