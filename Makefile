@@ -1,6 +1,6 @@
 # What CI runs, and what a newcomer types; CONTRIBUTING.md lists the plain commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test redis
+.PHONY: help run test fuzz redis
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,6 +13,11 @@ test: redis ## All that CI checks: formatting, lints, tests, doc tests
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo test --locked
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --quiet
+
+seconds ?= 300
+fuzz: ## Read random texts as cron expressions, for seconds=300
+	cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
+	cargo fuzz run --sanitizer none cron -- -dict=fuzz/cron.dict -max_len=256 -timeout=10 -max_total_time=$(seconds)
 
 # The one thing beside Rust that --dev and the tests need. RUNLEVEL=1: only the program is wanted,
 # not a service on port 6379.

@@ -175,7 +175,12 @@ fn nearest(name: &str) -> Option<&'static str> {
     const ALIKE: f64 = 0.7;
     // Abbreviations are near to each other in letters only: PST is not EST.
     const SHORTEST: usize = 5;
+    // No name is near to twice its own length, and to measure that takes long.
+    const LONGEST: usize = 80;
 
+    if name.len() > LONGEST {
+        return None;
+    }
     let name = name.to_lowercase().replace(' ', "_");
     let likeness = |tz: &Tz| {
         let known = tz.name().to_lowercase();
@@ -328,6 +333,7 @@ mod tests {
         unknown("CEST", None);
         unknown("", None);
         unknown("Nada/Nada", None);
+        unknown(&"Europe/Paris".repeat(100_000), None);
     }
 
     #[test]

@@ -1,0 +1,57 @@
+//! Any text as a cron expression: reading it never panics, a mistake is marked within the text, and
+//! what reads well is shown as it is and fires later and later.
+
+#![no_main]
+
+use chrono::{DateTime, TimeDelta, Utc};
+use libfuzzer_sys::fuzz_target;
+use rescue_scheduler::core::{cron::Cron, zone::Zone};
+
+/// Before this, whatever reads well has a fire to come.
+const WRITTEN: u32 = 1_767_139_200; // 2025-12-31, as no zone is a day ahead
+
+/// For expressions that name no zone: no changes of the clocks, by an hour, and by half an hour.
+const ZONES: [&str; 3] = ["UTC", "America/New_York", "Australia/Lord_Howe"];
+
+fuzz_target!(|input: (u32, &str)| {
+    let (after, text) = input;
+    let named = Cron::parse(text, "entry");
+    match Cron::parse(text, "") {
+        Ok(cron) => {
+            reads_back(&cron);
+            fires(&cron, after);
+        }
+        Err(error) => assert!(text.get(error.span).is_some(), "marked outside the text"),
+    }
+    if let Ok(cron) = named {
+        reads_back(&cron);
+    }
+});
+
+fn reads_back(cron: &Cron) {
+    let shown = cron.to_string();
+    let again = Cron::parse(&shown, "another").expect("what is shown reads");
+    assert_eq!(again, *cron, "{shown}");
+    assert_eq!(again.to_string(), shown);
+}
+
+fn fires(cron: &Cron, after: u32) {
+    let zone = cron.zone().unwrap_or_else(|| zone(after));
+    let mut at: DateTime<Utc> =
+        DateTime::from_timestamp(after.into(), 0).expect("a year below 2107");
+    for _ in 0..3 {
+        let Some(next) = cron.next_after(at, zone) else {
+            assert!(after >= WRITTEN, "never fires");
+            return;
+        };
+        assert!(next > at, "{next} is not later than {at}");
+        let just_before = next - TimeDelta::seconds(1);
+        assert_eq!(cron.next_after(just_before, zone), Some(next));
+        at = next;
+    }
+}
+
+fn zone(after: u32) -> Zone {
+    let name = ZONES[after as usize % ZONES.len()];
+    name.parse().expect("a known zone")
+}
