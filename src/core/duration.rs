@@ -427,6 +427,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
         #[test]
         fn what_is_shown_reads_back(seconds in any::<i64>(), nanos in 0_u32..1_000_000_000) {
             let longest = i64::MAX / 1_000 - 1;

@@ -234,6 +234,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
         #[test]
         fn the_walk_is_that_of_the_crate_cron(
             times in (list(0, 59), list(0, 59), list(0, 23)),
