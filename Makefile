@@ -1,6 +1,6 @@
 # What CI runs, and what a newcomer types; CONTRIBUTING.md lists the plain commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz redis
+.PHONY: help run test bench fuzz redis
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ test: redis ## All that CI checks: formatting, lints, tests, doc tests
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo test --locked
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --quiet
+
+bench: ## Measure the next fire beside the crates cron and croner
+	cargo bench --locked --quiet
 
 seconds ?= 300
 fuzz: ## Read random texts as cron expressions, for seconds=300
