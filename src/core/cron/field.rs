@@ -54,7 +54,7 @@ pub(super) const DAY: Field = Field {
     ..SECOND
 };
 
-const MONTH: Field = Field {
+pub(super) const MONTH: Field = Field {
     one: "a month",
     allowed: "months are 1 to 12, or jan to dec",
     min: 1,
@@ -76,10 +76,19 @@ pub(super) const WEEKDAY: Field = Field {
     ..SECOND
 };
 
+/// What random items are chosen by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Choice {
+    /// The same chooses the same.
+    pub(super) seed: u64,
+    /// No day above this is chosen: the longest of the listed months has as many.
+    pub(super) days: u32,
+}
+
 impl Field {
     /// The values of an item in the order in which they are walked: the last day of the month as
-    /// -1, the hour 24 and the weekday 7 as they are. A random one is chosen by `seed`.
-    pub(super) fn values(&self, item: Piece<'_>, seed: u64) -> Result<Vec<i32>, CronError> {
+    /// -1, the hour 24 and the weekday 7 as they are. Of a random one, only the chosen.
+    pub(super) fn values(&self, item: Piece<'_>, choice: Choice) -> Result<Vec<i32>, CronError> {
         let (range, step) = match item.text.find('/') {
             Some(slash) => (item.part(0, slash), Some(self.step(item, slash)?)),
             None => (item, None),
@@ -94,15 +103,23 @@ impl Field {
             _ => self.max,
         };
         let values = self.walk(item, from, to)?.into_iter();
-        let mut values: Vec<i32> = values.step_by(step.unwrap_or(1)).collect();
+        let values: Vec<i32> = values.step_by(step.unwrap_or(1)).collect();
         if is_random {
-            let chosen = self.hash(seed) % values.len() as u64;
-            let numbered = (0..).zip(values);
-            values = numbered
-                .filter_map(|(index, value)| (index == chosen).then_some(value))
-                .collect();
+            return Ok(vec![self.choose(values, choice)]);
         }
         Ok(values)
+    }
+
+    /// One of `values`; where they are days, one that some month has, if there is one.
+    fn choose(&self, values: Vec<i32>, choice: Choice) -> i32 {
+        let is_possible = |day: &i32| day.unsigned_abs() <= choice.days;
+        let possible = values.iter().copied().filter(is_possible);
+        let values = match possible.collect::<Vec<i32>>() {
+            possible if self.is_day() && !possible.is_empty() => possible,
+            _ => values,
+        };
+        let index = self.hash(choice.seed) % values.len() as u64;
+        values[usize::try_from(index).unwrap_or(0)]
     }
 
     /// The bit of a value.

@@ -3,7 +3,7 @@
 use super::{
     CronError,
     calendar::{Days, InWeeks, Weekdays},
-    field::{DAY, Field, WEEKDAY},
+    field::{Choice, DAY, Field, WEEKDAY},
     parse::Piece,
 };
 
@@ -22,21 +22,25 @@ pub(super) fn items<'a>(field: &Field, list: Piece<'a>) -> Result<Vec<Piece<'a>>
     Ok(items)
 }
 
-pub(super) fn read_times(field: &Field, items: &[Piece<'_>], seed: u64) -> Result<u64, CronError> {
+pub(super) fn read_times(
+    field: &Field,
+    items: &[Piece<'_>],
+    choice: Choice,
+) -> Result<u64, CronError> {
     let mut set = 0;
     for item in items {
-        for value in field.values(*item, seed)? {
+        for value in field.values(*item, choice)? {
             set |= field.bit(value);
         }
     }
     Ok(set)
 }
 
-pub(super) fn read_days(items: &[Piece<'_>], seed: u64) -> Result<Option<Days>, CronError> {
+pub(super) fn read_days(items: &[Piece<'_>], choice: Choice) -> Result<Option<Days>, CronError> {
     let mut days = Days::default();
     let mut unrestricted = false;
     for item in items {
-        let values = DAY.values(*item, seed)?;
+        let values = DAY.values(*item, choice)?;
         unrestricted |= values.iter().copied().eq(DAY.min..=DAY.max);
         for value in values {
             let end = if value < 0 {
@@ -50,7 +54,10 @@ pub(super) fn read_days(items: &[Piece<'_>], seed: u64) -> Result<Option<Days>, 
     Ok((!unrestricted).then_some(days))
 }
 
-pub(super) fn read_weekdays(items: &[Piece<'_>], seed: u64) -> Result<Option<Weekdays>, CronError> {
+pub(super) fn read_weekdays(
+    items: &[Piece<'_>],
+    choice: Choice,
+) -> Result<Option<Weekdays>, CronError> {
     let mut weekdays = Weekdays::default();
     let mut in_weeks = Vec::new();
     for item in items.iter().filter(|item| item.text != "*") {
@@ -64,7 +71,7 @@ pub(super) fn read_weekdays(items: &[Piece<'_>], seed: u64) -> Result<Option<Wee
             let weekday = weekday_bit(WEEKDAY.value(day)?).trailing_zeros();
             in_weeks.push(read_weeks(*item, weekday, rule)?);
         } else {
-            for value in WEEKDAY.values(*item, seed)? {
+            for value in WEEKDAY.values(*item, choice)? {
                 let bit = weekday_bit(value);
                 weekdays.from_start.iter_mut().for_each(|set| *set |= bit);
             }

@@ -15,7 +15,7 @@ use chrono::{Datelike, NaiveDate};
 use super::{
     Cron, CronError,
     calendar::{Calendar, up_to},
-    field::{FIELDS, WEEKDAY},
+    field::{Choice, FIELDS, MONTH, WEEKDAY},
     list,
 };
 use crate::core::zone::Zone;
@@ -38,6 +38,9 @@ const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
 const END_YEAR: i32 = 2100;
 
 const ALL_MONTHS: u64 = (1 << 13) - 2;
+
+/// The days of each month, from 1 on.
+const LENGTHS: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /// A piece of the expression, and where it is.
 #[derive(Debug, Clone, Copy)]
@@ -223,6 +226,10 @@ fn read_zone(piece: Piece<'_>) -> Result<Zone, CronError> {
 fn read_fields(pieces: &[Piece<'_>], seed: u64) -> Result<Calendar, CronError> {
     let (and_day, and_weekday) = (pieces.len() - 3, pieces.len() - 1);
     let mut both = false;
+    let choice = Choice {
+        seed,
+        days: longest(pieces[and_day + 1], seed),
+    };
     let mut calendar = Calendar {
         seconds: 1,
         minutes: 0,
@@ -242,22 +249,32 @@ fn read_fields(pieces: &[Piece<'_>], seed: u64) -> Result<Calendar, CronError> {
         let field = FIELDS[position];
         let items = list::items(field, piece)?;
         match position {
-            0 => calendar.seconds = list::read_times(field, &items, seed)?,
-            1 => calendar.minutes = list::read_times(field, &items, seed)?,
-            2 => calendar.hours = list::read_times(field, &items, seed)?,
-            3 => calendar.days = list::read_days(&items, seed)?,
-            4 => calendar.months = list::read_times(field, &items, seed)?,
-            _ => calendar.weekdays = list::read_weekdays(&items, seed)?,
+            0 => calendar.seconds = list::read_times(field, &items, choice)?,
+            1 => calendar.minutes = list::read_times(field, &items, choice)?,
+            2 => calendar.hours = list::read_times(field, &items, choice)?,
+            3 => calendar.days = list::read_days(&items, choice)?,
+            4 => calendar.months = list::read_times(field, &items, choice)?,
+            _ => calendar.weekdays = list::read_weekdays(&items, choice)?,
         }
     }
     calendar.both = both && calendar.days.is_some() && calendar.weekdays.is_some();
     Ok(calendar)
 }
 
+/// The days of the longest month in the field `months`. Where that is wrong, its turn comes to say so.
+fn longest(months: Piece<'_>, seed: u64) -> u32 {
+    let choice = Choice { seed, days: 31 };
+    let items = list::items(&MONTH, months);
+    let listed = items.and_then(|items| list::read_times(&MONTH, &items, choice));
+    let listed = listed.unwrap_or(ALL_MONTHS);
+    let lengths = (0..).zip(LENGTHS);
+    let listed = lengths.filter(|(month, _)| listed >> month & 1 == 1);
+    listed.map(|(_, length)| length).max().unwrap_or(31)
+}
+
 /// Drops the months that have none of the days of month, and the days that none of the months has;
 /// whether any are left. It matters where a weekday alone is enough, and is as fugit does it.
 fn drop_impossible_days(calendar: &mut Calendar) -> bool {
-    const LENGTHS: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let Some(days) = &mut calendar.days else {
         return true;
     };
@@ -425,6 +442,23 @@ mod tests {
             "this never fires",
             "2100",
         );
+    }
+
+    #[test]
+    fn a_random_day_is_one_that_the_months_have() {
+        for name in 0..1000 {
+            for text in [
+                "0 0 ~ 2 *",
+                "0 0 25~ apr,feb *",
+                "0 0 -31~-1 2 *",
+                "0 0 ~ ~ *",
+            ] {
+                let parsed = parse(text, &name.to_string());
+                assert!(parsed.is_ok(), "{text} of {name}: {parsed:?}");
+            }
+        }
+        case("0 0 30~31 2 *", "30~31 2 *", "this never fires", "2100");
+        case("0 0 ~ 13 *", "13", "`13` is not a month", "1 to 12");
     }
 
     #[test]
