@@ -54,7 +54,7 @@ pub(super) const DAY: Field = Field {
     ..SECOND
 };
 
-pub(super) const MONTH: Field = Field {
+const MONTH: Field = Field {
     one: "a month",
     allowed: "months are 1 to 12, or jan to dec",
     min: 1,
@@ -81,8 +81,8 @@ pub(super) const WEEKDAY: Field = Field {
 pub(super) struct Choice {
     /// The same chooses the same.
     pub(super) seed: u64,
-    /// No day above this is chosen: the longest of the listed months has as many.
-    pub(super) days: u32,
+    /// From 0: each try takes the value after that of the last one, around the end.
+    pub(super) attempt: u64,
 }
 
 impl Field {
@@ -105,21 +105,14 @@ impl Field {
         let values = self.walk(item, from, to)?.into_iter();
         let values: Vec<i32> = values.step_by(step.unwrap_or(1)).collect();
         if is_random {
-            return Ok(vec![self.choose(values, choice)]);
+            let count = values.len() as u64;
+            let chosen = (self.hash(choice.seed) % count + choice.attempt) % count;
+            let numbered = (0..).zip(values);
+            return Ok(numbered
+                .filter_map(|(index, value)| (index == chosen).then_some(value))
+                .collect());
         }
         Ok(values)
-    }
-
-    /// One of `values`; where they are days, one that some month has, if there is one.
-    fn choose(&self, values: Vec<i32>, choice: Choice) -> i32 {
-        let is_possible = |day: &i32| day.unsigned_abs() <= choice.days;
-        let possible = values.iter().copied().filter(is_possible);
-        let values = match possible.collect::<Vec<i32>>() {
-            possible if self.is_day() && !possible.is_empty() => possible,
-            _ => values,
-        };
-        let index = self.hash(choice.seed) % values.len() as u64;
-        values[usize::try_from(index).unwrap_or(0)]
     }
 
     /// The bit of a value.

@@ -15,7 +15,7 @@ use chrono::{Datelike, NaiveDate};
 use super::{
     Cron, CronError,
     calendar::{Calendar, up_to},
-    field::{Choice, FIELDS, MONTH, WEEKDAY},
+    field::{Choice, FIELDS, WEEKDAY},
     list,
 };
 use crate::core::zone::Zone;
@@ -38,9 +38,6 @@ const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
 const END_YEAR: i32 = 2100;
 
 const ALL_MONTHS: u64 = (1 << 13) - 2;
-
-/// The days of each month, from 1 on.
-const LENGTHS: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /// A piece of the expression, and where it is.
 #[derive(Debug, Clone, Copy)]
@@ -97,17 +94,21 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Cron, CronError> {
     let (fields, zone) = split_zone(whole, &pieces)?;
     let zone = zone.map(read_zone).transpose()?;
     let seed = hash(if name.is_empty() { whole.text } else { name });
-    let mut calendar = read_fields(fields, seed)?;
-
-    if !drop_impossible_days(&mut calendar) || !fires(&calendar) {
-        let (days, last) = (fields[fields.len() - 3], fields[fields.len() - 1]);
-        return Err(CronError {
-            span: days.at..last.at + last.length,
-            problem: "this never fires".to_owned(),
-            help: Some("no day before 2100 matches day of month, month and day of week".to_owned()),
-        });
+    // A random day or month may be one that never comes: then it is the one after it, up to all
+    // days of a month.
+    let attempts = if whole.text.contains('~') { 31 } else { 1 };
+    for attempt in 0..attempts {
+        let mut calendar = read_fields(fields, Choice { seed, attempt })?;
+        if drop_impossible_days(&mut calendar) && fires(&calendar) {
+            return Ok(Cron { calendar, zone });
+        }
     }
-    Ok(Cron { calendar, zone })
+    let (days, last) = (fields[fields.len() - 3], fields[fields.len() - 1]);
+    Err(CronError {
+        span: days.at..last.at + last.length,
+        problem: "this never fires".to_owned(),
+        help: Some("no day before 2100 matches day of month, month and day of week".to_owned()),
+    })
 }
 
 /// The expression at its spaces and tabs, a special replaced by its fields.
@@ -223,13 +224,9 @@ fn read_zone(piece: Piece<'_>) -> Result<Zone, CronError> {
 }
 
 /// Reads five or six fields.
-fn read_fields(pieces: &[Piece<'_>], seed: u64) -> Result<Calendar, CronError> {
+fn read_fields(pieces: &[Piece<'_>], choice: Choice) -> Result<Calendar, CronError> {
     let (and_day, and_weekday) = (pieces.len() - 3, pieces.len() - 1);
     let mut both = false;
-    let choice = Choice {
-        seed,
-        days: longest(pieces[and_day + 1], seed),
-    };
     let mut calendar = Calendar {
         seconds: 1,
         minutes: 0,
@@ -261,20 +258,10 @@ fn read_fields(pieces: &[Piece<'_>], seed: u64) -> Result<Calendar, CronError> {
     Ok(calendar)
 }
 
-/// The days of the longest month in the field `months`. Where that is wrong, its turn comes to say so.
-fn longest(months: Piece<'_>, seed: u64) -> u32 {
-    let choice = Choice { seed, days: 31 };
-    let items = list::items(&MONTH, months);
-    let listed = items.and_then(|items| list::read_times(&MONTH, &items, choice));
-    let listed = listed.unwrap_or(ALL_MONTHS);
-    let lengths = (0..).zip(LENGTHS);
-    let listed = lengths.filter(|(month, _)| listed >> month & 1 == 1);
-    listed.map(|(_, length)| length).max().unwrap_or(31)
-}
-
 /// Drops the months that have none of the days of month, and the days that none of the months has;
 /// whether any are left. It matters where a weekday alone is enough, and is as fugit does it.
 fn drop_impossible_days(calendar: &mut Calendar) -> bool {
+    const LENGTHS: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let Some(days) = &mut calendar.days else {
         return true;
     };
@@ -445,14 +432,17 @@ mod tests {
     }
 
     #[test]
-    fn a_random_day_is_one_that_the_months_have() {
-        for name in 0..1000 {
-            for text in [
-                "0 0 ~ 2 *",
-                "0 0 25~ apr,feb *",
-                "0 0 -31~-1 2 *",
-                "0 0 ~ ~ *",
-            ] {
+    fn a_random_day_or_month_is_one_that_comes() {
+        let texts = [
+            "0 0 ~ 2 *",
+            "0 0 25~ apr,feb *",
+            "0 0 -31~-1 2 *",
+            "0 0 31 ~ *",
+            "0 0 ~ ~ *",
+            "0 0 ~& * mon#1",
+        ];
+        for name in 0..100 {
+            for text in texts {
                 let parsed = parse(text, &name.to_string());
                 assert!(parsed.is_ok(), "{text} of {name}: {parsed:?}");
             }
