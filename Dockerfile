@@ -5,8 +5,8 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY README.md ./
-# Tests are not built here, but Cargo.toml names their file.
-RUN mkdir tests && touch tests/lib.rs && cargo build --release --locked
+# Tests and benchmarks are not built here, but Cargo.toml names their files.
+RUN mkdir tests benches && touch tests/lib.rs benches/next_after.rs && cargo build --release --locked
 
 FROM scratch
 COPY --from=build /build/target/release/rescue-scheduler /rescue-scheduler
