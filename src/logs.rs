@@ -39,18 +39,23 @@ pub fn start(format: Format, level: LevelFilter, file: Option<&Path>) -> io::Res
         }
         None => (BoxMakeWriter::new(io::stderr), io::stderr().is_terminal()),
     };
+    // A log that can't be written is no reason to stop: internal errors would go to standard error,
+    // and panic if that is closed.
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         Format::Text => {
             let text = fmt::layer().with_target(false).with_ansi(colour);
-            text.with_writer(writer).boxed()
+            text.with_writer(writer).log_internal_errors(false).boxed()
         }
         Format::Json => {
             let json = fmt::layer().json().flatten_event(true).with_target(false);
-            json.with_writer(writer).boxed()
+            json.with_writer(writer).log_internal_errors(false).boxed()
         }
         Format::Logfmt => {
             let logfmt = tracing_logfmt::builder().with_target(false).layer();
-            logfmt.with_writer(writer).boxed()
+            logfmt
+                .with_writer(writer)
+                .log_internal_errors(false)
+                .boxed()
         }
     };
     tracing_subscriber::registry()

@@ -207,11 +207,13 @@ fn the_environment_is_honoured_and_a_schedule_may_have_the_name_of_a_command() {
     // The daemon's variables are none of these commands' business.
     program = program
         .env("REDIS_URL", "redis://nowhere")
-        .env("QUIET", "1");
+        .env("QUIET", "1")
+        .env("LOCK_TIMEOUT", "abc");
     program.write("next", text);
     assert_eq!(program.run().succeeded().output.lines().count(), 1);
     let mut program = program.env("RAILS_ENV", "");
-    assert_eq!(program.run().succeeded().output, "");
+    let output = program.run().succeeded().output;
+    assert_eq!(output, "a  left out  for another environment\n");
     let daemon = Program::new().args(["--once", "./next"]);
     daemon.write("next", "?");
     let log = { daemon }.run().log;

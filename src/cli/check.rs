@@ -29,6 +29,8 @@ pub(super) struct Arguments {
 pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
     let schedule = config::load(&arguments.files, &arguments.context.context())?;
     let now = SystemClock.now();
+    let left_out = schedule.left_out().iter();
+    let left_out = left_out.map(|it| [it.name.clone(), "left out".to_owned(), it.why().to_owned()]);
     let rows: Vec<_> = schedule
         .entries()
         .map(|entry| {
@@ -41,6 +43,7 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
             );
             [entry.name.clone(), entry.timing.to_string(), next]
         })
+        .chain(left_out)
         .collect();
     Ok(output::print(|output| {
         output.write_all(output::columns(&rows).as_bytes())

@@ -6,7 +6,14 @@ mod next;
 mod output;
 mod run;
 
-use std::{io, path::PathBuf, process::ExitCode, sync::LazyLock, time::Duration};
+use std::{
+    ffi::OsStr,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    sync::LazyLock,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use clap::{
@@ -194,10 +201,8 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            #[expect(clippy::print_stderr, reason = "the last word of the process")]
-            {
-                eprintln!("{failure}");
-            }
+            // Nobody may be listening.
+            let _ = writeln!(io::stderr(), "{failure}");
             ExitCode::FAILURE
         }
     }
@@ -205,7 +210,15 @@ pub fn main() -> ExitCode {
 
 /// Reads the command line and the environment, or ends the process with usage or help.
 fn parse() -> CommandLine {
-    let command = without_empty_variables(CommandLine::command());
+    let mut command = without_empty_variables(CommandLine::command());
+    let typed = std::env::args_os().nth(1);
+    if command
+        .get_subcommands()
+        .any(|it| typed.as_deref() == Some(OsStr::new(it.get_name())))
+    {
+        // The variables of the daemon are none of the commands'.
+        command = command.mut_args(|argument| argument.env(Resettable::Reset));
+    }
     let arguments = CommandLine::from_arg_matches(&command.get_matches());
     arguments.unwrap_or_else(|error| error.exit())
 }

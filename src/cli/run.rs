@@ -14,7 +14,7 @@ use super::{Arguments, Failure, logs};
 use crate::{
     clock::{Clock, StoppedClock, SystemClock},
     config,
-    core::schedule::{LeftOut, Schedule},
+    core::schedule::Schedule,
     engine::{Engine, Load, Options, Wishes},
     signals::Signals,
     store::{Identity, Keys, Listen, PrivateServer, Store},
@@ -135,17 +135,8 @@ fn announce(
         left_out = schedule.left_out().len(),
         "rescue-scheduler starts"
     );
-    for LeftOut {
-        name,
-        other_environment,
-    } in schedule.left_out()
-    {
-        let why = if *other_environment {
-            "for another environment"
-        } else {
-            "not enabled"
-        };
-        info!(entry = name, why, "left out");
+    for left_out in schedule.left_out() {
+        info!(entry = left_out.name, why = left_out.why(), "left out");
     }
     if arguments.schedules.is_empty() {
         info!("no schedule given: delayed jobs only");

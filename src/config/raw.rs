@@ -71,6 +71,13 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// Reports the key, if it is there, as one too many beside a key of another table.
+    pub(super) fn not_beside(&mut self, key: &'static str, other: &'static str) {
+        if let Some((found, _)) = self.values.get_key_value(key) {
+            self.report(found.span(), Mistake::Both(key, other));
+        }
+    }
+
     /// Reports the key, if it is there, as meaningless without the `other` ones.
     pub(super) fn not_alone(&mut self, key: &'static str, others: &'static str) {
         if let Some((found, _)) = self.values.get_key_value(key) {

@@ -1,6 +1,6 @@
 //! When an entry fires, as a file says it.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use toml::{Spanned, de::DeValue};
 
 use super::{
@@ -43,7 +43,8 @@ pub(super) fn timing(name: &str, table: &mut Table<'_>, default_zone: Zone) -> O
             table.not_both(first, second);
         }
     }
-    meaningless(table);
+    let options = cron.or(every).and_then(|(_, options)| options);
+    meaningless(table, options.is_some());
     let pattern = match (cron, every) {
         (Some((text, _)), _) => cron_pattern(name, table, text, zone),
         (None, Some((interval, _))) => interval_pattern(table, interval),
@@ -52,8 +53,15 @@ pub(super) fn timing(name: &str, table: &mut Table<'_>, default_zone: Zone) -> O
     // What follows is read in any case, for its mistakes.
     let mut timing = Timing::of(pattern.clone().unwrap_or(Pattern::Manual));
     bound(&mut timing, table, zone);
-    if let Some(options) = cron.or(every).and_then(|(_, options)| options) {
+    if let Some(options) = options {
         let mut options = table.inner(options);
+        for group in [&FIRST[..], &LAST, &["times"]] {
+            let one = group.iter().find(|key| table.has(key));
+            let other = group.iter().find(|key| options.has(key));
+            if let (Some(one), Some(other)) = (one, other) {
+                options.not_beside(other, one);
+            }
+        }
         bound(&mut timing, &mut options, zone);
         table.absorb(options);
     }
@@ -102,7 +110,7 @@ fn interval_pattern<'t>(
 }
 
 /// Reports the keys that say nothing without others that are not there.
-fn meaningless(table: &mut Table<'_>) {
+fn meaningless(table: &mut Table<'_>, with_options: bool) {
     let repeats = table.has("cron") || table.has("every");
     if !repeats {
         for key in FIRST.into_iter().chain(LAST).chain(SPAN).chain(["times"]) {
@@ -117,7 +125,7 @@ fn meaningless(table: &mut Table<'_>) {
         .chain(LAST)
         .chain(SPAN)
         .chain(["cron", "at", "in"]);
-    if !times.any(|key| table.has(key)) {
+    if !with_options && !times.any(|key| table.has(key)) {
         table.not_alone("timezone", "`cron` or a time");
     }
 }
@@ -194,19 +202,28 @@ fn length(seconds: i64) -> Option<Moment> {
 }
 
 /// Reads RFC 3339, or civil time in `zone`, or a date, which is its midnight. In a gap it is the end
-/// of the gap, in a fold the first pass, as for fires.
+/// of the gap, in a fold the first pass, as for fires. Only from 1970 to 2199, whole seconds.
 fn parse_instant(text: &str, zone: Zone) -> Option<DateTime<Utc>> {
     let text = text.trim();
-    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-        return DateTime::from_timestamp(at.timestamp(), 0);
-    }
-    let midnight =
-        || NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|it| it.and_time(NaiveTime::MIN));
+    let rfc3339 = DateTime::parse_from_rfc3339(text)
+        .ok()
+        .map(|at| at.to_utc());
+    let at = rfc3339.or_else(|| civil_instant(text, zone))?;
+    // Far from where adding to it overflows, and a leap second is the one before it.
+    (1970..2200)
+        .contains(&at.year())
+        .then(|| DateTime::from_timestamp(at.timestamp(), 0))?
+}
+
+fn civil_instant(text: &str, zone: Zone) -> Option<DateTime<Utc>> {
+    let midnight = || {
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+        Some(date.and_time(NaiveTime::MIN))
+    };
     let mut forms = CIVIL
         .iter()
         .map(|form| NaiveDateTime::parse_from_str(text, form));
-    let civil = forms.find_map(Result::ok).or_else(|| midnight().ok())?;
-    match zone.instants(civil)? {
+    match zone.instants(forms.find_map(Result::ok).or_else(midnight)?)? {
         Instants::Once(at) | Instants::Twice { first: at, .. } | Instants::Never { end: at } => {
             Some(at)
         }
@@ -276,6 +293,8 @@ mod tests {
             "15:00:00",
             "true",
             "'2026-13-01'",
+            "'+262142-12-31'",
+            "'-262143-01-01 00:00'",
         ] {
             let shown = refusal.trim_matches('\'');
             let (_, mistakes) = read(&format!("every = '1h'\nfirst = {refusal}"));

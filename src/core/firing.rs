@@ -1,7 +1,8 @@
 //! Which fire is next, and what becomes of those that were missed. Pure: `now` is an argument.
 //!
-//! A fire time is *due* once it is not later than now, *on time* for [`GRACE`] after, and *missed*
-//! from then on: the entry's catch-up policy decides about it (DESIGN, law 5).
+//! A fire time is *due* once it, and the delay by which jitter moves it, is not later than now. It is
+//! *on time* for the whole of the jitter and [`GRACE`] after, and *missed* from then on: the entry's
+//! catch-up policy decides about it (DESIGN, law 5).
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -63,10 +64,9 @@ impl Progress {
             None => timing.first_fire(first_seen),
         };
         // Nothing comes before the first fire, which itself may be at the moment it was first seen.
-        let earliest = if history.last_fire.is_none() {
-            first_seen
-        } else {
-            settled + second
+        let earliest = match history.last_fire {
+            Some(last) if last >= first_seen => last + second,
+            _ => first_seen,
         };
         let ahead = first.filter(|first| *first >= earliest);
         let settled = ahead.map_or(settled, |first| first - second);
@@ -143,31 +143,28 @@ pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision
         return Decision::Wait { next: Some(next) };
     }
     let second = TimeDelta::seconds(1);
-    let due_after = |after: DateTime<Utc>| {
-        let after = after.max(progress.settled);
-        let at = progress.next_after(&entry.timing, after)?;
-        (entry.due_at(at) <= now).then_some(at)
-    };
     // A fire time may be as late as its jitter without being late at all.
     let whole = now.trunc_subsecs(0) - entry.timing.jitter;
-    let on_time = whole - GRACE - second;
-    let in_window = (whole - entry.catch_up.window - second).min(on_time);
-    let kept = match entry.catch_up.policy {
-        CatchUpPolicy::All => due_after(in_window),
-        CatchUpPolicy::None => due_after(on_time),
-        CatchUpPolicy::Latest => {
-            due_after(on_time).or_else(|| newest(due_after, in_window.max(progress.settled), now))
-        }
+    let missed_until = whole - GRACE - second;
+    if next > missed_until {
+        return Decision::Fire(next);
+    }
+    let after =
+        |after: DateTime<Utc>| progress.next_after(&entry.timing, after.max(progress.settled));
+    let missed_after = |bound| after(bound).filter(|at| *at <= missed_until);
+    let window = whole - entry.catch_up.window - second;
+    let caught_up = match entry.catch_up.policy {
+        CatchUpPolicy::All => missed_after(window),
+        // One that is on time is newer.
+        CatchUpPolicy::Latest if after(missed_until).is_some_and(|at| at <= now) => None,
+        CatchUpPolicy::Latest => newest(missed_after, window.max(progress.settled), missed_until),
+        CatchUpPolicy::None => None,
     };
-    match kept {
+    match caught_up {
         Some(at) if at == next => Decision::Fire(at),
-        Some(at) => Decision::Missed {
+        at => Decision::Missed {
             first: next,
-            last: at - second,
-        },
-        None => Decision::Missed {
-            first: next,
-            last: whole.max(next),
+            last: at.map_or(missed_until, |at| at - second),
         },
     }
 }
@@ -187,18 +184,18 @@ pub fn next_to_fire(
     }
 }
 
-/// The newest fire time later than `bound` that `due_after` knows, found from `now` backwards so
-/// that a dense timing with a wide window costs no more than a sparse one.
+/// The newest fire time later than `bound` that `missed_after` knows, found from `until` backwards,
+/// so that a dense timing with a wide window costs no more than a sparse one.
 fn newest(
-    due_after: impl Fn(DateTime<Utc>) -> Option<DateTime<Utc>>,
+    missed_after: impl Fn(DateTime<Utc>) -> Option<DateTime<Utc>>,
     bound: DateTime<Utc>,
-    now: DateTime<Utc>,
+    until: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
     let mut reach = TimeDelta::seconds(1);
     loop {
-        let after = (now - reach).max(bound);
-        if let Some(found) = due_after(after) {
-            return std::iter::successors(Some(found), |&at| due_after(at)).last();
+        let after = (until - reach).max(bound);
+        if let Some(found) = missed_after(after) {
+            return std::iter::successors(Some(found), |&at| missed_after(at)).last();
         }
         if after == bound {
             return None;
@@ -289,10 +286,10 @@ mod tests {
     fn latest_fires_the_newest_missed_one_within_the_window() {
         let latest = CatchUpPolicy::Latest;
         case(60, latest, 200, &[180], &[(60, 179)]);
-        case(60, latest, 183, &[180], &[(60, 179)]);
+        case(60, latest, 183, &[180], &[(60, 177)]);
         case(1000, latest, 1300, &[1000], &[]);
-        case(1000, latest, 1301, &[], &[(1000, 1301)]);
-        case(7, latest, 1_000_000, &[999_999], &[(7, 999_998)]);
+        case(1000, latest, 1301, &[], &[(1000, 1295)]);
+        case(7, latest, 1_000_000, &[999_999], &[(7, 999_994)]);
     }
 
     #[test]
@@ -300,14 +297,14 @@ mod tests {
         let all = CatchUpPolicy::All;
         case(60, all, 200, &[60, 120, 180], &[]);
         case(60, all, 480, &[180, 240, 300, 360, 420, 480], &[(60, 179)]);
-        case(1000, all, 1301, &[], &[(1000, 1301)]);
+        case(1000, all, 1301, &[], &[(1000, 1295)]);
     }
 
     #[test]
     fn none_skips_whatever_was_missed() {
         let none = CatchUpPolicy::None;
-        case(60, none, 70, &[], &[(60, 70)]);
-        case(60, none, 122, &[120], &[(60, 119)]);
+        case(60, none, 70, &[], &[(60, 64)]);
+        case(60, none, 122, &[120], &[(60, 116)]);
     }
 
     #[test]
@@ -379,6 +376,8 @@ mod tests {
             13_660,
             "not again after a restart"
         );
+        let at_once = Moment::In(TimeDelta::zero());
+        assert_eq!(first(Some(9_000), at_once)[0], 10_000);
         assert_eq!(
             first(Some(9_000), soon)[0],
             10_060,
@@ -438,6 +437,18 @@ mod tests {
     }
 
     #[test]
+    fn jitter_wider_than_the_interval_gives_up_no_fire_that_is_on_time() {
+        let mut entry = entry(20, CatchUpPolicy::Latest);
+        entry.timing.jitter = TimeDelta::seconds(60);
+        for now in (300..400).map(at) {
+            let (fired, missed) = settle_all(&entry, now);
+            let given_up = missed.last().map_or(0, |(_, last)| *last);
+            let on_time = (now - GRACE - entry.timing.jitter).timestamp();
+            assert!(given_up < on_time, "{now}: {fired:?} {missed:?}");
+        }
+    }
+
+    #[test]
     fn a_fire_that_jitter_delays_is_neither_early_nor_missed() {
         let mut entry = entry(60, CatchUpPolicy::None);
         entry.timing.jitter = TimeDelta::seconds(30);
@@ -446,6 +457,6 @@ mod tests {
         assert_eq!(settle_all(&entry, early).0, [0; 0]);
         assert_eq!(settle_all(&entry, due).0, [60]);
         assert_eq!(settle_all(&entry, at(90) + GRACE).0, [60]);
-        assert_eq!(settle_all(&entry, at(97)), (vec![], vec![(60, 67)]));
+        assert_eq!(settle_all(&entry, at(97)), (vec![], vec![(60, 61)]));
     }
 }

@@ -20,6 +20,17 @@ pub struct LeftOut {
     pub other_environment: bool,
 }
 
+impl LeftOut {
+    /// Why it is left out.
+    pub fn why(&self) -> &'static str {
+        if self.other_environment {
+            "for another environment"
+        } else {
+            "not enabled"
+        }
+    }
+}
+
 /// What a reload changes: names of entries, each list in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {

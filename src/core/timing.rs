@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::{cron::Cron, duration, every::Every, zone::Zone};
 
-/// When an entry fires. Displayed, it is unique: two that read the same fire at the same instants.
+/// When an entry fires. Two that read the same fire at the same instants.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timing {
     /// What repeats.
@@ -63,6 +63,15 @@ impl Timing {
             ends_at: None,
             times: None,
             jitter: TimeDelta::zero(),
+        }
+    }
+
+    /// What makes this timing another one: an entry that gets another one is new, and has missed
+    /// nothing. Its bounds and its jitter may change.
+    pub fn identity(&self) -> String {
+        match self.first {
+            Some(first) => format!("{}, first {first}", self.pattern),
+            None => self.pattern.to_string(),
         }
     }
 

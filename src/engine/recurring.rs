@@ -122,7 +122,7 @@ impl Recurring {
         let first: Vec<(String, String)> = schedule
             .entries()
             .filter(|entry| first_seen(entry, &records).is_none())
-            .map(|entry| (entry.name.clone(), entry.timing.to_string()))
+            .map(|entry| (entry.name.clone(), entry.timing.identity()))
             .collect();
         // Without any entries it is for delayed jobs only, and no other schedule is forgotten.
         let gone = |name: &&String| schedule.entries().len() > 0 && schedule.get(name).is_none();
@@ -340,7 +340,7 @@ pub async fn report(
 /// When `entry` was first seen with the timing that it has.
 fn first_seen(entry: &Entry, records: &Records) -> Option<DateTime<Utc>> {
     let (first_seen, timing) = records.seen.get(&entry.name)?;
-    (*timing == entry.timing.to_string()).then_some(*first_seen)
+    (*timing == entry.timing.identity()).then_some(*first_seen)
 }
 
 /// What has happened to `entry` before `now`; if nothing, it is first seen now.

@@ -57,8 +57,8 @@ pub enum Lease {
 /// What stands in Redis about entries, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Records {
-    /// When each was first seen, and with which timing (as
-    /// [`crate::core::timing::Timing`] displays it).
+    /// When each was first seen, and with which timing (its
+    /// [`crate::core::timing::Timing::identity`]).
     pub seen: HashMap<String, (DateTime<Utc>, String)>,
     /// The last fire time of each.
     pub fired: HashMap<String, DateTime<Utc>>,
