@@ -89,9 +89,15 @@ pub enum Mistake {
     /// No time.
     #[error("`{0}` is not a time")]
     Instant(String),
-    /// An end that is not after its start.
-    #[error("`ends_at` is not after `starts_at`")]
+    /// A span in which nothing fires.
+    #[error("no fire lies between `starts_at` and `ends_at`")]
     NoSpan,
+    /// An end before the beginning.
+    #[error("the last fire is not after the first one")]
+    LastBeforeFirst,
+    /// A delay that would not leave the fires apart.
+    #[error("the jitter is not shorter than the interval")]
+    Jitter,
     /// A number of fires that is none.
     #[error("`times` is a whole number, at least 1")]
     Times,
@@ -154,6 +160,8 @@ impl Mistake {
             | Self::WrongType(..)
             | Self::DurationRange
             | Self::NoSpan
+            | Self::LastBeforeFirst
+            | Self::Jitter
             | Self::Times
             | Self::Every(_)
             | Self::NotJson(_) => return None,

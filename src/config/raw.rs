@@ -71,6 +71,13 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// Reports the value of the key, if it is there.
+    pub(super) fn report_key(&mut self, key: &str, mistake: Mistake) {
+        if let Some(value) = self.values.get(key) {
+            self.report(value.span(), mistake);
+        }
+    }
+
     /// Reports the key, if it is there, as one too many beside a key of another table.
     pub(super) fn not_beside(&mut self, key: &'static str, other: &'static str) {
         if let Some((found, _)) = self.values.get_key_value(key) {

@@ -25,8 +25,8 @@ const QUOTES: [char; 2] = ['"', '\''];
 
 /// Civil times, as people write them.
 const CIVIL: [&str; 4] = [
-    "%Y-%m-%dT%H:%M:%S",
-    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M:%S%.f",
     "%Y-%m-%dT%H:%M",
     "%Y-%m-%d %H:%M",
 ];
@@ -67,15 +67,12 @@ pub(super) fn timing(name: &str, table: &mut Table<'_>, default_zone: Zone) -> O
     }
     timing.starts_at = instant(table, "starts_at", zone);
     timing.ends_at = instant(table, "ends_at", zone);
-    if let (Some(start), Some(end)) = (timing.starts_at, timing.ends_at)
-        && end <= start
-        && let Some(value) = table.value("ends_at")
-    {
-        table.report(value.span(), Mistake::NoSpan);
-    }
     timing.jitter = table
         .duration("jitter")
         .map_or(timing.jitter, Spanned::into_inner);
+    if pattern.is_some() {
+        senseless(&timing, table);
+    }
     pattern.map(|_| timing)
 }
 
@@ -130,6 +127,33 @@ fn meaningless(table: &mut Table<'_>, with_options: bool) {
     }
 }
 
+/// Reports what makes an entry never fire, or not as it says.
+fn senseless(timing: &Timing, table: &mut Table<'_>) {
+    let second = TimeDelta::seconds(1);
+    if let (Some(start), Some(end)) = (timing.starts_at, timing.ends_at) {
+        // Where nothing else is the first fire, the start or what the pattern has after it is.
+        let first = timing.pattern.next_after(start, start - second);
+        if timing.first.is_none() && first.is_none_or(|first| first >= end) || end <= start {
+            table.report_key("ends_at", Mistake::NoSpan);
+        }
+    }
+    let over = match (timing.first, timing.last) {
+        (Some(Moment::At(first)), Some(Moment::At(last))) => first >= last,
+        (Some(Moment::In(first)), Some(Moment::In(last))) => first >= last,
+        _ => false,
+    };
+    if over {
+        for key in LAST {
+            table.report_key(key, Mistake::LastBeforeFirst);
+        }
+    }
+    if let Pattern::Every(every) = timing.pattern
+        && timing.jitter >= every.interval()
+    {
+        table.report_key("jitter", Mistake::Jitter);
+    }
+}
+
 /// Reads what bounds the fires, from an entry or from the options beside its pattern.
 fn bound(timing: &mut Timing, table: &mut Table<'_>, zone: Zone) {
     timing.first = moment(table, &FIRST, zone).or(timing.first);
@@ -156,9 +180,12 @@ fn moment(table: &mut Table<'_>, keys: &[&'static str], zone: Zone) -> Option<Mo
         if let Some(value) = table.value(key) {
             let text = table.literal(value.span());
             let moment = match value.get_ref() {
+                // A bare number is rather a year, or a date, than seconds.
+                DeValue::String(text) if key.ends_with("at") && is_bare(text) => None,
+                DeValue::Integer(number) if key.ends_with("at") && number.as_str() != "0" => None,
                 DeValue::String(text) => parse_moment(text, zone),
                 DeValue::Integer(seconds) => integer(seconds).and_then(length),
-                DeValue::Datetime(_) => parse_instant(text, zone).map(Moment::At),
+                DeValue::Datetime(at) => parse_instant(&at.to_string(), zone).map(Moment::At),
                 _ => None,
             };
             let mistake = || Mistake::Moment(text.trim_matches(QUOTES).to_owned());
@@ -175,11 +202,15 @@ fn instant(table: &mut Table<'_>, key: &'static str, zone: Zone) -> Option<DateT
     let literal = table.literal(value.span());
     let instant = match value.get_ref() {
         DeValue::String(text) => parse_instant(text, zone),
-        DeValue::Datetime(_) => parse_instant(literal, zone),
+        DeValue::Datetime(at) => parse_instant(&at.to_string(), zone),
         _ => None,
     };
     let mistake = || Mistake::Instant(literal.trim_matches(QUOTES).to_owned());
     table.keep(value.span(), instant.ok_or_else(mistake))
+}
+
+fn is_bare(text: &str) -> bool {
+    text != "0" && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn parse_moment(text: &str, zone: Zone) -> Option<Moment> {
@@ -282,6 +313,7 @@ mod tests {
         first("2026-12-24T15:00:00+01:00", "at 2026-12-24T14:00:00Z");
         first("'2026-12-24 15:00'", "at 2026-12-24T14:00:00Z");
         first("2026-12-24T15:00:00", "at 2026-12-24T14:00:00Z");
+        first("2026-12-24t15:00:00.5", "at 2026-12-24T14:00:00Z");
         first("2026-07-01", "at 2026-06-30T22:00:00Z");
         // Clocks go forward over it.
         first("'2026-03-29 02:30'", "at 2026-03-29T01:00:00Z");
@@ -335,7 +367,7 @@ mod tests {
             "`times` is a whole number, at least 1",
         );
         refused(
-            "every = '1h'\nfirst_in = 1\nfirst_at = 2",
+            "every = '1h'\nfirst_in = 1\nfirst_at = 'now'",
             "both `first_in` and `first_at` are given",
         );
     }
@@ -344,6 +376,11 @@ mod tests {
     fn an_entry_has_one_pattern() {
         case("at = '2026-12-24 15:00'", "once at 2026-12-24T14:00:00Z");
         case("in = '10m'\njitter = 30", "once in 10m, jitter 30s");
+        refused("at = '2026'", "`2026` is neither a duration nor a time");
+        refused(
+            "at = 20261224",
+            "`20261224` is neither a duration nor a time",
+        );
         refused("in = 1\nevery = 2", "both `every` and `in` are given");
         refused(
             "cron = '@daily'\nevery = 2",
@@ -368,7 +405,19 @@ mod tests {
         );
         refused(
             "every = 5\nstarts_at = 2026-12-01\nends_at = 2026-12-01",
-            "`ends_at` is not after `starts_at`",
+            "no fire lies between `starts_at` and `ends_at`",
+        );
+        refused(
+            "cron = '0 0 1 1 *'\nstarts_at = 2026-02-01\nends_at = 2026-12-01",
+            "no fire lies between `starts_at` and `ends_at`",
+        );
+        refused(
+            "every = 5\nfirst_in = '2h'\nlast_in = '1h'",
+            "the last fire is not after the first one",
+        );
+        refused(
+            "every = 5\njitter = 5",
+            "the jitter is not shorter than the interval",
         );
         refused("every = 5\nstarts_at = '5m'", "`5m` is not a time");
     }

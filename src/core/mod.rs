@@ -9,6 +9,7 @@ pub mod every;
 pub mod firing;
 pub mod job;
 pub mod schedule;
+pub mod stable_hash;
 pub mod suggestion;
 pub mod term;
 pub mod timing;

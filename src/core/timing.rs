@@ -4,7 +4,13 @@ use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use super::{cron::Cron, duration, every::Every, zone::Zone};
+use super::{
+    cron::Cron,
+    duration,
+    every::Every,
+    stable_hash::{BASIS, extend},
+    zone::Zone,
+};
 
 /// When an entry fires. Two that read the same fire at the same instants.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,7 +107,8 @@ impl Timing {
         if choices == 1 {
             return fire_time;
         }
-        let mixed = hash(name, fire_time.timestamp()) % choices;
+        let time = fire_time.timestamp().to_le_bytes();
+        let mixed = extend(BASIS, name.bytes().chain(time)) % choices;
         fire_time + TimeDelta::milliseconds(i64::try_from(mixed).unwrap_or_default())
     }
 }
@@ -177,15 +184,6 @@ impl fmt::Display for Moment {
 
 fn shown(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// FNV-1a over the name and the time: the same in every version and on every machine, for two
-/// schedulers of different versions must agree.
-fn hash(name: &str, seconds: i64) -> u64 {
-    let bytes = name.bytes().chain(seconds.to_le_bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

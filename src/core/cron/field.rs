@@ -1,6 +1,7 @@
 //! The fields of an expression, and the values of one item: a value, a range, a step, a random one.
 
 use super::{CronError, parse::Piece};
+use crate::core::stable_hash::extend;
 
 /// One of the six fields.
 #[derive(Debug)]
@@ -256,9 +257,7 @@ impl Field {
 
     /// Differs by seed and field, in every bit (the last steps of `SplitMix64`).
     fn hash(&self, seed: u64) -> u64 {
-        let field = self.one.bytes().fold(seed, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let field = extend(seed, self.one.bytes());
         let mixed = (field ^ field >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ mixed >> 31

@@ -18,7 +18,11 @@ use super::{
     field::{Choice, FIELDS, WEEKDAY},
     list,
 };
-use crate::core::zone::Zone;
+use crate::core::{
+    stable_hash::{BASIS, extend},
+    suggestion::nearest,
+    zone::Zone,
+};
 
 /// What the specials stand for; what follows one is appended.
 const SPECIALS: [(&str, &str); 8] = [
@@ -93,7 +97,8 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Cron, CronError> {
     let pieces = pieces(whole)?;
     let (fields, zone) = split_zone(whole, &pieces)?;
     let zone = zone.map(read_zone).transpose()?;
-    let seed = hash(if name.is_empty() { whole.text } else { name });
+    let seed = if name.is_empty() { whole.text } else { name };
+    let seed = extend(BASIS, seed.bytes());
     // A random day or month may be one that never comes: then it is the one after it, up to all
     // days of a month.
     let attempts = if whole.text.contains('~') { 31 } else { 1 };
@@ -145,10 +150,7 @@ fn pieces(whole: Piece<'_>) -> Result<Vec<Piece<'_>>, CronError> {
 
 fn unknown_special(special: Piece<'_>) -> CronError {
     let words = SPECIALS.map(|(word, _)| word);
-    let lower = special.text.to_lowercase();
-    let near = words
-        .iter()
-        .find(|word| strsim::damerau_levenshtein(word, &lower) <= 2);
+    let near = nearest(special.text, words);
     special.error(
         "is not a schedule",
         match near {
@@ -286,13 +288,6 @@ fn drop_impossible_days(calendar: &mut Calendar) -> bool {
 fn fires(calendar: &Calendar) -> bool {
     let first = calendar.next(FIRST_DAY.into());
     first.is_some_and(|first| first.year() < END_YEAR)
-}
-
-/// FNV-1a: it has to give the same values for ever, in every version and on every machine.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]
