@@ -13,15 +13,14 @@ const LAST_YEAR: i32 = 2199;
 /// The Monday that begins week 0 of `%`, as fugit counts (`rweek`). The compiler checks the date.
 const WEEK_ZERO: NaiveDate = NaiveDate::from_ymd_opt(2018, 12, 31).unwrap();
 
-/// 0 to 23.
-const ALL_HOURS: u64 = (1 << 24) - 1;
-
 /// The fields of an expression. Bit `n` of a set is the value `n`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Calendar {
     pub(super) seconds: u64,
     pub(super) minutes: u64,
     pub(super) hours: u64,
+    /// The hour field is unrestricted, so that it follows real time; a list of all hours is not.
+    pub(super) hourly: bool,
     pub(super) months: u64,
     /// `None`: unrestricted.
     pub(super) days: Option<Days>,
@@ -74,11 +73,6 @@ impl Calendar {
         let date = self.date(month, day + 1)?;
         let (hour, minute, second) = self.time(0, 0, 0)?;
         date.and_hms_opt(hour, minute, second)
-    }
-
-    /// Fires in every hour of the day, so that it follows real time.
-    pub(super) fn is_hourly(&self) -> bool {
-        self.hours == ALL_HOURS
     }
 
     /// The first matching time of day at or after the one given.

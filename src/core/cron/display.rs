@@ -10,7 +10,11 @@ impl fmt::Display for Calendar {
             write!(f, "{} ", times(self.seconds, 0, 59))?;
         }
         let minutes = times(self.minutes, 0, 59);
-        let hours = times(self.hours, 0, 23);
+        let hours = match times(self.hours, 0, 23).as_str() {
+            // All of them, one by one, are a restriction.
+            "*" if !self.hourly => "0-22,23".to_owned(),
+            hours => hours.to_owned(),
+        };
         let days = self.days.map_or("*".to_owned(), days);
         let and = if self.both { "&" } else { "" };
         let months = times(self.months, 1, 12);
@@ -112,6 +116,8 @@ mod tests {
         );
         case("0,30 9,10,11,13 1 jan,feb *", "0,30 9-11,13 1 1,2 *");
         case("30 */5 * * * *", "30 */5 * * * *");
+        case("0 0-24 * * *", "0 * * * *");
+        case("0 0-11,12-23 * * *", "0 0-22,23 * * *");
         case("* * * * * *", "* * * * * *");
         case("0 */1 * * *", "0 * * * *");
         case("0 0-24 * * *", "0 * * * *");

@@ -38,7 +38,7 @@ const MINUTE: Field = Field {
     ..SECOND
 };
 
-const HOUR: Field = Field {
+pub(super) const HOUR: Field = Field {
     one: "an hour",
     allowed: "hours are 0 to 23, and 24 is 0",
     max: 23,

@@ -3,7 +3,7 @@
 use super::{
     CronError,
     calendar::{Days, InWeeks, Weekdays},
-    field::{Choice, DAY, Field, WEEKDAY},
+    field::{Choice, DAY, Field, HOUR, WEEKDAY},
     parse::Piece,
 };
 
@@ -34,6 +34,16 @@ pub(super) fn read_times(
         }
     }
     Ok(set)
+}
+
+/// The hours, and whether they are unrestricted: one item is all of them.
+pub(super) fn read_hours(items: &[Piece<'_>], choice: Choice) -> Result<(u64, bool), CronError> {
+    let mut unrestricted = false;
+    for item in items {
+        let mut values = HOUR.values(*item, choice)?.into_iter();
+        unrestricted |= (HOUR.min..=HOUR.max).all(|hour| values.next() == Some(hour));
+    }
+    Ok((read_times(&HOUR, items, choice)?, unrestricted))
 }
 
 pub(super) fn read_days(items: &[Piece<'_>], choice: Choice) -> Result<Option<Days>, CronError> {

@@ -62,7 +62,7 @@ impl Cron {
     /// The first fire time strictly later than `after`: a whole second. `zone` is the one in
     /// force, whatever the expression names. `None` where there is none before the year 2200.
     pub fn next_after(&self, after: DateTime<Utc>, zone: Zone) -> Option<DateTime<Utc>> {
-        let hourly = self.calendar.is_hourly();
+        let hourly = self.calendar.hourly;
         let mut from = self.start(after, zone, hourly)?;
         loop {
             let civil = self.calendar.next(from)?;
@@ -232,6 +232,8 @@ mod tests {
             "2018-02-18T01:30:00Z",
             &["02-17 23:30:00 -03:00", "02-17 00:30:00 -03:00"],
         );
+        let list = "30 0-11,12-23 * * * America/New_York"; // is a restriction, if to all hours
+        case(list, "2026-11-01T05:30:00Z", &["11-01 02:30:00 -05:00"]);
     }
 
     #[test]
@@ -294,7 +296,7 @@ mod tests {
             |from: i64, to: i64| (from.div_euclid(60)..=to.div_euclid(60)).map(|m| m * 60);
         let time = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
         let end = after + hours(24);
-        if cron.calendar.is_hourly() {
+        if cron.calendar.hourly {
             return minutes(after.timestamp(), end.timestamp())
                 .map(time)
                 .find(|at| *at > after && matches(&cron.calendar, zone.civil(*at).unwrap()));

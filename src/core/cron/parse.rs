@@ -233,6 +233,7 @@ fn read_fields(pieces: &[Piece<'_>], choice: Choice) -> Result<Calendar, CronErr
         seconds: 1,
         minutes: 0,
         hours: 0,
+        hourly: false,
         months: 0,
         days: None,
         weekdays: None,
@@ -250,7 +251,7 @@ fn read_fields(pieces: &[Piece<'_>], choice: Choice) -> Result<Calendar, CronErr
         match position {
             0 => calendar.seconds = list::read_times(field, &items, choice)?,
             1 => calendar.minutes = list::read_times(field, &items, choice)?,
-            2 => calendar.hours = list::read_times(field, &items, choice)?,
+            2 => (calendar.hours, calendar.hourly) = list::read_hours(&items, choice)?,
             3 => calendar.days = list::read_days(&items, choice)?,
             4 => calendar.months = list::read_times(field, &items, choice)?,
             _ => calendar.weekdays = list::read_weekdays(&items, choice)?,
