@@ -278,3 +278,24 @@ fn what_a_ruby_scheduler_fired_is_not_caught_up_with() {
         "15:00 and 16:00"
     );
 }
+
+#[test]
+fn a_sibling_with_another_prefix_takes_no_fire_away() {
+    let entry =
+        |cron: &str, queue: &str| format!("[schedule.d]\ncron = \"{cron}\"\nqueue = \"{queue}\"\n");
+    let mut redis = Redis::start();
+    let once = |prefix: &str, schedule: String, at: &str| {
+        let program = Program::on(&redis)
+            .schedule(&schedule)
+            .args(["--lock-prefix", prefix]);
+        program.args(["--once", "--at", at]).run().succeeded();
+    };
+    for at in ["2026-11-23T11:59:00Z", "2026-11-23T12:00:03Z"] {
+        once("sibling", entry("* * * * *", "other"), at);
+        if at.contains("11:59") {
+            once("ours", entry("0 12 * * *", "q"), at);
+        }
+    }
+    once("ours", entry("0 12 * * *", "q"), "2026-11-23T12:00:05Z");
+    assert_eq!(redis.queue("q").len(), 1);
+}

@@ -65,7 +65,7 @@ impl Keys {
         format!("{namespace}:{namespace}:{prefix}resque_scheduler_master_lock")
     }
 
-    /// A key of ours. Schedulers with different lock prefixes don't share any but the quarantine.
+    /// A key of ours that schedulers with different lock prefixes don't share.
     fn own(&self, name: &str) -> String {
         self.key(&format!("rescue_scheduler:{}{name}", self.prefix()))
     }
@@ -81,8 +81,7 @@ impl Keys {
         self.own("handover")
     }
 
-    /// Hash, the fence: entry name → last fire time, a space, and when that was enqueued, Unix
-    /// seconds both.
+    /// Hash, the fence: entry name → last fire time, Unix seconds.
     pub fn fired(&self) -> String {
         self.own("fired")
     }
@@ -95,6 +94,12 @@ impl Keys {
     /// Hash: entry name → when it was first seen (Unix seconds), a space, and its timing.
     pub fn seen(&self) -> String {
         self.own("seen")
+    }
+
+    /// Hash: entry name → the time, Unix seconds, that one of us stamped on it in
+    /// [`Self::last_enqueued_at`], which all share. A later stamp there is a Ruby scheduler's.
+    pub fn stamps(&self) -> String {
+        self.key("rescue_scheduler:stamps")
     }
 
     /// List: JSON records of delayed items that can't be enqueued.

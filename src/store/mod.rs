@@ -218,8 +218,9 @@ impl Store {
         all.hgetall(self.keys.seen())
             .hgetall(self.keys.fired())
             .hgetall(self.keys.fires());
-        all.hgetall(self.keys.last_enqueued_at());
-        let (seen, fired, counted, stamps): (Hash, Hash, Hash, Hash) =
+        all.hgetall(self.keys.last_enqueued_at())
+            .hgetall(self.keys.stamps());
+        let (seen, fired, counted, enqueued, stamps): (Hash, Hash, Hash, Hash, Hash) =
             self.connection.pipeline(&all, &self.keys.fired()).await?;
         // What nobody of us can have written is as if it were not there.
         let instant = |seconds: &str| DateTime::from_timestamp(seconds.parse().ok()?, 0);
@@ -231,18 +232,16 @@ impl Store {
                 records.seen.insert(name, (at, timing.to_owned()));
             }
         }
-        for (name, stamp) in stamps {
-            let ours = fired
-                .get(&name)
-                .and_then(|value| instant(value.split_once(' ')?.1));
+        for (name, stamp) in enqueued {
+            let ours = stamps.get(&name).and_then(|at| instant(at));
             if let Ok(at) = DateTime::parse_from_str(&stamp, STAMP)
                 && ours.is_none_or(|ours| at > ours)
             {
                 records.enqueued_elsewhere.insert(name, at.to_utc());
             }
         }
-        for (name, value) in fired {
-            if let Some(at) = value.split(' ').next().and_then(instant) {
+        for (name, at) in fired {
+            if let Some(at) = instant(&at) {
                 records.fired.insert(name, at);
             }
         }
@@ -292,7 +291,8 @@ impl Store {
             .key(self.keys.fired())
             .key(self.keys.fires());
         call.key(self.keys.last_enqueued_at())
-            .key(self.keys.queues());
+            .key(self.keys.stamps());
+        call.key(self.keys.queues());
         call.arg(&self.identity.holder)
             .arg(now.format(STAMP).to_string())
             .arg(now.timestamp());

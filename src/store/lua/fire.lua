@@ -1,12 +1,12 @@
 -- Enqueues the jobs of entries that fire, each fire time at most once, ever.
 --
 -- KEYS[1]  lock              string  hostname:pid of the leader
--- KEYS[2]  fired             hash    the fence: entry name -> last fire time, a space, and when that
---                                    was enqueued, Unix seconds both
+-- KEYS[2]  fired             hash    the fence: entry name -> last fire time, Unix seconds
 -- KEYS[3]  fires             hash    entry name -> number of its fires, where that is limited
 -- KEYS[4]  last_enqueued_at  hash    entry name -> time as Ruby prints it, for resque-web
--- KEYS[5]  queues            set     names of all queues
--- KEYS[5+i] queue            list    where fire i goes
+-- KEYS[5]  stamps            hash    entry name -> the time that we stamped there, Unix seconds
+-- KEYS[6]  queues            set     names of all queues
+-- KEYS[6+i] queue            list    where fire i goes
 --
 -- ARGV[1]  our hostname:pid; we fire only while it holds the lock
 -- ARGV[2]  now, as Ruby prints it
@@ -27,22 +27,22 @@ if redis.call("GET", KEYS[1]) ~= ARGV[1] then
 end
 
 local outcomes = {}
-for i = 1, #KEYS - 5 do
+for i = 1, #KEYS - 6 do
   local name, times, fire_time, queue, payload = unpack(ARGV, 5 * i - 1, 5 * i + 3)
   local limited = times ~= ""
   local last = redis.call("HGET", KEYS[2], name)
-  local last_time = last and tonumber(string.match(last, "^%d+")) or 0
+  local last_time = tonumber(last) or 0
   local fires = limited and tonumber(redis.call("HGET", KEYS[3], name)) or 0
   if last_time >= tonumber(fire_time) or limited and fires >= tonumber(times) then
     outcomes[i] = 0
   else
     -- Recorded first, for a script that fails after a push is not rolled back.
-    redis.call("SADD", KEYS[5], queue)
+    redis.call("SADD", KEYS[6], queue)
     if limited then
       redis.call("HSET", KEYS[3], name, fires + 1)
     end
-    redis.call("HSET", KEYS[2], name, fire_time .. " " .. ARGV[3])
-    local pushed = redis.pcall("RPUSH", KEYS[5 + i], payload)
+    redis.call("HSET", KEYS[2], name, fire_time)
+    local pushed = redis.pcall("RPUSH", KEYS[6 + i], payload)
     if type(pushed) == "table" then
       if last then
         redis.call("HSET", KEYS[2], name, last)
@@ -56,6 +56,7 @@ for i = 1, #KEYS - 5 do
     else
       -- For people to look at only: a key of the wrong type must not stop the fire.
       redis.pcall("HSET", KEYS[4], name, ARGV[2])
+      redis.pcall("HSET", KEYS[5], name, ARGV[3])
       outcomes[i] = 1
     end
   end
