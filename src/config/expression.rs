@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use chrono::TimeDelta;
 
-use super::{Diagnostic, Mistake, Source, diagnostic::LONGEST_YEARS, raw};
+use super::{Diagnostic, Mistake, Source, raw};
 use crate::core::{
     cron::Cron,
     duration,
@@ -35,12 +35,7 @@ pub fn cron(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
 pub fn every(source: &Source) -> Result<Entry, Diagnostic> {
     let length = duration::parse(&source.text)
         .map_err(|error| marked(source, error.span.clone(), Mistake::Duration(error)))?;
-    let longest = TimeDelta::days(LONGEST_YEARS * 366);
-    let every = if length > longest {
-        Err(Mistake::DurationRange)
-    } else {
-        interval(length)
-    };
+    let every = raw::in_range(length).and_then(interval);
     let every = every.map_err(|mistake| marked(source, 0..source.text.len(), mistake))?;
     Ok(entry(Pattern::Every(every)))
 }

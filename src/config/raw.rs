@@ -199,12 +199,7 @@ impl<'t> Table<'t> {
                 .ok_or(Mistake::DurationRange),
             other => Err(wrong_type("a duration (text or whole seconds)", other)),
         };
-        // Far from where adding it to an instant overflows.
-        let allowed = TimeDelta::zero()..=TimeDelta::days(LONGEST_YEARS * 366);
-        let length = length.and_then(|length| {
-            let length = allowed.contains(&length).then_some(length);
-            length.ok_or(Mistake::DurationRange)
-        });
+        let length = length.and_then(in_range);
         let length = self.keep(span, length)?;
         Some(Spanned::new(value.span(), length))
     }
@@ -228,6 +223,15 @@ impl<'t> Table<'t> {
         let offset = span.start + literal.len() - unquoted.len();
         offset + part.start..offset + part.end
     }
+}
+
+/// The length, if a schedule may have it: far from where adding it to an instant overflows.
+pub(super) fn in_range(length: TimeDelta) -> Result<TimeDelta, Mistake> {
+    let allowed = TimeDelta::zero()..=TimeDelta::days(LONGEST_YEARS * 366);
+    allowed
+        .contains(&length)
+        .then_some(length)
+        .ok_or(Mistake::DurationRange)
 }
 
 pub(super) fn diagnostic(

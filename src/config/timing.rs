@@ -5,17 +5,17 @@ use toml::{Spanned, de::DeValue};
 
 use super::{
     diagnostic::Mistake,
-    raw::{Table, integer},
+    expression,
+    raw::{Table, in_range, integer},
 };
 use crate::core::{
     cron::Cron,
     duration,
-    every::Every,
     timing::{Moment, Pattern, Timing},
     zone::{Instants, Zone},
 };
 
-/// The keys of which an entry has one, or none: then it fires by hand only.
+/// The keys of which an entry has one, or none: then it never fires by itself.
 const PATTERNS: [&str; 4] = ["cron", "every", "at", "in"];
 const FIRST: [&str; 3] = ["first_in", "first_at", "first"];
 const LAST: [&str; 3] = ["last_in", "last_at", "last"];
@@ -102,7 +102,7 @@ fn interval_pattern<'t>(
     interval: &'t Spanned<DeValue<'t>>,
 ) -> Option<Pattern> {
     let interval = table.as_duration(interval)?;
-    let every = Every::new(*interval.get_ref()).map_err(Mistake::Every);
+    let every = expression::interval(*interval.get_ref());
     table.keep(interval.span(), every).map(Pattern::Every)
 }
 
@@ -224,12 +224,9 @@ fn parse_moment(text: &str, zone: Zone) -> Option<Moment> {
     }
 }
 
-/// A hundred years are enough, and far from where adding them to an instant overflows.
 fn length(seconds: i64) -> Option<Moment> {
-    let longest = TimeDelta::days(36_600).num_seconds();
-    (0..=longest)
-        .contains(&seconds)
-        .then(|| Moment::In(TimeDelta::seconds(seconds)))
+    let length = in_range(TimeDelta::try_seconds(seconds)?).ok()?;
+    Some(Moment::In(length))
 }
 
 /// Reads RFC 3339, or civil time in `zone`, or a date, which is its midnight. In a gap it is the end

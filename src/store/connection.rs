@@ -46,7 +46,7 @@ impl Connection {
         &self.server
     }
 
-    /// Runs a script. `key` is the one that an error is most likely about, here as below.
+    /// Calls a script. `key` is the one that an error is most likely about, here as below.
     pub(super) async fn script<T: FromRedisValue>(
         &self,
         call: &ScriptInvocation<'_>,
