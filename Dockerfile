@@ -1,6 +1,6 @@
 # A static binary in an empty image: docker run -v ./schedules:/schedules:ro IMAGE /schedules/prod.toml
 FROM rust:1-alpine AS build
-RUN apk add --no-cache musl-dev
+RUN apk add --no-cache ca-certificates musl-dev
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src src
@@ -10,6 +10,8 @@ RUN mkdir tests benches && touch tests/lib.rs benches/next_after.rs && cargo bui
 
 FROM scratch
 COPY --from=build /build/target/release/rescue-scheduler /rescue-scheduler
+# The authorities that rediss:// trusts without --tls-ca.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 # No user database in this image: any number but root's.
 USER 65532:65532
 STOPSIGNAL SIGTERM

@@ -73,6 +73,11 @@ pub enum Event<'a> {
         /// Redis' words.
         reason: &'a str,
     },
+    /// What other schedulers enqueued can't be read; our entries go on without it.
+    StampsUnreadable {
+        /// The key, and Redis' words.
+        error: &'a str,
+    },
     /// Where an entry stands, on request.
     EntryStatus {
         /// Which.
@@ -100,10 +105,31 @@ pub enum Transition<'a> {
     Following {
         /// Its `hostname:pid`.
         holder: &'a str,
-        /// What is left of its lease; `None`: it never ends by itself.
-        remaining: Option<Duration>,
         /// The lock's key.
         lock: &'a str,
+    },
+    /// The leader's lock has no end, as if nobody renewed it.
+    LockStuck {
+        /// Whose it is, `hostname:pid`.
+        holder: &'a str,
+        /// The lock's key.
+        lock: &'a str,
+        /// How long it may stay unchanged before it is taken over.
+        lease: Duration,
+    },
+    /// This host's clock has left Redis' clock, or is back.
+    ClockSkew {
+        /// How far it is ahead, at least; less than zero: behind.
+        skew: TimeDelta,
+        /// Whether that is too far.
+        skewed: bool,
+    },
+    /// How the scheduler is, on request.
+    Status {
+        /// Whether it leads.
+        leading: bool,
+        /// What is wrong.
+        problems: &'a [String],
     },
     /// We go on leading.
     RenewedLead,
@@ -183,6 +209,12 @@ impl Event<'_> {
             Self::BucketStuck { bucket, reason } => {
                 error!(bucket, reason, "bucket is stuck, left alone");
             }
+            Self::StampsUnreadable { error } => {
+                error!(
+                    error,
+                    "can't see what other schedulers fired, goes on without it"
+                );
+            }
             Self::AheadOfClock { entry, last_fire } => warn!(
                 entry = entry.name,
                 last_fire = shown(*last_fire),
@@ -208,19 +240,32 @@ impl Transition<'_> {
                 lease,
                 lock,
             } => info!(holder, lock, lease_s = lease.as_secs_f64(), "leading"),
-            Self::Following {
+            Self::Following { holder, lock } => info!(leader = holder, lock, "following"),
+            Self::LockStuck {
                 holder,
-                remaining: Some(_),
                 lock,
-            } => info!(leader = holder, lock, "following"),
-            Self::Following {
-                holder,
-                remaining: None,
-                lock,
+                lease,
             } => warn!(
                 leader = holder,
-                lock, "following, but the leader's lock has no end; if it is dead, delete the key"
+                lock,
+                lease_s = lease.as_secs_f64(),
+                "the leader's lock has no end, it is taken over if it stays so for a lease"
             ),
+            Self::ClockSkew { skew, skewed: true } => warn!(
+                ahead_s = skew.as_seconds_f64(),
+                "this host's clock is not Redis' clock, one of them is wrong"
+            ),
+            Self::ClockSkew { skew, .. } => info!(
+                ahead_s = skew.as_seconds_f64(),
+                "this host's clock is Redis' clock again"
+            ),
+            Self::Status {
+                leading,
+                problems: [],
+            } => info!(leading, "healthy"),
+            Self::Status { leading, problems } => {
+                warn!(leading, problems = problems.join("; "), "not healthy");
+            }
             Self::RenewedLead => debug!("lease renewed"),
             Self::LostLead { reason } => warn!(reason, "not leading any more"),
             Self::ReleasedLead => info!("lease released"),

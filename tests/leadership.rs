@@ -68,7 +68,7 @@ fn a_ruby_scheduler_is_waited_for() {
     let () = redis.connection.set(LOCK, "ruby-host:1").unwrap();
     let ours = Program::on(&redis).start();
     ours.wait_for(
-        "delete the key leader=\"ruby-host:1\" lock=\"resque:resque:resque_scheduler_master_lock\"",
+        "following leader=\"ruby-host:1\" lock=\"resque:resque:resque_scheduler_master_lock\"",
     );
     let () = redis.connection.del(LOCK).unwrap();
     ours.wait_for("leading holder=");

@@ -1,7 +1,7 @@
 //! The scripts, each law by itself: two schedulers that both believe they lead, apps that race with
 //! them, keys of the wrong type, users who may not do all.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use redis::Commands;
@@ -10,7 +10,10 @@ use rescue_scheduler::{
     config::{self, Context, Source},
     core::{schedule::Schedule, zone::Zone},
     engine::{Tick, delayed::Delayed, recurring::Recurring},
-    store::{BatchLimit, Fire, FireOutcome, Identity, Keys, Lease, MoveOutcome, Store, Target},
+    store::{
+        Address, BatchLimit, Credentials, Fire, FireOutcome, Identity, Keys, Lease, MoveOutcome,
+        RedisStore, Store, Target,
+    },
 };
 
 use crate::harness::Redis;
@@ -30,18 +33,24 @@ fn now() -> DateTime<chrono::FixedOffset> {
     at(2_000).fixed_offset()
 }
 
-fn store_as(url: &str, holder: &str, token: &str, prefix: Option<&str>) -> Store {
+fn store_as(url: &str, holder: &str, token: &str, prefix: Option<&str>) -> RedisStore {
     let identity = Identity {
         holder: holder.to_owned(),
         token: token.to_owned(),
     };
-    Store::open(url, Keys::new("resque", prefix), identity).unwrap()
+    let address = Address::parse(url, Credentials::default()).unwrap();
+    RedisStore::open(&address, Keys::new("resque", prefix), identity).unwrap()
+}
+
+async fn take_lease(store: &RedisStore) -> Lease {
+    let (lease, _) = store.take_lease(LEASE, None).await.unwrap();
+    lease
 }
 
 /// A store that leads.
-async fn leader(redis: &Redis) -> Store {
+async fn leader(redis: &Redis) -> RedisStore {
     let store = store_as(redis.url(), "here:1", "a", None);
-    assert_eq!(store.take_lease(LEASE).await.unwrap(), Lease::Taken);
+    assert_eq!(take_lease(&store).await, Lease::Taken);
     store
 }
 
@@ -75,7 +84,7 @@ async fn what_an_app_removes_meanwhile_is_not_moved_and_what_it_adds_stays() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
     (0..4).for_each(|number| redis.delay(1_000, item(number)));
-    let due = store.due(at(2_000), ALL).await.unwrap();
+    let due = store.due(at(2_000), ALL, &HashSet::new()).await.unwrap();
     assert_eq!(due.buckets[0].items.len(), 4);
 
     let bucket = "resque:delayed:1000";
@@ -93,7 +102,7 @@ async fn what_an_app_removes_meanwhile_is_not_moved_and_what_it_adds_stays() {
     assert_eq!(redis.queue("q"), [payload(1), payload(3)]);
     let kept: Vec<String> = redis.connection.lrange(bucket, 0, -1).unwrap();
     assert_eq!(kept, [item(4)]);
-    let again = store.due(at(2_000), ALL).await.unwrap();
+    let again = store.due(at(2_000), ALL, &HashSet::new()).await.unwrap();
     assert_eq!(again.buckets.len(), 1, "its timestamp is still there");
 }
 
@@ -102,7 +111,7 @@ async fn without_the_lease_nothing_is_done() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
     redis.delay(1_000, item(0));
-    let due = store.due(at(2_000), ALL).await.unwrap();
+    let due = store.due(at(2_000), ALL, &HashSet::new()).await.unwrap();
     let () = redis.connection.set(LOCK, "ruby:2").unwrap();
     let before = redis.dump();
 
@@ -184,7 +193,7 @@ async fn two_that_both_believe_they_lead_fire_once() {
 }
 
 /// Ticks until nothing is left to do.
-async fn move_all(store: Store) {
+async fn move_all(store: RedisStore) {
     let mut delayed = Delayed::new(store, Arc::new(StoppedClock(at(2_000))));
     while delayed.tick(at(2_000)).await.unwrap() == Tick::More {}
 }
@@ -218,7 +227,7 @@ async fn a_user_who_may_not_do_all_does_nothing_by_half() {
         let url = format!("{}?user=few&pass=pw", redis.url());
         let store = store_as(&url, "here:1", "a", None);
 
-        let due = store.due(at(2_000), ALL).await.unwrap();
+        let due = store.due(at(2_000), ALL, &HashSet::new()).await.unwrap();
         for _ in 0..2 {
             let _ = store.move_batch(&due.buckets, &[to_queue(0)]).await;
             let _ = store.fire(&[fire(10)], now()).await;
@@ -243,9 +252,9 @@ async fn a_lease_is_taken_renewed_and_handed_over() {
     let ours = leader(&redis).await;
     let twin = store_as(redis.url(), "here:1", "b", None);
     let other = store_as(redis.url(), "there:1", "c", None);
-    assert_eq!(ours.take_lease(LEASE).await.unwrap(), Lease::Renewed);
+    assert_eq!(take_lease(&ours).await, Lease::Renewed);
     for follower in [&twin, &other] {
-        let lease = follower.take_lease(LEASE).await.unwrap();
+        let lease = take_lease(follower).await;
         assert!(
             matches!(lease, Lease::HeldBy { holder, remaining: Some(_) } if holder == "here:1")
         );
@@ -264,7 +273,7 @@ async fn a_lease_is_taken_renewed_and_handed_over() {
         .wait_for_handover(Duration::from_secs(1))
         .await
         .unwrap();
-    assert_eq!(other.take_lease(LEASE).await.unwrap(), Lease::Taken);
+    assert_eq!(take_lease(&other).await, Lease::Taken);
 }
 
 #[tokio::test]
@@ -274,11 +283,7 @@ async fn schedulers_with_different_prefixes_do_not_meet() {
     let green = store_as(redis.url(), "here:2", "b", Some("green"));
     for (round, lease) in [Lease::Taken, Lease::Renewed].into_iter().enumerate() {
         for store in [&blue, &green] {
-            assert_eq!(
-                store.take_lease(LEASE).await.unwrap(),
-                lease,
-                "round {round}"
-            );
+            assert_eq!(take_lease(store).await, lease, "round {round}");
         }
     }
     for store in [&blue, &green] {

@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and which code answers. No logic of its own.
 
+mod address;
 mod batch;
 mod check;
 mod next;
@@ -18,7 +19,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand,
-    builder::{FalseyValueParser, NonEmptyStringValueParser, Resettable},
+    builder::{FalseyValueParser, Resettable},
 };
 
 use crate::{
@@ -89,21 +90,6 @@ struct Arguments {
     #[arg(value_name = "SCHEDULE")]
     schedules: Vec<PathBuf>,
 
-    /// Where Redis is: `redis://[:PASSWORD@]HOST[:PORT][/DB]` or `unix:///PATH`
-    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
-    #[arg(default_value = "redis://127.0.0.1:6379/0")]
-    redis_url: String,
-
-    /// What all Redis keys begin with
-    #[arg(
-        long,
-        env = "RESQUE_NAMESPACE",
-        value_name = "NAME",
-        default_value = "resque"
-    )]
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    namespace: String,
-
     #[command(flatten)]
     context: ContextArguments,
 
@@ -158,6 +144,9 @@ struct Arguments {
     /// Write the process number to this file, and remove it at the end
     #[arg(short = 'P', long, env = "PIDFILE", value_name = "FILE")]
     pidfile: Option<PathBuf>,
+
+    #[command(flatten)]
+    redis: address::AddressArguments,
 }
 
 /// Why a command ended with exit code 1; shown to the user as it is.

@@ -17,7 +17,7 @@ use crate::{
     core::schedule::Schedule,
     engine::{Engine, Load, Options, Wishes},
     signals::Signals,
-    store::{Identity, Keys, Listen, PrivateServer, Store},
+    store::{Address, Credentials, Identity, Keys, Listen, PrivateServer, RedisStore, Store as _},
 };
 
 /// Runs until a signal, or, with `--once`, until all that is due is enqueued.
@@ -44,10 +44,11 @@ async fn serve(arguments: &Arguments, schedule: Schedule, load: Load) -> Result<
         .dev
         .then(|| PrivateServer::start(Listen::Port))
         .transpose()?;
-    let url = server
-        .as_ref()
-        .map_or(arguments.redis_url.as_str(), PrivateServer::url);
-    let store = open_store(arguments, url)?;
+    let address = match &server {
+        Some(server) => Address::parse(server.url(), Credentials::default())?,
+        None => arguments.redis.address()?,
+    };
+    let store = open_store(arguments, &address)?;
     let _pidfile = arguments
         .pidfile
         .as_deref()
@@ -76,7 +77,7 @@ async fn serve(arguments: &Arguments, schedule: Schedule, load: Load) -> Result<
     Ok(())
 }
 
-fn engine(arguments: &Arguments, store: Store) -> Engine {
+fn engine(arguments: &Arguments, store: RedisStore) -> Engine<RedisStore> {
     let clock: Arc<dyn Clock> = match arguments.at {
         Some(at) => Arc::new(StoppedClock(at)),
         None => Arc::new(SystemClock),
@@ -104,20 +105,20 @@ fn start_logs(arguments: &Arguments) -> Result<(), Failure> {
     })
 }
 
-fn open_store(arguments: &Arguments, url: &str) -> Result<Store, Failure> {
-    let keys = Keys::new(&arguments.namespace, arguments.lock_prefix.as_deref());
+fn open_store(arguments: &Arguments, address: &Address) -> Result<RedisStore, Failure> {
+    let keys = Keys::new(&arguments.redis.namespace, arguments.lock_prefix.as_deref());
     let hostname = gethostname::gethostname();
     let identity = Identity {
         holder: format!("{}:{}", hostname.to_string_lossy(), std::process::id()),
         token: format!("{:016x}", getrandom::u64().map_err(io::Error::from)?),
     };
-    Ok(Store::open(url, keys, identity)?)
+    Ok(RedisStore::open(address, keys, identity)?)
 }
 
 /// The first lines of the log: what this process works on.
 fn announce(
     arguments: &Arguments,
-    store: &Store,
+    store: &RedisStore,
     schedule: &Schedule,
     dev: Option<&PrivateServer>,
 ) {
@@ -128,7 +129,7 @@ fn announce(
     info!(
         version = env!("CARGO_PKG_VERSION"),
         redis = store.server(),
-        namespace = arguments.namespace,
+        namespace = arguments.redis.namespace,
         environment = arguments.context.environment,
         timezone = %arguments.context.zone(),
         entries = schedule.entries().len(),

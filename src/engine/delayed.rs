@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Tick,
+    health::Part,
     wake::{LONGEST_SLEEP, Wake},
 };
 use crate::{
@@ -22,16 +23,17 @@ const BATCH: BatchLimit = BatchLimit {
 };
 
 /// Moves due delayed jobs, a batch a tick.
-pub struct Delayed {
-    store: Store,
+pub struct Delayed<S> {
+    store: S,
     clock: Arc<dyn Clock>,
-    /// Members whose buckets can't be moved; each is told about once.
+    /// Members whose buckets can't be moved. Each is told about once, and looked at again when
+    /// nothing else is due, so that no number of them stands before the others.
     stuck: HashSet<Vec<u8>>,
 }
 
-impl Delayed {
+impl<S: Store> Delayed<S> {
     /// An engine that has moved nothing yet.
-    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: S, clock: Arc<dyn Clock>) -> Self {
         Self {
             store,
             clock,
@@ -45,6 +47,15 @@ impl Delayed {
         self.stuck.len()
     }
 
+    /// What is wrong with buckets, in words.
+    fn trouble(&self) -> Option<String> {
+        let (number, first) = (self.stuck(), self.stuck.iter().min()?);
+        let first = bucket_name(first);
+        Some(format!(
+            "buckets that can't be moved: {number}, the first is {first}"
+        ))
+    }
+
     /// Ticks and sleeps until it is told to stop: wakes on each whole second, for delayed jobs are
     /// due then, and each `interval`.
     pub(super) async fn run(mut self, interval: Duration, mut wake: Wake) {
@@ -52,6 +63,7 @@ impl Delayed {
         while wake.sleep(pause).await {
             pause = if wake.trusted_term().is_some() {
                 let outcome = self.tick(wake.now()).await;
+                wake.health.set(Part::Buckets, self.trouble());
                 let idle = interval.min(until_next_second(wake.now()));
                 wake.pause(outcome, idle)
             } else {
@@ -66,14 +78,19 @@ impl Delayed {
     /// # Errors
     /// [`StoreError`]; what was not moved is still due. Ticking again is safe.
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
+        let mut due = self.store.due(now, BATCH, &self.stuck).await?;
+        let nothing_else = due == Due::default();
+        if nothing_else && !self.stuck.is_empty() {
+            due = self.store.due(now, BATCH, &HashSet::new()).await?;
+        }
         let Due {
             buckets,
             unreadable,
-        } = self.store.due(now, BATCH).await?;
-        for (member, reason) in unreadable {
-            self.tell_stuck(&member, &reason);
+        } = due;
+        for (member, reason) in &unreadable {
+            self.tell_stuck(member, reason);
         }
-        if buckets.is_empty() {
+        if buckets.is_empty() && (nothing_else || unreadable.is_empty()) {
             return Ok(Tick::Done { until: None });
         }
         let target = |item: &Vec<u8>| target_of(item, now);
@@ -95,14 +112,19 @@ impl Delayed {
         let Some(rejected) = self.move_batch(&heads, targets).await? else {
             return Ok(Tick::LeaseLost);
         };
+        let stuck_before = self.stuck.len();
         for (bucket, reason) in &rejected {
             self.tell_stuck(&bucket.member, reason);
         }
+        let rejected: HashSet<&Vec<u8>> = rejected.iter().map(|(it, _)| &it.member).collect();
+        for bucket in buckets.iter().filter(|it| !rejected.contains(&it.member)) {
+            self.stuck.remove(&bucket.member);
+        }
         // Every bucket that is not stuck has become shorter, or is gone.
-        Ok(if rejected.is_empty() {
-            Tick::More
-        } else {
+        Ok(if nothing_else && self.stuck.len() >= stuck_before {
             Tick::Done { until: None }
+        } else {
+            Tick::More
         })
     }
 
@@ -145,7 +167,6 @@ impl Delayed {
                     }
                 }
             }
-            self.stuck.remove(&bucket.member);
         }
         if let Some(oldest) = oldest {
             let lateness = self.clock.now() - oldest;

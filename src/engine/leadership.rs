@@ -8,15 +8,23 @@
 //!        another holds it, or trust has run out before a renewal
 //! ```
 //!
+//! A lock without an end has no living owner, for all peers set one: it is taken over once it has
+//! stood unchanged for as long as a lease.
+//!
 //! Leadership saves work; the fence in `fire.lua` and the atomic `move.lua` make us correct
 //! (DESIGN, law 3).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::outage::Outage;
+use super::health::{Health, Outage, Part};
 use crate::{
     clock::Clock,
     core::term::Term,
@@ -27,38 +35,51 @@ use crate::{
 /// How often a follower looks at the lease; a leader that stops cleanly wakes it at once.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// A clock further off Redis' than this is warned about.
+const LARGEST_SKEW: TimeDelta = TimeDelta::seconds(1);
+
 /// How long giving the lease back may take; it ends by itself if that fails.
 const RELEASE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The state machine of one process.
-pub(super) struct Leadership {
-    store: Store,
+pub(super) struct Leadership<S> {
+    store: S,
     clock: Arc<dyn Clock>,
     lease: Duration,
+    health: Health,
     outage: Outage,
     term: Option<Term>,
     terms_so_far: u64,
     following: Option<String>,
+    /// Who holds a lock without an end, and since when we know.
+    stuck: Option<(String, Instant)>,
+    /// How far this host's clock was ahead of Redis' at the last attempt, at least.
+    skew: TimeDelta,
+    skewed: bool,
     published: watch::Sender<Option<Term>>,
 }
 
-impl Leadership {
+impl<S: Store> Leadership<S> {
     /// A follower that will publish its terms.
     pub(super) fn new(
-        store: Store,
+        store: S,
         clock: Arc<dyn Clock>,
         lease: Duration,
-        outage: Outage,
+        health: &Health,
         published: watch::Sender<Option<Term>>,
     ) -> Self {
         Self {
             store,
             clock,
             lease,
-            outage,
+            health: health.clone(),
+            outage: Outage::of(Part::Leadership, health),
             term: None,
             terms_so_far: 0,
             following: None,
+            stuck: None,
+            skew: TimeDelta::zero(),
+            skewed: false,
             published,
         }
     }
@@ -68,10 +89,12 @@ impl Leadership {
     pub(super) async fn run(mut self, doubt: Arc<Notify>, stop: CancellationToken) {
         loop {
             let pause = tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 pause = self.tick() => pause,
             };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 () = doubt.notified() => {}
                 () = self.rest(pause) => {}
@@ -88,6 +111,7 @@ impl Leadership {
     /// One try for the lease, with its errors told about. Returns when to try again.
     async fn tick(&mut self) -> Duration {
         let outcome = self.attempt().await;
+        self.judge_clock();
         self.outage
             .note(outcome)
             .unwrap_or_else(|pause| match self.term {
@@ -106,7 +130,12 @@ impl Leadership {
         {
             self.step_down("the lease ran out before it could be renewed");
         }
-        Ok(match self.store.take_lease(self.lease).await? {
+        let before = self.clock.now();
+        let stuck_holder = self.stuck_holder(started);
+        let attempt = self.store.take_lease(self.lease, stuck_holder.as_deref());
+        let (lease, redis_clock) = attempt.await?;
+        self.skew = skew(before, self.clock.now(), redis_clock);
+        Ok(match lease {
             Lease::Renewed => self.lead(started),
             Lease::Taken => {
                 if self.term.is_some() {
@@ -114,11 +143,18 @@ impl Leadership {
                 }
                 self.lead(started)
             }
-            Lease::HeldBy { holder, remaining } => self.follow(holder, remaining),
+            Lease::HeldBy { holder, remaining } => self.follow(started, holder, remaining),
         })
     }
 
-    fn lead(&mut self, attempt_started: std::time::Instant) -> Duration {
+    /// Who holds a lock that has no end and has stood for as long as a lease.
+    fn stuck_holder(&self, now: Instant) -> Option<String> {
+        let (holder, since) = self.stuck.as_ref()?;
+        (now.saturating_duration_since(*since) >= self.lease).then(|| holder.clone())
+    }
+
+    fn lead(&mut self, attempt_started: Instant) -> Duration {
+        self.stuck = None;
         let term = if let Some(term) = self.term {
             Transition::RenewedLead.emit();
             term.renewed(attempt_started)
@@ -138,17 +174,27 @@ impl Leadership {
         term.renewal_due_in(self.clock.monotonic())
     }
 
-    fn follow(&mut self, holder: String, remaining: Option<Duration>) -> Duration {
+    fn follow(&mut self, now: Instant, holder: String, remaining: Option<Duration>) -> Duration {
         if self.term.is_some() {
             self.step_down("another scheduler holds the lease");
         }
+        let lock = &self.store.lock();
         if self.following.as_ref() != Some(&holder) {
-            Transition::Following {
-                holder: &holder,
-                remaining,
-                lock: &self.store.lock(),
+            let holder = &holder;
+            Transition::Following { holder, lock }.emit();
+        }
+        let known = self.stuck.take().filter(|(before, _)| *before == holder);
+        if remaining.is_none() {
+            if known.is_none() {
+                let (holder, lease) = (&holder, self.lease);
+                Transition::LockStuck {
+                    holder,
+                    lock,
+                    lease,
+                }
+                .emit();
             }
-            .emit();
+            self.stuck = known.or_else(|| Some((holder.clone(), now)));
         }
         self.following = Some(holder);
         // One millisecond more, for Redis expires keys by its own clock.
@@ -159,6 +205,22 @@ impl Leadership {
         self.term = None;
         self.published.send_replace(None);
         Transition::LostLead { reason }.emit();
+    }
+
+    /// Warns about a clock that is not Redis' clock, and tells when it is again.
+    fn judge_clock(&mut self) {
+        let skewed = self.skew.abs() > LARGEST_SKEW;
+        if skewed != self.skewed {
+            Transition::ClockSkew {
+                skew: self.skew,
+                skewed,
+            }
+            .emit();
+        }
+        self.skewed = skewed;
+        let seconds = self.skew.as_seconds_f64();
+        let problem = format!("this host's clock is {seconds:+.1} s off Redis' clock");
+        self.health.set(Part::Clock, skewed.then_some(problem));
     }
 
     /// Waits for `pause`; a follower is woken when the leader stops.
@@ -193,5 +255,31 @@ impl Leadership {
         if let Ok(Ok(true)) = release.await {
             Transition::ReleasedLead.emit();
         }
+    }
+}
+
+/// By how much this host's clock is ahead of Redis' for certain, given what it showed before and after
+/// Redis looked at its own; less than zero: behind it. What the call's duration explains is no skew.
+fn skew(before: DateTime<Utc>, after: DateTime<Utc>, redis: DateTime<Utc>) -> TimeDelta {
+    if redis < before {
+        before - redis
+    } else if redis > after {
+        after - redis
+    } else {
+        TimeDelta::zero()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skew_is_what_a_slow_call_does_not_explain() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let skew = |before, after, redis| skew(at(before), at(after), at(redis)).num_seconds();
+        assert_eq!(skew(10, 12, 11), 0);
+        assert_eq!(skew(10, 12, 7), 3);
+        assert_eq!(skew(10, 12, 16), -4);
     }
 }

@@ -4,8 +4,8 @@
 //! short, for the wall clock may jump and hosts are suspended: the clock is asked again and again.
 
 pub mod delayed;
+pub mod health;
 mod leadership;
-mod outage;
 pub mod recurring;
 mod reload;
 mod wake;
@@ -22,7 +22,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::reload::Load;
 use self::{
-    delayed::Delayed, leadership::Leadership, outage::Outage, recurring::Recurring, wake::Wake,
+    delayed::Delayed,
+    health::{Health, Outage, Part},
+    leadership::Leadership,
+    recurring::Recurring,
+    wake::Wake,
 };
 use crate::{
     clock::Clock,
@@ -69,11 +73,11 @@ pub struct Options {
 }
 
 /// The scheduler.
-pub struct Engine {
-    store: Store,
+pub struct Engine<S> {
+    store: S,
     clock: Arc<dyn Clock>,
     options: Options,
-    outage: Outage,
+    health: Health,
 }
 
 /// Why `--once` did not do all of its work.
@@ -106,15 +110,20 @@ pub enum OnceError {
     Stopped,
 }
 
-impl Engine {
+impl<S: Store> Engine<S> {
     /// An engine on `store`. Nothing is sent yet.
-    pub fn new(store: Store, clock: Arc<dyn Clock>, options: Options) -> Self {
+    pub fn new(store: S, clock: Arc<dyn Clock>, options: Options) -> Self {
         Self {
             store,
             clock,
             options,
-            outage: Outage::default(),
+            health: Health::default(),
         }
+    }
+
+    /// How it is; to be kept beside it.
+    pub fn health(&self) -> Health {
+        self.health.clone()
     }
 
     /// Runs until `stop`, then stops in order within a second: the loops after their tick, then
@@ -135,19 +144,21 @@ impl Engine {
         let released = CancellationToken::new();
         let wake = Wake {
             clock: Arc::clone(&self.clock),
-            outage: self.outage.of_another_loop(),
+            health: self.health.clone(),
+            outage: Outage::of(Part::Delayed, &self.health),
             doubt: Arc::clone(&doubt),
-            led,
+            led: led.clone(),
             in_force,
             stop: stop.clone(),
         };
         let mut leadership = JoinSet::new();
         leadership.spawn(self.leadership(terms).run(doubt, released.clone()));
         let mut loops = JoinSet::new();
-        loops.spawn(self.recurring().run(wake.of_another_loop()));
+        loops.spawn(self.recurring().run(wake.of(Part::Recurring)));
         loops.spawn(self.delayed().run(self.options.interval, wake));
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 () = wishes.reload.notified() => tokio::select! {
                     () = stop.cancelled() => break,
@@ -155,7 +166,7 @@ impl Engine {
                 },
                 () = wishes.report.notified() => tokio::select! {
                     () = stop.cancelled() => break,
-                    () = self.report(&schedules) => {}
+                    () = self.report(&schedules, &led) => {}
                 },
                 Some(ended) = loops.join_next() => rethrow(ended),
                 Some(ended) = leadership.join_next() => rethrow(ended),
@@ -195,7 +206,7 @@ impl Engine {
 
     async fn do_once(
         &self,
-        leadership: &mut Leadership,
+        leadership: &mut Leadership<S>,
         schedule: &Schedule,
     ) -> Result<(), OnceError> {
         let waited = self.options.lease + Duration::from_secs(1);
@@ -228,7 +239,16 @@ impl Engine {
         Err(OnceError::LeaseLost)
     }
 
-    async fn report(&self, schedules: &watch::Sender<Arc<Schedule>>) {
+    async fn report(
+        &self,
+        schedules: &watch::Sender<Arc<Schedule>>,
+        led: &watch::Receiver<Option<Term>>,
+    ) {
+        Transition::Status {
+            leading: led.borrow().is_some(),
+            problems: &self.health.problems(),
+        }
+        .emit();
         let schedule = Arc::clone(&schedules.borrow());
         if let Err(error) = recurring::report(&self.store, &schedule, self.clock.now()).await {
             let error = &error.to_string();
@@ -236,18 +256,12 @@ impl Engine {
         }
     }
 
-    fn leadership(&self, terms: watch::Sender<Option<Term>>) -> Leadership {
+    fn leadership(&self, terms: watch::Sender<Option<Term>>) -> Leadership<S> {
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
-        Leadership::new(
-            store,
-            clock,
-            self.options.lease,
-            self.outage.of_another_loop(),
-            terms,
-        )
+        Leadership::new(store, clock, self.options.lease, &self.health, terms)
     }
 
-    fn recurring(&self) -> Recurring {
+    fn recurring(&self) -> Recurring<S> {
         Recurring::new(
             self.store.clone(),
             Arc::clone(&self.clock),
@@ -255,7 +269,7 @@ impl Engine {
         )
     }
 
-    fn delayed(&self) -> Delayed {
+    fn delayed(&self) -> Delayed<S> {
         Delayed::new(self.store.clone(), Arc::clone(&self.clock))
     }
 }

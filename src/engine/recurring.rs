@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     Tick,
+    health::Part,
     wake::{LONGEST_SLEEP, Wake},
 };
 use crate::{
@@ -35,6 +36,8 @@ const RETRY: TimeDelta = TimeDelta::seconds(1);
 struct State {
     entry: Arc<Entry>,
     progress: Progress,
+    /// All up to here, inclusive, was given up and told as missed, whatever Redis knows.
+    given_up: Option<DateTime<Utc>>,
     /// Its queue refused its last fire; that is told once.
     rejected: bool,
 }
@@ -46,8 +49,8 @@ struct Pending {
 }
 
 /// All entries of the schedule in force, and when each is to be looked at next.
-pub struct Recurring {
-    store: Store,
+pub struct Recurring<S> {
+    store: S,
     clock: Arc<dyn Clock>,
     zone: Zone,
     states: Vec<State>,
@@ -55,11 +58,15 @@ pub struct Recurring {
     /// The term and the schedule that the states are of.
     term: Option<u64>,
     in_force: Option<Arc<Schedule>>,
+    /// What the states say of progress may be out of date.
+    stale: bool,
+    /// Why it is not known what other schedulers fired.
+    stamps_unreadable: Option<String>,
 }
 
-impl Recurring {
+impl<S: Store> Recurring<S> {
     /// An engine without entries. `zone` is for the times that resque-web shows.
-    pub fn new(store: Store, clock: Arc<dyn Clock>, zone: Zone) -> Self {
+    pub fn new(store: S, clock: Arc<dyn Clock>, zone: Zone) -> Self {
         Self {
             store,
             clock,
@@ -68,6 +75,8 @@ impl Recurring {
             agenda: BinaryHeap::new(),
             term: None,
             in_force: None,
+            stale: false,
+            stamps_unreadable: None,
         }
     }
 
@@ -78,6 +87,9 @@ impl Recurring {
             pause = match wake.trusted_term() {
                 Some(term) => {
                     let outcome = self.pass(term, wake.schedule(), wake.now()).await;
+                    wake.health.set(Part::Entries, self.trouble());
+                    let stamps = self.stamps_unreadable.clone();
+                    wake.health.set(Part::Stamps, stamps);
                     wake.pause(outcome, LONGEST_SLEEP)
                 }
                 None => LONGEST_SLEEP,
@@ -94,10 +106,24 @@ impl Recurring {
     ) -> Result<Tick, StoreError> {
         if self.term != Some(term) {
             // Others may have fired meanwhile: what we remember is worth nothing.
-            self.states.clear();
             self.in_force = None;
+            self.stale = true;
             self.term = Some(term);
         }
+        let outcome = self.pass_on(schedule, now).await;
+        if outcome.is_err() {
+            // Redis may come back without what it had confirmed, as a replica that lagged behind.
+            // Fence and queue are lost together, so its records tell what is to be fired again.
+            self.term = None;
+        }
+        outcome
+    }
+
+    async fn pass_on(
+        &mut self,
+        schedule: Arc<Schedule>,
+        now: DateTime<Utc>,
+    ) -> Result<Tick, StoreError> {
         let in_force = self.in_force.as_ref();
         if !in_force.is_some_and(|in_force| Arc::ptr_eq(in_force, &schedule)) {
             if self.take_up(&schedule, now).await? == Tick::LeaseLost {
@@ -137,20 +163,35 @@ impl Recurring {
                 return Ok(Tick::LeaseLost);
             }
         }
+        let out_of_date = std::mem::take(&mut self.stale);
         let in_force: HashMap<String, State> = self
             .states
             .drain(..)
             .map(|state| (state.entry.name.clone(), state))
             .collect();
-        let state = |entry: &Arc<Entry>| State {
-            entry: Arc::clone(entry),
-            progress: match in_force.get(&entry.name) {
-                Some(state) if state.entry.timing == entry.timing => state.progress,
+        let state = |entry: &Arc<Entry>| {
+            let known = in_force.get(&entry.name);
+            let known = known.filter(|state| state.entry.timing == entry.timing);
+            let mut progress = match known {
+                Some(state) if !out_of_date => state.progress,
                 _ => Progress::resume(&entry.timing, history(entry, &records, now)),
-            },
-            rejected: false,
+            };
+            let given_up = known.and_then(|state| state.given_up);
+            if let Some(given_up) = given_up {
+                progress.settle(given_up);
+            }
+            State {
+                entry: Arc::clone(entry),
+                progress,
+                given_up,
+                rejected: known.is_some_and(|state| state.rejected),
+            }
         };
         self.states = schedule.entries().map(state).collect();
+        self.stamps_unreadable = records.unreadable.map(|error| error.to_string());
+        if let Some(error) = &self.stamps_unreadable {
+            Event::StampsUnreadable { error }.emit();
+        }
         // Clocks of two hosts may differ by a little.
         let ahead = now + TimeDelta::seconds(1);
         for entry in schedule.entries() {
@@ -193,6 +234,16 @@ impl Recurring {
         self.states.iter().filter(|state| state.rejected).count()
     }
 
+    /// What is wrong with entries, in words.
+    fn trouble(&self) -> Option<String> {
+        let rejected = self.rejected();
+        let first = self.states.iter().find(|state| state.rejected)?;
+        let (entry, queue) = (&first.entry.name, first.entry.job.queue());
+        Some(format!(
+            "entries whose queue refuses their job: {rejected}, the first is {entry} (queue {queue})"
+        ))
+    }
+
     /// Takes entries that are due off the agenda until a batch is full. Returns them, and their
     /// fires in order of fire time for each entry. What is given up is settled here.
     fn collect(&mut self, now: DateTime<Utc>) -> (Vec<usize>, Vec<Pending>) {
@@ -214,6 +265,7 @@ impl Recurring {
         let State {
             entry,
             progress,
+            given_up,
             rejected,
         } = &mut self.states[index];
         // Settled for good once the store has answered.
@@ -232,6 +284,7 @@ impl Recurring {
                     Event::Missed { entry, first, last }.emit();
                     progress.settle(last);
                     ahead.settle(last);
+                    *given_up = Some(last);
                 }
                 Decision::Wait { .. } => break,
             }
@@ -266,6 +319,7 @@ impl Recurring {
             entry,
             progress,
             rejected,
+            ..
         } = &mut self.states[pending.index];
         let fire_time = pending.fire_time;
         let was_rejected = std::mem::replace(rejected, matches!(outcome, FireOutcome::Rejected(_)));
@@ -319,7 +373,7 @@ impl Recurring {
 /// # Errors
 /// [`StoreError`].
 pub async fn report(
-    store: &Store,
+    store: &impl Store,
     schedule: &Schedule,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {

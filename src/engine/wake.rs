@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Tick, outage::Outage};
+use super::{
+    Tick,
+    health::{Health, Outage, Part},
+};
 use crate::{
     clock::Clock,
     core::{schedule::Schedule, term::Term},
@@ -19,6 +22,7 @@ pub(super) const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// What a loop waits for.
 pub(super) struct Wake {
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) health: Health,
     pub(super) outage: Outage,
     /// Told when Redis says that the lease is lost.
     pub(super) doubt: Arc<Notify>,
@@ -28,11 +32,12 @@ pub(super) struct Wake {
 }
 
 impl Wake {
-    /// The same for another loop.
-    pub(super) fn of_another_loop(&self) -> Self {
+    /// The same for the loop `part`.
+    pub(super) fn of(&self, part: Part) -> Self {
         Self {
             clock: Arc::clone(&self.clock),
-            outage: self.outage.of_another_loop(),
+            health: self.health.clone(),
+            outage: Outage::of(part, &self.health),
             doubt: Arc::clone(&self.doubt),
             led: self.led.clone(),
             in_force: self.in_force.clone(),

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::{Keys, StoreError, connection::Connection};
+use super::{Address, Credentials, Keys, StoreError, connection::Connection};
 use crate::{
     clock::{Clock, SystemClock},
     core::job,
@@ -67,17 +67,25 @@ pub enum ClientError {
 }
 
 impl Client {
-    /// A client for the Redis at `url` (`redis://host:port/db`, `unix:///path`) and the namespace
-    /// of the Resque installation, mostly `resque`. Nothing is sent yet.
-    /// To be called within a tokio runtime.
+    /// A client for the Redis at `url` (see [`Address::parse`]) and the namespace of the Resque
+    /// installation, mostly `resque`. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`StoreError::Address`].
+    /// [`StoreError::Address`], and [`StoreError::NoHashTag`].
     pub fn open(url: &str, namespace: &str) -> Result<Self, StoreError> {
-        Ok(Self {
-            connection: Connection::open(url)?,
-            keys: Keys::new(namespace, None),
-        })
+        Self::at(&Address::parse(url, Credentials::default())?, namespace)
+    }
+
+    /// The same for an address that takes more than a URL: certificates, a password of the
+    /// sentinels.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn at(address: &Address, namespace: &str) -> Result<Self, StoreError> {
+        let keys = Keys::new(namespace, None);
+        address.check_namespace(&keys)?;
+        let connection = Connection::open(address)?;
+        Ok(Self { connection, keys })
     }
 
     /// Enqueues a job of class `class` at the end of `queue`, at once, in one transaction.

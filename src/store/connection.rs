@@ -1,43 +1,58 @@
-//! The connection to Redis: address, timeouts, reconnecting.
+//! The connection to Redis: timeouts, and opening it again.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use redis::{
-    Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, ScriptInvocation,
-    aio::{ConnectionManager, ConnectionManagerConfig},
+    AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisFuture, RedisResult,
+    ScriptInvocation, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+    cluster_async::ClusterConnection,
+};
+use tokio::{sync::Mutex, time::timeout};
+
+use super::{
+    address::{Address, Connector},
+    error::{self, StoreError},
 };
 
-use super::error::StoreError;
+/// How long opening a connection may take, with all that it takes to find the server.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long Redis may take to answer.
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// A shared connection that opens itself again. A call that fails is never repeated here: the
-/// loops do so, at their own pace.
+/// A shared connection that is opened when it is first used, and again after it broke. A call that
+/// fails is never repeated here: the loops do so, at their own pace.
 #[derive(Clone)]
 pub(super) struct Connection {
-    manager: Arc<Mutex<ConnectionManager>>,
-    client: Client,
-    server: String,
+    slot: Arc<Mutex<Slot>>,
+    server: Arc<str>,
+}
+
+struct Slot {
+    connector: Connector,
+    link: Option<Link>,
+    /// Counts the links, so that a call that failed on an old one doesn't drop a newer.
+    number: u64,
+}
+
+/// An open connection.
+#[derive(Clone)]
+enum Link {
+    Server(MultiplexedConnection),
+    Cluster(ClusterConnection),
 }
 
 impl Connection {
-    /// Prepares a connection to `url`; nothing is sent yet.
-    pub(super) fn open(url: &str) -> Result<Self, StoreError> {
-        // The address is not repeated: it may hold a password, and in places that only a parser
-        // that had understood it would know.
-        let invalid = |error: redis::RedisError| StoreError::Address(error.to_string());
-        let info = url.into_connection_info().map_err(invalid)?;
-        let server = format!("{}/{}", info.addr(), info.redis_settings().db());
-        let client = Client::open(info).map_err(invalid)?;
-        let manager = Arc::new(Mutex::new(manager(&client).map_err(invalid)?));
+    /// Prepares a connection to `address`; nothing is sent yet.
+    pub(super) fn open(address: &Address) -> Result<Self, StoreError> {
+        let slot = Slot {
+            connector: address.connector()?,
+            link: None,
+            number: 0,
+        };
         Ok(Self {
-            manager,
-            client,
-            server,
+            slot: Arc::new(Mutex::new(slot)),
+            server: address.to_string().into(),
         })
     }
 
@@ -52,8 +67,8 @@ impl Connection {
         call: &ScriptInvocation<'_>,
         key: &str,
     ) -> Result<T, StoreError> {
-        let reply = call.invoke_async(&mut self.manager()).await;
-        reply.map_err(|error| self.error(key, &error))
+        self.call(key, async |link| call.invoke_async(link).await)
+            .await
     }
 
     pub(super) async fn command<T: FromRedisValue>(
@@ -61,8 +76,8 @@ impl Connection {
         command: &Cmd,
         key: &str,
     ) -> Result<T, StoreError> {
-        let reply = command.query_async(&mut self.manager()).await;
-        reply.map_err(|error| self.error(key, &error))
+        self.call(key, async |link| command.query_async(link).await)
+            .await
     }
 
     pub(super) async fn pipeline<T: FromRedisValue>(
@@ -70,8 +85,8 @@ impl Connection {
         pipeline: &Pipeline,
         key: &str,
     ) -> Result<T, StoreError> {
-        let reply = pipeline.query_async(&mut self.manager()).await;
-        reply.map_err(|error| self.error(key, &error))
+        self.call(key, async |link| pipeline.query_async(link).await)
+            .await
     }
 
     /// Waits for at most `timeout` (a second or less) until `list` has an element, and takes it.
@@ -79,35 +94,87 @@ impl Connection {
     pub(super) async fn wait_for(&self, list: &str, timeout: Duration) -> Result<(), StoreError> {
         let mut wait = redis::cmd("BLPOP");
         wait.arg(list).arg(timeout.as_secs_f64());
-        let reply = wait.exec_async(&mut self.manager()).await;
-        reply.map_err(|error| self.error(list, &error))
+        self.call(list, async |link| wait.exec_async(link).await)
+            .await
     }
 
-    fn manager(&self) -> ConnectionManager {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ConnectionManager> {
-        self.manager.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn error(&self, key: &str, error: &redis::RedisError) -> StoreError {
-        // A connection that answers no more may be dead without a sign of it, and the manager
-        // would keep it.
-        if error.is_timeout()
-            && let Ok(fresh) = manager(&self.client)
+    async fn call<T>(
+        &self,
+        key: &str,
+        send: impl AsyncFnOnce(&mut Link) -> RedisResult<T>,
+    ) -> Result<T, StoreError> {
+        // Those that wait here while another opens the connection don't wait longer than it does.
+        let opened = match timeout(CONNECT_TIMEOUT, self.link()).await {
+            Ok(opened) => opened,
+            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        };
+        let (mut link, number) = opened.map_err(|e| StoreError::new(&self.server, key, &e))?;
+        let reply = send(&mut link).await;
+        if let Err(error) = &reply
+            && error::is_of_the_connection(error)
         {
-            *self.lock() = fresh;
+            let mut slot = self.slot.lock().await;
+            if slot.number == number {
+                slot.link = None;
+            }
         }
-        StoreError::new(&self.server, key, error)
+        reply.map_err(|error| StoreError::new(&self.server, key, &error))
+    }
+
+    async fn link(&self) -> RedisResult<(Link, u64)> {
+        let mut slot = self.slot.lock().await;
+        if let Some(link) = &slot.link {
+            return Ok((link.clone(), slot.number));
+        }
+        let link = slot.connector.connect().await?;
+        slot.number += 1;
+        Ok((slot.link.insert(link).clone(), slot.number))
     }
 }
 
-/// A connection that is opened when it is first used.
-fn manager(client: &Client) -> redis::RedisResult<ConnectionManager> {
-    let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(RESPONSE_TIMEOUT))
-        .set_number_of_retries(0);
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
+impl Connector {
+    async fn connect(&mut self) -> RedisResult<Link> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT));
+        Ok(match self {
+            Self::Server(client) => Link::Server(
+                client
+                    .get_multiplexed_async_connection_with_config(&config)
+                    .await?,
+            ),
+            Self::Sentinel(client) => {
+                Link::Server(client.get_async_connection_with_config(&config).await?)
+            }
+            Self::Cluster(client) => Link::Cluster(client.get_async_connection().await?),
+        })
+    }
+}
+
+impl ConnectionLike for Link {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Server(it) => it.req_packed_command(cmd),
+            Self::Cluster(it) => it.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        cmd: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Server(it) => it.req_packed_commands(cmd, offset, count),
+            Self::Cluster(it) => it.req_packed_commands(cmd, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Server(it) => it.get_db(),
+            Self::Cluster(it) => it.get_db(),
+        }
+    }
 }

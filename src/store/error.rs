@@ -1,6 +1,6 @@
 //! What can go wrong with Redis, by what to do about it.
 
-use redis::{ErrorKind, ServerError};
+use redis::{ErrorKind, RedisError};
 
 /// An error of the store.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -35,24 +35,28 @@ pub enum StoreError {
         reason: String,
     },
     /// The address can't be used; it is not shown, for it may hold a password.
-    #[error("the Redis URL can't be used: {0}; expected redis://host:port/db or unix:///path")]
+    #[error(
+        "the Redis URL can't be used: {0}; expected redis://host:port/db, unix:///path, \
+         redis+sentinel://host:port,host:port/service or redis+cluster://host:port, over TLS rediss"
+    )]
     Address(String),
+    /// A cluster runs a script only where all its keys are on one node.
+    #[error(
+        "on a Redis Cluster the namespace needs a hash tag, so that all keys are on one node: \
+         expected for example `{{{namespace}}}`, not `{namespace}`; apps and workers need the same"
+    )]
+    NoHashTag {
+        /// The namespace that was given.
+        namespace: String,
+    },
 }
 
 impl StoreError {
     /// Sorts an error of the Redis client.
-    pub(super) fn new(server: &str, key: &str, error: &redis::RedisError) -> Self {
+    pub(super) fn new(server: &str, key: &str, error: &RedisError) -> Self {
         let (server, key) = (server.to_owned(), key.to_owned());
         let reason = error.to_string();
-        let in_pipeline = || {
-            error
-                .clone()
-                .into_server_errors()?
-                .first()
-                .map(|(_, e)| e.clone())
-        };
-        let server_error = in_pipeline();
-        match server_error.as_ref().map(ServerError::code) {
+        match code(error).as_deref() {
             None if error.kind() == ErrorKind::UnexpectedReturnType => Self::Corrupt {
                 server,
                 key,
@@ -66,8 +70,12 @@ impl StoreError {
             None
             | Some(
                 "LOADING" | "READONLY" | "OOM" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN"
-                | "NOREPLICAS" | "MISCONF",
+                | "NOREPLICAS" | "MISCONF" | "NOSCRIPT" | "UNBLOCKED",
             ) => Self::Unavailable { server, reason },
+            Some("MOVED" | "ASK" | "CROSSSLOT") => Self::Unavailable {
+                server,
+                reason: format!("{reason}; the URL of a cluster is redis+cluster://host:port"),
+            },
             Some("WRONGTYPE") => Self::Corrupt {
                 server,
                 key,
@@ -79,5 +87,62 @@ impl StoreError {
                 reason,
             },
         }
+    }
+}
+
+/// Whether another connection may fare better: this one is broken, or leads to a server that is no
+/// master any more.
+pub(super) fn is_of_the_connection(error: &RedisError) -> bool {
+    match code(error).as_deref() {
+        None => error.kind() != ErrorKind::UnexpectedReturnType,
+        Some(code) => matches!(
+            code,
+            "READONLY" | "MASTERDOWN" | "LOADING" | "UNBLOCKED" | "MOVED" | "ASK" | "CLUSTERDOWN"
+        ),
+    }
+}
+
+/// The code of the server's (first) error.
+fn code(error: &RedisError) -> Option<String> {
+    let errors = error.clone().into_server_errors()?;
+    let (_, error) = errors.first()?;
+    let inner = error.details().and_then(code_within_script);
+    Some(inner.unwrap_or_else(|| error.code()).to_owned())
+}
+
+/// The code of what failed in a script. Redis 6.2 wraps it: `Error running script (call to f_…):
+/// @user_script:1: @user_script: 1: -READONLY You can't write…`.
+fn code_within_script(details: &str) -> Option<&str> {
+    let (_, inner) = details
+        .strip_prefix("Error running script")?
+        .rsplit_once("@user_script")?;
+    let is_code = |word: &&str| word.len() > 1 && word.bytes().all(|it| it.is_ascii_uppercase());
+    inner
+        .split([' ', '-'])
+        .find(|word| !word.is_empty() && !word.ends_with(':'))
+        .filter(is_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_an_error_in_a_script_is_found_in_redis_6_2() {
+        for (details, code) in [
+            (
+                "@user_script:1: WRONGTYPE Operation against",
+                Some("WRONGTYPE"),
+            ),
+            (
+                "@user_script:1: @user_script: 1: -OOM command not",
+                Some("OOM"),
+            ),
+            ("@user_script:1: @user_script: 1: The user executing", None),
+        ] {
+            let details = format!("Error running script (call to f_1823): {details}");
+            assert_eq!(code_within_script(&details), code, "{details}");
+        }
+        assert_eq!(code_within_script("unknown command"), None);
     }
 }

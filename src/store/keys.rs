@@ -20,6 +20,19 @@ impl Keys {
         }
     }
 
+    /// Whether all keys are in one slot of a cluster: what stands between the first `{` of a key and
+    /// the next `}` decides about that, if it is anything.
+    pub(super) fn have_hash_tag(&self) -> bool {
+        let tag = self.namespace.split_once('{');
+        let tag = tag.and_then(|(_, rest)| rest.split_once('}'));
+        tag.is_some_and(|(tag, _)| !tag.is_empty())
+    }
+
+    /// The namespace.
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     fn prefix(&self) -> String {
         let prefix = self.lock_prefix.as_ref();
         prefix.map_or_else(String::new, |prefix| format!("{prefix}:"))
@@ -111,6 +124,21 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hash_tag_is_not_empty() {
+        for (namespace, has_one) in [
+            ("resque", false),
+            ("{}", false),
+            ("{a", false),
+            ("}a{", false),
+            ("{resque}", true),
+            ("app:{b}:c", true),
+        ] {
+            let keys = Keys::new(namespace, None);
+            assert_eq!(keys.have_hash_tag(), has_one, "{namespace}");
+        }
+    }
 
     #[test]
     fn the_lock_has_the_namespace_twice_and_the_prefix() {

@@ -2,6 +2,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
+use chrono::{DateTime, Utc};
 use redis::{FromRedisValue, ParsingError, Script, Value};
 
 use super::Lease;
@@ -28,6 +29,13 @@ pub enum MoveOutcome {
     Rejected(String),
 }
 
+/// What `lease.lua` answers.
+pub(super) struct LeaseReply {
+    pub(super) lease: Lease,
+    /// Redis' clock.
+    pub(super) time: DateTime<Utc>,
+}
+
 /// One bucket as `read.lua` found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum BucketItems {
@@ -51,17 +59,23 @@ scripts! {
     MOVE: "move.lua",
 }
 
-impl FromRedisValue for Lease {
+impl FromRedisValue for LeaseReply {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        match value {
-            Value::Int(1) => Ok(Self::Renewed),
-            Value::Int(0) => Ok(Self::Taken),
-            other => {
-                let (holder, ttl): (String, i64) = FromRedisValue::from_redis_value(other)?;
-                let remaining = u64::try_from(ttl).ok().map(Duration::from_millis);
-                Ok(Self::HeldBy { holder, remaining })
-            }
-        }
+        type Reply = (i64, Vec<u8>, i64, i64, u32);
+        let (outcome, holder, ttl, seconds, micros): Reply =
+            FromRedisValue::from_redis_value(value)?;
+        let lease = match outcome {
+            1 => Lease::Renewed,
+            0 => Lease::Taken,
+            _ => Lease::HeldBy {
+                holder: String::from_utf8_lossy(&holder).into_owned(),
+                remaining: u64::try_from(ttl).ok().map(Duration::from_millis),
+            },
+        };
+        let time = DateTime::from_timestamp(seconds, micros.saturating_mul(1000));
+        let time =
+            time.ok_or_else(|| ParsingError::from("Redis' clock shows no date".to_owned()))?;
+        Ok(Self { lease, time })
     }
 }
 

@@ -6,18 +6,30 @@
 -- ARGV[1]  our hostname:pid
 -- ARGV[2]  our token
 -- ARGV[3]  lease, milliseconds
+-- ARGV[4]  a holder whose lock may be taken from it if it has no end; empty: nobody's
 --
--- Returns  1              it was ours and is renewed, for the whole length from now
---          0              it is ours now and was not: what we knew may be out of date
---          {holder, ttl}  another holds it; ttl in milliseconds, -1: it has none
+-- Returns  {outcome, holder, ttl, seconds, microseconds}
+--   outcome  1  it was ours and is renewed, for the whole length from now
+--            0  it is ours now and was not: what we knew may be out of date
+--           -1  holder has it; ttl in milliseconds, -1: it has no end
+--   seconds, microseconds  the time of this server's clock
 --
 -- Two processes may have the same hostname:pid; the one whose token stands is the leader.
 
 local holder, token = redis.call("GET", KEYS[1]), redis.call("GET", KEYS[2])
-if holder and (holder ~= ARGV[1] or token and token ~= ARGV[2]) then
-  return {holder, redis.call("PTTL", KEYS[1])}
-end
+local ttl = redis.call("PTTL", KEYS[1])
+local time = redis.call("TIME")
 
-redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[3])
-redis.call("SET", KEYS[2], ARGV[2], "PX", ARGV[3])
-return holder and token and 1 or 0
+local outcome = 0
+if holder and holder == ARGV[1] and token == ARGV[2] then
+  -- No SET, which a server that is out of memory refuses: a leader stays leader then.
+  redis.call("PEXPIRE", KEYS[1], ARGV[3])
+  redis.call("PEXPIRE", KEYS[2], ARGV[3])
+  outcome = 1
+elseif holder and (holder ~= ARGV[1] or token) and not (ttl == -1 and holder == ARGV[4]) then
+  outcome = -1
+else
+  redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[3])
+  redis.call("SET", KEYS[2], ARGV[2], "PX", ARGV[3])
+end
+return {outcome, holder or "", ttl, time[1], time[2]}

@@ -1,0 +1,78 @@
+//! Where Redis is, as the command line and the environment say it.
+
+use std::{fs, path::PathBuf};
+
+use clap::{Args, builder::NonEmptyStringValueParser};
+
+use super::Failure;
+use crate::store::{Address, Credentials};
+
+/// What it takes to reach Redis.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Redis")]
+pub(super) struct AddressArguments {
+    /// Where Redis is: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, `unix:///PATH`,
+    /// `redis+sentinel://HOST,HOST/SERVICE[/DB]` or `redis+cluster://HOST,HOST`; `rediss` for TLS
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(default_value = "redis://127.0.0.1:6379/0")]
+    pub(super) redis_url: String,
+
+    /// What all Redis keys begin with; in a cluster with a hash tag, such as `{resque}`
+    #[arg(long, env = "RESQUE_NAMESPACE", value_name = "NAME")]
+    #[arg(default_value = "resque", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) namespace: String,
+
+    /// Trust servers with a certificate of these authorities (PEM), not of this host's
+    #[arg(long, env = "REDIS_TLS_CA", value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+
+    /// Show this certificate to the server (PEM)
+    #[arg(
+        long,
+        env = "REDIS_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    tls_cert: Option<PathBuf>,
+
+    /// The key of our certificate (PEM)
+    #[arg(
+        long,
+        env = "REDIS_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    tls_key: Option<PathBuf>,
+
+    /// The user at the sentinels; the URL has that of Redis itself
+    #[arg(long, env = "REDIS_SENTINEL_USERNAME", value_name = "NAME")]
+    sentinel_username: Option<String>,
+
+    /// The password at the sentinels
+    #[arg(long, env = "REDIS_SENTINEL_PASSWORD", value_name = "PASSWORD")]
+    #[arg(hide_env_values = true)]
+    sentinel_password: Option<String>,
+}
+
+impl AddressArguments {
+    /// The address that all this makes; certificates are read.
+    pub(super) fn address(&self) -> Result<Address, Failure> {
+        let read = |path: &PathBuf| {
+            fs::read(path).map_err(|error| Failure::File {
+                what: "read",
+                path: path.clone(),
+                error,
+            })
+        };
+        let certificate = self.tls_cert.as_ref().zip(self.tls_key.as_ref());
+        let credentials = Credentials {
+            ca: self.tls_ca.as_ref().map(read).transpose()?,
+            certificate: certificate
+                .map(|(certificate, key)| Ok::<_, Failure>((read(certificate)?, read(key)?)))
+                .transpose()?,
+            sentinel_username: self.sentinel_username.clone(),
+            sentinel_password: self.sentinel_password.clone(),
+        };
+        Ok(Address::parse(&self.redis_url, credentials)?)
+    }
+}

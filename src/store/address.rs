@@ -1,0 +1,311 @@
+//! Where Redis is: a server, one that Sentinel names, or a cluster; how to prove who we are, and how
+//! to know that it is Redis.
+
+use std::fmt;
+
+use redis::{
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates,
+    TlsMode,
+    cluster::ClusterClient,
+    sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
+};
+
+use super::{Keys, StoreError, connection};
+
+/// The port of a sentinel that names none.
+const SENTINEL_PORT: u16 = 26379;
+
+/// What the URL of a Redis does not say.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// PEM: the authorities whose signature on a server's certificate is trusted; without it those
+    /// of this host.
+    pub ca: Option<Vec<u8>>,
+    /// PEM: our own certificate, and its key.
+    pub certificate: Option<(Vec<u8>, Vec<u8>)>,
+    /// The user at the sentinels, where they ask for one; the URL has that of Redis itself.
+    pub sentinel_username: Option<String>,
+    /// The password at the sentinels.
+    pub sentinel_password: Option<String>,
+}
+
+/// The address of a Redis, checked as far as that is possible without asking it.
+#[derive(Clone)]
+pub struct Address {
+    place: Place,
+    credentials: Credentials,
+    shown: String,
+}
+
+#[derive(Clone)]
+enum Place {
+    Server(ConnectionInfo),
+    Sentinel {
+        sentinels: Vec<ConnectionAddr>,
+        service: String,
+        /// User, password and database of the server; its host and port mean nothing.
+        server: ConnectionInfo,
+    },
+    Cluster(Vec<ConnectionInfo>),
+}
+
+/// How connections to an address are made.
+pub(super) enum Connector {
+    Server(Box<Client>),
+    Sentinel(Box<SentinelClient>),
+    Cluster(Box<ClusterClient>),
+}
+
+impl Address {
+    /// Reads `url`:
+    ///
+    /// * `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, `unix:///PATH[?db=…&user=…&pass=…]`: a server;
+    /// * `redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT][,HOST…]/SERVICE[/DB]`: the one that these
+    ///   sentinels name as the master of `SERVICE`; user, password and database are the server's;
+    /// * `redis+cluster://[[USER]:PASSWORD@]HOST[:PORT][,HOST…]`: a cluster that these nodes know.
+    ///
+    /// With `rediss` in place of `redis` over TLS, to the sentinels, too.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`], without the URL, for it may hold a password.
+    pub fn parse(url: &str, credentials: Credentials) -> Result<Self, StoreError> {
+        let (place, shown) = match url.split_once("+sentinel://") {
+            Some((scheme, rest)) => sentinel(scheme, rest)?,
+            None => match url.split_once("+cluster://") {
+                Some((scheme, rest)) => cluster(scheme, rest)?,
+                None => server(url)?,
+            },
+        };
+        let address = Self {
+            place,
+            credentials,
+            shown,
+        };
+        // What a certificate is worth is seen now, and not when it is first used.
+        address.connector()?;
+        Ok(address)
+    }
+
+    /// In a cluster all keys must be on one node, which takes a hash tag in the namespace.
+    pub(super) fn check_namespace(&self, keys: &Keys) -> Result<(), StoreError> {
+        match self.place {
+            Place::Cluster(_) if !keys.have_hash_tag() => {
+                let namespace = keys.namespace().to_owned();
+                Err(StoreError::NoHashTag { namespace })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn connector(&self) -> Result<Connector, StoreError> {
+        let connector = match &self.place {
+            Place::Server(info) => self.server_connector(info),
+            Place::Sentinel {
+                sentinels,
+                service,
+                server,
+            } => self.sentinel_connector(sentinels, service, server),
+            Place::Cluster(nodes) => self.cluster_connector(nodes),
+        };
+        connector.map_err(invalid)
+    }
+
+    fn server_connector(&self, info: &ConnectionInfo) -> redis::RedisResult<Connector> {
+        let certificates = self.certificates(uses_tls(info.addr()));
+        Ok(Connector::Server(Box::new(match certificates {
+            Some(certificates) => Client::build_with_tls(info.clone(), certificates)?,
+            None => Client::open(info.clone())?,
+        })))
+    }
+
+    fn sentinel_connector(
+        &self,
+        sentinels: &[ConnectionAddr],
+        service: &str,
+        server: &ConnectionInfo,
+    ) -> redis::RedisResult<Connector> {
+        let master = SentinelServerType::Master;
+        let settings = server.redis_settings();
+        let mut client = SentinelClientBuilder::new(sentinels.iter().cloned(), service, master)?
+            .set_client_to_redis_db(settings.db());
+        if let Some(user) = settings.username() {
+            client = client.set_client_to_redis_username(user);
+        }
+        if let Some(password) = settings.password() {
+            client = client.set_client_to_redis_password(password);
+        }
+        if let Some(user) = &self.credentials.sentinel_username {
+            client = client.set_client_to_sentinel_username(user);
+        }
+        if let Some(password) = &self.credentials.sentinel_password {
+            client = client.set_client_to_sentinel_password(password);
+        }
+        if let Some(certificates) = self.certificates(uses_tls(server.addr())) {
+            client = client
+                .set_client_to_redis_tls_mode(TlsMode::Secure)
+                .set_client_to_redis_certificates(certificates.clone())
+                .set_client_to_sentinel_certificates(certificates);
+        }
+        Ok(Connector::Sentinel(Box::new(client.build()?)))
+    }
+
+    fn cluster_connector(&self, nodes: &[ConnectionInfo]) -> redis::RedisResult<Connector> {
+        // A call that fails is never repeated by the client: the loops do so, at their own pace.
+        let mut client = ClusterClient::builder(nodes.iter().cloned())
+            .retries(0)
+            .connection_timeout(connection::CONNECT_TIMEOUT)
+            .response_timeout(connection::RESPONSE_TIMEOUT);
+        if let Some(certificates) = self.certificates(nodes.iter().any(|it| uses_tls(it.addr()))) {
+            client = client.certs(certificates);
+        }
+        Ok(Connector::Cluster(Box::new(client.build()?)))
+    }
+
+    /// What TLS needs, if it is used.
+    fn certificates(&self, tls: bool) -> Option<TlsCertificates> {
+        if tls {
+            // An error means that another part of this process has chosen one.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let own = self.credentials.certificate.clone();
+        tls.then(|| TlsCertificates {
+            client_tls: own.map(|(client_cert, client_key)| ClientTlsConfig {
+                client_cert,
+                client_key,
+            }),
+            root_cert: self.credentials.ca.clone(),
+        })
+    }
+}
+
+/// Hosts, ports and database, without user and password.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+fn server(url: &str) -> Result<(Place, String), StoreError> {
+    let info = url.into_connection_info().map_err(invalid)?;
+    let info = quiet(info);
+    let shown = format!("{}/{}", info.addr(), info.redis_settings().db());
+    Ok((Place::Server(info), shown))
+}
+
+fn sentinel(scheme: &str, rest: &str) -> Result<(Place, String), StoreError> {
+    let (user, hosts, path) = parts(rest);
+    let (service, db) = path.split_once('/').unwrap_or((path, "0"));
+    if service.is_empty() {
+        let expected = "expected the service's name after the sentinels, as in redis+sentinel://host:26379/mymaster";
+        return Err(StoreError::Address(expected.to_owned()));
+    }
+    let info = |user: &str, host: &str, db: &str| {
+        let url = format!("{scheme}://{user}{host}/{db}");
+        url.into_connection_info().map(quiet).map_err(invalid)
+    };
+    let sentinels: Vec<ConnectionAddr> = hosts
+        .split(',')
+        .map(|host| {
+            let has_port = host
+                .rsplit_once(':')
+                .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+            let port = if has_port {
+                String::new()
+            } else {
+                format!(":{SENTINEL_PORT}")
+            };
+            Ok(info("", &format!("{host}{port}"), "")?.addr().clone())
+        })
+        .collect::<Result<_, StoreError>>()?;
+    let place = Place::Sentinel {
+        sentinels,
+        service: service.to_owned(),
+        server: info(user, "any", db)?,
+    };
+    Ok((place, format!("{service}/{db} of sentinels {hosts}")))
+}
+
+fn cluster(scheme: &str, rest: &str) -> Result<(Place, String), StoreError> {
+    let (user, hosts, path) = parts(rest);
+    let node = |host: &str| {
+        let url = format!("{scheme}://{user}{host}/{path}");
+        url.into_connection_info().map(quiet).map_err(invalid)
+    };
+    let nodes: Vec<ConnectionInfo> = hosts.split(',').map(node).collect::<Result<_, _>>()?;
+    Ok((Place::Cluster(nodes), format!("cluster {hosts}")))
+}
+
+/// `USER:PASSWORD@` or nothing, the hosts, and the path without the `/` in front.
+fn parts(rest: &str) -> (&str, &str, &str) {
+    let at = rest.rfind('@').map_or(0, |at| at + 1);
+    let (user, rest) = rest.split_at(at);
+    let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
+    (user, hosts, path)
+}
+
+/// Without telling the server the name of the client's library, which takes a right of its own.
+fn quiet(info: ConnectionInfo) -> ConnectionInfo {
+    let settings = info.redis_settings().clone().set_skip_set_lib_name();
+    info.set_redis_settings(settings)
+}
+
+fn uses_tls(address: &ConnectionAddr) -> bool {
+    matches!(address, ConnectionAddr::TcpTls { .. })
+}
+
+/// The address is not repeated: it may hold a password, and in places that only a parser that had
+/// understood it would know.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn invalid(error: redis::RedisError) -> StoreError {
+    StoreError::Address(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn shown(url: &str) -> String {
+        Address::parse(url, Credentials::default())
+            .map_or_else(|e| e.to_string(), |it| it.to_string())
+    }
+
+    #[test]
+    fn addresses_are_shown_without_passwords() {
+        assert_eq!(shown("redis://u:secret@host:7/3"), "host:7/3");
+        assert_eq!(shown("rediss://:secret@host"), "host:6379/0");
+        assert_eq!(shown("unix:///run/redis.sock"), "/run/redis.sock/0");
+        assert_eq!(
+            shown("redis+sentinel://:secret@a,b:1/main/2"),
+            "main/2 of sentinels a,b:1"
+        );
+        assert_eq!(
+            shown("rediss+cluster://u:secret@a:1,b:2"),
+            "cluster a:1,b:2"
+        );
+    }
+
+    #[test]
+    fn what_can_not_be_used_is_refused_without_repeating_it() {
+        for url in [
+            "http://:secret@host",
+            "redis+sentinel://:secret@host",
+            "secret",
+        ] {
+            let error = shown(url);
+            assert!(error.contains("can't be used"), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_sentinel_without_a_port_has_the_usual_one() {
+        let address = Address::parse("redis+sentinel://a,b:1/main", Credentials::default());
+        let Place::Sentinel { sentinels, .. } = address.unwrap().place else {
+            panic!("not of sentinels");
+        };
+        let expected =
+            [("a", 26379), ("b", 1)].map(|(it, port)| ConnectionAddr::Tcp(it.into(), port));
+        assert_eq!(sentinels, expected);
+    }
+}

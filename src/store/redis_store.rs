@@ -1,0 +1,290 @@
+//! The real store: each thing done in Redis is one atomic script.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
+use serde_json::json;
+
+use super::{
+    Address, BatchLimit, Bucket, Due, Fire, FireOutcome, Identity, Keys, Lease, MoveOutcome,
+    Records, Store, StoreError, Target,
+    connection::Connection,
+    scripts::{self, BucketItems, LeaseReply},
+};
+
+/// As Ruby prints a time, which is how resque-scheduler 5.0 writes `last_enqueued_at`.
+const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
+
+/// Redis under one namespace.
+#[derive(Clone)]
+pub struct RedisStore {
+    /// For delayed jobs.
+    delayed: Connection,
+    /// For entries. Theirs alone: whoever fires on a new connection has seen the old one fail.
+    recurring: Connection,
+    /// Apart, so that a renewal never waits behind a large batch.
+    lease: Connection,
+    /// For the call that blocks.
+    handover: Connection,
+    keys: Keys,
+    identity: Identity,
+}
+
+impl RedisStore {
+    /// A store at `address` under `keys`' namespace, acting as `identity`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`StoreError::NoHashTag`], and [`StoreError::Address`].
+    pub fn open(address: &Address, keys: Keys, identity: Identity) -> Result<Self, StoreError> {
+        address.check_namespace(&keys)?;
+        Ok(Self {
+            delayed: Connection::open(address)?,
+            recurring: Connection::open(address)?,
+            lease: Connection::open(address)?,
+            handover: Connection::open(address)?,
+            keys,
+            identity,
+        })
+    }
+}
+
+impl Store for RedisStore {
+    fn server(&self) -> &str {
+        self.delayed.server()
+    }
+
+    fn holder(&self) -> &str {
+        &self.identity.holder
+    }
+
+    fn lock(&self) -> String {
+        self.keys.lock()
+    }
+
+    async fn take_lease(
+        &self,
+        length: Duration,
+        stuck_holder: Option<&str>,
+    ) -> Result<(Lease, DateTime<Utc>), StoreError> {
+        let mut call = scripts::LEASE.prepare_invoke();
+        call.key(self.keys.lock()).key(self.keys.token());
+        call.arg(&self.identity.holder)
+            .arg(&self.identity.token)
+            .arg(length.as_millis())
+            .arg(stuck_holder.unwrap_or_default());
+        let LeaseReply { lease, time } = self.lease.script(&call, &self.keys.lock()).await?;
+        Ok((lease, time))
+    }
+
+    async fn release_lease(&self) -> Result<bool, StoreError> {
+        let mut call = scripts::RELEASE.prepare_invoke();
+        call.key(self.keys.lock())
+            .key(self.keys.token())
+            .key(self.keys.handover());
+        call.arg(&self.identity.holder).arg(&self.identity.token);
+        self.lease.script(&call, &self.keys.lock()).await
+    }
+
+    async fn wait_for_handover(&self, timeout: Duration) -> Result<(), StoreError> {
+        self.handover.wait_for(&self.keys.handover(), timeout).await
+    }
+
+    async fn records(&self) -> Result<Records, StoreError> {
+        type Hash = HashMap<String, String>;
+        let mut all = redis::pipe();
+        all.hgetall(self.keys.seen())
+            .hgetall(self.keys.fired())
+            .hgetall(self.keys.fires());
+        let (seen, fired, counted): (Hash, Hash, Hash) =
+            self.recurring.pipeline(&all, &self.keys.fired()).await?;
+        // What nobody of us can have written is as if it were not there.
+        let instant = |seconds: &str| DateTime::from_timestamp(seconds.parse().ok()?, 0);
+        let mut records = Records::default();
+        for (name, value) in seen {
+            if let Some((at, timing)) = value.split_once(' ')
+                && let Some(at) = instant(at)
+            {
+                records.seen.insert(name, (at, timing.to_owned()));
+            }
+        }
+        let mut ruby = redis::pipe();
+        ruby.hgetall(self.keys.last_enqueued_at())
+            .hgetall(self.keys.stamps());
+        let key = self.keys.last_enqueued_at();
+        let (enqueued, stamps): (Hash, Hash) = match self.recurring.pipeline(&ruby, &key).await {
+            // Other programs write there, too; what they broke must not stop our fires.
+            Err(error @ StoreError::Corrupt { .. }) => {
+                records.unreadable = Some(error);
+                Default::default()
+            }
+            read => read?,
+        };
+        for (name, stamp) in enqueued {
+            let ours = stamps.get(&name).and_then(|at| instant(at));
+            if let Ok(at) = DateTime::parse_from_str(&stamp, STAMP)
+                && ours.is_none_or(|ours| at > ours)
+            {
+                records.enqueued_elsewhere.insert(name, at.to_utc());
+            }
+        }
+        for (name, at) in fired {
+            if let Some(at) = instant(&at) {
+                records.fired.insert(name, at);
+            }
+        }
+        let counted = counted.into_iter();
+        records.fires = counted
+            .filter_map(|(name, n)| Some((name, n.parse().ok()?)))
+            .collect();
+        Ok(records)
+    }
+
+    async fn record_seen(
+        &self,
+        first: &[(String, String)],
+        gone: &[String],
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut call = scripts::SEEN.prepare_invoke();
+        call.key(self.keys.lock())
+            .key(self.keys.seen())
+            .key(self.keys.fires());
+        call.arg(&self.identity.holder).arg(gone.len()).arg(gone);
+        for (name, timing) in first {
+            call.arg(name).arg(format!("{} {timing}", now.timestamp()));
+        }
+        self.recurring.script(&call, &self.keys.seen()).await
+    }
+
+    async fn fire(
+        &self,
+        fires: &[Fire<'_>],
+        now: DateTime<FixedOffset>,
+    ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
+        let mut call = scripts::FIRE.prepare_invoke();
+        call.key(self.keys.lock())
+            .key(self.keys.fired())
+            .key(self.keys.fires());
+        call.key(self.keys.last_enqueued_at())
+            .key(self.keys.stamps());
+        call.key(self.keys.queues());
+        call.arg(&self.identity.holder)
+            .arg(now.format(STAMP).to_string())
+            .arg(now.timestamp());
+        for fire in fires {
+            call.key(self.keys.queue(fire.queue));
+            let times = fire
+                .times
+                .map_or_else(String::new, |times| times.to_string());
+            call.arg(fire.name)
+                .arg(times)
+                .arg(fire.fire_time.timestamp());
+            call.arg(fire.queue).arg(&*fire.payload);
+        }
+        self.recurring.script(&call, &self.keys.fired()).await
+    }
+
+    async fn due(
+        &self,
+        now: DateTime<Utc>,
+        limit: BatchLimit,
+        without: &HashSet<Vec<u8>>,
+    ) -> Result<Due, StoreError> {
+        let mut oldest = redis::cmd("ZRANGEBYSCORE");
+        oldest
+            .arg(self.keys.delayed_schedule())
+            .arg("-inf")
+            .arg(now.timestamp());
+        oldest
+            .arg("WITHSCORES")
+            .arg("LIMIT")
+            .arg(0)
+            .arg(limit.count + without.len());
+        let schedule = &self.keys.delayed_schedule();
+        let mut members: Vec<(Vec<u8>, f64)> = self.delayed.command(&oldest, schedule).await?;
+        members.retain(|(member, _)| !without.contains(member));
+        members.truncate(limit.count);
+        if members.is_empty() {
+            return Ok(Due::default());
+        }
+        let mut call = scripts::READ.prepare_invoke();
+        for (member, _) in &members {
+            call.key(self.keys.bucket(member));
+        }
+        call.arg(limit.count).arg(limit.bytes);
+        let items: Vec<BucketItems> = self
+            .delayed
+            .script(&call, &self.keys.delayed_schedule())
+            .await?;
+        let mut due = Due::default();
+        for ((member, score), items) in members.into_iter().zip(items) {
+            #[expect(clippy::cast_possible_truncation, reason = "a fraction doesn't matter")]
+            let at = DateTime::from_timestamp(score as i64, 0).unwrap_or(now);
+            match items {
+                BucketItems::Items(items) => due.buckets.push(Bucket {
+                    member,
+                    due: at,
+                    items,
+                }),
+                BucketItems::Unreadable(reason) => due.unreadable.push((member, reason)),
+            }
+        }
+        Ok(due)
+    }
+
+    async fn move_batch(
+        &self,
+        buckets: &[Bucket],
+        targets: &[Target],
+    ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
+        let queues = targets.iter().filter_map(|target| match target {
+            Target::Queue { name, .. } => Some(name.as_str()),
+            Target::Quarantine { .. } => None,
+        });
+        let queues: BTreeSet<&str> = queues.collect();
+        let mut call = scripts::MOVE.prepare_invoke();
+        call.key(self.keys.lock())
+            .key(self.keys.delayed_schedule())
+            .key(self.keys.queues());
+        call.arg(&self.identity.holder)
+            .arg(queues.len())
+            .arg(queues);
+        let mut targets = targets.iter();
+        for bucket in buckets {
+            call.key(self.keys.bucket(&bucket.member));
+            call.arg(&bucket.member).arg(bucket.items.len());
+            for (item, target) in bucket.items.iter().zip(&mut targets) {
+                call.key(self.keys.timestamps(item)).arg(item);
+                match target {
+                    Target::Queue { name, payload } => {
+                        call.key(self.keys.queue(name)).arg(payload);
+                    }
+                    Target::Quarantine { reason, at } => {
+                        let record = quarantine_record(&bucket.member, item, reason, *at);
+                        call.key(self.keys.quarantine()).arg(record);
+                    }
+                }
+            }
+        }
+        self.delayed
+            .script(&call, &self.keys.delayed_schedule())
+            .await
+    }
+}
+
+/// What the quarantine keeps of an item: all that is needed to judge it and to put it back.
+/// `item`, or `item_base64` where it is not UTF-8.
+fn quarantine_record(member: &[u8], item: &[u8], reason: &str, at: DateTime<Utc>) -> String {
+    let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let bucket = format!("delayed:{}", String::from_utf8_lossy(member));
+    let mut record = json!({ "reason": reason, "bucket": bucket, "quarantined_at": at });
+    match str::from_utf8(item) {
+        Ok(text) => record["item"] = text.into(),
+        Err(_) => record["item_base64"] = BASE64_STANDARD.encode(item).into(),
+    }
+    record.to_string()
+}
