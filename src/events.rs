@@ -140,6 +140,16 @@ pub enum Transition<'a> {
     },
     /// We gave the lease back.
     ReleasedLead,
+    /// Entries can't be reported.
+    NoReport {
+        /// What was seen.
+        error: &'a str,
+    },
+    /// A connection broke; it is opened again, and all is well if that does.
+    ConnectionLost {
+        /// What was seen.
+        error: &'a str,
+    },
     /// Redis can't be used. Said once an outage.
     RedisLost {
         /// What was seen.
@@ -269,6 +279,8 @@ impl Transition<'_> {
             Self::RenewedLead => debug!("lease renewed"),
             Self::LostLead { reason } => warn!(reason, "not leading any more"),
             Self::ReleasedLead => info!("lease released"),
+            Self::NoReport { error } => warn!(error, "can't tell where entries stand"),
+            Self::ConnectionLost { error } => debug!(error, "connection lost, opens another"),
             Self::RedisLost { error } => error!(error, "can't use Redis, will keep trying"),
             Self::RedisBack => info!("Redis is back"),
             Self::Reloaded(changes) => info!(

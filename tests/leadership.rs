@@ -3,17 +3,7 @@
 use nix::sys::signal::Signal;
 use redis::Commands;
 
-use crate::harness::{Program, Redis, Scheduler, eventually, now};
-
-const LOCK: &str = "resque:resque:resque_scheduler_master_lock";
-
-fn lock_of(scheduler: &Scheduler) -> String {
-    format!(
-        "{}:{}",
-        gethostname::gethostname().to_string_lossy(),
-        scheduler.pid()
-    )
-}
+use crate::harness::{LOCK, Program, Redis, eventually, now};
 
 #[test]
 fn a_plain_stop_gives_the_lease_back_and_hands_over_at_once() {
@@ -21,14 +11,14 @@ fn a_plain_stop_gives_the_lease_back_and_hands_over_at_once() {
     let mut first = Program::on(&redis).args(["--lease", "60s"]).start();
     first.wait_for("leading holder=");
     let second = Program::on(&redis).args(["--lease", "60s"]).start();
-    second.wait_for(&format!("following leader=\"{}\"", lock_of(&first)));
+    second.wait_for(&format!("following leader=\"{}\"", first.holder()));
 
     first.signal(Signal::SIGTERM);
     assert_eq!(first.ended().code(), Some(0), "{}", first.log());
     assert!(first.log().contains("lease released"), "{}", first.log());
     second.wait_for("leading holder=");
     let holder: String = redis.connection.get(LOCK).unwrap();
-    assert_eq!(holder, lock_of(&second));
+    assert_eq!(holder, second.holder());
 
     drop(second);
     let ttl: i64 = redis.connection.pttl(LOCK).unwrap();
@@ -65,7 +55,10 @@ fn a_killed_leader_is_replaced_when_its_lease_ends() {
 #[test]
 fn a_ruby_scheduler_is_waited_for() {
     let mut redis = Redis::start();
-    let () = redis.connection.set(LOCK, "ruby-host:1").unwrap();
+    let () = redis
+        .connection
+        .pset_ex(LOCK, "ruby-host:1", 60_000)
+        .unwrap();
     let ours = Program::on(&redis).start();
     ours.wait_for(
         "following leader=\"ruby-host:1\" lock=\"resque:resque:resque_scheduler_master_lock\"",
@@ -85,7 +78,7 @@ fn the_lock_prefix_is_part_of_the_key() {
         .connection
         .get("resque:resque:blue:resque_scheduler_master_lock")
         .unwrap();
-    assert_eq!(holder, lock_of(&ours));
+    assert_eq!(holder, ours.holder());
 }
 
 #[test]

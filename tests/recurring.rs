@@ -2,42 +2,11 @@
 
 use nix::sys::signal::Signal;
 use redis::Commands;
-use serde_json::Value;
 
-use crate::harness::{Program, Redis, Scheduler, eventually};
-
-const EACH_SECOND: &str = r#"
-[schedule.tick]
-every = "1s"
-class = "Tick"
-queue = "ticks"
-include_metadata = true
-catch_up = "all"
-"#;
-
-/// The `scheduled_at` of each payload, in order.
-fn scheduled_at(redis: &mut Redis) -> Vec<i64> {
-    let at = |payload: &String| {
-        let payload: Value = serde_json::from_str(payload).unwrap();
-        payload["args"][0]["scheduled_at"].as_i64().unwrap()
-    };
-    redis.queue("ticks").iter().map(at).collect()
-}
-
-/// Waits until at least `count` fires are in the queue.
-fn wait_for_fires(redis: &mut Redis, scheduler: &Scheduler, count: usize) -> Vec<i64> {
-    eventually(|| match scheduled_at(redis) {
-        fires if fires.len() >= count => Ok(fires),
-        fires => Err(format!("{fires:?}\n{}", scheduler.log())),
-    })
-}
-
-/// Each second once, in order.
-#[track_caller]
-fn assert_gapless(fires: &[i64]) {
-    let expected: Vec<i64> = (fires[0]..).take(fires.len()).collect();
-    assert_eq!(fires, expected);
-}
+use crate::harness::{
+    Program, Redis,
+    ticks::{EACH_SECOND, assert_gapless, fire_times, wait_for_fires},
+};
 
 #[test]
 fn no_second_is_lost_or_doubled_by_kill_9_and_restart() {
@@ -48,11 +17,11 @@ fn no_second_is_lost_or_doubled_by_kill_9_and_restart() {
     let mut scheduler = program.start();
     for _ in 0..4 {
         // At a moment that has nothing to do with the fires.
-        let fires = scheduled_at(&mut redis).len();
+        let fires = fire_times(&mut redis).len();
         wait_for_fires(&mut redis, &scheduler, fires + 1);
         scheduler = scheduler.restart();
     }
-    let fires = scheduled_at(&mut redis).len();
+    let fires = fire_times(&mut redis).len();
     assert_gapless(&wait_for_fires(&mut redis, &scheduler, fires + 2));
 }
 
@@ -169,7 +138,7 @@ fn an_outage_is_said_once_and_what_was_due_is_fired_after_it() {
     scheduler.wait_for("can't use Redis");
     redis.signal(Signal::SIGCONT);
     scheduler.wait_for("Redis is back");
-    let fires = scheduled_at(&mut redis).len();
+    let fires = fire_times(&mut redis).len();
     assert_gapless(&wait_for_fires(&mut redis, &scheduler, fires + 2));
     let log = scheduler.log();
     assert_eq!(log.matches("can't use Redis").count(), 1, "{log}");

@@ -16,9 +16,8 @@ use rescue_scheduler::{
     },
 };
 
-use crate::harness::Redis;
+use crate::harness::{LOCK, Redis};
 
-const LOCK: &str = "resque:resque:resque_scheduler_master_lock";
 const LEASE: Duration = Duration::from_secs(60);
 const ALL: BatchLimit = BatchLimit {
     count: 1000,
@@ -177,7 +176,7 @@ async fn two_that_both_believe_they_lead_fire_once() {
     let store = leader(&redis).await;
     let engine = || {
         let clock = Arc::new(StoppedClock(at(0)));
-        Recurring::new(store.clone(), clock, Zone::UTC)
+        Recurring::new(store.apart(), clock, Zone::UTC)
     };
     let (mut first, mut second) = (engine(), engine());
     for engine in [&mut first, &mut second] {
@@ -206,7 +205,7 @@ async fn a_reverse_index_of_the_wrong_type_does_not_double_a_job() {
     let index = format!("resque:timestamps:{}", item(0));
     let () = redis.connection.del(&index).unwrap();
     let () = redis.connection.set(&index, "a string").unwrap();
-    move_all(store.clone()).await;
+    move_all(store.apart()).await;
     move_all(store).await;
     assert_eq!(redis.queue("q"), [payload(0)]);
 }
@@ -300,7 +299,7 @@ async fn a_removal_that_races_with_two_movers_removes_or_loses_but_never_both() 
     (0..JOBS).for_each(|number| redis.delay(1_000, item(number)));
 
     let mut movers = tokio::task::JoinSet::new();
-    movers.spawn(move_all(store.clone()));
+    movers.spawn(move_all(store.apart()));
     movers.spawn(move_all(store));
     let mut removed = vec![];
     for number in (0..JOBS).rev().step_by(2) {

@@ -40,15 +40,18 @@ impl Health {
         problems
     }
 
-    /// Takes note of what is wrong with `part`, or that nothing is. Returns how many loops can't use
-    /// Redis now.
-    pub(super) fn set(&self, part: Part, problem: Option<String>) -> usize {
+    /// Takes note of what is wrong with `part`, or that nothing is. Returns what the loops are in
+    /// trouble with, but for `part`.
+    pub(super) fn set(&self, part: Part, problem: Option<String>) -> Vec<String> {
         let mut problems = self.lock();
         match problem {
             Some(problem) => problems.insert(part, problem),
             None => problems.remove(&part),
         };
-        problems.range(..=Part::Delayed).count()
+        let others = problems
+            .range(..=Part::Delayed)
+            .filter(|(it, _)| **it != part);
+        others.map(|(_, problem)| problem.clone()).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Part, String>> {
@@ -83,14 +86,14 @@ impl Outage {
         match outcome {
             Ok(value) => {
                 self.failures = 0;
-                if self.trouble.take().is_some() && self.health.set(self.part, None) == 0 {
+                if self.trouble.take().is_some() && self.health.set(self.part, None).is_empty() {
                     Transition::RedisBack.emit();
                 }
                 Ok(value)
             }
             Err(error) => {
-                self.say(&error);
                 self.failures = self.failures.saturating_add(1);
+                self.say(&error);
                 let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures - 1);
                 // Jitter, so that schedulers that lost Redis together don't come back together.
                 Err(pause
@@ -100,15 +103,20 @@ impl Outage {
         }
     }
 
-    /// Says what is new: the first trouble of all, or one that is this loop's own.
+    /// Says what is new: the first trouble of all, or one that is this loop's own. That a connection
+    /// broke is no trouble yet.
     fn say(&mut self, error: &StoreError) {
         let text = error.to_string();
-        let in_trouble = self.health.set(self.part, Some(text.clone()));
+        if matches!(error, StoreError::Unavailable { dropped: true, .. }) && self.failures == 1 {
+            Transition::ConnectionLost { error: &text }.emit();
+            return;
+        }
+        let others = self.health.set(self.part, Some(text.clone()));
         let before = self.trouble.replace(text.clone());
         let new = if let StoreError::Unavailable { .. } = error {
-            before.is_none() && in_trouble == 1
+            before.is_none() && others.is_empty()
         } else {
-            before.as_ref() != Some(&text)
+            before.as_ref() != Some(&text) && !others.contains(&text)
         };
         if new {
             Transition::RedisLost { error: &text }.emit();
@@ -121,8 +129,11 @@ mod tests {
     use super::*;
 
     fn unavailable() -> Result<(), StoreError> {
-        let (server, reason) = ("here".into(), "gone".into());
-        Err(StoreError::Unavailable { server, reason })
+        Err(StoreError::Unavailable {
+            server: "here".into(),
+            reason: "gone".into(),
+            dropped: false,
+        })
     }
 
     #[test]

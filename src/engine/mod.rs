@@ -250,27 +250,29 @@ impl<S: Store> Engine<S> {
         }
         .emit();
         let schedule = Arc::clone(&schedules.borrow());
-        if let Err(error) = recurring::report(&self.store, &schedule, self.clock.now()).await {
+        if let Err(error) =
+            recurring::report(&self.store.apart(), &schedule, self.clock.now()).await
+        {
             let error = &error.to_string();
-            Transition::RedisLost { error }.emit();
+            Transition::NoReport { error }.emit();
         }
     }
 
     fn leadership(&self, terms: watch::Sender<Option<Term>>) -> Leadership<S> {
-        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        let (store, clock) = (self.store.apart(), Arc::clone(&self.clock));
         Leadership::new(store, clock, self.options.lease, &self.health, terms)
     }
 
     fn recurring(&self) -> Recurring<S> {
         Recurring::new(
-            self.store.clone(),
+            self.store.apart(),
             Arc::clone(&self.clock),
             self.options.zone,
         )
     }
 
     fn delayed(&self) -> Delayed<S> {
-        Delayed::new(self.store.clone(), Arc::clone(&self.clock))
+        Delayed::new(self.store.apart(), Arc::clone(&self.clock))
     }
 }
 

@@ -4,8 +4,8 @@
 use std::fmt;
 
 use redis::{
-    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates,
-    TlsMode,
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult,
+    TlsCertificates, TlsMode,
     cluster::ClusterClient,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
@@ -82,7 +82,7 @@ impl Address {
             shown,
         };
         // What a certificate is worth is seen now, and not when it is first used.
-        address.connector()?;
+        address.connector().map_err(invalid)?;
         Ok(address)
     }
 
@@ -97,8 +97,10 @@ impl Address {
         }
     }
 
-    pub(super) fn connector(&self) -> Result<Connector, StoreError> {
-        let connector = match &self.place {
+    /// What opens a connection. A new one each time, for a sentinel's client would ask the sentinels
+    /// on connections of its own that may be dead.
+    pub(super) fn connector(&self) -> RedisResult<Connector> {
+        match &self.place {
             Place::Server(info) => self.server_connector(info),
             Place::Sentinel {
                 sentinels,
@@ -106,11 +108,10 @@ impl Address {
                 server,
             } => self.sentinel_connector(sentinels, service, server),
             Place::Cluster(nodes) => self.cluster_connector(nodes),
-        };
-        connector.map_err(invalid)
+        }
     }
 
-    fn server_connector(&self, info: &ConnectionInfo) -> redis::RedisResult<Connector> {
+    fn server_connector(&self, info: &ConnectionInfo) -> RedisResult<Connector> {
         let certificates = self.certificates(uses_tls(info.addr()));
         Ok(Connector::Server(Box::new(match certificates {
             Some(certificates) => Client::build_with_tls(info.clone(), certificates)?,
@@ -123,7 +124,7 @@ impl Address {
         sentinels: &[ConnectionAddr],
         service: &str,
         server: &ConnectionInfo,
-    ) -> redis::RedisResult<Connector> {
+    ) -> RedisResult<Connector> {
         let master = SentinelServerType::Master;
         let settings = server.redis_settings();
         let mut client = SentinelClientBuilder::new(sentinels.iter().cloned(), service, master)?
@@ -149,7 +150,7 @@ impl Address {
         Ok(Connector::Sentinel(Box::new(client.build()?)))
     }
 
-    fn cluster_connector(&self, nodes: &[ConnectionInfo]) -> redis::RedisResult<Connector> {
+    fn cluster_connector(&self, nodes: &[ConnectionInfo]) -> RedisResult<Connector> {
         // A call that fails is never repeated by the client: the loops do so, at their own pace.
         let mut client = ClusterClient::builder(nodes.iter().cloned())
             .retries(0)

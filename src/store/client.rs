@@ -84,7 +84,7 @@ impl Client {
     pub fn at(address: &Address, namespace: &str) -> Result<Self, StoreError> {
         let keys = Keys::new(namespace, None);
         address.check_namespace(&keys)?;
-        let connection = Connection::open(address)?;
+        let connection = Connection::open(address);
         Ok(Self { connection, keys })
     }
 

@@ -24,12 +24,13 @@ pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// fails is never repeated here: the loops do so, at their own pace.
 #[derive(Clone)]
 pub(super) struct Connection {
-    slot: Arc<Mutex<Slot>>,
+    address: Arc<Address>,
     server: Arc<str>,
+    slot: Arc<Mutex<Slot>>,
 }
 
+#[derive(Default)]
 struct Slot {
-    connector: Connector,
     link: Option<Link>,
     /// Counts the links, so that a call that failed on an old one doesn't drop a newer.
     number: u64,
@@ -44,16 +45,20 @@ enum Link {
 
 impl Connection {
     /// Prepares a connection to `address`; nothing is sent yet.
-    pub(super) fn open(address: &Address) -> Result<Self, StoreError> {
-        let slot = Slot {
-            connector: address.connector()?,
-            link: None,
-            number: 0,
-        };
-        Ok(Self {
-            slot: Arc::new(Mutex::new(slot)),
+    pub(super) fn open(address: &Address) -> Self {
+        Self {
+            address: Arc::new(address.clone()),
             server: address.to_string().into(),
-        })
+            slot: Arc::default(),
+        }
+    }
+
+    /// Another connection to the same address.
+    pub(super) fn another(&self) -> Self {
+        Self {
+            slot: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// Host, port and database; no password.
@@ -126,14 +131,14 @@ impl Connection {
         if let Some(link) = &slot.link {
             return Ok((link.clone(), slot.number));
         }
-        let link = slot.connector.connect().await?;
+        let link = self.address.connector()?.connect().await?;
         slot.number += 1;
         Ok((slot.link.insert(link).clone(), slot.number))
     }
 }
 
 impl Connector {
-    async fn connect(&mut self) -> RedisResult<Link> {
+    async fn connect(self) -> RedisResult<Link> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT));
@@ -143,7 +148,7 @@ impl Connector {
                     .get_multiplexed_async_connection_with_config(&config)
                     .await?,
             ),
-            Self::Sentinel(client) => {
+            Self::Sentinel(mut client) => {
                 Link::Server(client.get_async_connection_with_config(&config).await?)
             }
             Self::Cluster(client) => Link::Cluster(client.get_async_connection().await?),

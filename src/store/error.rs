@@ -13,6 +13,16 @@ pub enum StoreError {
         server: String,
         /// What was seen.
         reason: String,
+        /// Whether that was the end of a connection; the next one may do.
+        dropped: bool,
+    },
+    /// Redis doesn't know us, until someone mends its users or the URL.
+    #[error("Redis at {server} refuses user or password: {reason}")]
+    Unauthenticated {
+        /// Where, without password.
+        server: String,
+        /// What was seen.
+        reason: String,
     },
     /// Redis answered no, and will again until someone mends its settings or the URL.
     #[error("Redis at {server} refuses a command on `{key}`: {reason}")]
@@ -62,19 +72,23 @@ impl StoreError {
                 key,
                 reason,
             },
-            None if error.kind() == ErrorKind::AuthenticationFailed => Self::Refused {
-                server,
-                key,
-                reason,
-            },
+            None if error.kind() == ErrorKind::AuthenticationFailed => {
+                Self::Unauthenticated { server, reason }
+            }
+            Some("NOAUTH" | "WRONGPASS") => Self::Unauthenticated { server, reason },
             None
             | Some(
                 "LOADING" | "READONLY" | "OOM" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN"
                 | "NOREPLICAS" | "MISCONF" | "NOSCRIPT" | "UNBLOCKED",
-            ) => Self::Unavailable { server, reason },
+            ) => Self::Unavailable {
+                server,
+                reason,
+                dropped: error.is_connection_dropped(),
+            },
             Some("MOVED" | "ASK" | "CROSSSLOT") => Self::Unavailable {
                 server,
                 reason: format!("{reason}; the URL of a cluster is redis+cluster://host:port"),
+                dropped: false,
             },
             Some("WRONGTYPE") => Self::Corrupt {
                 server,

@@ -22,7 +22,7 @@ pub use self::{
     client::{Client, ClientError},
     error::StoreError,
     keys::Keys,
-    private_server::{Listen, PrivateServer},
+    private_server::{Listen, PrivateServer, free_port},
     redis_store::RedisStore,
     scripts::{FireOutcome, MoveOutcome},
 };
@@ -135,7 +135,12 @@ pub struct BatchLimit {
 ///
 /// Every call fails with [`StoreError`]; after `Unavailable` it may have been done or not. Trying
 /// again is safe: each is atomic, and done twice it is as if it were done once.
-pub trait Store: Clone + Send + Sync + 'static {
+pub trait Store: Send + Sync + 'static {
+    /// The same on a connection of its own. Each loop has one, so that a renewal never waits behind a
+    /// large batch, and so that whoever acts on a new connection has seen the old one fail.
+    #[must_use]
+    fn apart(&self) -> Self;
+
     /// Host, port and database, without password.
     fn server(&self) -> &str;
 

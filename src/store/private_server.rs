@@ -1,6 +1,7 @@
 //! A redis-server of our own, for `--dev`, tests and benchmarks: private, nothing kept.
 
 use std::{
+    ffi::OsStr,
     io::{self, BufRead, BufReader},
     net::{Ipv4Addr, TcpListener},
     path::Path,
@@ -21,6 +22,7 @@ pub enum Listen {
 /// A `redis-server` process with its data in a temporary folder; dropping it ends both.
 #[derive(Debug)]
 pub struct PrivateServer {
+    command: Command,
     process: Child,
     folder: TempDir,
     url: String,
@@ -32,13 +34,26 @@ impl PrivateServer {
     /// # Errors
     /// Where the program is not installed, or does not come up; says how to mend it.
     pub fn start(listen: Listen) -> io::Result<Self> {
+        Self::launch("redis-server", listen, &[])
+    }
+
+    /// The same with a program that is as `redis-server` is, and more options for it.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn launch(
+        program: impl AsRef<OsStr>,
+        listen: Listen,
+        options: &[&str],
+    ) -> io::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("rescue-scheduler-")
             .tempdir()?;
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(program);
         command
             .args(["--save", "", "--appendonly", "no", "--dir"])
-            .arg(folder.path());
+            .arg(folder.path())
+            .args(options);
         let url = match listen {
             Listen::Port => {
                 let port = free_port()?;
@@ -60,12 +75,32 @@ impl PrivateServer {
             _ => error,
         })?;
         let mut server = Self {
+            command,
             process,
             folder,
             url,
         };
         server.wait_until_ready()?;
         Ok(server)
+    }
+
+    /// Kills it as `kill -9` does.
+    ///
+    /// # Errors
+    /// None that is expected.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.process.kill()?;
+        self.process.wait().map(drop)
+    }
+
+    /// Starts it again after [`Self::kill`], at the same place, with the data that it had written to
+    /// its folder.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn revive(&mut self) -> io::Result<()> {
+        self.process = self.command.spawn()?;
+        self.wait_until_ready()
     }
 
     /// Reads the server's log up to the line that says it is ready; what follows is not wanted
@@ -114,7 +149,10 @@ impl Drop for PrivateServer {
 }
 
 /// A port that nobody listened on a moment ago.
-fn free_port() -> io::Result<u16> {
+///
+/// # Errors
+/// Where the loopback interface has none.
+pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
         .local_addr()?
         .port())

@@ -20,14 +20,8 @@ use super::{
 const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
 
 /// Redis under one namespace.
-#[derive(Clone)]
 pub struct RedisStore {
-    /// For delayed jobs.
-    delayed: Connection,
-    /// For entries. Theirs alone: whoever fires on a new connection has seen the old one fail.
-    recurring: Connection,
-    /// Apart, so that a renewal never waits behind a large batch.
-    lease: Connection,
+    connection: Connection,
     /// For the call that blocks.
     handover: Connection,
     keys: Keys,
@@ -42,10 +36,8 @@ impl RedisStore {
     pub fn open(address: &Address, keys: Keys, identity: Identity) -> Result<Self, StoreError> {
         address.check_namespace(&keys)?;
         Ok(Self {
-            delayed: Connection::open(address)?,
-            recurring: Connection::open(address)?,
-            lease: Connection::open(address)?,
-            handover: Connection::open(address)?,
+            connection: Connection::open(address),
+            handover: Connection::open(address),
             keys,
             identity,
         })
@@ -53,8 +45,17 @@ impl RedisStore {
 }
 
 impl Store for RedisStore {
+    fn apart(&self) -> Self {
+        Self {
+            connection: self.connection.another(),
+            handover: self.handover.another(),
+            keys: self.keys.clone(),
+            identity: self.identity.clone(),
+        }
+    }
+
     fn server(&self) -> &str {
-        self.delayed.server()
+        self.connection.server()
     }
 
     fn holder(&self) -> &str {
@@ -76,7 +77,7 @@ impl Store for RedisStore {
             .arg(&self.identity.token)
             .arg(length.as_millis())
             .arg(stuck_holder.unwrap_or_default());
-        let LeaseReply { lease, time } = self.lease.script(&call, &self.keys.lock()).await?;
+        let LeaseReply { lease, time } = self.connection.script(&call, &self.keys.lock()).await?;
         Ok((lease, time))
     }
 
@@ -86,7 +87,7 @@ impl Store for RedisStore {
             .key(self.keys.token())
             .key(self.keys.handover());
         call.arg(&self.identity.holder).arg(&self.identity.token);
-        self.lease.script(&call, &self.keys.lock()).await
+        self.connection.script(&call, &self.keys.lock()).await
     }
 
     async fn wait_for_handover(&self, timeout: Duration) -> Result<(), StoreError> {
@@ -100,7 +101,7 @@ impl Store for RedisStore {
             .hgetall(self.keys.fired())
             .hgetall(self.keys.fires());
         let (seen, fired, counted): (Hash, Hash, Hash) =
-            self.recurring.pipeline(&all, &self.keys.fired()).await?;
+            self.connection.pipeline(&all, &self.keys.fired()).await?;
         // What nobody of us can have written is as if it were not there.
         let instant = |seconds: &str| DateTime::from_timestamp(seconds.parse().ok()?, 0);
         let mut records = Records::default();
@@ -115,7 +116,7 @@ impl Store for RedisStore {
         ruby.hgetall(self.keys.last_enqueued_at())
             .hgetall(self.keys.stamps());
         let key = self.keys.last_enqueued_at();
-        let (enqueued, stamps): (Hash, Hash) = match self.recurring.pipeline(&ruby, &key).await {
+        let (enqueued, stamps): (Hash, Hash) = match self.connection.pipeline(&ruby, &key).await {
             // Other programs write there, too; what they broke must not stop our fires.
             Err(error @ StoreError::Corrupt { .. }) => {
                 records.unreadable = Some(error);
@@ -157,7 +158,7 @@ impl Store for RedisStore {
         for (name, timing) in first {
             call.arg(name).arg(format!("{} {timing}", now.timestamp()));
         }
-        self.recurring.script(&call, &self.keys.seen()).await
+        self.connection.script(&call, &self.keys.seen()).await
     }
 
     async fn fire(
@@ -185,7 +186,7 @@ impl Store for RedisStore {
                 .arg(fire.fire_time.timestamp());
             call.arg(fire.queue).arg(&*fire.payload);
         }
-        self.recurring.script(&call, &self.keys.fired()).await
+        self.connection.script(&call, &self.keys.fired()).await
     }
 
     async fn due(
@@ -205,7 +206,7 @@ impl Store for RedisStore {
             .arg(0)
             .arg(limit.count + without.len());
         let schedule = &self.keys.delayed_schedule();
-        let mut members: Vec<(Vec<u8>, f64)> = self.delayed.command(&oldest, schedule).await?;
+        let mut members: Vec<(Vec<u8>, f64)> = self.connection.command(&oldest, schedule).await?;
         members.retain(|(member, _)| !without.contains(member));
         members.truncate(limit.count);
         if members.is_empty() {
@@ -217,7 +218,7 @@ impl Store for RedisStore {
         }
         call.arg(limit.count).arg(limit.bytes);
         let items: Vec<BucketItems> = self
-            .delayed
+            .connection
             .script(&call, &self.keys.delayed_schedule())
             .await?;
         let mut due = Due::default();
@@ -270,7 +271,7 @@ impl Store for RedisStore {
                 }
             }
         }
-        self.delayed
+        self.connection
             .script(&call, &self.keys.delayed_schedule())
             .await
     }

@@ -1,5 +1,8 @@
 //! What every integration test needs: a redis-server of its own, and the real program.
 
+pub mod proxy;
+pub mod ticks;
+
 use std::{
     fmt, fs,
     io::{BufRead as _, BufReader, Write as _},
@@ -17,6 +20,9 @@ use tempfile::TempDir;
 /// No state of a test takes longer to come, or the test has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The leader's lock.
+pub const LOCK: &str = "resque:resque:resque_scheduler_master_lock";
+
 /// A private redis-server, and a connection to it.
 pub struct Redis {
     server: PrivateServer,
@@ -33,13 +39,50 @@ impl Redis {
         Self::on(Listen::Port)
     }
 
+    /// One with more options, on a unix socket.
+    pub fn with(options: &[&str]) -> Self {
+        Self::of("redis-server", options)
+    }
+
+    /// One of another program, on a unix socket.
+    pub fn of(program: impl AsRef<std::ffi::OsStr>, options: &[&str]) -> Self {
+        Self::new(PrivateServer::launch(program, Listen::Socket, options).unwrap())
+    }
+
     fn on(listen: Listen) -> Self {
-        let server = PrivateServer::start(listen).unwrap();
-        let connection = redis::Client::open(server.url())
-            .unwrap()
-            .get_connection()
-            .unwrap();
+        Self::new(PrivateServer::start(listen).unwrap())
+    }
+
+    pub fn new(server: PrivateServer) -> Self {
+        let connection = connect(server.url());
         Self { server, connection }
+    }
+
+    /// Kills the server.
+    pub fn kill(&mut self) {
+        self.server.kill().unwrap();
+    }
+
+    /// Starts the killed server again.
+    pub fn revive(&mut self) {
+        self.server.revive().unwrap();
+        self.connection = connect(self.server.url());
+    }
+
+    /// Sends a command, in words, and returns nothing of its reply.
+    #[track_caller]
+    pub fn command(&mut self, words: &str) {
+        let mut words = words.split(' ');
+        let mut command = redis::cmd(words.next().unwrap());
+        words.for_each(|word| {
+            command.arg(word);
+        });
+        command.exec(&mut self.connection).unwrap();
+    }
+
+    /// A further connection.
+    pub fn connect(&self) -> Connection {
+        connect(self.url())
     }
 
     pub fn url(&self) -> &str {
@@ -139,6 +182,11 @@ impl Redis {
             .zadd(schedule, timestamp, timestamp)
             .unwrap();
     }
+}
+
+fn connect(url: &str) -> Connection {
+    let client = redis::Client::open(url).unwrap();
+    client.get_connection().unwrap()
 }
 
 fn text(value: &Value) -> &str {
@@ -277,6 +325,27 @@ impl Scheduler {
         self.process.id()
     }
 
+    /// What it writes into the lock.
+    pub fn holder(&self) -> String {
+        let host = gethostname::gethostname();
+        format!("{}:{}", host.to_string_lossy(), self.pid())
+    }
+
+    /// Asks it how it is, and waits until it says that it is so.
+    #[track_caller]
+    pub fn status(&self, expected: &str) -> &Self {
+        let said = self.log().len();
+        eventually(|| {
+            self.signal(signal::Signal::SIGUSR1);
+            std::thread::sleep(Duration::from_millis(20));
+            match self.log()[said..].to_owned() {
+                log if log.contains(expected) => Ok(()),
+                log => Err(format!("no `{expected}` in:\n{log}")),
+            }
+        });
+        self
+    }
+
     /// Waits until its log holds `text`.
     #[track_caller]
     pub fn wait_for(&self, text: &str) -> &Self {
@@ -296,10 +365,15 @@ impl Scheduler {
         self.process.wait().unwrap()
     }
 
-    /// Kills it as `kill -9` does, and starts it again with the same command line and log.
-    pub fn restart(mut self) -> Self {
+    /// Kills it as `kill -9` does.
+    pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Kills it as `kill -9` does, and starts it again with the same command line and log.
+    pub fn restart(mut self) -> Self {
+        self.kill();
         self.process = self.program.command.spawn().unwrap();
         self
     }

@@ -1,0 +1,292 @@
+//! Redis fails, in each way that it has.
+
+use std::{net::TcpListener, time::Duration};
+
+use nix::sys::signal::Signal;
+use redis::{Commands, RedisResult};
+
+use crate::harness::{
+    Program, Redis, Scheduler, eventually, now,
+    proxy::Proxy,
+    ticks::{EACH_SECOND, goes_on_without_a_gap, wait_for_fires},
+};
+
+/// One that leads and has fired.
+fn started(redis: &mut Redis, url: &str) -> Scheduler {
+    let scheduler = Program::new()
+        .args(["--redis-url", url, "--lease", "2s"])
+        .schedule(EACH_SECOND)
+        .start();
+    wait_for_fires(redis, &scheduler, 1);
+    scheduler
+}
+
+/// Waits until `scheduler` has noticed that Redis fails, with `reason`; it says so once.
+#[track_caller]
+fn notices(scheduler: &Scheduler, reason: &str) {
+    scheduler.wait_for("can't use Redis").status("not healthy");
+    assert!(scheduler.log().contains(reason), "{}", scheduler.log());
+}
+
+/// Waits until `scheduler` is over it, and checks that nothing was lost or doubled, and that it was
+/// said once.
+#[track_caller]
+fn recovers(redis: &mut Redis, scheduler: &Scheduler) {
+    scheduler.wait_for("Redis is back").status(" healthy");
+    goes_on_without_a_gap(redis, scheduler, 2);
+    let log = scheduler.log();
+    assert_eq!(log.matches("can't use Redis").count(), 1, "{log}");
+    assert_eq!(log.matches("Redis is back").count(), 1, "{log}");
+}
+
+#[test]
+fn connection_reset() {
+    let mut redis = Redis::start();
+    let network = Proxy::to(&redis);
+    let scheduler = started(&mut redis, &network.url());
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..100 {
+        network.cut();
+        std::thread::sleep(Duration::from_millis(random.u64(..80)));
+    }
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+    scheduler.status(" healthy");
+}
+
+#[test]
+fn connection_reset_between_a_script_and_its_reply() {
+    let mut redis = Redis::start();
+    let network = Proxy::to(&redis);
+    let scheduler = started(&mut redis, &network.url());
+    let mut number = 0;
+    let mut delay_some = |redis: &mut Redis| {
+        for _ in 0..10 {
+            redis.delay(
+                1_000,
+                format!(r#"{{"class":"C","args":[{number}],"queue":"q"}}"#),
+            );
+            number += 1;
+        }
+        number
+    };
+    while network.lost() < 40 {
+        delay_some(&mut redis);
+        network.lose_replies(2);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+    let all = delay_some(&mut redis);
+    let expected: Vec<String> = (0..all)
+        .map(|number| format!(r#"{{"class":"C","args":[{number}]}}"#))
+        .collect();
+    eventually(|| match redis.queue("q") {
+        queue if queue.len() < all => Err(format!("{} of {all}", queue.len())),
+        queue => {
+            assert!(queue == expected, "lost, doubled or out of order");
+            Ok(())
+        }
+    });
+    println!("{} replies lost, {all} delayed jobs", network.lost());
+}
+
+#[test]
+fn dead_connection_without_a_sign() {
+    let mut redis = Redis::start();
+    let network = Proxy::to(&redis);
+    let scheduler = started(&mut redis, &network.url());
+    network.silence();
+    notices(&scheduler, "timed out");
+    // Each loop has its own connection, and waits for itself.
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+    scheduler.status(" healthy");
+}
+
+#[test]
+fn restarted() {
+    let mut redis = Redis::with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let url = redis.url().to_owned();
+    let scheduler = started(&mut redis, &url);
+    redis.kill();
+    notices(&scheduler, "unavailable");
+    redis.revive();
+    recovers(&mut redis, &scheduler);
+}
+
+#[test]
+fn restarted_so_quickly_that_nobody_is_told() {
+    let mut redis = Redis::with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let url = redis.url().to_owned();
+    let scheduler = started(&mut redis, &url);
+    redis.kill();
+    redis.revive();
+    goes_on_without_a_gap(&mut redis, &scheduler, 3);
+}
+
+#[test]
+fn loading() {
+    // 3,000 keys of a millisecond each.
+    let options = [
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "always",
+        "--aof-use-rdb-preamble",
+        "yes",
+    ];
+    let slow = [
+        "--loading-process-events-interval-bytes",
+        "1024",
+        "--key-load-delay",
+        "1000",
+    ];
+    let mut redis = Redis::with(&[&options[..], &slow[..]].concat());
+    let mut fill = redis::pipe();
+    (0..3000).for_each(|number| {
+        fill.set(format!("filler:{number}"), "x".repeat(100))
+            .ignore();
+    });
+    fill.exec(&mut redis.connection).unwrap();
+    let url = redis.url().to_owned();
+    let scheduler = started(&mut redis, &url);
+
+    let watcher = std::thread::spawn(move || {
+        let client = redis::Client::open(url).unwrap();
+        eventually(|| {
+            let answer = client
+                .get_connection()
+                .and_then(|mut it| it.get::<_, Option<String>>("filler:1"));
+            match answer {
+                Err(error) if error.code() == Some("LOADING") => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        });
+    });
+    redis.kill();
+    redis.revive();
+    watcher.join().unwrap();
+    notices(&scheduler, "unavailable");
+    recovers(&mut redis, &scheduler);
+}
+
+#[test]
+fn readonly() {
+    let mut redis = Redis::start();
+    let url = redis.url().to_owned();
+    let scheduler = started(&mut redis, &url);
+    redis.command("REPLICAOF 127.0.0.1 1");
+    notices(&scheduler, "read only replica");
+    redis.command("REPLICAOF NO ONE");
+    recovers(&mut redis, &scheduler);
+}
+
+#[test]
+fn out_of_memory() {
+    let mut redis = Redis::start();
+    let url = redis.url().to_owned();
+    let scheduler = started(&mut redis, &url);
+    redis.command("CONFIG SET maxmemory 1");
+    notices(&scheduler, "OOM");
+    // For longer than the lease: it stays leader.
+    std::thread::sleep(Duration::from_millis(2500));
+    redis.command("CONFIG SET maxmemory 0");
+    recovers(&mut redis, &scheduler);
+    assert_eq!(scheduler.log().matches("leading holder=").count(), 1);
+}
+
+#[test]
+fn scripts_flushed() {
+    let mut redis = Redis::start();
+    let url = redis.url().to_owned();
+    let scheduler = started(&mut redis, &url);
+    for _ in 0..5 {
+        redis.command("SCRIPT FLUSH");
+        goes_on_without_a_gap(&mut redis, &scheduler, 1);
+    }
+    let log = scheduler.log();
+    assert!(!log.contains("can't use Redis"), "{log}");
+}
+
+#[test]
+fn busy() {
+    let mut redis = Redis::with(&["--lua-time-limit", "50"]);
+    let url = redis.url().to_owned();
+    let scheduler = started(&mut redis, &url);
+    let mut other = redis.connect();
+    let endless = std::thread::spawn(move || {
+        let endless: RedisResult<()> = redis::cmd("EVAL")
+            .arg("while true do end")
+            .arg(0)
+            .query(&mut other);
+        endless.unwrap_err().to_string()
+    });
+    notices(&scheduler, "BUSY");
+    redis.command("SCRIPT KILL");
+    println!("{}", endless.join().unwrap());
+    recovers(&mut redis, &scheduler);
+}
+
+#[test]
+fn no_permission() {
+    let mut redis = Redis::start();
+    redis.command("ACL SETUSER few on >pw ~* &* +@all");
+    let url = format!("{}?user=few&pass=pw", redis.url());
+    let scheduler = started(&mut redis, &url);
+    redis.command("ACL SETUSER few -rpush");
+    scheduler
+        .wait_for("queue refuses the job")
+        .status("not healthy leading=true problems=\"entries whose queue refuses their job: 1");
+    redis.command("ACL SETUSER few +rpush");
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+    redis.command("ACL SETUSER few -evalsha");
+    notices(&scheduler, "refuses a command on `resque:");
+    redis.command("ACL SETUSER few +evalsha");
+    scheduler.wait_for("Redis is back").status(" healthy");
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+}
+
+#[test]
+fn wrong_password() {
+    let mut redis = Redis::start();
+    redis.command("ACL SETUSER few on >pw ~* &* +@all");
+    let url = format!("{}?user=few&pass=secret", redis.url());
+    let mut scheduler = Program::new().args(["--redis-url", &url]).start();
+    notices(&scheduler, "refuses user or password");
+    assert_eq!(scheduler.log().matches("can't use Redis").count(), 1);
+    assert!(!scheduler.log().contains("secret"), "{}", scheduler.log());
+    scheduler.signal(Signal::SIGTERM);
+    assert_eq!(scheduler.ended().code(), Some(0));
+}
+
+#[test]
+fn slow() {
+    let mut redis = Redis::with(&["--enable-debug-command", "yes"]);
+    let url = redis.url().to_owned();
+    let scheduler = started(&mut redis, &url);
+    redis.command("DEBUG SLEEP 1.5");
+    goes_on_without_a_gap(&mut redis, &scheduler, 1);
+    redis.command("DEBUG SLEEP 3");
+    scheduler.wait_for("can't use Redis");
+    recovers(&mut redis, &scheduler);
+}
+
+#[test]
+fn a_server_that_accepts_and_never_answers() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", silent.local_addr().unwrap());
+    let mut scheduler = Program::new()
+        .args(["--redis-url", &url])
+        .schedule(EACH_SECOND)
+        .start();
+    notices(&scheduler, "timed out");
+    let asked = now();
+    scheduler.signal(Signal::SIGTERM);
+    assert_eq!(scheduler.ended().code(), Some(0), "{}", scheduler.log());
+    // It allows itself 850 ms; without a bound it would be the timeouts' 2 s.
+    assert!(
+        asked.elapsed() < Duration::from_millis(1500),
+        "{}",
+        scheduler.log()
+    );
+}

@@ -1,0 +1,71 @@
+//! A lock without an end: after a power cut between `SETNX` and `EXPIRE`, say.
+
+use redis::Commands;
+
+use crate::harness::{
+    LOCK, Program, Redis, Scheduler, eventually, now,
+    ticks::{EACH_SECOND, wait_for_fires},
+};
+
+fn start(redis: &Redis) -> Scheduler {
+    Program::on(redis)
+        .args(["--lease", "2s"])
+        .schedule(EACH_SECOND)
+        .start()
+}
+
+#[test]
+fn it_is_warned_about_at_once_and_taken_over_after_a_lease() {
+    let mut redis = Redis::start();
+    let () = redis.connection.set(LOCK, "dead-host:1").unwrap();
+    let started = now();
+    let ours = start(&redis);
+    ours.wait_for("WARN").wait_for(
+        "the leader's lock has no end, it is taken over if it stays so for a lease \
+         leader=\"dead-host:1\" lock=\"resque:resque:resque_scheduler_master_lock\" lease_s=2",
+    );
+    ours.wait_for("leading holder=");
+    assert!(
+        started.elapsed() >= std::time::Duration::from_secs(2),
+        "{}",
+        ours.log()
+    );
+    assert_eq!(
+        ours.log().matches("has no end").count(),
+        1,
+        "{}",
+        ours.log()
+    );
+    wait_for_fires(&mut redis, &ours, 1);
+    let ttl: i64 = redis.connection.pttl(LOCK).unwrap();
+    assert!((1..=2000).contains(&ttl), "{ttl}");
+}
+
+#[test]
+fn its_owner_keeps_it_by_any_sign_of_life() {
+    let mut redis = Redis::start();
+    let () = redis.connection.set(LOCK, "ruby-host:1").unwrap();
+    let ours = start(&redis);
+    ours.wait_for("has no end");
+    // It was between its two commands.
+    let () = redis.connection.expire(LOCK, 180).unwrap();
+    // Longer than a lease and two looks.
+    std::thread::sleep(std::time::Duration::from_millis(4500));
+    let holder: String = redis.connection.get(LOCK).unwrap();
+    assert_eq!(holder, "ruby-host:1", "{}", ours.log());
+}
+
+#[test]
+fn of_several_followers_one_takes_it() {
+    let mut redis = Redis::start();
+    let () = redis.connection.set(LOCK, "dead-host:1").unwrap();
+    let schedulers = [start(&redis), start(&redis), start(&redis)];
+    let leads = |it: &&Scheduler| it.log().contains("leading holder=");
+    eventually(|| match schedulers.iter().find(leads) {
+        Some(_) => Ok(()),
+        None => Err("none leads"),
+    });
+    // They have all looked once more by then.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(schedulers.iter().filter(leads).count(), 1);
+}

@@ -1,0 +1,170 @@
+//! A network between the program and a server, which breaks when it is told to.
+
+use std::{
+    io::{Read, Write},
+    net::Shutdown,
+    os::unix::net::{UnixListener, UnixStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use super::Redis;
+
+/// Passes bytes on between clients of its socket and a server, each connection by itself.
+pub struct Proxy {
+    folder: tempfile::TempDir,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    connections: Mutex<Vec<Arc<Pair>>>,
+    /// New connections are silent from their start.
+    isolated: AtomicBool,
+    /// So many replies to scripts are still to be lost.
+    to_lose: AtomicUsize,
+    lost: AtomicUsize,
+}
+
+/// Both ends of one connection.
+struct Pair {
+    client: UnixStream,
+    server: UnixStream,
+    silent: AtomicBool,
+    /// The next bytes of the server are lost, and the connection with them.
+    doomed: AtomicBool,
+}
+
+impl Proxy {
+    pub fn to(redis: &Redis) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("proxy.sock")).unwrap();
+        let server = redis.url().trim_start_matches("unix://").to_owned();
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                // A server that is not there closes the connection.
+                if let Ok(server) = UnixStream::connect(&server) {
+                    shared.accept(client, server);
+                }
+            }
+        });
+        Self { folder, state }
+    }
+
+    pub fn url(&self) -> String {
+        format!("unix://{}", self.folder.path().join("proxy.sock").display())
+    }
+
+    /// From now on nothing passes through the connections that there are; none is closed.
+    pub fn silence(&self) {
+        for pair in self.state.open() {
+            pair.silent.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Silences all connections and those to come; or lets new ones through again, and closes the old
+    /// ones.
+    pub fn isolate(&self, isolated: bool) {
+        self.state.isolated.store(isolated, Ordering::SeqCst);
+        if isolated {
+            self.silence();
+        } else {
+            self.cut();
+        }
+    }
+
+    /// Closes all connections, whatever is under way in them.
+    pub fn cut(&self) {
+        for pair in self.state.open() {
+            pair.close();
+        }
+    }
+
+    /// The next `count` scripts reach the server, and their replies are lost with the connection.
+    pub fn lose_replies(&self, count: usize) {
+        self.state.to_lose.store(count, Ordering::SeqCst);
+    }
+
+    /// How many replies were lost.
+    pub fn lost(&self) -> usize {
+        self.state.lost.load(Ordering::SeqCst)
+    }
+}
+
+impl State {
+    fn accept(self: &Arc<Self>, client: UnixStream, server: UnixStream) {
+        let pair = Arc::new(Pair {
+            client,
+            server,
+            silent: AtomicBool::new(self.isolated.load(Ordering::SeqCst)),
+            doomed: AtomicBool::new(false),
+        });
+        self.connections.lock().unwrap().push(Arc::clone(&pair));
+        let (state, requests) = (Arc::clone(self), Arc::clone(&pair));
+        thread::spawn(move || state.pass_requests(&requests));
+        let state = Arc::clone(self);
+        thread::spawn(move || state.pass_replies(&pair));
+    }
+
+    fn open(&self) -> Vec<Arc<Pair>> {
+        self.connections.lock().unwrap().clone()
+    }
+
+    fn pass_requests(&self, pair: &Pair) {
+        let mut buffer = vec![0; 65536];
+        while let Ok(read @ 1..) = (&pair.client).read(&mut buffer) {
+            let request = &buffer[..read];
+            if pair.silent.load(Ordering::SeqCst) {
+                continue;
+            }
+            if request.windows(7).any(|it| it == b"EVALSHA") {
+                let to_lose = &self.to_lose;
+                let take = |left: usize| left.checked_sub(1);
+                if to_lose
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+                    .is_ok()
+                {
+                    pair.doomed.store(true, Ordering::SeqCst);
+                }
+            }
+            if (&pair.server).write_all(request).is_err() {
+                break;
+            }
+        }
+        self.forget(pair);
+    }
+
+    fn pass_replies(&self, pair: &Pair) {
+        let mut buffer = vec![0; 65536];
+        while let Ok(read @ 1..) = (&pair.server).read(&mut buffer) {
+            if pair.doomed.load(Ordering::SeqCst) {
+                self.lost.fetch_add(1, Ordering::SeqCst);
+                break;
+            }
+            let silent = pair.silent.load(Ordering::SeqCst);
+            if !silent && (&pair.client).write_all(&buffer[..read]).is_err() {
+                break;
+            }
+        }
+        self.forget(pair);
+    }
+
+    fn forget(&self, pair: &Pair) {
+        pair.close();
+        let mut open = self.connections.lock().unwrap();
+        open.retain(|it| !std::ptr::eq(it.as_ref(), pair));
+    }
+}
+
+impl Pair {
+    fn close(&self) {
+        // One that is closed already is what was wanted.
+        let _ = self.client.shutdown(Shutdown::Both);
+        let _ = self.server.shutdown(Shutdown::Both);
+    }
+}
