@@ -8,17 +8,7 @@ use std::{
 use redis::Commands;
 use serde_json::Value;
 
-use crate::harness::{Program, Redis, eventually};
-
-const QUARANTINE: &str = "resque:rescue_scheduler:quarantine";
-
-fn item(queue: &str, number: usize) -> String {
-    format!(r#"{{"class":"Job","args":[{number}],"queue":"{queue}"}}"#)
-}
-
-fn payload(number: usize) -> String {
-    format!(r#"{{"class":"Job","args":[{number}]}}"#)
-}
+use crate::harness::{Program, QUARANTINE, Redis, eventually, item, payload, unix_now};
 
 /// Runs the program once and returns its log.
 fn once(redis: &Redis) -> String {
@@ -175,8 +165,7 @@ fn a_due_job_is_in_its_queue_without_waiting_for_a_poll() {
     let mut redis = Redis::start();
     let scheduler = Program::on(&redis).start();
     scheduler.wait_for("leading holder=");
-    let due =
-        chrono::DateTime::<chrono::Utc>::from(std::time::UNIX_EPOCH + unix_now()).timestamp() + 1;
+    let due = unix_now() + 1;
     redis.delay(due, item("q", 1));
     eventually(|| match redis.queue("q").as_slice() {
         [] => Err(scheduler.log()),
@@ -186,11 +175,4 @@ fn a_due_job_is_in_its_queue_without_waiting_for_a_poll() {
         }
     });
     scheduler.wait_for("moved delayed jobs jobs=1 lateness_ms=");
-}
-
-#[expect(clippy::disallowed_methods, reason = "an app asks its own clock")]
-fn unix_now() -> std::time::Duration {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
 }

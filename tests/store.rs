@@ -16,7 +16,7 @@ use rescue_scheduler::{
     },
 };
 
-use crate::harness::{LOCK, Redis};
+use crate::harness::{self, LOCK, Redis, payload};
 
 const LEASE: Duration = Duration::from_secs(60);
 const ALL: BatchLimit = BatchLimit {
@@ -32,7 +32,7 @@ fn now() -> DateTime<chrono::FixedOffset> {
     at(2_000).fixed_offset()
 }
 
-fn store_as(url: &str, holder: &str, token: &str, prefix: Option<&str>) -> RedisStore {
+pub fn store_as(url: &str, holder: &str, token: &str, prefix: Option<&str>) -> RedisStore {
     let identity = Identity {
         holder: holder.to_owned(),
         token: token.to_owned(),
@@ -47,18 +47,14 @@ async fn take_lease(store: &RedisStore) -> Lease {
 }
 
 /// A store that leads.
-async fn leader(redis: &Redis) -> RedisStore {
+pub async fn leader(redis: &Redis) -> RedisStore {
     let store = store_as(redis.url(), "here:1", "a", None);
     assert_eq!(take_lease(&store).await, Lease::Taken);
     store
 }
 
 fn item(number: usize) -> String {
-    format!(r#"{{"class":"Job","args":[{number}],"queue":"q"}}"#)
-}
-
-fn payload(number: usize) -> String {
-    format!(r#"{{"class":"Job","args":[{number}]}}"#)
+    harness::item("q", number)
 }
 
 fn to_queue(number: usize) -> Target {
@@ -156,7 +152,7 @@ async fn a_rejected_fire_is_not_recorded() {
     );
 }
 
-fn schedule(text: &str) -> Schedule {
+pub fn schedule(text: &str) -> Schedule {
     let source = Source {
         path: "a.toml".into(),
         text: text.into(),

@@ -95,6 +95,10 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// The deepest payload that Ruby's JSON reads, its own object and argument list included. A worker
+/// that takes a deeper one dies, and the job with it.
+const DEEPEST: usize = 100;
+
 /// A delayed item that can be enqueued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DelayedItem {
@@ -113,6 +117,9 @@ pub enum Unqueueable {
     /// No JSON object of the expected shape.
     #[error("not a delayed job: expected an object with text as \"class\" and \"queue\"")]
     NotAJob,
+    /// No worker could read its arguments.
+    #[error("nested too deep: expected at most {DEEPEST} levels, as Ruby's JSON reads")]
+    TooDeep,
     /// `class` is absent, null or empty.
     #[error("no class: expected \"class\" to be a non-empty string")]
     NoClass,
@@ -155,11 +162,34 @@ impl DelayedItem {
         let class = raw.class.filter(filled).ok_or(Unqueueable::NoClass)?;
         let queue = raw.queue.filter(filled).ok_or(Unqueueable::NoQueue)?;
         let arguments = argument_list(raw.args.map_or("null", RawValue::get));
+        if depth(&arguments) >= DEEPEST {
+            return Err(Unqueueable::TooDeep);
+        }
         Ok(Self {
             queue: queue.into_owned(),
             payload: payload(&class, &arguments),
         })
     }
+}
+
+/// How many arrays and objects of valid JSON are within each other.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 #[cfg(test)]
@@ -226,6 +256,17 @@ mod tests {
         refused(br#"{"args":[],"queue":"q"}"#, "no class");
         refused(br#"{"class":"C","args":[]}"#, "no queue");
         refused(br#"{"class":"C","queue":null}"#, "no queue");
+    }
+
+    #[test]
+    fn what_ruby_could_not_read_for_its_depth_is_refused() {
+        let item = |levels: usize| {
+            let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+            format!(r#"{{"class":"C","args":{open}"]}}[\"[{{"{close},"queue":"q"}}"#)
+        };
+        assert!(DelayedItem::decode(item(99).as_bytes()).is_ok());
+        refused(item(100).as_bytes(), "nested too deep");
+        refused(item(1_000_000).as_bytes(), "nested too deep");
     }
 
     #[test]

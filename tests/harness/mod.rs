@@ -23,6 +23,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The leader's lock.
 pub const LOCK: &str = "resque:resque:resque_scheduler_master_lock";
 
+/// Delayed items that can't be enqueued.
+pub const QUARANTINE: &str = "resque:rescue_scheduler:quarantine";
+
 /// A private redis-server, and a connection to it.
 pub struct Redis {
     server: PrivateServer,
@@ -78,6 +81,17 @@ impl Redis {
             command.arg(word);
         });
         command.exec(&mut self.connection).unwrap();
+    }
+
+    /// How many commands the server has had, those of scripts included.
+    pub fn commands_processed(&mut self) -> u64 {
+        let info: String = redis::cmd("INFO")
+            .arg("stats")
+            .query(&mut self.connection)
+            .unwrap();
+        let mut lines = info.lines();
+        let count = lines.find_map(|it| it.strip_prefix("total_commands_processed:"));
+        count.unwrap().parse().unwrap()
     }
 
     /// A further connection.
@@ -187,6 +201,16 @@ impl Redis {
 fn connect(url: &str) -> Connection {
     let client = redis::Client::open(url).unwrap();
     client.get_connection().unwrap()
+}
+
+/// The item of a delayed job for `queue`; each number is another job.
+pub fn item(queue: &str, number: usize) -> String {
+    format!(r#"{{"class":"Job","args":[{number}],"queue":"{queue}"}}"#)
+}
+
+/// What that job is in its queue.
+pub fn payload(number: usize) -> String {
+    format!(r#"{{"class":"Job","args":[{number}]}}"#)
 }
 
 fn text(value: &Value) -> &str {
@@ -411,6 +435,12 @@ pub fn eventually<T, E: fmt::Display>(mut ask: impl FnMut() -> Result<T, E>) -> 
 #[expect(clippy::disallowed_methods, reason = "tests may measure")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// What an app's clock shows: Unix seconds.
+pub fn unix_now() -> i64 {
+    use rescue_scheduler::clock::{Clock as _, SystemClock};
+    SystemClock.now().timestamp()
 }
 
 /// The text of a file of golden data, which is read where it is and not from a copy. `None` where
