@@ -10,6 +10,7 @@
 mod architecture;
 mod command_line;
 mod delayed;
+mod deployments;
 mod dialect;
 mod faults;
 mod harness;

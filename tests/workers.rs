@@ -14,14 +14,14 @@ use crate::harness::{Program, Redis, skip};
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/workers");
 
 /// A folder for what is installed, kept from one run of the tests to the next.
-fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
 /// Runs an installation step. `false`: it can't be done here.
-fn installs(command: &mut Command) -> bool {
+pub fn installs(command: &mut Command) -> bool {
     let why = match command.output() {
         Ok(output) if output.status.success() => return true,
         Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),

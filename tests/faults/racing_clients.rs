@@ -71,7 +71,11 @@ fn a_removed_job_is_removed_or_enqueued_never_both_and_no_third_is_dropped() {
     let schedulers = [(); 2].map(|()| Program::on(&redis).args(["--lease", "1s"]).start());
     eventually(|| {
         let leads = |it: &crate::harness::Scheduler| it.log().contains("leading holder=");
-        if schedulers.iter().any(leads) { Ok(()) } else { Err("none leads") }
+        if schedulers.iter().any(leads) {
+            Ok(())
+        } else {
+            Err("none leads")
+        }
     });
     let apps: Vec<_> = (0..APPS)
         .map(|it| app(redis.connect(), it * JOBS_EACH))

@@ -243,6 +243,11 @@ impl Program {
         self
     }
 
+    pub fn more_args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self

@@ -1,0 +1,108 @@
+//! A user with the least rights, by the very line that the README shows.
+
+use nix::sys::signal::Signal;
+use redis::Commands;
+
+use super::{does_its_work, program};
+use crate::harness::{LOCK, Redis, Scheduler, eventually};
+
+/// The line of the README: the words after the command's name.
+fn line_of_the_readme() -> Vec<String> {
+    let readme = include_str!("../../README.md");
+    let line = readme
+        .lines()
+        .find(|it| it.starts_with("ACL SETUSER rescue "));
+    let words = line.unwrap().split(' ').skip(1);
+    words.map(|it| it.replace("PASSWORD", "pw")).collect()
+}
+
+/// A server with that user, perhaps with one `more` rule; and the user's URL.
+fn server(line: &[String], more: Option<String>) -> (Redis, String) {
+    let mut redis = Redis::start();
+    let mut user = redis::cmd("ACL");
+    user.arg(line).arg(more);
+    user.exec(&mut redis.connection).unwrap();
+    let url = format!("{}?user=rescue&pass=pw", redis.url());
+    (redis, url)
+}
+
+/// Gives `redis` that user, `rescue:pw`, for `namespace`, and with the rights that the README adds for
+/// such a server.
+pub fn add_user(redis: &mut Redis, namespace: &str, more: &[&str]) {
+    let readme = include_str!("../../README.md");
+    let for_namespace = |it: String| it.replace("~resque:*", &format!("~{namespace}:*"));
+    let mut user = redis::cmd("ACL");
+    user.arg(
+        line_of_the_readme()
+            .into_iter()
+            .map(for_namespace)
+            .collect::<Vec<_>>(),
+    );
+    for right in more {
+        assert!(readme.contains(right), "the README knows no {right}");
+        user.arg(right);
+    }
+    user.exec(&mut redis.connection).unwrap();
+}
+
+/// The commands that were refused.
+pub fn denied(redis: &mut Redis) -> Vec<String> {
+    let mut log = redis::cmd("ACL");
+    let entries: Vec<redis::Value> = log.arg("LOG").query(&mut redis.connection).unwrap();
+    entries.iter().map(|it| format!("{it:?}")).collect()
+}
+
+/// A leader, a follower, and a handover.
+fn whole_life(redis: &mut Redis, url: &str) -> Scheduler {
+    let mut first = does_its_work(redis, program(url, &[]));
+    let second = program(url, &[]).start();
+    second.wait_for("following");
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.ended().code(), Some(0), "{}", first.log());
+    second.wait_for("leading holder=").status(" healthy");
+    second
+}
+
+#[test]
+fn acl_user_with_the_least_rights() {
+    let (mut redis, url) = server(&line_of_the_readme(), None);
+    whole_life(&mut redis, &url);
+    assert_eq!(denied(&mut redis), Vec::<String>::new());
+}
+
+/// What a scheduler does in its life, as far as it comes with the rights that it has.
+fn denied_without(right: &str) -> Vec<String> {
+    let (mut redis, url) = server(&line_of_the_readme(), Some(format!("-{right}")));
+    let () = redis.connection.pset_ex(LOCK, "other:1", 500).unwrap();
+    redis.delay(1_000, "garbage");
+    let mut scheduler = program(&url, &[]).start();
+    let mut left = 300;
+    eventually(|| {
+        left -= 1;
+        let said = denied(&mut redis);
+        // Giving the lease back takes a right of its own.
+        if said.is_empty() && left > 0 {
+            Err(scheduler.log())
+        } else {
+            Ok(())
+        }
+    });
+    scheduler.signal(Signal::SIGTERM);
+    scheduler.ended();
+    denied(&mut redis)
+}
+
+#[test]
+fn each_right_of_the_acl_line_is_needed() {
+    let line = line_of_the_readme();
+    let rights = line.iter().filter_map(|it| it.strip_prefix('+'));
+    std::thread::scope(|scope| {
+        let tried: Vec<_> = rights
+            .map(|right| (right, scope.spawn(|| denied_without(right))))
+            .collect();
+        assert!(tried.len() > 20);
+        for (right, denied) in tried {
+            assert!(!denied.join().unwrap().is_empty(), "+{right} is not needed");
+        }
+    });
+}

