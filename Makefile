@@ -1,9 +1,9 @@
 # What CI runs, and what a newcomer types; CONTRIBUTING.md lists the plain commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fuzz redis
+.PHONY: help run test bench fuzz soak failover redis
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: redis ## Build, start a private Redis and the demo schedule
 	cargo run --release -- --dev schedules/demo.toml
@@ -16,6 +16,15 @@ test: redis ## All that CI checks: formatting, lints, tests, doc tests
 
 bench: ## Measure the next fire beside the crates cron and croner
 	cargo bench --locked --quiet
+
+MINUTES ?= 10
+soak: redis ## Kill schedulers and cut their connections for MINUTES=10, and count what is lost or doubled
+	SOAK_SECONDS=$$(($(MINUTES) * 60)) SOAK_JOBS=1750 \
+	  cargo test --release --locked --test integration soak::soak -- --exact --nocapture
+
+failover: redis ## Kill the leader of three every 20 s for 3 minutes, with the default lease
+	FAILOVER_SECONDS=180 FAILOVER_KILL_EACH=20 FAILOVER_LEASE=15 \
+	  cargo test --release --locked --test integration killed_again_and_again -- --nocapture
 
 seconds ?= 300
 fuzz: ## Read random texts as cron expressions, for seconds=300

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use redis::Commands;
 
 use crate::harness::{
-    LOCK, Program, Redis, Scheduler, eventually, now,
+    LOCK, Program, Redis, Scheduler, argument, eventually, now,
     proxy::Proxy,
     ticks::{EACH_SECOND, assert_gapless, fire_times, goes_on_without_a_gap, wait_for_fires},
 };
@@ -111,12 +111,6 @@ fn clean_stop_hands_over_within_100_ms() {
     println!("handed over after {taken:?}");
     assert!(taken[2] < Duration::from_millis(100), "{taken:?}");
     goes_on_without_a_gap(&mut redis, &leads, 2);
-}
-
-/// A whole number from the environment, or what the short run in CI takes.
-fn argument(name: &str, short: u64) -> u64 {
-    let given = std::env::var_os(name).map(|it| it.into_string().unwrap());
-    given.map_or(short, |it| it.parse().unwrap())
 }
 
 /// By `make failover` for three minutes, with the default lease.

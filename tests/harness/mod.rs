@@ -400,10 +400,15 @@ impl Scheduler {
         self.process.wait().unwrap();
     }
 
-    /// Kills it as `kill -9` does, and starts it again with the same command line and log.
+    /// Starts the killed program again, with the same command line and log.
+    pub fn start_again(&mut self) {
+        self.process = self.program.command.spawn().unwrap();
+    }
+
+    /// Kills it as `kill -9` does, and starts it again.
     pub fn restart(mut self) -> Self {
         self.kill();
-        self.process = self.program.command.spawn().unwrap();
+        self.start_again();
         self
     }
 }
@@ -440,6 +445,12 @@ pub fn eventually<T, E: fmt::Display>(mut ask: impl FnMut() -> Result<T, E>) -> 
 #[expect(clippy::disallowed_methods, reason = "tests may measure")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// A whole number from the environment, or what the short run in CI takes.
+pub fn argument(name: &str, short: u64) -> u64 {
+    let given = std::env::var_os(name).map(|it| it.into_string().unwrap());
+    given.map_or(short, |it| it.parse().unwrap())
 }
 
 /// What an app's clock shows: Unix seconds.

@@ -1,0 +1,174 @@
+//! Workers that take every job from its queue, and the verdict on what they took.
+
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use redis::Connection;
+
+use super::apps::Jobs;
+use crate::harness::{Redis, ticks::fire_time, unix_now};
+
+/// One job as it was taken: when, its number, and its timestamp.
+type Taken = (i64, usize, i64);
+
+/// Takes all jobs until it is over.
+pub struct Worker(JoinHandle<Collected>);
+
+#[derive(Default)]
+struct Collected {
+    /// Delayed jobs in the order of their queue.
+    jobs: Vec<Taken>,
+    /// The fire times of each entry in the order of its queue, and how many of them came early.
+    fires: Vec<Vec<i64>>,
+    early_fires: usize,
+    /// When it was over.
+    end: i64,
+}
+
+impl Worker {
+    pub fn start(redis: &Redis, entries: usize, over: Arc<AtomicBool>) -> Self {
+        let connection = redis.connect();
+        Self(thread::spawn(move || collect(connection, entries, &over)))
+    }
+
+    /// The verdict on all that it took, once it is over.
+    pub fn join(self, jobs: &Jobs) -> Verdict {
+        judge(&self.0.join().unwrap(), jobs)
+    }
+}
+
+fn collect(mut redis: Connection, entries: usize, over: &AtomicBool) -> Collected {
+    let mut collected = Collected {
+        fires: vec![vec![]; entries],
+        ..Collected::default()
+    };
+    loop {
+        let last_round = over.load(Ordering::SeqCst);
+        let mut pops = redis::pipe();
+        pops.lpop("resque:queue:bulk", NonZeroUsize::new(5_000));
+        for entry in 0..entries {
+            pops.lpop(
+                format!("resque:queue:ticks{entry}"),
+                NonZeroUsize::new(1_000),
+            );
+        }
+        let popped: Vec<Option<Vec<String>>> = pops.query(&mut redis).unwrap();
+        let now = unix_now();
+        let mut popped = popped.into_iter().map(Option::unwrap_or_default);
+        let jobs = popped.next().unwrap();
+        let done = last_round && jobs.is_empty();
+        collected
+            .jobs
+            .extend(jobs.iter().map(|job| taken(now, job)));
+        for (fires, popped) in collected.fires.iter_mut().zip(popped) {
+            let popped = popped.iter().map(|it| fire_time(it));
+            let before = fires.len();
+            fires.extend(popped);
+            collected.early_fires += fires[before..].iter().filter(|it| **it > now).count();
+        }
+        if done {
+            collected.end = now;
+            return collected;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn taken(now: i64, payload: &str) -> Taken {
+    let numbers = payload
+        .strip_prefix(r#"{"class":"Job","args":["#)
+        .and_then(|it| it.strip_suffix("]}"));
+    let (number, timestamp) = numbers.and_then(|it| it.split_once(',')).unwrap();
+    (now, number.parse().unwrap(), timestamp.parse().unwrap())
+}
+
+/// What became of the workload.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    jobs: usize,
+    removed: usize,
+    fires: usize,
+    lost: usize,
+    doubled: usize,
+    early: usize,
+    out_of_order: usize,
+    lost_fires: usize,
+    doubled_fires: usize,
+}
+
+fn judge(collected: &Collected, jobs: &Jobs) -> Verdict {
+    let mut verdict = Verdict {
+        jobs: jobs.timestamps.len(),
+        early: collected.early_fires,
+        ..Verdict::default()
+    };
+    // A removed job has been taken once already: by the app.
+    let mut times: Vec<usize> = jobs.removed.iter().map(|it| usize::from(*it)).collect();
+    verdict.removed = times.iter().sum();
+    for &(now, number, timestamp) in &collected.jobs {
+        times[number] += 1;
+        verdict.early += usize::from(timestamp > now);
+    }
+    verdict.lost = times.iter().filter(|it| **it == 0).count();
+    verdict.doubled = times.iter().filter(|it| **it > 1).count();
+    let order = |it: &Taken| (it.2, it.1);
+    let pairs = collected.jobs.windows(2);
+    verdict.out_of_order = pairs.filter(|it| order(&it[0]) > order(&it[1])).count();
+    for fires in &collected.fires {
+        verdict.fires += fires.len();
+        for pair in fires.windows(2) {
+            match pair[1] - pair[0] {
+                1 => {}
+                ..=0 => verdict.doubled_fires += 1,
+                gap => verdict.lost_fires += usize::try_from(gap - 1).unwrap(),
+            }
+        }
+        // That of this second, and of the one before, may be under way.
+        let last = fires.last().copied().unwrap_or_default();
+        let missing = (collected.end - 2 - last).max(0);
+        verdict.lost_fires += usize::try_from(missing).unwrap();
+    }
+    verdict
+}
+
+impl Verdict {
+    pub fn is_good(&self) -> bool {
+        let bad = [self.lost, self.doubled, self.early, self.out_of_order];
+        bad == [0; 4] && [self.lost_fires, self.doubled_fires] == [0; 2] && self.fires > 0
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| delayed jobs (of them removed by apps) | {} ({}) |",
+            self.jobs, self.removed
+        )?;
+        writeln!(f, "| recurring fires | {} |", self.fires)?;
+        writeln!(
+            f,
+            "\n| verdict | delayed jobs | recurring fires |\n| --- | --- | --- |"
+        )?;
+        writeln!(f, "| lost | {} | {} |", self.lost, self.lost_fires)?;
+        writeln!(
+            f,
+            "| doubled, or removed and enqueued | {} | {} |",
+            self.doubled, self.doubled_fires
+        )?;
+        writeln!(f, "| early (both) | {} | |", self.early)?;
+        writeln!(
+            f,
+            "| out of order | {} | (counted above) |",
+            self.out_of_order
+        )
+    }
+}
