@@ -11,7 +11,7 @@ run: redis ## Build, start a private Redis and the demo schedule
 test: redis ## All that CI checks: formatting, lints, tests, doc tests
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
-	cargo test --locked
+	cargo test --locked -- --test-threads=4
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --quiet
 
 bench: ## Measure the next fire beside the crates cron and croner
