@@ -67,6 +67,9 @@ impl<S: Store> Delayed<S> {
                 let idle = interval.min(until_next_second(wake.now()));
                 wake.pause(outcome, idle)
             } else {
+                // They are the leader's to tell.
+                self.stuck.clear();
+                wake.health.set(Part::Buckets, None);
                 LONGEST_SLEEP
             };
         }
@@ -78,29 +81,39 @@ impl<S: Store> Delayed<S> {
     /// # Errors
     /// [`StoreError`]; what was not moved is still due. Ticking again is safe.
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
-        let mut due = self.store.due(now, BATCH, &self.stuck).await?;
-        let nothing_else = due == Due::default();
-        if nothing_else && !self.stuck.is_empty() {
-            due = self.store.due(now, BATCH, &HashSet::new()).await?;
+        let due = self.store.due(now, BATCH, &self.stuck).await?;
+        if due != Due::default() {
+            // Every bucket that is not stuck has become shorter then, or is gone.
+            let moved = self.move_due(due, now).await?;
+            return Ok(if moved { Tick::More } else { Tick::LeaseLost });
         }
-        let Due {
-            buckets,
-            unreadable,
-        } = due;
-        for (member, reason) in &unreadable {
+        let stuck_before = self.stuck.len();
+        if stuck_before > 0 {
+            let due = self.store.due(now, BATCH, &HashSet::new()).await?;
+            if due == Due::default() {
+                self.stuck.clear();
+            }
+            if !self.move_due(due, now).await? {
+                return Ok(Tick::LeaseLost);
+            }
+        }
+        Ok(if self.stuck.len() < stuck_before {
+            Tick::More
+        } else {
+            Tick::Done { until: None }
+        })
+    }
+
+    /// Moves what of `due` can be moved, and takes note of buckets that can't. `false`: the lease is
+    /// lost.
+    async fn move_due(&mut self, due: Due, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        for (member, reason) in &due.unreadable {
             self.tell_stuck(member, reason);
         }
-        if buckets.is_empty() && (nothing_else || unreadable.is_empty()) {
-            return Ok(Tick::Done { until: None });
-        }
-        let target = |item: &Vec<u8>| target_of(item, now);
-        let targets = buckets
-            .iter()
-            .flat_map(|bucket| &bucket.items)
-            .map(target)
-            .collect();
-        let Some(rejected) = self.move_batch(&buckets, targets).await? else {
-            return Ok(Tick::LeaseLost);
+        let items = due.buckets.iter().flat_map(|bucket| &bucket.items);
+        let targets = items.map(|item| target_of(item, now)).collect();
+        let Some(rejected) = self.move_batch(&due.buckets, targets).await? else {
+            return Ok(false);
         };
         // Their queues don't take them; the quarantine does.
         let (heads, reasons): (Vec<Bucket>, Vec<String>) = rejected.into_iter().unzip();
@@ -110,22 +123,18 @@ impl<S: Store> Delayed<S> {
         };
         let targets = reasons.into_iter().map(quarantine).collect();
         let Some(rejected) = self.move_batch(&heads, targets).await? else {
-            return Ok(Tick::LeaseLost);
+            return Ok(false);
         };
-        let stuck_before = self.stuck.len();
         for (bucket, reason) in &rejected {
             self.tell_stuck(&bucket.member, reason);
         }
         let rejected: HashSet<&Vec<u8>> = rejected.iter().map(|(it, _)| &it.member).collect();
-        for bucket in buckets.iter().filter(|it| !rejected.contains(&it.member)) {
-            self.stuck.remove(&bucket.member);
+        for Bucket { member, .. } in &due.buckets {
+            if !rejected.contains(member) {
+                self.stuck.remove(member);
+            }
         }
-        // Every bucket that is not stuck has become shorter, or is gone.
-        Ok(if nothing_else && self.stuck.len() >= stuck_before {
-            Tick::Done { until: None }
-        } else {
-            Tick::More
-        })
+        Ok(true)
     }
 
     /// Moves a batch, and tells about it. Returns what was rejected: each bucket with only the item

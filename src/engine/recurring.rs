@@ -84,15 +84,17 @@ impl<S: Store> Recurring<S> {
     pub(super) async fn run(mut self, mut wake: Wake) {
         let mut pause = Duration::ZERO;
         while wake.sleep(pause).await {
-            pause = match wake.trusted_term() {
-                Some(term) => {
-                    let outcome = self.pass(term, wake.schedule(), wake.now()).await;
-                    wake.health.set(Part::Entries, self.trouble());
-                    let stamps = self.stamps_unreadable.clone();
-                    wake.health.set(Part::Stamps, stamps);
-                    wake.pause(outcome, LONGEST_SLEEP)
-                }
-                None => LONGEST_SLEEP,
+            pause = if let Some(term) = wake.trusted_term() {
+                let outcome = self.pass(term, wake.schedule(), wake.now()).await;
+                wake.health.set(Part::Entries, self.trouble());
+                let stamps = self.stamps_unreadable.clone();
+                wake.health.set(Part::Stamps, stamps);
+                wake.pause(outcome, LONGEST_SLEEP)
+            } else {
+                // They are the leader's to tell.
+                wake.health.set(Part::Entries, None);
+                wake.health.set(Part::Stamps, None);
+                LONGEST_SLEEP
             };
         }
     }

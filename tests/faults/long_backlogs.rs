@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use redis::Commands;
 
 use crate::harness::{
-    LOCK, Program, Redis, eventually, now,
+    LOCK, Program, Redis, now,
     ticks::{EACH_SECOND, assert_gapless, fire_times, wait_for_fires},
 };
 
@@ -57,17 +57,7 @@ fn the_lease_is_renewed_fires_go_on_and_a_stop_takes_less_than_a_second() {
     assert_eq!(holder, scheduler.holder());
     assert!(!log.contains("not leading any more"), "{log}");
     let scheduler = Program::on(&redis).args(args).schedule(EACH_SECOND).start();
-    eventually(|| {
-        let left: usize = redis
-            .connection
-            .zcard("resque:delayed_queue_schedule")
-            .unwrap();
-        if left == 0 {
-            Ok(())
-        } else {
-            Err(format!("{left} buckets left"))
-        }
-    });
+    redis.wait_until_all_are_moved();
     let log = scheduler.log();
     assert!(!log.contains("not leading any more"), "{log}");
     assert_gapless(&fire_times(&mut redis));

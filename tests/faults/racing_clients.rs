@@ -81,17 +81,7 @@ fn a_removed_job_is_removed_or_enqueued_never_both_and_no_third_is_dropped() {
         .map(|it| app(redis.connect(), it * JOBS_EACH))
         .collect();
     let removed: Vec<usize> = apps.into_iter().flat_map(|it| it.join().unwrap()).collect();
-    eventually(|| {
-        let left: usize = redis
-            .connection
-            .zcard("resque:delayed_queue_schedule")
-            .unwrap();
-        if left == 0 {
-            Ok(())
-        } else {
-            Err(format!("{left} buckets left"))
-        }
-    });
+    redis.wait_until_all_are_moved();
 
     let mut times: HashMap<String, usize> = HashMap::new();
     let moved = redis.queue("q");

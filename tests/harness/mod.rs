@@ -181,6 +181,19 @@ impl Redis {
             .unwrap()
     }
 
+    /// Waits until no delayed job is left, for as long as they become fewer.
+    #[track_caller]
+    pub fn wait_until_all_are_moved(&mut self) {
+        let mut left = usize::MAX;
+        while left > 0 {
+            let schedule = "resque:delayed_queue_schedule";
+            left = eventually(|| match self.connection.zcard(schedule).unwrap() {
+                fewer if fewer < left => Ok(fewer),
+                same => Err(format!("{same} buckets left")),
+            });
+        }
+    }
+
     /// Adds a delayed item as an app does.
     pub fn delay(&mut self, timestamp: i64, item: impl AsRef<[u8]>) {
         let (item, bucket) = (item.as_ref(), format!("delayed:{timestamp}"));

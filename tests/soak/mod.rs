@@ -17,7 +17,7 @@ use nix::sys::signal::Signal;
 use redis::Commands;
 
 use self::{apps::Apps, verdict::Worker};
-use crate::harness::{LOCK, Program, Redis, Scheduler, argument, eventually, now, proxy::Proxy};
+use crate::harness::{LOCK, Program, Redis, Scheduler, argument, now, proxy::Proxy};
 
 /// Entries that fire each second.
 const ENTRIES: usize = 5;
@@ -128,17 +128,7 @@ fn soak() {
         strike(&mut hosts, &mut redis, &mut random, &mut faults);
     }
     let apps = apps.join();
-    eventually(|| {
-        let left: usize = redis
-            .connection
-            .zcard("resque:delayed_queue_schedule")
-            .unwrap();
-        if left == 0 {
-            Ok(())
-        } else {
-            Err(format!("{left} buckets left"))
-        }
-    });
+    redis.wait_until_all_are_moved();
     // All are well again, and fire on time: what is to be caught up with is caught up with.
     thread::sleep(Duration::from_secs(3));
     over.store(true, Ordering::SeqCst);
