@@ -79,7 +79,11 @@ async fn what_an_app_removes_meanwhile_is_not_moved_and_what_it_adds_stays() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
     (0..4).for_each(|number| redis.delay(1_000, item(number)));
-    let due = store.due(at(2_000), ALL, &HashSet::new()).await.unwrap();
+    let due = store
+        .due(at(2_000), ALL, &HashSet::new())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(due.buckets[0].items.len(), 4);
 
     let bucket = "resque:delayed:1000";
@@ -97,7 +101,11 @@ async fn what_an_app_removes_meanwhile_is_not_moved_and_what_it_adds_stays() {
     assert_eq!(redis.queue("q"), [payload(1), payload(3)]);
     let kept: Vec<String> = redis.connection.lrange(bucket, 0, -1).unwrap();
     assert_eq!(kept, [item(4)]);
-    let again = store.due(at(2_000), ALL, &HashSet::new()).await.unwrap();
+    let again = store
+        .due(at(2_000), ALL, &HashSet::new())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(again.buckets.len(), 1, "its timestamp is still there");
 }
 
@@ -106,7 +114,11 @@ async fn without_the_lease_nothing_is_done() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
     redis.delay(1_000, item(0));
-    let due = store.due(at(2_000), ALL, &HashSet::new()).await.unwrap();
+    let due = store
+        .due(at(2_000), ALL, &HashSet::new())
+        .await
+        .unwrap()
+        .unwrap();
     let () = redis.connection.set(LOCK, "ruby:2").unwrap();
     let before = redis.dump();
 
@@ -222,7 +234,11 @@ async fn a_user_who_may_not_do_all_does_nothing_by_half() {
         let url = format!("{}?user=few&pass=pw", redis.url());
         let store = store_as(&url, "here:1", "a", None);
 
-        let due = store.due(at(2_000), ALL, &HashSet::new()).await.unwrap();
+        let due = store
+            .due(at(2_000), ALL, &HashSet::new())
+            .await
+            .unwrap()
+            .unwrap();
         for _ in 0..2 {
             let _ = store.move_batch(&due.buckets, &[to_queue(0)]).await;
             let _ = store.fire(&[fire(10)], now()).await;

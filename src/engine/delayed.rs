@@ -70,6 +70,7 @@ impl<S: Store> Delayed<S> {
                 // They are the leader's to tell.
                 self.stuck.clear();
                 wake.health.set(Part::Buckets, None);
+                wake.outage.forget();
                 LONGEST_SLEEP
             };
         }
@@ -81,7 +82,9 @@ impl<S: Store> Delayed<S> {
     /// # Errors
     /// [`StoreError`]; what was not moved is still due. Ticking again is safe.
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
-        let due = self.store.due(now, BATCH, &self.stuck).await?;
+        let Some(due) = self.store.due(now, BATCH, &self.stuck).await? else {
+            return Ok(Tick::LeaseLost);
+        };
         if due != Due::default() {
             // Every bucket that is not stuck has become shorter then, or is gone.
             let moved = self.move_due(due, now).await?;
@@ -89,7 +92,9 @@ impl<S: Store> Delayed<S> {
         }
         let stuck_before = self.stuck.len();
         if stuck_before > 0 {
-            let due = self.store.due(now, BATCH, &HashSet::new()).await?;
+            let Some(due) = self.store.due(now, BATCH, &HashSet::new()).await? else {
+                return Ok(Tick::LeaseLost);
+            };
             if due == Due::default() {
                 self.stuck.clear();
             }

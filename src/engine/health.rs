@@ -65,8 +65,9 @@ impl Health {
 pub(super) struct Outage {
     health: Health,
     part: Part,
-    /// What this loop is in trouble with.
-    trouble: Option<String>,
+    in_trouble: bool,
+    /// What was told last of the trouble that this loop is in.
+    told: Option<String>,
     failures: u32,
 }
 
@@ -76,7 +77,8 @@ impl Outage {
         Self {
             health: health.clone(),
             part,
-            trouble: None,
+            in_trouble: false,
+            told: None,
             failures: 0,
         }
     }
@@ -86,7 +88,10 @@ impl Outage {
         match outcome {
             Ok(value) => {
                 self.failures = 0;
-                if self.trouble.take().is_some() && self.health.set(self.part, None).is_empty() {
+                self.told = None;
+                if std::mem::take(&mut self.in_trouble)
+                    && self.health.set(self.part, None).is_empty()
+                {
                     Transition::RedisBack.emit();
                 }
                 Ok(value)
@@ -112,15 +117,22 @@ impl Outage {
             return;
         }
         let others = self.health.set(self.part, Some(text.clone()));
-        let before = self.trouble.replace(text.clone());
         let new = if let StoreError::Unavailable { .. } = error {
-            before.is_none() && others.is_empty()
+            !self.in_trouble && others.is_empty()
         } else {
-            before.as_ref() != Some(&text) && !others.contains(&text)
+            self.told.as_ref() != Some(&text) && !others.contains(&text)
         };
+        self.in_trouble = true;
         if new {
             Transition::RedisLost { error: &text }.emit();
+            self.told = Some(text);
         }
+    }
+
+    /// This loop has nothing to do with Redis for now, whatever was.
+    pub(super) fn forget(&mut self) {
+        // No pause comes of a success.
+        let _ = self.note(Ok(()));
     }
 }
 

@@ -170,7 +170,11 @@ impl<S: Store> Leadership<S> {
             Term::new(self.terms_so_far, attempt_started, self.lease)
         };
         self.term = Some(term);
-        self.published.send_replace(Some(term));
+        self.published.send_if_modified(|published| {
+            // A mere renewal is no reason to wake.
+            let before = published.replace(term).map(|it| it.number());
+            before != Some(term.number())
+        });
         term.renewal_due_in(self.clock.monotonic())
     }
 

@@ -94,6 +94,7 @@ impl<S: Store> Recurring<S> {
                 // They are the leader's to tell.
                 wake.health.set(Part::Entries, None);
                 wake.health.set(Part::Stamps, None);
+                wake.outage.forget();
                 LONGEST_SLEEP
             };
         }
@@ -174,8 +175,11 @@ impl<S: Store> Recurring<S> {
         let state = |entry: &Arc<Entry>| {
             let known = in_force.get(&entry.name);
             let known = known.filter(|state| state.entry.timing == entry.timing);
+            // Redis that has forgotten an entry altogether has lost all its data: only we know then.
+            let name = &entry.name;
+            let forgotten = !records.seen.contains_key(name) && !records.fired.contains_key(name);
             let mut progress = match known {
-                Some(state) if !out_of_date => state.progress,
+                Some(state) if !out_of_date || forgotten => state.progress,
                 _ => Progress::resume(&entry.timing, history(entry, &records, now)),
             };
             let given_up = known.and_then(|state| state.given_up);

@@ -9,6 +9,7 @@ use redis::{
     cluster::ClusterClient,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::{Keys, StoreError, connection};
 
@@ -81,9 +82,32 @@ impl Address {
             credentials,
             shown,
         };
-        // What a certificate is worth is seen now, and not when it is first used.
+        address.check_certificates()?;
+        // What no client can be made of is seen now, and not when it is first used.
         address.connector().map_err(invalid)?;
         Ok(address)
+    }
+
+    fn check_certificates(&self) -> Result<(), StoreError> {
+        let Credentials {
+            ca, certificate, ..
+        } = &self.credentials;
+        let tls = match &self.place {
+            Place::Server(server) | Place::Sentinel { server, .. } => uses_tls(server.addr()),
+            Place::Cluster(nodes) => nodes.iter().any(|it| uses_tls(it.addr())),
+        };
+        let refused = |reason: &str| Err(StoreError::Address(reason.to_owned()));
+        if !tls && (ca.is_some() || certificate.is_some()) {
+            return refused("certificates are given, but it is one without TLS");
+        }
+        let holds_some = |pem: &[u8]| CertificateDer::pem_slice_iter(pem).next().is_some();
+        if !ca.as_deref().is_none_or(holds_some) {
+            return refused("the file of the authorities holds no certificate in PEM");
+        }
+        if !certificate.as_ref().is_none_or(|(own, _)| holds_some(own)) {
+            return refused("the file of our certificate holds none in PEM");
+        }
+        Ok(())
     }
 
     /// In a cluster all keys must be on one node, which takes a hash tag in the namespace.
@@ -154,8 +178,8 @@ impl Address {
         // A call that fails is never repeated by the client: the loops do so, at their own pace.
         let mut client = ClusterClient::builder(nodes.iter().cloned())
             .retries(0)
-            .connection_timeout(connection::CONNECT_TIMEOUT)
-            .response_timeout(connection::RESPONSE_TIMEOUT);
+            .connection_timeout(connection::NODE_TIMEOUT)
+            .response_timeout(connection::NODE_TIMEOUT);
         if let Some(certificates) = self.certificates(nodes.iter().any(|it| uses_tls(it.addr()))) {
             client = client.certs(certificates);
         }
@@ -194,7 +218,7 @@ fn server(url: &str) -> Result<(Place, String), StoreError> {
 }
 
 fn sentinel(scheme: &str, rest: &str) -> Result<(Place, String), StoreError> {
-    let (user, hosts, path) = parts(rest);
+    let (user, hosts, path) = parts(rest)?;
     let (service, db) = path.split_once('/').unwrap_or((path, "0"));
     if service.is_empty() {
         let expected = "expected the service's name after the sentinels, as in redis+sentinel://host:26379/mymaster";
@@ -227,9 +251,13 @@ fn sentinel(scheme: &str, rest: &str) -> Result<(Place, String), StoreError> {
 }
 
 fn cluster(scheme: &str, rest: &str) -> Result<(Place, String), StoreError> {
-    let (user, hosts, path) = parts(rest);
+    let (user, hosts, path) = parts(rest)?;
+    if !path.is_empty() {
+        let expected = "a cluster has no databases: expected nothing after its nodes";
+        return Err(StoreError::Address(expected.to_owned()));
+    }
     let node = |host: &str| {
-        let url = format!("{scheme}://{user}{host}/{path}");
+        let url = format!("{scheme}://{user}{host}");
         url.into_connection_info().map(quiet).map_err(invalid)
     };
     let nodes: Vec<ConnectionInfo> = hosts.split(',').map(node).collect::<Result<_, _>>()?;
@@ -237,11 +265,15 @@ fn cluster(scheme: &str, rest: &str) -> Result<(Place, String), StoreError> {
 }
 
 /// `USER:PASSWORD@` or nothing, the hosts, and the path without the `/` in front.
-fn parts(rest: &str) -> (&str, &str, &str) {
+fn parts(rest: &str) -> Result<(&str, &str, &str), StoreError> {
     let at = rest.rfind('@').map_or(0, |at| at + 1);
     let (user, rest) = rest.split_at(at);
+    if rest.contains(['?', '#']) {
+        let expected = "it takes no options: expected user and password before the hosts";
+        return Err(StoreError::Address(expected.to_owned()));
+    }
     let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
-    (user, hosts, path)
+    Ok((user, hosts, path))
 }
 
 /// Without telling the server the name of the client's library, which takes a right of its own.
@@ -291,6 +323,9 @@ mod tests {
         for url in [
             "http://:secret@host",
             "redis+sentinel://:secret@host",
+            "redis+sentinel://host/main?password=secret",
+            "redis+cluster://host?password=secret",
+            "redis+cluster://:secret@host/3",
             "secret",
         ] {
             let error = shown(url);

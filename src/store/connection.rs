@@ -15,10 +15,15 @@ use super::{
     error::{self, StoreError},
 };
 
-/// How long opening a connection may take, with all that it takes to find the server.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a server may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long Redis may take to answer.
-pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a cluster's node may take for either: while a connection is opened, each node that
+/// hangs is waited for twice.
+pub(super) const NODE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long opening a connection may take, with all that it takes to find the server.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A shared connection that is opened when it is first used, and again after it broke. A call that
 /// fails is never repeated here: the loops do so, at their own pace.
@@ -76,15 +81,6 @@ impl Connection {
             .await
     }
 
-    pub(super) async fn command<T: FromRedisValue>(
-        &self,
-        command: &Cmd,
-        key: &str,
-    ) -> Result<T, StoreError> {
-        self.call(key, async |link| command.query_async(link).await)
-            .await
-    }
-
     pub(super) async fn pipeline<T: FromRedisValue>(
         &self,
         pipeline: &Pipeline,
@@ -109,7 +105,7 @@ impl Connection {
         send: impl AsyncFnOnce(&mut Link) -> RedisResult<T>,
     ) -> Result<T, StoreError> {
         // Those that wait here while another opens the connection don't wait longer than it does.
-        let opened = match timeout(CONNECT_TIMEOUT, self.link()).await {
+        let opened = match timeout(OPEN_TIMEOUT, self.link()).await {
             Ok(opened) => opened,
             Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
         };
@@ -124,6 +120,12 @@ impl Connection {
             }
         }
         reply.map_err(|error| StoreError::new(&self.server, key, &error))
+    }
+
+    /// Opens another connection for the next call: this one may lead to a server that is not the
+    /// master any more, and doesn't know it.
+    pub(super) async fn reopen(&self) {
+        self.slot.lock().await.link = None;
     }
 
     async fn link(&self) -> RedisResult<(Link, u64)> {

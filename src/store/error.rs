@@ -79,7 +79,7 @@ impl StoreError {
             None
             | Some(
                 "LOADING" | "READONLY" | "OOM" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN"
-                | "NOREPLICAS" | "MISCONF" | "NOSCRIPT" | "UNBLOCKED",
+                | "NOREPLICAS" | "MISCONF" | "NOSCRIPT" | "UNBLOCKED" | MAX_CLIENTS,
             ) => Self::Unavailable {
                 server,
                 reason,
@@ -111,16 +111,30 @@ pub(super) fn is_of_the_connection(error: &RedisError) -> bool {
         None => error.kind() != ErrorKind::UnexpectedReturnType,
         Some(code) => matches!(
             code,
-            "READONLY" | "MASTERDOWN" | "LOADING" | "UNBLOCKED" | "MOVED" | "ASK" | "CLUSTERDOWN"
+            "READONLY"
+                | "MASTERDOWN"
+                | "LOADING"
+                | "UNBLOCKED"
+                | "MOVED"
+                | "ASK"
+                | "CLUSTERDOWN"
+                | MAX_CLIENTS
         ),
     }
 }
+
+/// What we call an error that has no code of its own: the server takes no more connections.
+const MAX_CLIENTS: &str = "MAXCLIENTS";
 
 /// The code of the server's (first) error.
 fn code(error: &RedisError) -> Option<String> {
     let errors = error.clone().into_server_errors()?;
     let (_, error) = errors.first()?;
-    let inner = error.details().and_then(code_within_script);
+    let details = error.details().unwrap_or_default();
+    if details.starts_with("max number of clients") {
+        return Some(MAX_CLIENTS.to_owned());
+    }
+    let inner = code_within_script(details);
     Some(inner.unwrap_or_else(|| error.code()).to_owned())
 }
 

@@ -190,13 +190,13 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Vec<FireOutcome>>, StoreError>> + Send;
 
     /// The oldest buckets that are due at `now` (whole seconds), and their items; without those
-    /// whose members are in `without`.
+    /// whose members are in `without`. `None`: the lease is lost.
     fn due(
         &self,
         now: DateTime<Utc>,
         limit: BatchLimit,
         without: &HashSet<Vec<u8>>,
-    ) -> impl Future<Output = Result<Due, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<Due>, StoreError>> + Send;
 
     /// Moves the items of `buckets` to the `targets` (as many, in the same order), and removes the
     /// buckets that are empty then (DESIGN, law 2).

@@ -42,6 +42,15 @@ impl RedisStore {
             identity,
         })
     }
+
+    /// An answer that is `None` because the lease is not ours. We may hold it all the same, on another
+    /// server: this one was the master once, and nobody has closed our connection to it.
+    async fn unless_lost<T>(&self, answer: Option<T>) -> Option<T> {
+        if answer.is_none() {
+            self.connection.reopen().await;
+        }
+        answer
+    }
 }
 
 impl Store for RedisStore {
@@ -158,7 +167,8 @@ impl Store for RedisStore {
         for (name, timing) in first {
             call.arg(name).arg(format!("{} {timing}", now.timestamp()));
         }
-        self.connection.script(&call, &self.keys.seen()).await
+        let recorded: bool = self.connection.script(&call, &self.keys.seen()).await?;
+        Ok(self.unless_lost(recorded.then_some(())).await.is_some())
     }
 
     async fn fire(
@@ -186,7 +196,8 @@ impl Store for RedisStore {
                 .arg(fire.fire_time.timestamp());
             call.arg(fire.queue).arg(&*fire.payload);
         }
-        self.connection.script(&call, &self.keys.fired()).await
+        let outcomes = self.connection.script(&call, &self.keys.fired()).await?;
+        Ok(self.unless_lost(outcomes).await)
     }
 
     async fn due(
@@ -194,9 +205,11 @@ impl Store for RedisStore {
         now: DateTime<Utc>,
         limit: BatchLimit,
         without: &HashSet<Vec<u8>>,
-    ) -> Result<Due, StoreError> {
-        let mut oldest = redis::cmd("ZRANGEBYSCORE");
+    ) -> Result<Option<Due>, StoreError> {
+        let mut oldest = redis::pipe();
+        oldest.get(self.keys.lock());
         oldest
+            .cmd("ZRANGEBYSCORE")
             .arg(self.keys.delayed_schedule())
             .arg("-inf")
             .arg(now.timestamp());
@@ -206,11 +219,15 @@ impl Store for RedisStore {
             .arg(0)
             .arg(limit.count + without.len());
         let schedule = &self.keys.delayed_schedule();
-        let mut members: Vec<(Vec<u8>, f64)> = self.connection.command(&oldest, schedule).await?;
+        let (holder, mut members): (Option<String>, Vec<(Vec<u8>, f64)>) =
+            self.connection.pipeline(&oldest, schedule).await?;
+        if holder.as_ref() != Some(&self.identity.holder) {
+            return Ok(self.unless_lost(None).await);
+        }
         members.retain(|(member, _)| !without.contains(member));
         members.truncate(limit.count);
         if members.is_empty() {
-            return Ok(Due::default());
+            return Ok(Some(Due::default()));
         }
         let mut call = scripts::READ.prepare_invoke();
         for (member, _) in &members {
@@ -234,7 +251,7 @@ impl Store for RedisStore {
                 BucketItems::Unreadable(reason) => due.unreadable.push((member, reason)),
             }
         }
-        Ok(due)
+        Ok(Some(due))
     }
 
     async fn move_batch(
@@ -271,9 +288,9 @@ impl Store for RedisStore {
                 }
             }
         }
-        self.connection
-            .script(&call, &self.keys.delayed_schedule())
-            .await
+        let key = self.keys.delayed_schedule();
+        let outcomes = self.connection.script(&call, &key).await?;
+        Ok(self.unless_lost(outcomes).await)
     }
 }
 

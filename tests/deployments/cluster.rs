@@ -1,5 +1,6 @@
 //! A cluster of three masters, and a replica of the one that has our keys.
 
+use nix::sys::signal::Signal;
 use redis::RedisResult;
 use rescue_scheduler::store::{Listen, PrivateServer, free_port};
 
@@ -146,6 +147,31 @@ fn cluster_with_a_hash_tag_and_its_failover() {
         }
     });
     assert_eq!(denied(replica), Vec::<String>::new());
+}
+
+#[test]
+fn a_cluster_node_that_hangs_does_not_hang_us() {
+    let mut masters = cluster(&mut []);
+    let slot: usize = redis::cmd("CLUSTER")
+        .arg(&["KEYSLOT", "{resque}:queues"])
+        .query(&mut masters[0].connection)
+        .unwrap();
+    let owner = [5460, 10922, 16383]
+        .iter()
+        .position(|last| slot <= *last)
+        .unwrap();
+    let hangs = (owner + 1) % 3;
+    masters[hangs].signal(Signal::SIGSTOP);
+    let [owner_port, other_port] = [owner, hangs].map(|it| masters[it].port());
+    let url = format!("redis+cluster://127.0.0.1:{owner_port},127.0.0.1:{other_port}");
+    let scheduler = program(&url, &["--namespace", "{resque}"]).start();
+    assert_gapless(&wait_for_fires(&mut masters[owner], 2));
+    // All connections break while it hangs.
+    masters[owner].command("CLIENT KILL TYPE normal SKIPME yes");
+    let before = wait_for_fires(&mut masters[owner], 1).len();
+    assert_gapless(&wait_for_fires(&mut masters[owner], before + 3));
+    masters[hangs].signal(Signal::SIGCONT);
+    drop(scheduler);
 }
 
 #[test]

@@ -21,16 +21,18 @@ impl Certificates {
         let (ours, other) = (authority("Ours"), authority("Another"));
         certificates.write("ca.pem", &ours.pem());
         certificates.write("other-ca.pem", &other.pem());
-        certificates.issue("server", &ours);
-        certificates.issue("client", &ours);
-        certificates.issue("stranger", &other);
+        let here = ["localhost", "127.0.0.1"];
+        certificates.issue("server", &here, &ours);
+        certificates.issue("elsewhere", &["elsewhere.example"], &ours);
+        certificates.issue("client", &here, &ours);
+        certificates.issue("stranger", &here, &other);
         certificates
     }
 
-    fn issue(&self, name: &str, authority: &Authority) {
+    fn issue(&self, name: &str, hosts: &[&str], authority: &Authority) {
         let key = KeyPair::generate().unwrap();
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let mut params = CertificateParams::new(names).unwrap();
+        let hosts: Vec<String> = hosts.iter().map(|it| (*it).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.signed_by(&key, authority).unwrap();
         self.write(&format!("{name}.pem"), &certificate.pem());
@@ -55,10 +57,11 @@ fn authority(name: &str) -> Authority {
 }
 
 /// A server that takes TLS on the port, and its unix socket for us.
-fn server(certificates: &Certificates) -> (Redis, String) {
+fn server(certificates: &Certificates, name: &str) -> (Redis, String) {
     let port = free_port().unwrap();
-    let path = |name| certificates.path(name);
-    let (certificate, key, ca) = (path("server.pem"), path("server.key"), path("ca.pem"));
+    let path = |name: &str| certificates.path(name);
+    let (certificate, key) = (path(&format!("{name}.pem")), path(&format!("{name}.key")));
+    let ca = path("ca.pem");
     let port_text = port.to_string();
     let options = [
         ["--tls-port", &port_text],
@@ -78,7 +81,7 @@ fn server(certificates: &Certificates) -> (Redis, String) {
 #[test]
 fn tls_with_our_own_authority_and_a_client_certificate() {
     let certificates = Certificates::new();
-    let (mut redis, url) = server(&certificates);
+    let (mut redis, url) = server(&certificates, "server");
     let path = |name| certificates.path(name);
     let args = [
         ["--tls-ca", &path("ca.pem")],
@@ -91,7 +94,7 @@ fn tls_with_our_own_authority_and_a_client_certificate() {
 #[test]
 fn tls_trusts_nobody_else_and_is_trusted_by_nobody_else() {
     let certificates = Certificates::new();
-    let (_redis, url) = server(&certificates);
+    let (_redis, url) = server(&certificates, "server");
     let path = |name| certificates.path(name);
     let (ca, other_ca) = (path("ca.pem"), path("other-ca.pem"));
     let (client, client_key) = (path("client.pem"), path("client.key"));
@@ -118,15 +121,34 @@ fn tls_trusts_nobody_else_and_is_trusted_by_nobody_else() {
 }
 
 #[test]
+fn tls_checks_the_name_of_the_host() {
+    let certificates = Certificates::new();
+    let (_redis, url) = server(&certificates, "elsewhere");
+    let args = [
+        ["--tls-ca", &certificates.path("ca.pem")],
+        ["--tls-cert", &certificates.path("client.pem")],
+        ["--tls-key", &certificates.path("client.key")],
+    ];
+    let scheduler = program(&url, args.as_flattened()).start();
+    scheduler.wait_for("not valid for name");
+}
+
+#[test]
 fn a_certificate_that_can_not_be_read_is_told_at_the_start() {
     let certificates = Certificates::new();
     certificates.write(
         "broken.pem",
         "-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n",
     );
-    for (path, words) in [("missing.pem", "can't read"), ("broken.pem", "PEM")] {
+    certificates.write("empty.pem", "");
+    for (path, scheme, words) in [
+        ("missing.pem", "rediss", "can't read"),
+        ("broken.pem", "rediss", "PEM"),
+        ("empty.pem", "rediss", "holds no certificate"),
+        ("ca.pem", "redis", "without TLS"),
+    ] {
         let args = ["--tls-ca", &certificates.path(path)];
-        let finished = program("rediss://127.0.0.1:1", &args).run();
+        let finished = program(&format!("{scheme}://127.0.0.1:1"), &args).run();
         assert_eq!(finished.status.code(), Some(1));
         assert!(finished.log.contains(words), "{}", finished.log);
     }

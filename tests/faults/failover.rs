@@ -80,7 +80,10 @@ fn leader_cut_off() {
     second.wait_for("leading holder=").wait_for("fired entry=");
     first.wait_for("not leading any more");
     network.isolate(false);
-    first.wait_for(&format!("following leader=\"{}\"", second.holder()));
+    first
+        .wait_for(&format!("following leader=\"{}\"", second.holder()))
+        .wait_for("Redis is back")
+        .status(" healthy leading=false");
     goes_on_without_a_gap(&mut redis, &second, 2);
 }
 

@@ -25,10 +25,10 @@ end
 
 fn fill(redis: &mut Redis) {
     let script = redis::Script::new(FILL);
-    for first in (0..JOBS / 1000).step_by(50) {
+    for first in (0..JOBS / 1000).step_by(2) {
         let fill = script
             .arg(first)
-            .arg(first + 49)
+            .arg(first + 1)
             .invoke(&mut redis.connection);
         let () = fill.unwrap();
     }
@@ -37,7 +37,7 @@ fn fill(redis: &mut Redis) {
 #[test]
 fn the_lease_is_renewed_fires_go_on_and_a_stop_takes_less_than_a_second() {
     let mut redis = Redis::start();
-    let args = ["--lease", "1s"];
+    let args = ["--lease", "3s"];
     let scheduler = Program::on(&redis).args(args).schedule(EACH_SECOND).start();
     wait_for_fires(&mut redis, &scheduler, 1);
     let holder: String = redis.connection.get(LOCK).unwrap();

@@ -97,7 +97,7 @@ fn dead_connection_without_a_sign() {
     let network = Proxy::to(&redis);
     let scheduler = started(&mut redis, &network.url());
     network.silence();
-    notices(&scheduler, "timed out");
+    scheduler.wait_for("timed out");
     // Each loop has its own connection, and waits for itself.
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
     scheduler.status(" healthy");
@@ -122,6 +122,73 @@ fn restarted_so_quickly_that_nobody_is_told() {
     redis.kill();
     redis.revive();
     goes_on_without_a_gap(&mut redis, &scheduler, 3);
+}
+
+#[test]
+fn restarted_without_what_it_had_confirmed() {
+    let mut redis = Redis::start();
+    let url = redis.url().to_owned();
+    let scheduler = started(&mut redis, &url);
+    redis.command("SAVE");
+    let confirmed = wait_for_fires(&mut redis, &scheduler, 4).len();
+    redis.kill();
+    redis.revive();
+    assert!(redis.queue("ticks").len() < confirmed, "nothing was lost");
+    // What is lost with its job is fired again.
+    goes_on_without_a_gap(&mut redis, &scheduler, confirmed);
+}
+
+#[test]
+fn restarted_without_any_data() {
+    let mut redis = Redis::start();
+    let url = redis.url().to_owned();
+    let scheduler = started(&mut redis, &url);
+    let last = *crate::harness::ticks::fire_times(&mut redis)
+        .last()
+        .unwrap();
+    redis.kill();
+    scheduler.wait_for("can't use Redis");
+    std::thread::sleep(Duration::from_secs(3));
+    redis.revive();
+    let fires = goes_on_without_a_gap(&mut redis, &scheduler, 4);
+    assert!(
+        fires[0] <= last + 1,
+        "{last} {fires:?}\n{}",
+        scheduler.log()
+    );
+}
+
+#[test]
+fn no_more_connections() {
+    let mut redis = Redis::start();
+    let url = redis.url().to_owned();
+    let scheduler = started(&mut redis, &url);
+    redis.command("CONFIG SET maxclients 1");
+    redis.command("CLIENT KILL TYPE normal SKIPME yes");
+    notices(&scheduler, "unavailable");
+    std::thread::sleep(Duration::from_secs(3));
+    redis.command("CONFIG SET maxclients 100");
+    recovers(&mut redis, &scheduler);
+}
+
+/// A proxy or a firewall may keep connections to a server that is no master any more: it answers,
+/// nothing there is right, and nothing is an error.
+#[test]
+fn connections_that_stay_with_an_old_master() {
+    let (mut old, mut new) = (Redis::start(), Redis::start());
+    let network = Proxy::to(&old);
+    let scheduler = started(&mut old, &network.url());
+    network.lead_to(&new);
+    network.cut_leadership();
+    let before = old.commands_processed();
+    goes_on_without_a_gap(&mut new, &scheduler, 3);
+    new.delay(1_000, crate::harness::item("q", 1));
+    eventually(|| match new.queue("q").len() {
+        1 => Ok(()),
+        _ => Err(scheduler.log()),
+    });
+    let commands = old.commands_processed() - before;
+    assert!(commands < 200, "{commands} commands to the old master");
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct State {
+    /// Path of the server that new connections lead to.
+    server: Mutex<String>,
     connections: Mutex<Vec<Arc<Pair>>>,
     /// New connections are silent from their start.
     isolated: AtomicBool,
@@ -36,24 +38,43 @@ struct Pair {
     silent: AtomicBool,
     /// The next bytes of the server are lost, and the connection with them.
     doomed: AtomicBool,
+    /// The lease was taken or renewed through it.
+    leadership: AtomicBool,
 }
 
 impl Proxy {
     pub fn to(redis: &Redis) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("proxy.sock")).unwrap();
-        let server = redis.url().trim_start_matches("unix://").to_owned();
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 // A server that is not there closes the connection.
-                if let Ok(server) = UnixStream::connect(&server) {
+                let server = shared.server.lock().unwrap().clone();
+                if let Ok(server) = UnixStream::connect(server) {
                     shared.accept(client, server);
                 }
             }
         });
-        Self { folder, state }
+        let proxy = Self { folder, state };
+        proxy.lead_to(redis);
+        proxy
+    }
+
+    /// New connections lead to this server from now on; the others stay where they are.
+    pub fn lead_to(&self, redis: &Redis) {
+        let path = redis.url().trim_start_matches("unix://");
+        path.clone_into(&mut self.state.server.lock().unwrap());
+    }
+
+    /// Closes the connections through which the lease was taken or renewed.
+    pub fn cut_leadership(&self) {
+        for pair in self.state.open() {
+            if pair.leadership.load(Ordering::SeqCst) {
+                pair.close();
+            }
+        }
     }
 
     pub fn url(&self) -> String {
@@ -103,6 +124,7 @@ impl State {
             server,
             silent: AtomicBool::new(self.isolated.load(Ordering::SeqCst)),
             doomed: AtomicBool::new(false),
+            leadership: AtomicBool::new(false),
         });
         self.connections.lock().unwrap().push(Arc::clone(&pair));
         let (state, requests) = (Arc::clone(self), Arc::clone(&pair));
@@ -122,7 +144,11 @@ impl State {
             if pair.silent.load(Ordering::SeqCst) {
                 continue;
             }
-            if request.windows(7).any(|it| it == b"EVALSHA") {
+            let names = |word: &[u8]| request.windows(word.len()).any(|it| it == word);
+            if names(b"rescue_scheduler:token") {
+                pair.leadership.store(true, Ordering::SeqCst);
+            }
+            if names(b"EVALSHA") {
                 let to_lose = &self.to_lose;
                 let take = |left: usize| left.checked_sub(1);
                 if to_lose

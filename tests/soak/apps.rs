@@ -26,7 +26,7 @@ pub fn item(number: usize, timestamp: i64) -> String {
 }
 
 impl Apps {
-    /// Adds `rate` jobs a second for `length`, in buckets of one job to some hundreds, due two to five
+    /// Adds `rate` jobs a second for `length`, in buckets of one job to some hundreds, due three to six
     /// seconds later; and removes one in fifty when it is about to be due.
     pub fn start(redis: &Redis, length: Duration, rate: u64, seed: u64) -> Self {
         let connection = redis.connect();
@@ -47,7 +47,7 @@ fn add(mut redis: Connection, length: Duration, rate: u64, seed: u64) -> Jobs {
         let mut adds = redis::pipe();
         while (jobs.timestamps.len() as u128) < wanted && adds.len() < 3_000 {
             let number = jobs.timestamps.len();
-            let timestamp = unix_now() + random.i64(2..6);
+            let timestamp = unix_now() + random.i64(3..7);
             let (item, bucket) = (item(number, timestamp), format!("delayed:{timestamp}"));
             adds.rpush(format!("resque:{bucket}"), &item).ignore();
             adds.sadd(format!("resque:timestamps:{item}"), bucket)
