@@ -199,6 +199,29 @@ async fn two_that_both_believe_they_lead_fire_once() {
     assert_eq!(redis.queue("q").len(), 9);
 }
 
+#[tokio::test]
+async fn a_request_that_arrives_late_does_not_begin_an_entry_anew() {
+    let redis = Redis::start();
+    let store = leader(&redis).await;
+    let first = [("entry".to_owned(), "every 1s".to_owned())];
+    assert!(store.record_seen(&first, &[], at(1_000)).await.unwrap());
+    let limited = Fire {
+        times: Some(2),
+        ..fire(1_001)
+    };
+    store.fire(&[limited], now()).await.unwrap().unwrap();
+    assert!(store.record_seen(&first, &[], at(999)).await.unwrap());
+    let records = store.records().await.unwrap();
+    assert_eq!(records.seen["entry"].0, at(1_000));
+    assert_eq!(records.fires["entry"], 1);
+    // With another timing it is another entry.
+    let first = [("entry".to_owned(), "every 2s".to_owned())];
+    assert!(store.record_seen(&first, &[], at(1_002)).await.unwrap());
+    let records = store.records().await.unwrap();
+    assert_eq!(records.seen["entry"], (at(1_002), "every 2s".to_owned()));
+    assert!(records.fires.is_empty());
+}
+
 /// Ticks until nothing is left to do.
 async fn move_all(store: RedisStore) {
     let mut delayed = Delayed::new(store, Arc::new(StoppedClock(at(2_000))));

@@ -170,8 +170,9 @@ pub trait Store: Send + Sync + 'static {
     /// All that is known of entries.
     fn records(&self) -> impl Future<Output = Result<Records, StoreError>> + Send;
 
-    /// Records that the entries in `first` (name, timing) are first seen at `now`, and forgets the
-    /// names in `gone`. `false`: the lease is lost, nothing was done.
+    /// Records that the entries in `first` (name, timing) are first seen at `now`, where they are not
+    /// recorded with that timing, and forgets the names in `gone`. `false`: the lease is lost, nothing
+    /// was done.
     fn record_seen(
         &self,
         first: &[(String, String)],

@@ -11,9 +11,16 @@
 --
 -- Returns  1  recorded
 --          0  the lease is lost: nothing was done
+--
+-- An entry that is recorded with the same timing stays as it is: a request that arrives late, when
+-- its sender has tried again and has fired since, must not begin the entry anew.
 
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
   return 0
+end
+
+local function timing(value)
+  return value and string.match(value, "^%-?%d+ (.*)$")
 end
 
 local first_recorded = 3 + tonumber(ARGV[2])
@@ -22,7 +29,9 @@ for i = 3, first_recorded - 1 do
   redis.call("HDEL", KEYS[3], ARGV[i])
 end
 for i = first_recorded, #ARGV, 2 do
-  redis.call("HSET", KEYS[2], ARGV[i], ARGV[i + 1])
-  redis.call("HDEL", KEYS[3], ARGV[i])
+  if timing(redis.call("HGET", KEYS[2], ARGV[i])) ~= timing(ARGV[i + 1]) then
+    redis.call("HSET", KEYS[2], ARGV[i], ARGV[i + 1])
+    redis.call("HDEL", KEYS[3], ARGV[i])
+  end
 end
 return 1
