@@ -222,6 +222,24 @@ async fn a_request_that_arrives_late_does_not_begin_an_entry_anew() {
     assert!(records.fires.is_empty());
 }
 
+#[tokio::test]
+async fn a_rejected_fire_is_tried_again_soon_though_the_clock_goes_back() {
+    let mut redis = Redis::start();
+    let schedule = schedule(
+        "[schedule.entry]\nevery = \"1s\"\nqueue = \"q\"\ncatch_up = \"all\"\ncatch_up_window = \"1d\"\n",
+    );
+    let clock = Arc::new(StoppedClock(at(0)));
+    let mut recurring = Recurring::new(leader(&redis).await, clock, Zone::UTC);
+    recurring.take_up(&schedule, at(1_000)).await.unwrap();
+    let () = redis.connection.set("resque:queue:q", "a string").unwrap();
+    recurring.tick(at(4_600)).await.unwrap();
+    assert_eq!(recurring.rejected(), 1);
+    let () = redis.connection.del("resque:queue:q").unwrap();
+    recurring.tick(at(1_003)).await.unwrap();
+    assert_eq!(redis.queue("q").len(), 1);
+    assert_eq!(recurring.rejected(), 0);
+}
+
 /// Ticks until nothing is left to do.
 async fn move_all(store: RedisStore) {
     let mut delayed = Delayed::new(store, Arc::new(StoppedClock(at(2_000))));

@@ -55,6 +55,8 @@ pub struct Recurring<S> {
     zone: Zone,
     states: Vec<State>,
     agenda: BinaryHeap<Reverse<(DateTime<Utc>, usize)>>,
+    /// When the last tick was.
+    ticked: DateTime<Utc>,
     /// The term and the schedule that the states are of.
     term: Option<u64>,
     in_force: Option<Arc<Schedule>>,
@@ -73,6 +75,7 @@ impl<S: Store> Recurring<S> {
             zone,
             states: vec![],
             agenda: BinaryHeap::new(),
+            ticked: DateTime::UNIX_EPOCH,
             term: None,
             in_force: None,
             stale: false,
@@ -205,8 +208,7 @@ impl<S: Store> Recurring<S> {
                 Event::AheadOfClock { entry, last_fire }.emit();
             }
         }
-        self.agenda.clear();
-        (0..self.states.len()).for_each(|index| self.plan(index));
+        self.plan_all();
         Ok(self.until(now))
     }
 
@@ -215,6 +217,11 @@ impl<S: Store> Recurring<S> {
     /// # Errors
     /// [`StoreError`]; what was not fired is still due. Ticking again is safe.
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
+        if now < self.ticked {
+            // The clock went back: what was to be tried again a moment later is far away now.
+            self.plan_all();
+        }
+        self.ticked = now;
         let (looked_at, pending) = self.collect(now);
         let outcomes = self.fire(&pending, now).await;
         if let Ok(Some(outcomes)) = &outcomes {
@@ -352,6 +359,11 @@ impl<S: Store> Recurring<S> {
         } else {
             Event::AlreadyFired { entry, fire_time }.emit();
         }
+    }
+
+    fn plan_all(&mut self) {
+        self.agenda.clear();
+        (0..self.states.len()).for_each(|index| self.plan(index));
     }
 
     /// Puts an entry on the agenda for its next fire time, if it has one.
