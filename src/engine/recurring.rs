@@ -150,7 +150,7 @@ impl<S: Store> Recurring<S> {
         schedule: &Schedule,
         now: DateTime<Utc>,
     ) -> Result<Tick, StoreError> {
-        let records = self.store.records().await?;
+        let mut records = self.store.records().await?;
         let first: Vec<(String, String)> = schedule
             .entries()
             .filter(|entry| first_seen(entry, &records).is_none())
@@ -168,6 +168,10 @@ impl<S: Store> Recurring<S> {
             if !self.store.record_seen(first, &[], now).await? {
                 return Ok(Tick::LeaseLost);
             }
+        }
+        if !first.is_empty() {
+            // Another that believes that it leads may have been first.
+            records = self.store.records().await?;
         }
         let out_of_date = std::mem::take(&mut self.stale);
         let in_force: HashMap<String, State> = self
