@@ -56,7 +56,9 @@ pub(super) struct Leadership<S> {
     /// How far this host's clock was ahead of Redis' at the last attempt, at least.
     skew: TimeDelta,
     skewed: bool,
-    published: watch::Sender<Option<Term>>,
+    /// One for each loop, told in this order: those who wait for the same channel are woken in an
+    /// order that tokio draws, and a simulation must go the same way each time.
+    published: Vec<watch::Sender<Option<Term>>>,
 }
 
 impl<S: Store> Leadership<S> {
@@ -66,7 +68,7 @@ impl<S: Store> Leadership<S> {
         clock: Arc<dyn Clock>,
         lease: Duration,
         health: &Health,
-        published: watch::Sender<Option<Term>>,
+        published: Vec<watch::Sender<Option<Term>>>,
     ) -> Self {
         Self {
             store,
@@ -169,12 +171,7 @@ impl<S: Store> Leadership<S> {
             .emit();
             Term::new(self.terms_so_far, attempt_started, self.lease)
         };
-        self.term = Some(term);
-        self.published.send_if_modified(|published| {
-            // A mere renewal is no reason to wake.
-            let before = published.replace(term).map(|it| it.number());
-            before != Some(term.number())
-        });
+        self.publish(Some(term));
         term.renewal_due_in(self.clock.monotonic())
     }
 
@@ -205,9 +202,19 @@ impl<S: Store> Leadership<S> {
         remaining.map_or(LOOK, |ttl| LOOK.min(ttl + Duration::from_millis(1)))
     }
 
+    fn publish(&mut self, term: Option<Term>) {
+        self.term = term;
+        let number = |term: Option<Term>| term.map(|it| it.number());
+        for published in &self.published {
+            published.send_if_modified(|published| {
+                // A mere renewal is no reason to wake.
+                number(std::mem::replace(published, term)) != number(term)
+            });
+        }
+    }
+
     fn step_down(&mut self, reason: &str) {
-        self.term = None;
-        self.published.send_replace(None);
+        self.publish(None);
         Transition::LostLead { reason }.emit();
     }
 
@@ -253,8 +260,7 @@ impl<S: Store> Leadership<S> {
     /// Gives the lease back if it is ours, perhaps by an attempt that was not waited for, so that a
     /// follower takes over at once.
     pub(super) async fn release(&mut self) {
-        self.term = None;
-        self.published.send_replace(None);
+        self.publish(None);
         let release = tokio::time::timeout(RELEASE_TIMEOUT, self.store.release_lease());
         if let Ok(Ok(true)) = release.await {
             Transition::ReleasedLead.emit();

@@ -138,7 +138,8 @@ impl<S: Store> Engine<S> {
         wishes: &Wishes,
         stop: CancellationToken,
     ) {
-        let (terms, led) = watch::channel(None);
+        let (to_recurring, led_recurring) = watch::channel(None);
+        let (to_delayed, led) = watch::channel(None);
         let (schedules, in_force) = watch::channel(Arc::new(schedule));
         let doubt = Arc::new(Notify::new());
         let released = CancellationToken::new();
@@ -152,9 +153,13 @@ impl<S: Store> Engine<S> {
             stop: stop.clone(),
         };
         let mut leadership = JoinSet::new();
+        let terms = vec![to_recurring, to_delayed];
         leadership.spawn(self.leadership(terms).run(doubt, released.clone()));
         let mut loops = JoinSet::new();
-        loops.spawn(self.recurring().run(wake.of(Part::Recurring)));
+        loops.spawn(
+            self.recurring()
+                .run(wake.of(Part::Recurring, led_recurring)),
+        );
         loops.spawn(self.delayed().run(self.options.interval, wake));
         loop {
             tokio::select! {
@@ -194,8 +199,7 @@ impl<S: Store> Engine<S> {
         schedule: &Schedule,
         stop: CancellationToken,
     ) -> Result<(), OnceError> {
-        let (terms, _) = watch::channel(None);
-        let mut leadership = self.leadership(terms);
+        let mut leadership = self.leadership(vec![]);
         let done = tokio::select! {
             () = stop.cancelled() => Err(OnceError::Stopped),
             done = self.do_once(&mut leadership, schedule) => done,
@@ -258,7 +262,7 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    fn leadership(&self, terms: watch::Sender<Option<Term>>) -> Leadership<S> {
+    fn leadership(&self, terms: Vec<watch::Sender<Option<Term>>>) -> Leadership<S> {
         let (store, clock) = (self.store.apart(), Arc::clone(&self.clock));
         Leadership::new(store, clock, self.options.lease, &self.health, terms)
     }

@@ -32,14 +32,14 @@ pub(super) struct Wake {
 }
 
 impl Wake {
-    /// The same for the loop `part`.
-    pub(super) fn of(&self, part: Part) -> Self {
+    /// The same for the loop `part`, which hears of terms from `led`.
+    pub(super) fn of(&self, part: Part, led: watch::Receiver<Option<Term>>) -> Self {
         Self {
             clock: Arc::clone(&self.clock),
             health: self.health.clone(),
             outage: Outage::of(part, &self.health),
             doubt: Arc::clone(&self.doubt),
-            led: self.led.clone(),
+            led,
             in_force: self.in_force.clone(),
             stop: self.stop.clone(),
         }
