@@ -17,6 +17,7 @@ mod harness;
 mod leadership;
 mod next;
 mod recurring;
+mod simulation;
 mod soak;
 mod store;
 mod wire;

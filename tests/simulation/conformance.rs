@@ -1,0 +1,340 @@
+//! The model is Redis: random calls and what apps do between them, on the model and on a real
+//! redis-server, give the same replies and leave the same behind.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    fmt::Debug,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use chrono::DateTime;
+use redis::Commands as _;
+use rescue_scheduler::store::{BatchLimit, Bucket, Fire, Identity, RedisStore, Store, Target};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    laws::Laws,
+    network::{Host, ModelStore, Process, World},
+};
+use crate::{
+    harness::{LOCK, Redis},
+    store::store_as,
+};
+
+const CASES: u64 = 300;
+const STEPS: usize = 40;
+const TOKEN: &str = "resque:rescue_scheduler:token";
+const LEASE: Duration = Duration::from_secs(3_600);
+
+/// Two schedulers on each of both.
+struct Both<'a> {
+    redis: &'a mut Redis,
+    real: [RedisStore; 2],
+    model: [ModelStore; 2],
+    rng: fastrand::Rng,
+    /// What was due when they last looked.
+    due: Vec<Bucket>,
+    told: Vec<String>,
+}
+
+/// A reply without what need not be the same: the words of errors.
+fn told(reply: &impl Debug) -> String {
+    let reply = format!("{reply:?}");
+    if reply.starts_with("Err(Corrupt") {
+        return "corrupt".to_owned();
+    }
+    let mut parts = reply.split("WRONGTYPE");
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |told, part| {
+        let after = part.split_once('"').unwrap().1;
+        format!("{told}WRONGTYPE\"{after}")
+    })
+}
+
+/// Calls both stores of a scheduler, holds the replies (or what is made of them) against each other,
+/// and returns the model's.
+macro_rules! agree {
+    ($both:ident, $who:expr, $call:ident($($argument:expr),*), $made:expr) => {{
+        let model = $both.model[$who].$call($($argument),*).await.map($made);
+        let real = $both.real[$who].$call($($argument),*).await.map($made);
+        $both.told.push(format!("{} of {}: {}", stringify!($call), $who, told(&model)));
+        assert_eq!(told(&model), told(&real), "{:#?}", $both.told);
+        model
+    }};
+}
+
+impl Both<'_> {
+    async fn step(&mut self) {
+        let who = self.rng.usize(0..2);
+        match self.rng.u8(0..24) {
+            0..3 => {
+                let stuck = self.rng.choice([None, Some("ruby:1")]).unwrap();
+                let _ = agree!(self, who, take_lease(LEASE, stuck), |(lease, _)| {
+                    // The time that is left is not the same to the millisecond.
+                    let lease = format!("{lease:?}");
+                    lease.split("Some(").next().map(str::to_owned)
+                });
+            }
+            3 => drop(agree!(self, who, release_lease(), |it| it)),
+            4 | 5 => self.record_seen(who).await,
+            6..9 => self.fire(who).await,
+            9..12 => self.look(who).await,
+            12..15 => self.move_batch(who).await,
+            15..19 => self.delay(),
+            19 | 20 => self.remove(),
+            _ => self.break_something(),
+        }
+    }
+
+    async fn record_seen(&mut self, who: usize) {
+        let mut names = || -> Vec<String> {
+            let names = ["a", "b", "c"].into_iter();
+            names
+                .filter(|_| self.rng.bool())
+                .map(str::to_owned)
+                .collect()
+        };
+        let (first, gone) = (names(), names());
+        let timing = self.rng.choice(["every 1s", "* * * * *"]).unwrap();
+        let first: Vec<_> = first
+            .into_iter()
+            .map(|name| (name, timing.to_owned()))
+            .collect();
+        let now = DateTime::from_timestamp(self.rng.i64(0..9), 0).unwrap();
+        let _ = agree!(self, who, record_seen(&first, &gone, now), |it| it);
+        let _ = agree!(self, who, records(), |it| {
+            let hashes = (BTreeMap::from_iter(it.seen), BTreeMap::from_iter(it.fired));
+            (hashes, BTreeMap::from_iter(it.fires), it.enqueued_elsewhere)
+        });
+    }
+
+    async fn fire(&mut self, who: usize) {
+        let rng = &mut self.rng;
+        let count = rng.usize(0..4);
+        let fire = |_| Fire {
+            name: rng.choice(["a", "b", "c"]).unwrap(),
+            times: rng.choice([None, None, Some(1), Some(3)]).unwrap(),
+            fire_time: DateTime::from_timestamp(rng.i64(1..30), 0).unwrap(),
+            queue: rng.choice(["q", "r"]).unwrap(),
+            payload: rng.u8(..).to_string().into(),
+        };
+        let fires: Vec<Fire<'_>> = (0..count).map(fire).collect();
+        let now = DateTime::from_timestamp(30, 0).unwrap().fixed_offset();
+        let _ = agree!(self, who, fire(&fires, now), |it| it);
+    }
+
+    async fn look(&mut self, who: usize) {
+        let now = DateTime::from_timestamp(self.rng.i64(0..8), 0).unwrap();
+        let limit = BatchLimit {
+            count: self.rng.usize(1..12),
+            bytes: self.rng.choice([1, 60, 6_000, 1 << 20]).unwrap(),
+        };
+        let without = (0..6).filter(|_| self.rng.u8(0..8) == 0);
+        let without: HashSet<_> = without.map(|it| it.to_string().into_bytes()).collect();
+        let due = agree!(self, who, due(now, limit, &without), |it| it);
+        self.due = due.unwrap().unwrap_or_default().buckets;
+    }
+
+    /// Mostly what was due a while ago; much may have happened since.
+    async fn move_batch(&mut self, who: usize) {
+        let rng = &mut self.rng;
+        let target = |item: &Vec<u8>| match rng.u8(0..5) {
+            0 => Target::Quarantine {
+                reason: "a reason".to_owned(),
+                at: DateTime::UNIX_EPOCH,
+            },
+            queue => Target::Queue {
+                name: ["q", "r"][usize::from(queue % 2)].to_owned(),
+                payload: String::from_utf8(item.clone()).unwrap(),
+            },
+        };
+        let targets: Vec<Target> = self
+            .due
+            .iter()
+            .flat_map(|it| &it.items)
+            .map(target)
+            .collect();
+        let _ = agree!(self, who, move_batch(&self.due, &targets), |it| it);
+    }
+
+    /// The same items again and again, some of them large.
+    fn an_item(&mut self) -> (i64, Vec<u8>) {
+        let length = self.rng.choice([1, 1, 1, 1, 20, 5_000]).unwrap();
+        let letter = self.rng.choice(*b"xyz").unwrap();
+        (self.rng.i64(0..6), vec![letter; length])
+    }
+
+    fn delay(&mut self) {
+        let (timestamp, item) = self.an_item();
+        let member = timestamp.to_string().into_bytes();
+        if self
+            .world()
+            .lock()
+            .unwrap()
+            .model()
+            .broken_buckets
+            .contains(&member)
+        {
+            return;
+        }
+        self.told.push(format!("delay {timestamp} {}", item.len()));
+        for _ in 0..self.rng.u8(1..4) {
+            self.world().lock().unwrap().model().delay(timestamp, &item);
+            self.redis.delay(timestamp, &item);
+        }
+    }
+
+    fn remove(&mut self) {
+        let (timestamp, item) = self.an_item();
+        let bucket = format!("resque:delayed:{timestamp}");
+        let removed: redis::RedisResult<usize> = self.redis.connection.lrem(&bucket, 0, &item);
+        let Ok(removed) = removed else { return };
+        if !self.redis.connection.exists::<_, bool>(&bucket).unwrap() && removed > 0 {
+            let schedule = "resque:delayed_queue_schedule";
+            let () = self.redis.connection.zrem(schedule, timestamp).unwrap();
+        }
+        self.told.push(format!("remove {timestamp} {}", item.len()));
+        let model = self
+            .world()
+            .lock()
+            .unwrap()
+            .model()
+            .remove(timestamp, &item);
+        assert_eq!(model, removed, "{:#?}", self.told);
+    }
+
+    fn world(&self) -> Arc<Mutex<World>> {
+        Arc::clone(&self.model[0].process.host.world)
+    }
+
+    /// A lock that ends or has no end, a key that is no list, or is one again.
+    fn break_something(&mut self) {
+        let world = self.world();
+        let mut world = world.lock().unwrap();
+        let (model, redis) = (world.model(), &mut self.redis.connection);
+        let kind = self.rng.u8(0..5);
+        self.told.push(format!("break {kind}"));
+        match kind {
+            0 => {
+                model.expire_lock();
+                let () = redis.del(&[LOCK, TOKEN]).unwrap();
+            }
+            1 => {
+                model.leave_lock("ruby:1");
+                let () = redis.set(LOCK, "ruby:1").unwrap();
+                let () = redis.del(TOKEN).unwrap();
+            }
+            2 if model.broken.insert("r".to_owned()) => set_aside(redis, "resque:queue:r"),
+            3 if model.broken_buckets.insert(b"3".to_vec()) => set_aside(redis, "resque:delayed:3"),
+            _ => {
+                if model.broken.remove("r") {
+                    put_back(redis, "resque:queue:r");
+                }
+                if model.broken_buckets.remove(&b"3"[..]) {
+                    put_back(redis, "resque:delayed:3");
+                }
+            }
+        }
+    }
+
+    /// Holds all that is left in both against each other.
+    fn compare(&mut self) {
+        let world = self.world();
+        let mut world = world.lock().unwrap();
+        let (model, redis) = (world.model(), &mut self.redis.connection);
+        for key in model.broken.iter().map(|it| format!("resque:queue:{it}")) {
+            put_back(redis, &key);
+        }
+        if !model.broken_buckets.is_empty() {
+            put_back(redis, "resque:delayed:3");
+        }
+        for (name, payloads) in &model.queues {
+            let held: Vec<String> = redis.lrange(format!("resque:queue:{name}"), 0, -1).unwrap();
+            assert_eq!(held, *payloads, "{:#?}", self.told);
+        }
+        for timestamp in 0..6 {
+            let held: Vec<Vec<u8>> = redis
+                .lrange(format!("resque:delayed:{timestamp}"), 0, -1)
+                .unwrap();
+            let model = model.buckets.get(timestamp.to_string().as_bytes());
+            assert_eq!(&held, model.unwrap_or(&vec![]), "{:#?}", self.told);
+        }
+        let schedule: Vec<(Vec<u8>, i64)> = redis
+            .zrange_withscores("resque:delayed_queue_schedule", 0, -1)
+            .unwrap();
+        let schedule: BTreeSet<_> = schedule
+            .into_iter()
+            .map(|(member, score)| (score, member))
+            .collect();
+        assert_eq!(schedule, model.schedule, "{:#?}", self.told);
+        let names: BTreeSet<String> = redis.smembers("resque:queues").unwrap();
+        assert_eq!(names, model.queue_names, "{:#?}", self.told);
+        let quarantine: Vec<String> = redis
+            .lrange("resque:rescue_scheduler:quarantine", 0, -1)
+            .unwrap();
+        let record = |record: &String| {
+            let record: Value = serde_json::from_str(record).unwrap();
+            let text = |key: &str| record[key].as_str().unwrap().to_owned();
+            (text("item").into_bytes(), text("reason"))
+        };
+        let quarantine: Vec<_> = quarantine.iter().map(record).collect();
+        assert_eq!(quarantine, model.quarantine, "{:#?}", self.told);
+        let holder: Option<String> = redis.get(LOCK).unwrap();
+        assert_eq!(holder.as_deref(), model.holder(), "{:#?}", self.told);
+    }
+}
+
+/// Puts a string in the place of a list.
+fn set_aside(redis: &mut redis::Connection, key: &str) {
+    // There may be none.
+    let _ = redis.rename::<_, _, ()>(key, format!("aside:{key}"));
+    let () = redis.set(key, "a string").unwrap();
+}
+
+fn put_back(redis: &mut redis::Connection, key: &str) {
+    let () = redis.del(key).unwrap();
+    let _ = redis.rename::<_, _, ()>(format!("aside:{key}"), key);
+}
+
+/// A scheduler on the model, where nothing goes wrong.
+fn on_model(identity: Identity, world: &Arc<Mutex<World>>) -> ModelStore {
+    ModelStore::new(Arc::new(Process {
+        number: 0,
+        identity,
+        host: Host::new(world),
+        killed: CancellationToken::new(),
+    }))
+}
+
+#[tokio::test]
+async fn the_model_does_what_redis_does() {
+    let mut redis = Redis::start();
+    let identity = |rng: &mut fastrand::Rng, number: usize| Identity {
+        // Sometimes both have one name, as process 1 in two containers of one host.
+        holder: format!("host{}:1", rng.usize(0..=number)),
+        token: number.to_string(),
+    };
+    for seed in 0..CASES {
+        let () = redis::cmd("FLUSHALL").query(&mut redis.connection).unwrap();
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let identities = [identity(&mut rng, 0), identity(&mut rng, 1)];
+        let world = Arc::new(Mutex::new(World::new(seed, Laws::default())));
+        let real = |it: Identity| store_as(redis.url(), &it.holder, &it.token, None);
+        let real = identities.clone().map(real);
+        let mut both = Both {
+            redis: &mut redis,
+            real,
+            model: identities.map(|identity| on_model(identity, &world)),
+            rng,
+            due: vec![],
+            told: vec![format!("case {seed}")],
+        };
+        for _ in 0..STEPS {
+            both.step().await;
+        }
+        both.compare();
+    }
+    println!("{CASES} cases of {STEPS} steps");
+}

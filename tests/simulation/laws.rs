@@ -1,0 +1,231 @@
+//! DESIGN's laws 1, 2 and 5 as invariants: judged at each change of the model, and at the end.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use rescue_scheduler::{
+    core::{entry::CatchUpPolicy, entry::Entry, firing::GRACE, schedule::Schedule},
+    store::{Bucket, Target},
+};
+
+use super::model::{Change, Model, Shot};
+use crate::harness;
+
+/// What became of a delayed item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Waiting,
+    Pushed,
+    Removed,
+    Quarantined,
+}
+
+/// A delayed item that an app added. Its number is the only one in its text.
+#[derive(Debug, Clone)]
+pub struct Delayed {
+    pub timestamp: i64,
+    pub item: String,
+    pub fate: Fate,
+}
+
+/// All that the laws must remember; a failover takes it back together with the model.
+#[derive(Debug, Clone, Default)]
+pub struct Laws {
+    schedule: BTreeMap<String, Arc<Entry>>,
+    /// When each entry was first seen, and for which times it fired since.
+    fired: BTreeMap<String, (i64, Vec<i64>)>,
+    /// By number.
+    pub delayed: BTreeMap<usize, Delayed>,
+    /// The last item that left each bucket.
+    last_of: BTreeMap<i64, usize>,
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, 0).unwrap()
+}
+
+/// The only number in a text.
+fn number(text: &str) -> i64 {
+    let digits = text.bytes().filter(u8::is_ascii_digit);
+    digits.fold(0, |number, digit| number * 10 + i64::from(digit - b'0'))
+}
+
+/// Says what is wrong unless something holds.
+macro_rules! ensure {
+    ($law:expr, $($broken:tt)+) => {
+        if !$law {
+            return Err(format!($($broken)+));
+        }
+    };
+}
+
+impl Laws {
+    pub fn of(schedule: &Schedule) -> Self {
+        let entry = |entry: &Arc<Entry>| (entry.name.clone(), Arc::clone(entry));
+        Self {
+            schedule: schedule.entries().map(entry).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether a scheduler may ask for these fires when its clock shows `now`: none is early, and of
+    /// those that were missed `latest` asks for the newest.
+    pub fn judge_shots(&self, shots: &[Shot], now: DateTime<Utc>) -> Result<(), String> {
+        for shot in shots {
+            let (name, fire_time) = (&shot.name, at(shot.fire_time));
+            let entry = self.schedule.get(name).ok_or("there is no such entry")?;
+            let early = entry.due_at(fire_time) > now;
+            ensure!(!early, "{name} is early at {now}: {fire_time}");
+            let missed = now.trunc_subsecs(0) - entry.timing.jitter - fire_time > GRACE;
+            if missed && entry.catch_up.policy != CatchUpPolicy::All {
+                let next = entry.timing.pattern.next_after(fire_time, fire_time);
+                let newest = next.is_none_or(|next| entry.due_at(next) > now);
+                ensure!(newest, "{name} has a newer one at {now}: {fire_time}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a scheduler that asked for what was due at `asked_for` may move these buckets.
+    pub fn judge_buckets(buckets: &[Bucket], asked_for: i64) -> Result<(), String> {
+        for bucket in buckets {
+            let member = String::from_utf8_lossy(&bucket.member);
+            let due = member.parse::<i64>().unwrap() <= asked_for;
+            ensure!(due, "bucket {member} is early at {asked_for}");
+        }
+        Ok(())
+    }
+
+    /// Whether what the model did is lawful.
+    pub fn judge(&mut self, change: &Change) -> Result<(), String> {
+        match change {
+            Change::Seen { name, now } => {
+                let before = self.fired.insert(name.clone(), (*now, vec![]));
+                ensure!(before.is_none(), "{name} is seen twice");
+                Ok(())
+            }
+            Change::Fired(shot) => self.judge_fire(shot),
+            Change::Moved {
+                member,
+                item,
+                target,
+            } => self.judge_move(member, item, target),
+        }
+    }
+
+    fn judge_fire(&mut self, shot: &Shot) -> Result<(), String> {
+        let (name, fire_time) = (&shot.name, shot.fire_time);
+        let seen = self.fired.get_mut(name);
+        let (_, fires) = seen.ok_or_else(|| format!("{name} fires unseen"))?;
+        let (last, payload) = (fires.last().copied(), &shot.payload);
+        fires.push(fire_time);
+        ensure!(last < Some(fire_time), "{name}: {fire_time} after {last:?}");
+        let its_own = number(payload) == fire_time;
+        ensure!(its_own, "{name}: {fire_time} with {payload}");
+        Ok(())
+    }
+
+    fn judge_move(&mut self, member: &[u8], item: &[u8], target: &Target) -> Result<(), String> {
+        let (item, member) = (
+            String::from_utf8_lossy(item),
+            String::from_utf8_lossy(member),
+        );
+        let number = usize::try_from(number(&item)).unwrap();
+        let delayed = self.delayed.get_mut(&number).ok_or("nobody added that")?;
+        let fate = match target {
+            Target::Queue { name, payload } => {
+                let its_own = *payload == harness::payload(number);
+                let its_own = its_own && item == harness::item(name, number);
+                ensure!(its_own, "{item} became {payload} in {name}");
+                Fate::Pushed
+            }
+            Target::Quarantine { .. } => Fate::Quarantined,
+        };
+        let before = std::mem::replace(&mut delayed.fate, fate);
+        ensure!(
+            before == Fate::Waiting,
+            "{item} is {fate:?} after {before:?}"
+        );
+        let its_own = member == delayed.timestamp.to_string();
+        ensure!(its_own, "{item} comes from the bucket {member}");
+        let last = self.last_of.insert(delayed.timestamp, number);
+        ensure!(
+            last < Some(number),
+            "{item} leaves its bucket after {last:?}"
+        );
+        Ok(())
+    }
+
+    /// Whether all is done at `now`, when nothing was wrong for a while. `jumped`: a clock was far
+    /// ahead once, so that fires may have been given up whose time is still to come.
+    pub fn judge_end(&self, model: &Model, now: DateTime<Utc>, jumped: bool) -> Result<(), String> {
+        for (name, entry) in &self.schedule {
+            let seen = self.fired.get(name);
+            let (since, fires) = seen.ok_or_else(|| format!("{name} is unseen"))?;
+            let queued = model.queues.get(entry.job.queue()).into_iter().flatten();
+            let queued: Vec<i64> = queued.map(|payload| number(payload)).collect();
+            ensure!(
+                queued == *fires,
+                "{name}: {queued:?} is queued, not {fires:?}"
+            );
+            let policy = entry.catch_up.policy;
+            let until = if jumped && policy != CatchUpPolicy::All {
+                DateTime::UNIX_EPOCH
+            } else {
+                now - TimeDelta::seconds(2)
+            };
+            judge_fires(entry, *since, fires, until)?;
+        }
+        self.judge_delayed(model)
+    }
+
+    /// Law 2 at the end: each delayed job is where it may be, once.
+    fn judge_delayed(&self, model: &Model) -> Result<(), String> {
+        for Delayed { item, fate, .. } in self.delayed.values() {
+            let may = match fate {
+                Fate::Waiting => false,
+                Fate::Pushed => !item.contains("garbage"),
+                Fate::Quarantined => !item.contains("steady"),
+                Fate::Removed => true,
+            };
+            ensure!(may, "{item} is {fate:?} at the end");
+        }
+        let count = |fate| self.delayed.values().filter(|it| it.fate == fate).count();
+        let queued = |name| model.queues.get(name).map_or(0, Vec::len);
+        let there = (queued("steady") + queued("shaky"), model.quarantine.len());
+        let moved = (count(Fate::Pushed), count(Fate::Quarantined));
+        ensure!(moved == there, "{moved:?} moved, {there:?} there");
+        let left = (&model.schedule, &model.buckets);
+        ensure!(left.0.is_empty() && left.1.is_empty(), "left: {left:?}");
+        Ok(())
+    }
+}
+
+/// Law 5 for one entry: nothing between two fires under `all`, and the newest until `until` has been
+/// fired.
+fn judge_fires(
+    entry: &Entry,
+    since: i64,
+    fires: &[i64],
+    until: DateTime<Utc>,
+) -> Result<(), String> {
+    let name = &entry.name;
+    let next_after = |last| entry.timing.pattern.next_after(at(last), at(last)).unwrap();
+    let mut last = since;
+    for fire_time in fires {
+        let next = next_after(last).timestamp();
+        let gap = entry.catch_up.policy == CatchUpPolicy::All && next != *fire_time;
+        ensure!(!gap, "{name}: {next} is missed");
+        last = *fire_time;
+    }
+    let times = entry.timing.times.map(|times| times as usize);
+    let few = times.is_none_or(|times| fires.len() <= times);
+    ensure!(few, "{name} fires too often: {fires:?}");
+    let next = entry.due_at(next_after(last));
+    let done = times == Some(fires.len()) || next > until;
+    ensure!(
+        done,
+        "{name} did not fire at {next}, until {until}: {fires:?}"
+    );
+    Ok(())
+}

@@ -1,0 +1,396 @@
+//! Redis as the scripts use it, in memory: one pure function for each script of `src/store/lua`,
+//! line by line the same. `conformance.rs` holds both against each other.
+//!
+//! Not here, for they change nothing of what the engine does: the reverse index (for apps that
+//! remove jobs), and the stamps for resque-web, which differ from ours only where a Ruby scheduler
+//! wrote them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::DateTime;
+use rescue_scheduler::store::{
+    BatchLimit, Bucket, Fire, FireOutcome, Identity, Lease, MoveOutcome, Records, Target,
+};
+use tokio::sync::Notify;
+
+/// How Redis answers where a key is no list.
+pub const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
+
+/// A string that may expire.
+#[derive(Debug, Clone)]
+struct Expiring {
+    value: String,
+    /// The last millisecond in which it is there.
+    until: Option<i64>,
+}
+
+/// One fire as `fire.lua` gets it.
+#[derive(Debug, Clone, Hash)]
+pub struct Shot {
+    pub name: String,
+    pub times: Option<u32>,
+    pub fire_time: i64,
+    pub queue: String,
+    pub payload: String,
+}
+
+impl From<&Fire<'_>> for Shot {
+    fn from(fire: &Fire<'_>) -> Self {
+        Self {
+            name: fire.name.to_owned(),
+            times: fire.times,
+            fire_time: fire.fire_time.timestamp(),
+            queue: fire.queue.to_owned(),
+            payload: fire.payload.clone().into_owned(),
+        }
+    }
+}
+
+/// What a script did that matters to the laws.
+#[derive(Debug, Clone)]
+pub enum Change {
+    Fired(Shot),
+    Moved {
+        member: Vec<u8>,
+        item: Vec<u8>,
+        target: Target,
+    },
+    Seen {
+        name: String,
+        now: i64,
+    },
+}
+
+impl Hash for Change {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        match self {
+            Self::Fired(shot) => shot.hash(hasher),
+            Self::Moved { member, item, .. } => (member, item).hash(hasher),
+            Self::Seen { name, now } => (name, now).hash(hasher),
+        }
+    }
+}
+
+/// The whole of Redis. Its methods are the scripts, and what apps and operators do.
+#[derive(Debug, Clone, Default)]
+pub struct Model {
+    /// The server's clock, milliseconds.
+    pub now: i64,
+    lock: Option<Expiring>,
+    token: Option<Expiring>,
+    handover: Option<Expiring>,
+    /// Unix seconds and timing.
+    seen: BTreeMap<String, (i64, String)>,
+    fired: BTreeMap<String, i64>,
+    fires: BTreeMap<String, u32>,
+    pub queue_names: BTreeSet<String>,
+    pub queues: BTreeMap<String, Vec<String>>,
+    /// Queues that are no lists.
+    pub broken: BTreeSet<String>,
+    /// Score and member.
+    pub schedule: BTreeSet<(i64, Vec<u8>)>,
+    pub buckets: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
+    /// Buckets that are no lists.
+    pub broken_buckets: BTreeSet<Vec<u8>>,
+    /// Item and reason.
+    pub quarantine: Vec<(Vec<u8>, String)>,
+    /// What was done since someone looked.
+    pub changes: Vec<Change>,
+    /// Wakes who waits for a handover.
+    pub released: Arc<Notify>,
+}
+
+impl Model {
+    fn alive<'a>(&self, key: Option<&'a Expiring>) -> Option<&'a Expiring> {
+        let there = |key: &&Expiring| key.until.is_none_or(|until| self.now <= until);
+        key.filter(there)
+    }
+
+    /// Who holds the lock.
+    pub fn holder(&self) -> Option<&str> {
+        self.alive(self.lock.as_ref())
+            .map(|lock| lock.value.as_str())
+    }
+
+    /// `lease.lua`.
+    pub fn lease(&mut self, us: &Identity, length: Duration, stuck_holder: &str) -> Lease {
+        let until = self.now + i64::try_from(length.as_millis()).unwrap();
+        let expiring = |value: &String| {
+            let (value, until) = (value.clone(), Some(until));
+            Some(Expiring { value, until })
+        };
+        let lock = self.alive(self.lock.as_ref()).cloned();
+        let token = self
+            .alive(self.token.as_ref())
+            .map(|token| token.value.clone());
+        if let Some(Expiring { value, until: end }) = lock {
+            if value == us.holder && token.as_ref() == Some(&us.token) {
+                self.lock = expiring(&us.holder);
+                self.token = expiring(&us.token);
+                return Lease::Renewed;
+            }
+            let stuck = end.is_none() && value == stuck_holder;
+            if (value != us.holder || token.is_some()) && !stuck {
+                let left = |end: i64| Duration::from_millis((end - self.now).unsigned_abs());
+                let (holder, remaining) = (value, end.map(left));
+                return Lease::HeldBy { holder, remaining };
+            }
+        }
+        self.lock = expiring(&us.holder);
+        self.token = expiring(&us.token);
+        Lease::Taken
+    }
+
+    /// `release.lua`.
+    pub fn release(&mut self, us: &Identity) -> bool {
+        let token = self
+            .alive(self.token.as_ref())
+            .map(|token| token.value.as_str());
+        if self.holder() != Some(&us.holder) || token != Some(&us.token) {
+            return false;
+        }
+        (self.lock, self.token) = (None, None);
+        let (value, until) = (us.holder.clone(), Some(self.now + 1000));
+        self.handover = Some(Expiring { value, until });
+        self.released.notify_waiters();
+        true
+    }
+
+    /// `LPOP` of the handover.
+    pub fn take_handover(&mut self) -> bool {
+        let there = self.alive(self.handover.as_ref()).is_some();
+        self.handover = None;
+        there
+    }
+
+    /// All that is known of entries.
+    pub fn records(&self) -> Records {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let seen = self.seen.iter();
+        Records {
+            seen: seen
+                .map(|(name, (since, timing))| (name.clone(), (at(*since), timing.clone())))
+                .collect(),
+            fired: (self.fired.iter())
+                .map(|(name, last)| (name.clone(), at(*last)))
+                .collect(),
+            fires: self.fires.clone().into_iter().collect(),
+            ..Records::default()
+        }
+    }
+
+    /// `seen.lua`.
+    pub fn record_seen(
+        &mut self,
+        us: &Identity,
+        first: &[(String, String)],
+        gone: &[String],
+        now: i64,
+    ) -> bool {
+        if self.holder() != Some(&us.holder) {
+            return false;
+        }
+        for name in gone {
+            self.seen.remove(name);
+            self.fires.remove(name);
+        }
+        for (name, timing) in first {
+            if self.seen.get(name).is_some_and(|(_, held)| held == timing) {
+                continue;
+            }
+            self.seen.insert(name.clone(), (now, timing.clone()));
+            self.fires.remove(name);
+            let name = name.clone();
+            self.changes.push(Change::Seen { name, now });
+        }
+        true
+    }
+
+    /// `fire.lua`.
+    pub fn fire(&mut self, us: &Identity, shots: &[Shot]) -> Option<Vec<FireOutcome>> {
+        if self.holder() != Some(&us.holder) {
+            return None;
+        }
+        Some(shots.iter().map(|shot| self.fire_one(shot)).collect())
+    }
+
+    fn fire_one(&mut self, shot: &Shot) -> FireOutcome {
+        let last = self.fired.get(&shot.name).copied().unwrap_or_default();
+        let fires = self.fires.get(&shot.name).copied().unwrap_or_default();
+        if last >= shot.fire_time || shot.times.is_some_and(|times| fires >= times) {
+            return FireOutcome::AlreadyFired;
+        }
+        self.queue_names.insert(shot.queue.clone());
+        if self.broken.contains(&shot.queue) {
+            if shot.times.is_some() {
+                self.fires.insert(shot.name.clone(), fires);
+            }
+            return FireOutcome::Rejected(WRONG_TYPE.to_owned());
+        }
+        if shot.times.is_some() {
+            self.fires.insert(shot.name.clone(), fires + 1);
+        }
+        self.fired.insert(shot.name.clone(), shot.fire_time);
+        let queue = self.queues.entry(shot.queue.clone()).or_default();
+        queue.push(shot.payload.clone());
+        self.changes.push(Change::Fired(shot.clone()));
+        FireOutcome::Fired
+    }
+
+    /// `GET` of the lock and `ZRANGEBYSCORE`: members and scores of what is due.
+    pub fn oldest(&self, us: &Identity, now: i64, count: usize) -> Option<Vec<(Vec<u8>, i64)>> {
+        if self.holder() != Some(&us.holder) {
+            return None;
+        }
+        let due = self.schedule.iter().take_while(|(score, _)| *score <= now);
+        let due = due.take(count);
+        Some(
+            due.map(|(score, member)| (member.clone(), *score))
+                .collect(),
+        )
+    }
+
+    /// `read.lua`.
+    pub fn read(
+        &self,
+        members: &[Vec<u8>],
+        limit: BatchLimit,
+    ) -> Vec<Result<Vec<Vec<u8>>, String>> {
+        let (mut chunk_size, mut items_left, mut bytes_left) = (1, limit.count, limit.bytes);
+        let mut read = vec![];
+        for member in members {
+            if self.broken_buckets.contains(member) {
+                read.push(Err(WRONG_TYPE.to_owned()));
+                continue;
+            }
+            let held = self.buckets.get(member).map_or(&[][..], Vec::as_slice);
+            let mut items: Vec<Vec<u8>> = vec![];
+            loop {
+                let wanted = chunk_size.min(items_left);
+                let rest = &held[items.len()..];
+                let chunk = &rest[..wanted.min(rest.len())];
+                items.extend_from_slice(chunk);
+                let bytes: usize = chunk.iter().map(Vec::len).sum();
+                let large = bytes > 4096 * chunk.len();
+                chunk_size = if large { 1 } else { (chunk_size * 2).min(64) };
+                bytes_left = bytes_left.saturating_sub(bytes);
+                items_left -= chunk.len();
+                if chunk.len() < wanted || items_left == 0 || bytes_left == 0 {
+                    break;
+                }
+            }
+            read.push(Ok(items));
+            if items_left == 0 || bytes_left == 0 {
+                break;
+            }
+        }
+        read
+    }
+
+    /// `move.lua`. An error: it met a bucket that is no list, and did what is before it.
+    pub fn move_batch(
+        &mut self,
+        us: &Identity,
+        buckets: &[Bucket],
+        targets: &[Target],
+    ) -> Result<Option<Vec<MoveOutcome>>, String> {
+        if self.holder() != Some(&us.holder) {
+            return Ok(None);
+        }
+        for target in targets {
+            if let Target::Queue { name, .. } = target {
+                self.queue_names.insert(name.clone());
+            }
+        }
+        let (mut outcomes, mut targets) = (vec![], targets.iter());
+        for Bucket { member, items, .. } in buckets {
+            if self.broken_buckets.contains(member) {
+                return Err(WRONG_TYPE.to_owned());
+            }
+            let held = self.buckets.get(member).cloned().unwrap_or_default();
+            let (mut taken, mut rejected) = (0, false);
+            for (item, target) in items.iter().zip(&mut targets) {
+                let in_place = !rejected && held.get(taken) == Some(item);
+                outcomes.push(if !in_place {
+                    MoveOutcome::Left
+                } else if self.push(member, item, target) {
+                    taken += 1;
+                    MoveOutcome::Moved
+                } else {
+                    rejected = true;
+                    MoveOutcome::Rejected(WRONG_TYPE.to_owned())
+                });
+            }
+            self.put_bucket(member, held[taken..].to_vec());
+        }
+        Ok(Some(outcomes))
+    }
+
+    /// `RPUSH` to the target; `false`: it is no list.
+    fn push(&mut self, member: &[u8], item: &[u8], target: &Target) -> bool {
+        match target {
+            Target::Queue { name, .. } if self.broken.contains(name) => return false,
+            Target::Queue { name, payload } => {
+                let queue = self.queues.entry(name.clone()).or_default();
+                queue.push(payload.clone());
+            }
+            Target::Quarantine { reason, .. } => {
+                self.quarantine.push((item.to_vec(), reason.clone()));
+            }
+        }
+        self.changes.push(Change::Moved {
+            member: member.to_vec(),
+            item: item.to_vec(),
+            target: target.clone(),
+        });
+        true
+    }
+
+    /// Leaves `items` in a bucket; one that is empty is gone.
+    fn put_bucket(&mut self, member: &[u8], items: Vec<Vec<u8>>) {
+        if items.is_empty() {
+            self.buckets.remove(member);
+            self.schedule.retain(|(_, it)| it != member);
+        } else {
+            self.buckets.insert(member.to_vec(), items);
+        }
+    }
+
+    /// An app adds a delayed item.
+    pub fn delay(&mut self, timestamp: i64, item: &[u8]) {
+        let member = timestamp.to_string().into_bytes();
+        let bucket = self.buckets.entry(member.clone()).or_default();
+        bucket.push(item.to_vec());
+        self.schedule.insert((timestamp, member));
+    }
+
+    /// An app removes an item from a bucket, wherever it stands. Returns how many there were.
+    pub fn remove(&mut self, timestamp: i64, item: &[u8]) -> usize {
+        let member = timestamp.to_string().into_bytes();
+        let mut items = self.buckets.get(&member).cloned().unwrap_or_default();
+        let before = items.len();
+        items.retain(|it| it != item);
+        let removed = before - items.len();
+        if removed > 0 {
+            self.put_bucket(&member, items);
+        }
+        removed
+    }
+
+    /// Someone takes the lock and its token away, as if they had expired.
+    pub fn expire_lock(&mut self) {
+        (self.lock, self.token) = (None, None);
+    }
+
+    /// A scheduler of another kind died and left a lock without an end.
+    pub fn leave_lock(&mut self, holder: &str) {
+        let (value, until) = (holder.to_owned(), None);
+        self.lock = Some(Expiring { value, until });
+        self.token = None;
+    }
+}

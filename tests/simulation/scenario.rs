@@ -1,0 +1,308 @@
+//! One run: two hosts whose schedulers live and die, apps, and what befalls them.
+
+use std::{
+    hash::Hasher as _,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use chrono::DateTime;
+use rescue_scheduler::{
+    core::{schedule::Schedule, zone::Zone},
+    engine::{Engine, Options, Wishes},
+    store::Identity,
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    laws::{Delayed, Fate, Laws},
+    network::{Counts, Host, ModelStore, Process, State, Weather, World, now},
+};
+use crate::{harness, store};
+
+/// Misfortunes happen until then.
+const TROUBLE: Duration = Duration::from_secs(20);
+/// And then there is time to do what is left.
+const END: Duration = Duration::from_secs(33);
+/// The longest that a scheduler takes to stop, if it isn't killed.
+const STOP: Duration = Duration::from_secs(1);
+
+/// Names and timings. Each has its own queue.
+const ENTRIES: [(&str, &str); 5] = [
+    (
+        "each",
+        "every = '1s'\ncatch_up = 'all'\ncatch_up_window = '1d'",
+    ),
+    ("latest", "every = '7s'"),
+    ("minute", "cron = '* * * * *'"),
+    ("few", "every = '2s'\ntimes = 3"),
+    ("spread", "every = '5s'\njitter = '2s'\ncatch_up = 'none'"),
+];
+
+fn schedule() -> Schedule {
+    let entry = |(name, timing)| {
+        let job = format!("class = 'Job'\nqueue = '{name}'\ninclude_metadata = true");
+        format!("[schedule.{name}]\n{timing}\n{job}\n")
+    };
+    store::schedule(&ENTRIES.map(entry).concat())
+}
+
+/// What came of a run.
+pub struct Outcome {
+    pub broken: Option<String>,
+    pub counts: Counts,
+    pub trace: u64,
+}
+
+/// One run; everybody in it has it.
+struct Run {
+    world: Arc<Mutex<World>>,
+    hosts: [Arc<Host>; 2],
+    schedule: Schedule,
+    lease: Duration,
+    /// All processes have one name, as process 1 in containers of one host.
+    twins: bool,
+    /// The second host stays down in the end.
+    one_is_left: bool,
+    processes: AtomicU32,
+    start: Instant,
+}
+
+pub async fn simulate(seed: u64) -> Outcome {
+    let run = Arc::new(Run::new(seed));
+    let mut all = JoinSet::new();
+    for number in 0..2 {
+        all.spawn(Arc::clone(&run).host(number));
+    }
+    all.spawn(Arc::clone(&run).apps());
+    all.spawn(Arc::clone(&run).trouble());
+    sleep_until(run.start + END).await;
+    {
+        let world = &mut *run.world();
+        let now = DateTime::from_timestamp_millis(world.clock()).unwrap();
+        let State { model, laws } = &world.state;
+        world.expect(laws.judge_end(model, now, world.jumped));
+    }
+    all.join_all().await;
+    let world = run.world();
+    Outcome {
+        broken: world.broken.clone(),
+        counts: world.counts.clone(),
+        trace: world.trace.finish(),
+    }
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let schedule = schedule();
+        let mut world = World::new(seed, Laws::of(&schedule));
+        let rng = &mut world.rng;
+        let weather = Weather {
+            lost: rng.choice([0.0, 0.01, 0.05, 0.3]).unwrap(),
+            late: rng.choice([0.0, 0.01, 0.05]).unwrap(),
+            crash: rng.choice([0.0, 0.002, 0.01]).unwrap(),
+            slowest_ms: rng.choice([1, 5, 50, 700]).unwrap(),
+        };
+        let lease = Duration::from_secs(rng.u64(1..=5));
+        let (twins, one_is_left) = (rng.bool(), rng.bool());
+        world.weather = weather;
+        let world = Arc::new(Mutex::new(world));
+        Self {
+            hosts: [Host::new(&world), Host::new(&world)],
+            world,
+            schedule,
+            lease,
+            twins,
+            one_is_left,
+            processes: AtomicU32::new(0),
+            start: now(),
+        }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    fn milliseconds(&self, range: std::ops::Range<u64>) -> Duration {
+        Duration::from_millis(self.world().rng.u64(range))
+    }
+
+    fn is_quiet(&self) -> bool {
+        now() >= self.start + TROUBLE
+    }
+
+    /// A host: one process after the other.
+    async fn host(self: Arc<Self>, number: usize) {
+        sleep(self.milliseconds(0..2_000)).await;
+        while !(self.is_quiet() && self.one_is_left && number == 1) {
+            let mut death = now() + self.milliseconds(1..8_000);
+            if self.world().rng.u8(..) < 100 || death > self.start + TROUBLE {
+                death = self.start + END;
+            }
+            self.process(number, death).await;
+            if now() >= self.start + END {
+                break;
+            }
+            sleep(self.milliseconds(0..4_000)).await;
+        }
+    }
+
+    /// A process, until it crashes or its death comes.
+    async fn process(&self, host: usize, death: Instant) {
+        let number = self.processes.fetch_add(1, Relaxed);
+        let name = if self.twins { 0 } else { host };
+        let process = Arc::new(Process {
+            number,
+            identity: Identity {
+                holder: format!("host{name}:1"),
+                token: number.to_string(),
+            },
+            host: Arc::clone(&self.hosts[host]),
+            killed: CancellationToken::new(),
+        });
+        let options = Options {
+            lease: self.lease,
+            interval: Duration::from_secs(5),
+            zone: Zone::UTC,
+        };
+        let clock = Arc::clone(&process.host);
+        let engine = Engine::new(ModelStore::new(Arc::clone(&process)), clock, options);
+        let (wishes, stop) = (Wishes::default(), CancellationToken::new());
+        let load = Arc::new(|| Ok(schedule()));
+        let run = engine.run(self.schedule.clone(), load, &wishes, stop.clone());
+        let mut engine = Box::pin(run);
+        tokio::select! {
+            biased;
+            () = process.killed.cancelled() => return,
+            () = &mut engine => {}
+            () = sleep_until(death) => {}
+        }
+        if self.world().rng.bool() {
+            self.world().count("clean stops");
+            stop.cancel();
+            let stopped = timeout(STOP, engine).await;
+            let late = stopped.map_err(|_| format!("process {number} did not stop in {STOP:?}"));
+            self.world().expect(late);
+        } else {
+            self.world().count("kills");
+        }
+    }
+
+    /// Apps: add delayed jobs and remove some of them.
+    async fn apps(self: Arc<Self>) {
+        while !self.is_quiet() {
+            sleep(self.milliseconds(1..800)).await;
+            let world = &mut *self.world();
+            if now() < world.down_until {
+                continue;
+            }
+            if world.rng.u8(..) < 180 {
+                let many = world.rng.u32(0..4_000) == 0;
+                let count = if many { 1_100 } else { world.rng.u64(1..5) };
+                Self::delay(world, count);
+            } else {
+                Self::remove(world);
+            }
+        }
+    }
+
+    fn delay(world: &mut World, count: u64) {
+        // Some in the present second or before it, while a mover may be at that very bucket.
+        let timestamp =
+            world.clock() / 1000 + world.rng.choice([-2, 0, 0, 1, 1, 2, 5, 12]).unwrap();
+        for _ in 0..count {
+            let number = world.state.laws.delayed.len();
+            let item = match world.rng.u8(0..20) {
+                0 => format!("garbage {number}"),
+                1..5 => harness::item("shaky", number),
+                _ => harness::item("steady", number),
+            };
+            world.model().delay(timestamp, item.as_bytes());
+            let fate = Fate::Waiting;
+            let delayed = Delayed {
+                timestamp,
+                item,
+                fate,
+            };
+            world.state.laws.delayed.insert(number, delayed);
+        }
+    }
+
+    fn remove(world: &mut World) {
+        let count = world.state.laws.delayed.len();
+        let number = count.saturating_sub(world.rng.usize(1..30));
+        let Some(Delayed {
+            timestamp, item, ..
+        }) = world.state.laws.delayed.get(&number).cloned()
+        else {
+            return;
+        };
+        let removed = world.model().remove(timestamp, item.as_bytes());
+        let delayed = world.state.laws.delayed.get_mut(&number).unwrap();
+        let was_there = delayed.fate == Fate::Waiting;
+        if removed == 1 {
+            delayed.fate = Fate::Removed;
+        }
+        let judged = (was_there == (removed == 1)).then_some(());
+        world.expect(judged.ok_or(format!("{item} was removed {removed} times")));
+    }
+
+    /// What befalls hosts and Redis, and the end of it.
+    async fn trouble(self: Arc<Self>) {
+        let mut saved = self.world().state.clone();
+        while !self.is_quiet() {
+            sleep(self.milliseconds(50..3_000)).await;
+            let host = &self.hosts[self.world().rng.usize(0..2)];
+            let world = &mut *self.world();
+            match world.rng.u8(0..16) {
+                0..3 => world.down_until = now() + Duration::from_millis(world.rng.u64(1..5_000)),
+                3..6 => {
+                    let ms = 2_500 * self.lease.as_secs();
+                    let until = now() + Duration::from_millis(world.rng.u64(1..ms));
+                    *host.frozen_until.lock().unwrap() = until;
+                    world.count("freezes");
+                }
+                6..10 => {
+                    let furthest = 10_i64.pow(world.rng.u32(2..7)).min(3_600_000);
+                    let ahead = world.rng.i64(-furthest..=furthest);
+                    host.ahead.store(ahead, Relaxed);
+                    world.jumped |= ahead > 1_000;
+                    world.count("clock steps");
+                }
+                10 => saved = world.state.clone(),
+                11 => {
+                    world.state = saved.clone();
+                    world.failovers += 1;
+                    world.count("failovers");
+                }
+                12 | 13 => {
+                    let queue = world.rng.choice(["each", "latest", "shaky"]).unwrap();
+                    world.model().broken.insert(queue.to_owned());
+                }
+                14 => world.model().leave_lock("ruby:1"),
+                _ => world.model().expire_lock(),
+            }
+            if world.rng.bool() {
+                world.model().broken.clear();
+            }
+        }
+        let world = &mut *self.world();
+        world.weather = Weather {
+            slowest_ms: 3,
+            ..Weather::default()
+        };
+        world.model().broken.clear();
+        world.down_until = now();
+        for host in &self.hosts {
+            host.ahead.store(world.rng.i64(-200..=200), Relaxed);
+            *host.frozen_until.lock().unwrap() = now();
+        }
+    }
+}
