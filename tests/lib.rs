@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, prints what it measured, and nothing outside calls it"
 )]
 
+mod active_job;
 mod architecture;
 mod command_line;
 mod delayed;

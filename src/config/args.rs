@@ -10,8 +10,12 @@ use super::{
 };
 use crate::core::job::argument_list;
 
+/// Writes a value of a file as JSON.
+pub(super) type Write = dyn Fn(&Spanned<DeValue<'_>>, &mut Table<'_>, &mut String);
+
 /// The argument list, a JSON array: an array is the list itself, anything else is one argument.
-pub(super) fn arguments(table: &mut Table<'_>) -> String {
+/// `write` writes the values of `args`.
+pub(super) fn arguments(table: &mut Table<'_>, write: &Write) -> String {
     table.not_both("args", "args_json");
     let args = table.value("args");
     let args_json = table.text("args_json");
@@ -21,7 +25,7 @@ pub(super) fn arguments(table: &mut Table<'_>) -> String {
         .to_owned();
     if let Some(args) = args {
         json.clear();
-        write_json(args, table, &mut json);
+        write(args, table, &mut json);
     }
     argument_list(&json).into_owned()
 }
@@ -48,7 +52,8 @@ fn checked_json<'t>(text: &Spanned<&'t str>, table: &mut Table<'_>) -> &'t str {
     }
 }
 
-fn write_json(value: &Spanned<DeValue<'_>>, table: &mut Table<'_>, out: &mut String) {
+/// A value as it is.
+pub(super) fn write_json(value: &Spanned<DeValue<'_>>, table: &mut Table<'_>, out: &mut String) {
     match value.get_ref() {
         DeValue::String(text) => out.push_str(&quoted(text)),
         DeValue::Boolean(flag) => out.push_str(&flag.to_string()),
@@ -70,14 +75,7 @@ fn write_json(value: &Spanned<DeValue<'_>>, table: &mut Table<'_>, out: &mut Str
             out.push_str(&quoted(&at.to_string()));
         }
         DeValue::Datetime(_) => out.push_str(&quoted(table.literal(value.span()))),
-        DeValue::Array(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                out.push_str(if index == 0 { "" } else { "," });
-                write_json(item, table, out);
-            }
-            out.push(']');
-        }
+        DeValue::Array(items) => write_list(items, table, out, &write_json),
         DeValue::Table(members) => {
             out.push('{');
             for (index, (key, member)) in members.iter().enumerate() {
@@ -89,6 +87,21 @@ fn write_json(value: &Spanned<DeValue<'_>>, table: &mut Table<'_>, out: &mut Str
             out.push('}');
         }
     }
+}
+
+/// An array, each item as `write` writes it.
+pub(super) fn write_list(
+    items: &[Spanned<DeValue<'_>>],
+    table: &mut Table<'_>,
+    out: &mut String,
+    write: &Write,
+) {
+    out.push('[');
+    for (index, item) in items.iter().enumerate() {
+        out.push_str(if index == 0 { "" } else { "," });
+        write(item, table, out);
+    }
+    out.push(']');
 }
 
 fn write_number(
@@ -104,7 +117,8 @@ fn write_number(
     }
 }
 
-fn quoted(text: &str) -> String {
+/// `text` as a JSON string.
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
@@ -125,7 +139,7 @@ mod tests {
         };
         let values = DeTable::parse(&source.text).unwrap();
         let mut table = Table::new(values.get_ref(), &source);
-        let json = arguments(&mut table);
+        let json = arguments(&mut table, &write_json);
         let mistakes = table.finish().into_iter();
         let placed = mistakes.map(|found| (found.mistake, found.places[0].span.clone().unwrap()));
         (json, placed.collect())

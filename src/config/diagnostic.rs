@@ -59,6 +59,9 @@ pub enum Mistake {
     /// A key without the others that it is about.
     #[error("`{0}` means nothing without {1}")]
     Alone(&'static str, &'static str),
+    /// A priority that is none.
+    #[error("a priority is a whole number")]
+    Priority,
     /// An entry without a queue.
     #[error("no queue for entry `{0}`")]
     NoQueue(String),
@@ -144,6 +147,7 @@ impl Mistake {
                  \"2026-12-24 15:00\""
             }
             Self::Alone(..) => "take it out",
+            Self::Priority => "write a number such as `10`, or take it out",
             Self::NoQueue(_) => "add `queue = \"…\"` to the entry, or to `[defaults]` for all",
             Self::Repeated(_) => "rename one of them, or take it out",
             Self::NoEnvironment => "name one or more, `\"production, staging\"`, or take it out",

@@ -1,9 +1,11 @@
 //! Schedule files: text in, a [`Schedule`] or every mistake out. Only [`load`] touches the disk.
 //!
-//! `raw` reads what a file says, `validate` what it means, `args` the arguments, `diagnostic` says
+//! `raw` reads what a file says, `validate` what it means, `args` the arguments
+//! (`active_job` those of ActiveJob), `diagnostic` says
 //! what is wrong. `expression` reads one that was typed, `settings` what else is not in files: flags
 //! and environment.
 
+mod active_job;
 mod args;
 mod diagnostic;
 pub mod expression;
@@ -254,7 +256,7 @@ args = [1, { rate = nan }]
         3 | frequency = '1h'
           | ^^^^^^^^^
           |
-        help: allowed here: `cron`, `every`, `timezone`, `at`, `in`, `first_in`, `first_at`, `first`, `last_in`, `last_at`, `last`, `times`, `starts_at`, `ends_at`, `jitter`, `class`, `queue`, `args`, `args_json`, `include_metadata`, `catch_up`, `catch_up_window`, `description`, `env`, `rails_env`, `enabled`
+        help: allowed here: `cron`, `every`, `timezone`, `at`, `in`, `first_in`, `first_at`, `first`, `last_in`, `last_at`, `last`, `times`, `starts_at`, `ends_at`, `jitter`, `class`, `queue`, `active_job`, `locale`, `priority`, `active_job_timezone`, `kwargs`, `args`, `args_json`, `include_metadata`, `catch_up`, `catch_up_window`, `description`, `env`, `rails_env`, `enabled`
 
         error: unknown key `jobs`
          --> a.toml:4:2

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use toml::{Spanned, de::DeTable};
 
 use super::{
-    Context,
-    args::arguments,
+    Context, active_job,
     diagnostic::{Diagnostic, Mistake, Place, Source},
     raw::{Table, as_table, diagnostic},
     timing::{timing, zone},
 };
 use crate::core::{
+    active_job::ActiveJob,
     entry::{CatchUp, CatchUpPolicy, Entry},
     job::Job,
     schedule::LeftOut,
@@ -88,6 +88,7 @@ struct Defaults<'t> {
     queue: Option<&'t str>,
     include_metadata: bool,
     catch_up: CatchUp,
+    active_job: active_job::Settings<'t>,
 }
 
 impl<'t> Defaults<'t> {
@@ -97,15 +98,16 @@ impl<'t> Defaults<'t> {
             queue: queue(table),
             include_metadata: table.flag("include_metadata").unwrap_or(false),
             catch_up: catch_up(table, CatchUp::default()),
+            active_job: active_job::Settings::read(table, &active_job::Settings::default()),
         }
     }
 }
 
 /// The entry, if it is to be loaded; `None`: it has mistakes. All of it is looked at in any case.
-fn entry(
+fn entry<'t>(
     name: &Spanned<Cow<'_, str>>,
-    table: &mut Table<'_>,
-    defaults: &Defaults<'_>,
+    table: &mut Table<'t>,
+    defaults: &Defaults<'t>,
     context: &Context,
 ) -> Option<Result<Entry, LeftOut>> {
     if name.get_ref().is_empty() {
@@ -133,21 +135,35 @@ fn entry(
     })
 }
 
-fn job(name: &Spanned<Cow<'_, str>>, table: &mut Table<'_>, defaults: &Defaults) -> Option<Job> {
+fn job<'t>(
+    name: &Spanned<Cow<'_, str>>,
+    table: &mut Table<'t>,
+    defaults: &Defaults<'t>,
+) -> Option<Job> {
     let class = table.filled("class", "the class").unwrap_or(name.get_ref());
     let queue = queue(table).or(defaults.queue);
-    let arguments = arguments(table);
+    let settings = active_job::Settings::read(table, &defaults.active_job);
+    let arguments = settings.arguments(table);
     let include_metadata = table
         .flag("include_metadata")
         .unwrap_or(defaults.include_metadata);
     let missing = || Mistake::NoQueue(name.get_ref().to_string());
     let queue = table.keep(name.span(), queue.ok_or_else(missing))?;
-    Some(Job::new(
-        class.to_owned(),
-        queue.to_owned(),
-        &arguments,
+    let (class, queue) = (class.to_owned(), queue.to_owned());
+    if !settings.active_job {
+        return Some(Job::new(class, queue, &arguments, include_metadata));
+    }
+    let job = ActiveJob {
+        entry: name.get_ref().to_string(),
+        class,
+        queue,
+        arguments,
+        locale: settings.locale.unwrap_or("en").to_owned(),
+        timezone: settings.timezone.map(str::to_owned),
+        priority: settings.priority,
         include_metadata,
-    ))
+    };
+    Some(job.into())
 }
 
 /// The queue, if one is given. A mistaken one is given too: it makes no second mistake.

@@ -9,14 +9,22 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{error::Category, value::RawValue};
 
+use super::active_job::ActiveJob;
+
 /// A job that an entry of the schedule enqueues.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
-    class: String,
-    queue: String,
-    /// The payload of a job without metadata, made once.
-    payload: String,
-    include_metadata: bool,
+pub struct Job(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Plain {
+        class: String,
+        queue: String,
+        /// The payload of a job without metadata, made once.
+        payload: String,
+        include_metadata: bool,
+    },
+    ActiveJob(Box<ActiveJob>),
 }
 
 impl Job {
@@ -27,41 +35,62 @@ impl Job {
     pub fn new(class: String, queue: String, arguments: &str, include_metadata: bool) -> Self {
         debug_assert!(arguments.starts_with('[') && arguments.ends_with(']'));
         let payload = payload(&class, arguments);
-        Self {
+        Self(Kind::Plain {
             class,
             queue,
             payload,
             include_metadata,
-        }
+        })
     }
 
     /// Name of the Ruby class that performs the job.
     pub fn class(&self) -> &str {
-        &self.class
+        match &self.0 {
+            Kind::Plain { class, .. } => class,
+            Kind::ActiveJob(job) => &job.class,
+        }
     }
 
     /// Name of the queue, without namespace.
     pub fn queue(&self) -> &str {
-        &self.queue
+        match &self.0 {
+            Kind::Plain { queue, .. } => queue,
+            Kind::ActiveJob(job) => &job.queue,
+        }
     }
 
     /// The payload for one fire: `{"class":C,"args":[...]}`, byte for byte as Resque 3.0 writes it.
     ///
     /// `scheduled_at` is in whole seconds since the Unix epoch.
     pub fn payload(&self, fire_time: DateTime<Utc>) -> Cow<'_, str> {
-        if !self.include_metadata {
-            return Cow::Borrowed(&self.payload);
+        match &self.0 {
+            Kind::Plain {
+                payload,
+                include_metadata: false,
+                ..
+            } => Cow::Borrowed(payload),
+            Kind::Plain { payload, .. } => {
+                // The payload ends in its arguments.
+                let at = fire_time.timestamp();
+                let list = &payload[..payload.len() - "}".len()];
+                Cow::Owned(appended(list, &format!("{{\"scheduled_at\":{at}}}")) + "}")
+            }
+            Kind::ActiveJob(job) => Cow::Owned(job.payload(fire_time)),
         }
-        // The payload ends in `]}`, the end of its arguments.
-        let open = &self.payload[..self.payload.len() - "]}".len()];
-        let comma = if open.ends_with("\"args\":[") {
-            ""
-        } else {
-            ","
-        };
-        let at = fire_time.timestamp();
-        Cow::Owned(format!("{open}{comma}{{\"scheduled_at\":{at}}}]}}"))
     }
+}
+
+impl From<ActiveJob> for Job {
+    fn from(job: ActiveJob) -> Self {
+        Self(Kind::ActiveJob(Box::new(job)))
+    }
+}
+
+/// `text`, which ends in a JSON array, with one more element of it.
+pub(super) fn appended(text: &str, element: &str) -> String {
+    let open = text.strip_suffix(']').unwrap_or(text);
+    let comma = if open.ends_with('[') { "" } else { "," };
+    format!("{open}{comma}{element}]")
 }
 
 /// The payload that a worker pops: class first, no spaces. `arguments` is JSON text, an array.
@@ -91,7 +120,7 @@ pub fn delayed_item(class: &str, arguments: &str, queue: &str) -> String {
 }
 
 /// `text` as a JSON string: UTF-8 and `/` unescaped, as Ruby writes it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

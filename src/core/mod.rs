@@ -2,6 +2,7 @@
 //!
 //! Every function that depends on the time takes `now`.
 
+pub mod active_job;
 pub mod cron;
 pub mod duration;
 pub mod entry;

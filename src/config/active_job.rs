@@ -1,0 +1,214 @@
+//! Entries that are ActiveJob classes: their arguments in ActiveJob's form, and what else such a job
+//! carries.
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    args::{arguments, quoted, write_json, write_list},
+    diagnostic::Mistake,
+    raw::{Table, integer},
+};
+
+/// The keys of an entry that only ActiveJob has.
+const KEYS: [&str; 4] = ["kwargs", "locale", "priority", "active_job_timezone"];
+
+/// What an entry, or `[defaults]`, says of ActiveJob.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings<'t> {
+    pub(super) active_job: bool,
+    pub(super) locale: Option<&'t str>,
+    pub(super) priority: Option<i64>,
+    pub(super) timezone: Option<&'t str>,
+}
+
+impl<'t> Settings<'t> {
+    /// Reads them; `defaults` holds where the table says nothing.
+    pub(super) fn read(table: &mut Table<'t>, defaults: &Self) -> Self {
+        Self {
+            active_job: table.flag("active_job").unwrap_or(defaults.active_job),
+            locale: table.filled("locale", "the locale").or(defaults.locale),
+            priority: priority(table).or(defaults.priority),
+            timezone: table
+                .filled("active_job_timezone", "the time zone")
+                .or(defaults.timezone),
+        }
+    }
+
+    /// The argument list of an entry, one JSON array: `args` and `kwargs` in ActiveJob's form;
+    /// `args_json` is in it already.
+    pub(super) fn arguments(&self, table: &mut Table<'t>) -> String {
+        let kwargs = table.table("kwargs");
+        if !self.active_job {
+            for key in KEYS {
+                table.not_alone(key, "`active_job = true`");
+            }
+            return arguments(table, &write_json);
+        }
+        let mut list = arguments(table, &write_argument);
+        if let Some(kwargs) = kwargs {
+            list.pop();
+            list.push_str(if list == "[" { "" } else { "," });
+            write_hash(kwargs, &Marker::Keywords, table, &mut list);
+            list.push(']');
+        }
+        list
+    }
+}
+
+fn priority(table: &mut Table<'_>) -> Option<i64> {
+    let value = table.value("priority")?;
+    let number = value.get_ref().as_integer().and_then(integer);
+    table.keep(value.span(), number.ok_or(Mistake::Priority))
+}
+
+/// What ActiveJob notes in a hash about its keys.
+enum Marker {
+    /// Which of them are symbols.
+    Symbols,
+    /// They are keywords.
+    Keywords,
+}
+
+/// One argument: `{ symbol = "daily" }` is a symbol, a table with a key of ActiveJob's own (`_aj_…`)
+/// is taken as it is, and any other table is a hash.
+fn write_argument(value: &Spanned<DeValue<'_>>, table: &mut Table<'_>, out: &mut String) {
+    match value.get_ref() {
+        DeValue::Array(items) => write_list(items, table, out, &write_argument),
+        DeValue::Table(members) => {
+            if let Some(symbol) = symbol(members) {
+                out.push_str(
+                    r#"{"_aj_serialized":"ActiveJob::Serializers::SymbolSerializer","value":"#,
+                );
+                out.push_str(&quoted(symbol));
+                out.push('}');
+            } else if members.keys().any(|it| it.get_ref().starts_with("_aj_")) {
+                write_json(value, table, out);
+            } else {
+                write_hash(members, &Marker::Symbols, table, out);
+            }
+        }
+        _ => write_json(value, table, out),
+    }
+}
+
+fn symbol<'t>(members: &'t DeTable<'_>) -> Option<&'t str> {
+    let (key, value) = members.iter().next().filter(|_| members.len() == 1)?;
+    value
+        .get_ref()
+        .as_str()
+        .filter(|_| key.get_ref() == "symbol")
+}
+
+/// A hash, and behind its members what ActiveJob notes about their keys. One that begins with a colon
+/// is a symbol, as in Ruby.
+fn write_hash(members: &DeTable<'_>, marker: &Marker, table: &mut Table<'_>, out: &mut String) {
+    let mut noted = vec![];
+    out.push('{');
+    for (key, member) in members {
+        let symbol = key.get_ref().strip_prefix(':');
+        let name = quoted(symbol.unwrap_or(key.get_ref()));
+        out.push_str(&name);
+        out.push(':');
+        write_argument(member, table, out);
+        out.push(',');
+        if symbol.is_some() || matches!(marker, Marker::Keywords) {
+            noted.push(name);
+        }
+    }
+    let marker = match marker {
+        Marker::Symbols => "_aj_symbol_keys",
+        Marker::Keywords => "_aj_ruby2_keywords",
+    };
+    for part in [
+        quoted(marker),
+        ":[".to_owned(),
+        noted.join(","),
+        "]}".to_owned(),
+    ] {
+        out.push_str(&part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Source;
+
+    /// The arguments of an entry with these lines, and the mistakes in it.
+    fn read(lines: &str) -> (String, Vec<String>) {
+        let source = Source {
+            path: "a.toml".into(),
+            text: lines.into(),
+        };
+        let values = DeTable::parse(&source.text).unwrap();
+        let mut table = Table::new(values.get_ref(), &source);
+        let settings = Settings::read(&mut table, &Settings::default());
+        let list = settings.arguments(&mut table);
+        let mistakes = table.finish().into_iter();
+        (list, mistakes.map(|it| it.mistake.to_string()).collect())
+    }
+
+    #[track_caller]
+    fn case(lines: &str, arguments: &str) {
+        let lines = format!("active_job = true\n{lines}");
+        assert_eq!(read(&lines), (arguments.to_owned(), vec![]), "{lines}");
+    }
+
+    #[test]
+    fn hashes_tell_which_of_their_keys_are_symbols() {
+        case("", "[]");
+        case("args = {}", r#"[{"_aj_symbol_keys":[]}]"#);
+        case(
+            r#"args = [{ a = 1, ":b" = [{ ":c" = 2 }] }]"#,
+            r#"[{"a":1,"b":[{"c":2,"_aj_symbol_keys":["c"]}],"_aj_symbol_keys":["b"]}]"#,
+        );
+    }
+
+    #[test]
+    fn symbols_have_a_form_of_their_own() {
+        let daily =
+            r#"{"_aj_serialized":"ActiveJob::Serializers::SymbolSerializer","value":"daily"}"#;
+        case("args = { symbol = 'daily' }", &format!("[{daily}]"));
+        case(
+            "kwargs = { at = { symbol = 'daily' } }",
+            &format!(r#"[{{"at":{daily},"_aj_ruby2_keywords":["at"]}}]"#),
+        );
+        case(
+            "args = { symbol = 1 }",
+            r#"[{"symbol":1,"_aj_symbol_keys":[]}]"#,
+        );
+    }
+
+    #[test]
+    fn keywords_come_last() {
+        case(
+            "args = [1]\nkwargs = { region = 'eu', ':limit' = 5 }",
+            r#"[1,{"region":"eu","limit":5,"_aj_ruby2_keywords":["region","limit"]}]"#,
+        );
+        case("kwargs = {}", r#"[{"_aj_ruby2_keywords":[]}]"#);
+    }
+
+    #[test]
+    fn what_is_in_active_job_s_form_is_taken_as_it_is() {
+        case(
+            "args = [{ _aj_globalid = 'gid://app/User/1' }]",
+            r#"[{"_aj_globalid":"gid://app/User/1"}]"#,
+        );
+        case("args_json = '[{\"a\":1.0e+2}]'", r#"[{"a":1.0e+2}]"#);
+    }
+
+    #[test]
+    fn its_keys_mean_nothing_in_another_entry() {
+        let (_, mistakes) = read("kwargs = { a = 1 }\nlocale = 'sv'\npriority = 'high'");
+        let expected = [
+            "a priority is a whole number",
+            "`kwargs` means nothing without `active_job = true`",
+            "`locale` means nothing without `active_job = true`",
+            "`priority` means nothing without `active_job = true`",
+        ];
+        assert_eq!(mistakes, expected);
+    }
+}
