@@ -250,7 +250,9 @@ impl Process {
     /// A suspended process does nothing.
     async fn thaw(&self) {
         let until = *self.host.frozen_until.lock().unwrap();
-        sleep_until(until).await;
+        if until > now() {
+            sleep_until(until).await;
+        }
     }
 
     /// The script at its server. `None`: it is not there, or not the same any more.
@@ -306,7 +308,7 @@ impl ModelStore {
         }
         let process = Arc::clone(&self.process);
         let request = async move {
-            sleep(fate.there).await;
+            delay(fate.there).await;
             process.apply(failovers, script)
         };
         let request = async {
@@ -324,7 +326,7 @@ impl ModelStore {
             Some(Mishap::ReplyLost) => return self.no_reply(fate).await,
             _ => {}
         }
-        sleep(fate.back).await;
+        delay(fate.back).await;
         self.process.thaw().await;
         reply.ok_or_else(unavailable)
     }
@@ -335,6 +337,13 @@ impl ModelStore {
         }
         self.process.thaw().await;
         Err(unavailable())
+    }
+}
+
+/// A sleep of no time at all would take a millisecond of real time.
+async fn delay(length: Duration) {
+    if !length.is_zero() {
+        sleep(length).await;
     }
 }
 
