@@ -19,14 +19,14 @@ use self::{network::Counts, scenario::Outcome};
 const RUNS: u64 = 1_000;
 
 /// Simulates one run on this thread.
-fn simulate(seed: u64) -> Outcome {
+fn simulate<F: Future<Output = Outcome>>(seed: u64, run: impl Fn(u64) -> F) -> Outcome {
     // The engine's jitter.
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build();
-    runtime.unwrap().block_on(scenario::simulate(seed))
+    runtime.unwrap().block_on(run(seed))
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -53,7 +53,7 @@ fn two_schedulers_keep_the_laws_whatever_happens() {
             if seed >= after {
                 return counts;
             }
-            let outcome = simulate(seed);
+            let outcome = simulate(seed, scenario::simulate);
             if let Some(broken) = outcome.broken {
                 next.store(after, Relaxed);
                 panic!("SIMULATION_SEED={seed}: {broken}");
@@ -74,10 +74,18 @@ fn two_schedulers_keep_the_laws_whatever_happens() {
 }
 
 #[test]
+fn two_that_see_entries_for_the_first_time_at_once_skip_nothing() {
+    for seed in 0..50 {
+        let broken = simulate(seed, scenario::first_sight).broken;
+        assert_eq!(broken, None, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_seed_is_one_course_of_events() {
+    let trace = |seed| simulate(seed, scenario::simulate).trace;
     for seed in 0..5 {
-        let (once, again) = (simulate(seed), simulate(seed));
-        assert_eq!(once.trace, again.trace, "seed {seed}");
-        assert_ne!(once.trace, simulate(seed + 1_000).trace);
+        assert_eq!(trace(seed), trace(seed), "seed {seed}");
+        assert_ne!(trace(seed), trace(seed + 1_000));
     }
 }

@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta, Utc};
 use rescue_scheduler::{
+    clock::Clock as _,
     core::{schedule::Schedule, zone::Zone},
-    engine::{Engine, Options, Wishes},
-    store::Identity,
+    engine::{Engine, Options, Wishes, recurring::Recurring},
+    store::{Identity, Store as _},
 };
 use tokio::{
     task::JoinSet,
@@ -84,19 +85,35 @@ pub async fn simulate(seed: u64) -> Outcome {
     all.spawn(Arc::clone(&run).apps());
     all.spawn(Arc::clone(&run).trouble());
     sleep_until(run.start + END).await;
-    {
-        let world = &mut *run.world();
-        let now = DateTime::from_timestamp_millis(world.clock()).unwrap();
-        let State { model, laws } = &world.state;
-        world.expect(laws.judge_end(model, now, world.jumped));
-    }
+    let now = DateTime::from_timestamp_millis(run.world().clock()).unwrap();
+    run.judge_end(now);
     all.join_all().await;
-    let world = run.world();
-    Outcome {
-        broken: world.broken.clone(),
-        counts: world.counts.clone(),
-        trace: world.trace.finish(),
-    }
+    run.outcome()
+}
+
+/// Two that both believe that they lead, as twins may, see entries for the first time at once.
+pub async fn first_sight(seed: u64) -> Outcome {
+    let run = Run::new(seed);
+    run.world().weather = Weather {
+        slowest_ms: 20,
+        ..Weather::default()
+    };
+    let process = run.new_process(0);
+    let store = ModelStore::new(Arc::clone(&process));
+    store.take_lease(run.lease, None).await.unwrap();
+    let engine = || Recurring::new(store.apart(), Arc::clone(&process.host) as _, Zone::UTC);
+    let (mut one, mut other) = (engine(), engine());
+    let now = process.host.now();
+    let later = now + TimeDelta::seconds(2);
+    let both = tokio::try_join!(
+        one.take_up(&run.schedule, now),
+        other.take_up(&run.schedule, later)
+    );
+    both.unwrap();
+    let later = later + TimeDelta::seconds(1);
+    other.tick(later).await.unwrap();
+    run.judge_end(later);
+    run.outcome()
 }
 
 impl Run {
@@ -130,6 +147,21 @@ impl Run {
         self.world.lock().unwrap()
     }
 
+    fn judge_end(&self, now: DateTime<Utc>) {
+        let world = &mut *self.world();
+        let State { model, laws } = &world.state;
+        world.expect(laws.judge_end(model, now, world.jumped));
+    }
+
+    fn outcome(&self) -> Outcome {
+        let world = self.world();
+        Outcome {
+            broken: world.broken.clone(),
+            counts: world.counts.clone(),
+            trace: world.trace.finish(),
+        }
+    }
+
     fn milliseconds(&self, range: std::ops::Range<u64>) -> Duration {
         Duration::from_millis(self.world().rng.u64(range))
     }
@@ -154,11 +186,10 @@ impl Run {
         }
     }
 
-    /// A process, until it crashes or its death comes.
-    async fn process(&self, host: usize, death: Instant) {
+    fn new_process(&self, host: usize) -> Arc<Process> {
         let number = self.processes.fetch_add(1, Relaxed);
         let name = if self.twins { 0 } else { host };
-        let process = Arc::new(Process {
+        Arc::new(Process {
             number,
             identity: Identity {
                 holder: format!("host{name}:1"),
@@ -166,7 +197,12 @@ impl Run {
             },
             host: Arc::clone(&self.hosts[host]),
             killed: CancellationToken::new(),
-        });
+        })
+    }
+
+    /// A process, until it crashes or its death comes.
+    async fn process(&self, host: usize, death: Instant) {
+        let process = self.new_process(host);
         let options = Options {
             lease: self.lease,
             interval: Duration::from_secs(5),
@@ -188,7 +224,8 @@ impl Run {
             self.world().count("clean stops");
             stop.cancel();
             let stopped = timeout(STOP, engine).await;
-            let late = stopped.map_err(|_| format!("process {number} did not stop in {STOP:?}"));
+            let late =
+                stopped.map_err(|_| format!("process {} did not stop in {STOP:?}", process.number));
             self.world().expect(late);
         } else {
             self.world().count("kills");
