@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use self::{network::Counts, scenario::Outcome};
 
 /// The seeds of an ordinary test are always the same: it fails or it doesn't.
-const RUNS: u64 = 1_000;
+const RUNS: u64 = 2_000;
 
 /// Simulates one run on this thread.
 fn simulate<F: Future<Output = Outcome>>(seed: u64, run: impl Fn(u64) -> F) -> Outcome {
