@@ -167,3 +167,46 @@ fn dev_brings_its_own_redis_and_takes_it_away() {
     eventually(|| open().err().ok_or("it still listens"));
     assert!(!std::path::Path::new(folder).exists());
 }
+
+#[test]
+fn the_gem_s_own_flags_and_variables_are_taken_or_answered() {
+    let mut redis = Redis::start();
+    (0..5).for_each(|number| redis.delay(1_000, crate::harness::item("q", number)));
+    let finished = Program::on(&redis)
+        .args(["--once", "--logformat", "logfmt", "-n", "shop"])
+        .env("INITIALIZER_PATH", "config/resque.rb")
+        .env("DELAYED_REQUEUE_BATCH_SIZE", "2")
+        .env("BACKGROUND", "")
+        .run()
+        .succeeded();
+    for part in [
+        "app=shop",
+        "ignored: no Ruby code is loaded",
+        "config/resque.rb",
+    ] {
+        assert!(
+            finished.log.contains(part),
+            "no {part} in:\n{}",
+            finished.log
+        );
+    }
+    assert_eq!(
+        finished.log.matches("moved delayed jobs").count(),
+        3,
+        "2, 2 and 1"
+    );
+
+    let refused = Program::on(&redis).env("BACKGROUND", "yes").run();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.log.contains("let a supervisor"), "{}", refused.log);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_app_s_name_is_in_the_process_title() {
+    let redis = Redis::start();
+    let scheduler = Program::on(&redis).env("APP_NAME", "shop").start();
+    scheduler.wait_for("leading holder=");
+    let title = std::fs::read_to_string(format!("/proc/{}/comm", scheduler.pid())).unwrap();
+    assert_eq!(title, "rescue:shop\n");
+}

@@ -242,7 +242,7 @@ async fn a_rejected_fire_is_tried_again_soon_though_the_clock_goes_back() {
 
 /// Ticks until nothing is left to do.
 async fn move_all(store: RedisStore) {
-    let mut delayed = Delayed::new(store, Arc::new(StoppedClock(at(2_000))));
+    let mut delayed = Delayed::new(store, Arc::new(StoppedClock(at(2_000))), 1000);
     while delayed.tick(at(2_000)).await.unwrap() == Tick::More {}
 }
 

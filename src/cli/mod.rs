@@ -3,6 +3,7 @@
 mod address;
 mod batch;
 mod check;
+mod gem;
 mod next;
 mod output;
 mod run;
@@ -125,7 +126,13 @@ struct Arguments {
     dev: bool,
 
     /// How log lines look
-    #[arg(short = 'F', long, env = "LOGFORMAT", value_name = "FORMAT")]
+    #[arg(
+        short = 'F',
+        long,
+        alias = "logformat",
+        env = "LOGFORMAT",
+        value_name = "FORMAT"
+    )]
     #[arg(default_value = "text", ignore_case = true)]
     log_format: Format,
 
@@ -147,6 +154,9 @@ struct Arguments {
 
     #[command(flatten)]
     redis: address::AddressArguments,
+
+    #[command(flatten)]
+    gem: gem::GemArguments,
 }
 
 /// Why a command ended with exit code 1; shown to the user as it is.
@@ -161,6 +171,11 @@ enum Failure {
         name: String,
         nearest: Option<String>,
     },
+    #[error(
+        "error: --background (BACKGROUND) is refused: run it in the foreground, and let a supervisor \
+         (systemd, Docker, runit) keep it in the background and start it again"
+    )]
+    Background,
     #[error("error: {0}")]
     Store(#[from] StoreError),
     #[error("error: {0}")]

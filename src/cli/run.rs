@@ -23,6 +23,7 @@ use crate::{
 /// Runs until a signal, or, with `--once`, until all that is due is enqueued.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     start_logs(arguments)?;
+    arguments.gem.take_up()?;
     let context = arguments.context.context();
     let paths = arguments.schedules.clone();
     let load: Load = Arc::new(move || config::load(&paths, &context));
@@ -85,6 +86,7 @@ fn engine(arguments: &Arguments, store: RedisStore) -> Engine<RedisStore> {
     let options = Options {
         lease: arguments.lease,
         interval: arguments.interval,
+        delayed_batch: arguments.gem.delayed_requeue_batch_size.into(),
         zone: arguments.context.zone(),
     };
     Engine::new(store, clock, options)
@@ -130,6 +132,7 @@ fn announce(
         version = env!("CARGO_PKG_VERSION"),
         redis = store.server(),
         namespace = arguments.redis.namespace,
+        app = arguments.gem.app_name,
         environment = arguments.context.environment,
         timezone = %arguments.context.zone(),
         entries = schedule.entries().len(),

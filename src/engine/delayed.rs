@@ -16,27 +16,29 @@ use crate::{
     store::{BatchLimit, Bucket, Due, MoveOutcome, Store, StoreError, Target},
 };
 
-/// What goes in one call: other clients wait while the script runs.
-const BATCH: BatchLimit = BatchLimit {
-    count: 1000,
-    bytes: 1 << 20,
-};
+/// How many bytes of items go in one call: other clients wait while the script runs.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// Moves due delayed jobs, a batch a tick.
 pub struct Delayed<S> {
     store: S,
     clock: Arc<dyn Clock>,
+    batch: BatchLimit,
     /// Members whose buckets can't be moved. Each is told about once, and looked at again when
     /// nothing else is due, so that no number of them stands before the others.
     stuck: HashSet<Vec<u8>>,
 }
 
 impl<S: Store> Delayed<S> {
-    /// An engine that has moved nothing yet.
-    pub fn new(store: S, clock: Arc<dyn Clock>) -> Self {
+    /// An engine that has moved nothing yet, and moves `batch` items in one call at most.
+    pub fn new(store: S, clock: Arc<dyn Clock>, batch: usize) -> Self {
         Self {
             store,
             clock,
+            batch: BatchLimit {
+                count: batch,
+                bytes: BATCH_BYTES,
+            },
             stuck: HashSet::new(),
         }
     }
@@ -82,7 +84,7 @@ impl<S: Store> Delayed<S> {
     /// # Errors
     /// [`StoreError`]; what was not moved is still due. Ticking again is safe.
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
-        let Some(due) = self.store.due(now, BATCH, &self.stuck).await? else {
+        let Some(due) = self.store.due(now, self.batch, &self.stuck).await? else {
             return Ok(Tick::LeaseLost);
         };
         if due != Due::default() {
@@ -92,7 +94,7 @@ impl<S: Store> Delayed<S> {
         }
         let stuck_before = self.stuck.len();
         if stuck_before > 0 {
-            let Some(due) = self.store.due(now, BATCH, &HashSet::new()).await? else {
+            let Some(due) = self.store.due(now, self.batch, &HashSet::new()).await? else {
                 return Ok(Tick::LeaseLost);
             };
             if due == Due::default() {

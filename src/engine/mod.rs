@@ -68,6 +68,8 @@ pub struct Options {
     pub lease: Duration,
     /// Longest pause between two looks for due delayed jobs, beside each whole second.
     pub interval: Duration,
+    /// How many delayed jobs are moved in one step, at most.
+    pub delayed_batch: usize,
     /// The zone of the times that resque-web shows.
     pub zone: Zone,
 }
@@ -276,7 +278,8 @@ impl<S: Store> Engine<S> {
     }
 
     fn delayed(&self) -> Delayed<S> {
-        Delayed::new(self.store.apart(), Arc::clone(&self.clock))
+        let (store, clock) = (self.store.apart(), Arc::clone(&self.clock));
+        Delayed::new(store, clock, self.options.delayed_batch)
     }
 }
 

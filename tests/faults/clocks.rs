@@ -110,6 +110,7 @@ async fn skew_against_redis_is_measured_and_told() {
     let options = Options {
         lease: std::time::Duration::from_secs(1),
         interval: std::time::Duration::from_secs(1),
+        delayed_batch: 1000,
         zone: Zone::UTC,
     };
     let engine = Engine::new(store, Arc::clone(&clock) as Arc<dyn Clock>, options);

@@ -206,6 +206,7 @@ impl Run {
         let options = Options {
             lease: self.lease,
             interval: Duration::from_secs(5),
+            delayed_batch: 1000,
             zone: Zone::UTC,
         };
         let clock = Arc::clone(&process.host);
