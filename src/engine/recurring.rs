@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::{BinaryHeap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -62,6 +62,8 @@ pub struct Recurring<S> {
     in_force: Option<Arc<Schedule>>,
     /// What the states say of progress may be out of date.
     stale: bool,
+    /// Names of entries of which only we know how far they have come.
+    forgotten: HashSet<String>,
     /// Why it is not known what other schedulers fired.
     stamps_unreadable: Option<String>,
 }
@@ -79,6 +81,7 @@ impl<S: Store> Recurring<S> {
             term: None,
             in_force: None,
             stale: false,
+            forgotten: HashSet::new(),
             stamps_unreadable: None,
         }
     }
@@ -151,6 +154,7 @@ impl<S: Store> Recurring<S> {
         now: DateTime<Utc>,
     ) -> Result<Tick, StoreError> {
         let mut records = self.store.records().await?;
+        self.note_forgotten(&records);
         let first: Vec<(String, String)> = schedule
             .entries()
             .filter(|entry| first_seen(entry, &records).is_none())
@@ -182,9 +186,7 @@ impl<S: Store> Recurring<S> {
         let state = |entry: &Arc<Entry>| {
             let known = in_force.get(&entry.name);
             let known = known.filter(|state| state.entry.timing == entry.timing);
-            // Redis that has forgotten an entry altogether has lost all its data: only we know then.
-            let name = &entry.name;
-            let forgotten = !records.seen.contains_key(name) && !records.fired.contains_key(name);
+            let forgotten = self.forgotten.contains(&entry.name);
             let mut progress = match known {
                 Some(state) if !out_of_date || forgotten => state.progress,
                 _ => Progress::resume(&entry.timing, history(entry, &records, now)),
@@ -214,6 +216,16 @@ impl<S: Store> Recurring<S> {
         }
         self.plan_all();
         Ok(self.until(now))
+    }
+
+    /// Redis that knows nothing at all of an entry that we know has lost its data: what we remember of
+    /// it counts, until its next fire is recorded.
+    fn note_forgotten(&mut self, records: &Records) {
+        let names = self.states.iter().map(|state| &state.entry.name);
+        let lost = names.filter(|name| !records.seen.contains_key(*name));
+        self.forgotten.extend(lost.cloned());
+        self.forgotten
+            .retain(|name| !records.fired.contains_key(name));
     }
 
     /// Fires a batch of what is due at `now`, and decides about what was missed.

@@ -184,6 +184,11 @@ impl Model {
         }
     }
 
+    /// Whether it knows each entry that `other` knows.
+    pub fn has_seen_all_of(&self, other: &Self) -> bool {
+        other.seen.keys().all(|name| self.seen.contains_key(name))
+    }
+
     /// `seen.lua`.
     pub fn record_seen(
         &mut self,
