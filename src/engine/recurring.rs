@@ -155,54 +155,15 @@ impl<S: Store> Recurring<S> {
     ) -> Result<Tick, StoreError> {
         let mut records = self.store.records().await?;
         self.note_forgotten(&records);
-        let first: Vec<(String, String)> = schedule
-            .entries()
-            .filter(|entry| first_seen(entry, &records).is_none())
-            .map(|entry| (entry.name.clone(), entry.timing.identity()))
-            .collect();
-        // Without any entries it is for delayed jobs only, and no other schedule is forgotten.
-        let gone = |name: &&String| schedule.entries().len() > 0 && schedule.get(name).is_none();
-        let gone: Vec<String> = records.seen.keys().filter(gone).cloned().collect();
-        for gone in gone.chunks(BATCH) {
-            if !self.store.record_seen(&[], gone, now).await? {
-                return Ok(Tick::LeaseLost);
-            }
-        }
-        for first in first.chunks(BATCH) {
-            if !self.store.record_seen(first, &[], now).await? {
-                return Ok(Tick::LeaseLost);
-            }
+        let (first, gone) = news(schedule, &records);
+        if !self.record_seen(&first, &gone, now).await? {
+            return Ok(Tick::LeaseLost);
         }
         if !first.is_empty() {
             // Another that believes that it leads may have been first.
             records = self.store.records().await?;
         }
-        let out_of_date = std::mem::take(&mut self.stale);
-        let in_force: HashMap<String, State> = self
-            .states
-            .drain(..)
-            .map(|state| (state.entry.name.clone(), state))
-            .collect();
-        let state = |entry: &Arc<Entry>| {
-            let known = in_force.get(&entry.name);
-            let known = known.filter(|state| state.entry.timing == entry.timing);
-            let forgotten = self.forgotten.contains(&entry.name);
-            let mut progress = match known {
-                Some(state) if !out_of_date || forgotten => state.progress,
-                _ => Progress::resume(&entry.timing, history(entry, &records, now)),
-            };
-            let given_up = known.and_then(|state| state.given_up);
-            if let Some(given_up) = given_up {
-                progress.settle(given_up);
-            }
-            State {
-                entry: Arc::clone(entry),
-                progress,
-                given_up,
-                rejected: known.is_some_and(|state| state.rejected),
-            }
-        };
-        self.states = schedule.entries().map(state).collect();
+        self.resume(schedule, &records, now);
         self.stamps_unreadable = records.unreadable.map(|error| error.to_string());
         if let Some(error) = &self.stamps_unreadable {
             Event::StampsUnreadable { error }.emit();
@@ -216,6 +177,56 @@ impl<S: Store> Recurring<S> {
         }
         self.plan_all();
         Ok(self.until(now))
+    }
+
+    /// `false`: the lease is lost.
+    async fn record_seen(
+        &self,
+        first: &[(String, String)],
+        gone: &[String],
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        for gone in gone.chunks(BATCH) {
+            if !self.store.record_seen(&[], gone, now).await? {
+                return Ok(false);
+            }
+        }
+        for first in first.chunks(BATCH) {
+            if !self.store.record_seen(first, &[], now).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes the states of `schedule`, from those that there are and from what Redis knows.
+    fn resume(&mut self, schedule: &Schedule, records: &Records, now: DateTime<Utc>) {
+        let out_of_date = std::mem::take(&mut self.stale);
+        let in_force: HashMap<String, State> = self
+            .states
+            .drain(..)
+            .map(|state| (state.entry.name.clone(), state))
+            .collect();
+        let state = |entry: &Arc<Entry>| {
+            let known = in_force.get(&entry.name);
+            let known = known.filter(|state| state.entry.timing == entry.timing);
+            let forgotten = self.forgotten.contains(&entry.name);
+            let mut progress = match known {
+                Some(state) if !out_of_date || forgotten => state.progress,
+                _ => Progress::resume(&entry.timing, history(entry, records, now)),
+            };
+            let given_up = known.and_then(|state| state.given_up);
+            if let Some(given_up) = given_up {
+                progress.settle(given_up);
+            }
+            State {
+                entry: Arc::clone(entry),
+                progress,
+                given_up,
+                rejected: known.is_some_and(|state| state.rejected),
+            }
+        };
+        self.states = schedule.entries().map(state).collect();
     }
 
     /// Redis that knows nothing at all of an entry that we know has lost its data: what we remember of
@@ -423,6 +434,18 @@ pub async fn report(
         .emit();
     }
     Ok(())
+}
+
+/// What of `schedule` Redis doesn't know yet (name, timing), and which names that it knows are gone.
+fn news(schedule: &Schedule, records: &Records) -> (Vec<(String, String)>, Vec<String>) {
+    let first = schedule
+        .entries()
+        .filter(|entry| first_seen(entry, records).is_none())
+        .map(|entry| (entry.name.clone(), entry.timing.identity()));
+    // Without any entries it is for delayed jobs only, and no other schedule is forgotten.
+    let gone = |name: &&String| schedule.entries().len() > 0 && schedule.get(name).is_none();
+    let gone = records.seen.keys().filter(gone).cloned();
+    (first.collect(), gone.collect())
 }
 
 /// When `entry` was first seen with the timing that it has.
