@@ -295,8 +295,12 @@ impl Run {
     /// What befalls hosts and Redis, and the end of it.
     async fn trouble(self: Arc<Self>) {
         let mut saved = self.world().state.clone();
-        while !self.is_quiet() {
-            sleep(self.milliseconds(50..3_000)).await;
+        let end = self.start + TROUBLE;
+        loop {
+            sleep_until(end.min(now() + self.milliseconds(50..3_000))).await;
+            if self.is_quiet() {
+                break;
+            }
             let host = &self.hosts[self.world().rng.usize(0..2)];
             let world = &mut *self.world();
             match world.rng.u8(0..16) {
@@ -304,7 +308,7 @@ impl Run {
                 3..6 => {
                     let ms = 2_500 * self.lease.as_secs();
                     let until = now() + Duration::from_millis(world.rng.u64(1..ms));
-                    *host.frozen_until.lock().unwrap() = until;
+                    *host.frozen_until.lock().unwrap() = until.min(end);
                     world.count("freezes");
                 }
                 6..10 => {
@@ -341,7 +345,6 @@ impl Run {
         world.down_until = now();
         for host in &self.hosts {
             host.ahead.store(world.rng.i64(-200..=200), Relaxed);
-            *host.frozen_until.lock().unwrap() = now();
         }
     }
 }
