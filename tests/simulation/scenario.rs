@@ -332,7 +332,7 @@ impl Run {
                 14 => world.model().leave_lock("ruby:1"),
                 _ => world.model().expire_lock(),
             }
-            if world.rng.bool() {
+            if world.rng.u8(0..4) == 0 {
                 world.model().broken.clear();
             }
         }
