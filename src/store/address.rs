@@ -92,12 +92,8 @@ impl Address {
         let Credentials {
             ca, certificate, ..
         } = &self.credentials;
-        let tls = match &self.place {
-            Place::Server(server) | Place::Sentinel { server, .. } => uses_tls(server.addr()),
-            Place::Cluster(nodes) => nodes.iter().any(|it| uses_tls(it.addr())),
-        };
         let refused = |reason: &str| Err(StoreError::Address(reason.to_owned()));
-        if !tls && (ca.is_some() || certificate.is_some()) {
+        if !self.uses_tls() && (ca.is_some() || certificate.is_some()) {
             return refused("certificates are given, but it is one without TLS");
         }
         let holds_some = |pem: &[u8]| CertificateDer::pem_slice_iter(pem).next().is_some();
@@ -136,7 +132,7 @@ impl Address {
     }
 
     fn server_connector(&self, info: &ConnectionInfo) -> RedisResult<Connector> {
-        let certificates = self.certificates(uses_tls(info.addr()));
+        let certificates = self.certificates();
         Ok(Connector::Server(Box::new(match certificates {
             Some(certificates) => Client::build_with_tls(info.clone(), certificates)?,
             None => Client::open(info.clone())?,
@@ -165,7 +161,7 @@ impl Address {
         if let Some(password) = &self.credentials.sentinel_password {
             client = client.set_client_to_sentinel_password(password);
         }
-        if let Some(certificates) = self.certificates(uses_tls(server.addr())) {
+        if let Some(certificates) = self.certificates() {
             client = client
                 .set_client_to_redis_tls_mode(TlsMode::Secure)
                 .set_client_to_redis_certificates(certificates.clone())
@@ -180,14 +176,24 @@ impl Address {
             .retries(0)
             .connection_timeout(connection::NODE_TIMEOUT)
             .response_timeout(connection::NODE_TIMEOUT);
-        if let Some(certificates) = self.certificates(nodes.iter().any(|it| uses_tls(it.addr()))) {
+        if let Some(certificates) = self.certificates() {
             client = client.certs(certificates);
         }
         Ok(Connector::Cluster(Box::new(client.build()?)))
     }
 
+    fn uses_tls(&self) -> bool {
+        let with_tls = |it: &ConnectionInfo| matches!(it.addr(), ConnectionAddr::TcpTls { .. });
+        match &self.place {
+            Place::Server(server) | Place::Sentinel { server, .. } => with_tls(server),
+            // All have the scheme of the one URL.
+            Place::Cluster(nodes) => nodes.iter().any(with_tls),
+        }
+    }
+
     /// What TLS needs, if it is used.
-    fn certificates(&self, tls: bool) -> Option<TlsCertificates> {
+    fn certificates(&self) -> Option<TlsCertificates> {
+        let tls = self.uses_tls();
         if tls {
             // An error means that another part of this process has chosen one.
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -280,10 +286,6 @@ fn parts(rest: &str) -> Result<(&str, &str, &str), StoreError> {
 fn quiet(info: ConnectionInfo) -> ConnectionInfo {
     let settings = info.redis_settings().clone().set_skip_set_lib_name();
     info.set_redis_settings(settings)
-}
-
-fn uses_tls(address: &ConnectionAddr) -> bool {
-    matches!(address, ConnectionAddr::TcpTls { .. })
 }
 
 /// The address is not repeated: it may hold a password, and in places that only a parser that had

@@ -32,7 +32,7 @@ impl RedisStore {
     /// A store at `address` under `keys`' namespace, acting as `identity`. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`StoreError::NoHashTag`], and [`StoreError::Address`].
+    /// [`StoreError::NoHashTag`].
     pub fn open(address: &Address, keys: Keys, identity: Identity) -> Result<Self, StoreError> {
         address.check_namespace(&keys)?;
         Ok(Self {
