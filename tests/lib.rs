@@ -23,4 +23,5 @@ mod soak;
 mod store;
 mod wire;
 mod workers;
+mod yaml;
 mod zones;

@@ -173,7 +173,7 @@ pub fn schedule(text: &str) -> Schedule {
         environment: None,
         zone: Zone::UTC,
     };
-    config::parse(&[source], &context).unwrap()
+    config::parse(&[source], &context).unwrap().schedule
 }
 
 #[tokio::test]

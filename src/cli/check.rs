@@ -17,7 +17,7 @@ use crate::{
 /// if the entries were first seen now.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Schedule files (TOML), or directories of them
+    /// Schedule files (TOML, or resque-scheduler's YAML), or directories of them
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
@@ -27,10 +27,14 @@ pub(super) struct Arguments {
 
 /// Lists the entries with their timings and next fires, or fails with all mistakes.
 pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
-    let schedule = config::load(&arguments.files, &arguments.context.context())?;
+    let loaded = config::load(&arguments.files, &arguments.context.context())?;
+    for warning in &loaded.warnings {
+        writeln!(std::io::stderr(), "{warning}\n")?;
+    }
+    let schedule = loaded.schedule;
     let now = SystemClock.now();
     let left_out = schedule.left_out().iter();
-    let left_out = left_out.map(|it| [it.name.clone(), "left out".to_owned(), it.why().to_owned()]);
+    let left_out = left_out.map(|it| [it.name.clone(), "left out".to_owned(), it.why.to_string()]);
     let rows: Vec<_> = schedule
         .entries()
         .map(|entry| {

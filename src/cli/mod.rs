@@ -87,7 +87,7 @@ impl ContextArguments {
     reason = "each is a flag that can be typed"
 )]
 struct Arguments {
-    /// Schedule files (TOML), or directories of them; without any, delayed jobs only
+    /// Schedule files (TOML, or resque-scheduler's YAML), or directories of them; without any, delayed jobs only
     #[arg(value_name = "SCHEDULE")]
     schedules: Vec<PathBuf>,
 

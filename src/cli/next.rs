@@ -35,7 +35,7 @@ without "count", 5 fires are listed."#;
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").args(["files", "cron", "every", "batch"]).required(true))]
 pub(super) struct Arguments {
-    /// Schedule files (TOML), or directories of them
+    /// Schedule files (TOML, or resque-scheduler's YAML), or directories of them
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -127,7 +127,7 @@ fn entries(arguments: &Arguments) -> Result<Vec<Arc<Entry>>, Failure> {
     if let Some(entry) = typed {
         return Ok(vec![Arc::new(entry.map_err(Failure::Expression)?)]);
     }
-    let schedule = config::load(&arguments.files, &arguments.context.context())?;
+    let schedule = config::load(&arguments.files, &arguments.context.context())?.schedule;
     let Some(name) = &arguments.entry else {
         return Ok(schedule.entries().cloned().collect());
     };

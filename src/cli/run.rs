@@ -13,7 +13,7 @@ use tracing::{info, level_filters::LevelFilter, warn};
 use super::{Arguments, Failure, logs};
 use crate::{
     clock::{Clock, StoppedClock, SystemClock},
-    config,
+    config::{self, Diagnostic},
     core::schedule::Schedule,
     engine::{Engine, Load, Options, Wishes},
     signals::Signals,
@@ -26,7 +26,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     arguments.gem.take_up()?;
     let context = arguments.context.context();
     let paths = arguments.schedules.clone();
-    let load: Load = Arc::new(move || config::load(&paths, &context));
+    let load: Load = Arc::new(move || {
+        let loaded = config::load(&paths, &context)?;
+        loaded.warnings.iter().for_each(warning);
+        Ok(loaded.schedule)
+    });
     let schedule = load()?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
@@ -140,13 +144,24 @@ fn announce(
         "rescue-scheduler starts"
     );
     for left_out in schedule.left_out() {
-        info!(entry = left_out.name, why = left_out.why(), "left out");
+        info!(entry = left_out.name, why = %left_out.why, "left out");
     }
     if arguments.schedules.is_empty() {
         info!("no schedule given: delayed jobs only");
     } else if schedule.entries().len() == 0 {
         warn!("the schedule has no entry for this environment: delayed jobs only");
     }
+}
+
+/// What a schedule file says in vain.
+fn warning(warning: &Diagnostic) {
+    let place = warning.places.first().map(ToString::to_string);
+    warn!(
+        file = place,
+        help = warning.mistake.help(),
+        "{}",
+        warning.mistake
+    );
 }
 
 /// A file with our process number, for as long as we live.

@@ -1,15 +1,11 @@
 //! Entries that are ActiveJob classes: their arguments in ActiveJob's form, and what else such a job
 //! carries.
 
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
-};
-
 use super::{
     args::{arguments, quoted, write_json, write_list},
     diagnostic::Mistake,
-    raw::{Table, integer},
+    raw::Table,
+    tree::{Members, Node, Value},
 };
 
 /// The keys of an entry that only ActiveJob has.
@@ -60,7 +56,7 @@ impl<'t> Settings<'t> {
 
 fn priority(table: &mut Table<'_>) -> Option<i64> {
     let value = table.value("priority")?;
-    let number = value.get_ref().as_integer().and_then(integer);
+    let number = value.get_ref().as_integer();
     table.keep(value.span(), number.ok_or(Mistake::Priority))
 }
 
@@ -74,10 +70,10 @@ enum Marker {
 
 /// One argument: `{ symbol = "daily" }` is a symbol, a table with a key of ActiveJob's own (`_aj_…`)
 /// is taken as it is, and any other table is a hash.
-fn write_argument(value: &Spanned<DeValue<'_>>, table: &mut Table<'_>, out: &mut String) {
+fn write_argument(value: &Node<'_>, table: &mut Table<'_>, out: &mut String) {
     match value.get_ref() {
-        DeValue::Array(items) => write_list(items, table, out, &write_argument),
-        DeValue::Table(members) => {
+        Value::List(items) => write_list(items, table, out, &write_argument),
+        Value::Table(members) => {
             if let Some(symbol) = symbol(members) {
                 out.push_str(
                     r#"{"_aj_serialized":"ActiveJob::Serializers::SymbolSerializer","value":"#,
@@ -94,17 +90,15 @@ fn write_argument(value: &Spanned<DeValue<'_>>, table: &mut Table<'_>, out: &mut
     }
 }
 
-fn symbol<'t>(members: &'t DeTable<'_>) -> Option<&'t str> {
+fn symbol<'t>(members: &'t Members<'_>) -> Option<&'t str> {
     let (key, value) = members.iter().next().filter(|_| members.len() == 1)?;
-    value
-        .get_ref()
-        .as_str()
-        .filter(|_| key.get_ref() == "symbol")
+    let text = value.get_ref().as_text().ok();
+    text.filter(|_| key.get_ref() == "symbol")
 }
 
 /// A hash, and behind its members what ActiveJob notes about their keys. One that begins with a colon
 /// is a symbol, as in Ruby.
-fn write_hash(members: &DeTable<'_>, marker: &Marker, table: &mut Table<'_>, out: &mut String) {
+fn write_hash(members: &Members<'_>, marker: &Marker, table: &mut Table<'_>, out: &mut String) {
     let mut noted = vec![];
     out.push('{');
     for (key, member) in members {
@@ -135,7 +129,7 @@ fn write_hash(members: &DeTable<'_>, marker: &Marker, table: &mut Table<'_>, out
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Source;
+    use crate::config::{Source, from_toml};
 
     /// The arguments of an entry with these lines, and the mistakes in it.
     fn read(lines: &str) -> (String, Vec<String>) {
@@ -143,8 +137,8 @@ mod tests {
             path: "a.toml".into(),
             text: lines.into(),
         };
-        let values = DeTable::parse(&source.text).unwrap();
-        let mut table = Table::new(values.get_ref(), &source);
+        let values = from_toml::parse(&source).unwrap();
+        let mut table = Table::new(&values, &source);
         let settings = Settings::read(&mut table, &Settings::default());
         let list = settings.arguments(&mut table);
         let mistakes = table.finish().into_iter();

@@ -2,16 +2,17 @@
 //! file, UTF-8 and `/` unescaped (PROTOCOL, "Bytes").
 
 use serde_json::value::RawValue;
-use toml::{Spanned, de::DeValue};
+use toml::Spanned;
 
 use super::{
     diagnostic::Mistake,
-    raw::{Table, integer},
+    raw::Table,
+    tree::{Node, Value},
 };
-use crate::core::job::argument_list;
+use crate::core::{job::argument_list, ruby};
 
 /// Writes a value of a file as JSON.
-pub(super) type Write = dyn Fn(&Spanned<DeValue<'_>>, &mut Table<'_>, &mut String);
+pub(super) type Write = dyn Fn(&Node<'_>, &mut Table<'_>, &mut String);
 
 /// The argument list, a JSON array: an array is the list itself, anything else is one argument.
 /// `write` writes the values of `args`.
@@ -53,30 +54,21 @@ fn checked_json<'t>(text: &Spanned<&'t str>, table: &mut Table<'_>) -> &'t str {
 }
 
 /// A value as it is.
-pub(super) fn write_json(value: &Spanned<DeValue<'_>>, table: &mut Table<'_>, out: &mut String) {
+pub(super) fn write_json(value: &Node<'_>, table: &mut Table<'_>, out: &mut String) {
     match value.get_ref() {
-        DeValue::String(text) => out.push_str(&quoted(text)),
-        DeValue::Boolean(flag) => out.push_str(&flag.to_string()),
-        DeValue::Integer(number) => {
-            let number = integer(number).map(serde_json::Number::from);
+        Value::Null => out.push_str("null"),
+        Value::Text(text) => out.push_str(&quoted(text)),
+        Value::Flag(flag) => out.push_str(&flag.to_string()),
+        Value::Integer(digits) => out.push_str(digits),
+        Value::TooLarge => write_number(None, value, table, out),
+        Value::Float(number) => {
+            let number = number.is_finite().then(|| ruby::float(*number));
             write_number(number, value, table, out);
         }
-        DeValue::Float(number) => {
-            let number = number.as_str().parse().ok();
-            let number = number.and_then(serde_json::Number::from_f64);
-            write_number(number, value, table, out);
-        }
-        DeValue::Datetime(at) if at.offset.is_some() => {
-            let mut at = *at;
-            // TOML may leave the seconds out, RFC 3339 may not.
-            if let Some(time) = &mut at.time {
-                time.second.get_or_insert(0);
-            }
-            out.push_str(&quoted(&at.to_string()));
-        }
-        DeValue::Datetime(_) => out.push_str(&quoted(table.literal(value.span()))),
-        DeValue::Array(items) => write_list(items, table, out, &write_json),
-        DeValue::Table(members) => {
+        Value::Time(text, true) => out.push_str(&quoted(text)),
+        Value::Time(..) => out.push_str(&quoted(table.literal(value.span()))),
+        Value::List(items) => write_list(items, table, out, &write_json),
+        Value::Table(members) => {
             out.push('{');
             for (index, (key, member)) in members.iter().enumerate() {
                 out.push_str(if index == 0 { "" } else { "," });
@@ -91,7 +83,7 @@ pub(super) fn write_json(value: &Spanned<DeValue<'_>>, table: &mut Table<'_>, ou
 
 /// An array, each item as `write` writes it.
 pub(super) fn write_list(
-    items: &[Spanned<DeValue<'_>>],
+    items: &[Node<'_>],
     table: &mut Table<'_>,
     out: &mut String,
     write: &Write,
@@ -104,16 +96,11 @@ pub(super) fn write_list(
     out.push(']');
 }
 
-fn write_number(
-    number: Option<serde_json::Number>,
-    value: &Spanned<DeValue<'_>>,
-    table: &mut Table<'_>,
-    out: &mut String,
-) {
+fn write_number(number: Option<String>, value: &Node<'_>, table: &mut Table<'_>, out: &mut String) {
     let bad = || Mistake::BadNumber(table.literal(value.span()).to_owned());
     let number = number.ok_or_else(bad);
     if let Some(number) = table.keep(value.span(), number) {
-        out.push_str(&number.to_string());
+        out.push_str(&number);
     }
 }
 
@@ -126,10 +113,8 @@ pub(super) fn quoted(text: &str) -> String {
 mod tests {
     use std::ops::Range;
 
-    use toml::de::DeTable;
-
     use super::*;
-    use crate::config::Source;
+    use crate::config::{Source, from_toml};
 
     /// The argument list, and each mistake with the place that it is about.
     fn read(toml: &str) -> (String, Vec<(Mistake, Range<usize>)>) {
@@ -137,8 +122,8 @@ mod tests {
             path: "a.toml".into(),
             text: toml.into(),
         };
-        let values = DeTable::parse(&source.text).unwrap();
-        let mut table = Table::new(values.get_ref(), &source);
+        let values = from_toml::parse(&source).unwrap();
+        let mut table = Table::new(&values, &source);
         let json = arguments(&mut table, &write_json);
         let mistakes = table.finish().into_iter();
         let placed = mistakes.map(|found| (found.mistake, found.places[0].span.clone().unwrap()));
@@ -175,6 +160,10 @@ mod tests {
         case(
             "args = [0x1F, 0o17, 0b11, 1_000, +5, -0]",
             "[31,15,3,1000,5,0]",
+        );
+        case(
+            "args = [1e20, 1e15, 1e14, 1.5e-7, 0.0001]",
+            "[1.0e+20,1.0e+15,100000000000000.0,1.5e-07,0.0001]",
         );
         case("args = -9223372036854775808", "[-9223372036854775808]");
     }

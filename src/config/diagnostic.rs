@@ -23,6 +23,27 @@ pub struct Source {
     pub text: Arc<str>,
 }
 
+/// What a schedule file is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syntax {
+    /// Ours.
+    Toml,
+    /// resque-scheduler's.
+    Yaml,
+}
+
+impl Source {
+    /// YAML where the path ends in `.yml` or `.yaml`, else TOML.
+    pub fn syntax(&self) -> Syntax {
+        let ending = self.path.extension();
+        if ending.is_some_and(|it| it == "yml" || it == "yaml") {
+            Syntax::Yaml
+        } else {
+            Syntax::Toml
+        }
+    }
+}
+
 /// What is wrong with a schedule. Displayed, it is the message without the place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Mistake {
@@ -33,15 +54,12 @@ pub enum Mistake {
     #[error("can't be read: {0}")]
     Unreadable(String),
     /// A directory without schedule files.
-    #[error("no `*.toml` in this directory")]
+    #[error("no `*.toml`, `*.yml` or `*.yaml` in this directory")]
     NoFiles,
-    /// A file of resque-scheduler's own.
-    #[error("this is YAML, schedules are TOML")]
-    Yaml,
     /// Bytes that are no text.
     #[error("not UTF-8 text")]
     NotUtf8,
-    /// Not TOML, in the parser's words.
+    /// Neither TOML nor YAML, in the parser's words.
     #[error("{0}")]
     Syntax(String),
     /// A key that means nothing in this table, and those that mean something.
@@ -64,7 +82,7 @@ pub enum Mistake {
     Priority,
     /// An entry without a queue.
     #[error("no queue for entry `{0}`")]
-    NoQueue(String),
+    NoQueue(String, Syntax),
     /// One name for two entries.
     #[error("entry `{0}` is in more than one file")]
     Repeated(String),
@@ -110,6 +128,42 @@ pub enum Mistake {
     /// Not JSON, in the parser's words.
     #[error("not JSON: {0}")]
     NotJson(String),
+    /// A template's tag in YAML.
+    #[error("ERB is not evaluated, and resque-scheduler doesn't do it either")]
+    Erb,
+    /// A date or time in YAML, which Ruby doesn't load.
+    #[error("`{0}` is a time, which JSON doesn't have")]
+    RubyTime(String),
+    /// More than one document in a file.
+    #[error("a second document begins here")]
+    SecondDocument,
+    /// One name for two entries of a YAML file.
+    #[error("entry `{0}` is given twice")]
+    EntryTwice(String),
+    /// A tag of YAML that stands for what JSON doesn't have.
+    #[error("the tag `{0}` is not understood")]
+    Tag(String),
+    /// An alias within what it stands for.
+    #[error("this alias is within what it stands for")]
+    HoldsItself,
+    /// Aliases of aliases.
+    #[error("the aliases up to here stand for too many values")]
+    TooManyAliases,
+    /// Deeper than Ruby's JSON reads.
+    #[error("nested too deep")]
+    TooDeep,
+    /// A warning: a key that the gem doesn't look at, and those that it does.
+    #[error("`{0}` is ignored, as resque-scheduler ignores it")]
+    Ignored(String, Vec<&'static str>),
+    /// A warning: the first key is ignored beside the second.
+    #[error("`{0}` is ignored beside `{1}`, as resque-scheduler ignores it")]
+    Beside(&'static str, &'static str),
+    /// A warning: a key that is given twice in a table.
+    #[error("`{0}` is given twice")]
+    GivenTwice(String),
+    /// A warning: an entry without a timing.
+    #[error("entry `{0}` never fires by itself")]
+    NeverFires(String),
     /// A number that JSON doesn't have, or that TOML can't hold.
     #[error("`{0}` can't be an argument")]
     BadNumber(String),
@@ -122,13 +176,48 @@ pub(super) const POLICIES: [&str; 3] = ["latest", "all", "none"];
 pub(super) const LONGEST_YEARS: i64 = 100;
 
 impl Mistake {
+    /// Whether the schedule is used all the same.
+    pub fn is_warning(&self) -> bool {
+        matches!(
+            self,
+            Self::Ignored(..) | Self::Beside(..) | Self::GivenTwice(_) | Self::NeverFires(_)
+        )
+    }
+
     /// How to mend it; printed as a `help:` line.
     pub fn help(&self) -> Option<String> {
         let help = match self {
-            Self::Missing => "check the path; of a directory, every `*.toml` in it is read",
+            Self::Missing => {
+                "check the path; of a directory, every `*.toml`, `*.yml` and `*.yaml` in it is read"
+            }
             Self::Unreadable(_) => "the user that the scheduler works as must be able to read it",
             Self::NoFiles => "put a schedule file into it, or name the file itself",
-            Self::Yaml => "the README says how to write a resque_schedule.yml as TOML",
+            Self::Erb => {
+                "render the file first, `erb resque_schedule.yml.erb > resque_schedule.yml`, or write \
+                 the value itself"
+            }
+            Self::Syntax(message) if message.contains("unexpected character") => {
+                "put the value into quotes"
+            }
+            Self::Syntax(message) if message.contains("anchor") => {
+                "put a value that begins with `*`, such as a cron expression, into quotes"
+            }
+            Self::RubyTime(_) => "put it into quotes, as text",
+            Self::SecondDocument => "Ruby reads the first one alone: take the others out",
+            Self::EntryTwice(_) => {
+                "rename one of them, or take it out: the last one would replace it"
+            }
+            Self::GivenTwice(_) => "keep the last one, which counts",
+            Self::Tag(_) => "take it out, or write the value that it stands for",
+            Self::Ignored(key, known) => {
+                if let Some(other) = nearest(key, known.iter().copied()) {
+                    return Some(format!("did you mean `{other}`?"));
+                }
+                "take it out; keys that only this scheduler has stand below `rescue_scheduler`"
+            }
+            Self::NeverFires(_) => {
+                "give it a `cron` or an `every`; `never` says that it is meant so"
+            }
             Self::NotUtf8 => "save the file in UTF-8",
             Self::Syntax(message) if message == "duplicate key" => {
                 "each key and each table can be given only once"
@@ -146,9 +235,14 @@ impl Mistake {
                 "write it with its offset, \"2026-12-24T15:00:00Z\", or in the entry's zone, \
                  \"2026-12-24 15:00\""
             }
-            Self::Alone(..) => "take it out",
+            Self::Alone(..) | Self::Beside(..) => "take it out",
             Self::Priority => "write a number such as `10`, or take it out",
-            Self::NoQueue(_) => "add `queue = \"…\"` to the entry, or to `[defaults]` for all",
+            Self::NoQueue(_, Syntax::Yaml) => {
+                "add `queue: …` to the entry; what its class says is not known here"
+            }
+            Self::NoQueue(_, Syntax::Toml) => {
+                "add `queue = \"…\"` to the entry, or to `[defaults]` for all"
+            }
             Self::Repeated(_) => "rename one of them, or take it out",
             Self::NoEnvironment => "name one or more, `\"production, staging\"`, or take it out",
             Self::Cron(error) => return error.help.clone(),
@@ -161,6 +255,9 @@ impl Mistake {
                 "put it into quotes, as text; `args_json` takes integers of any size"
             }
             Self::Syntax(_)
+            | Self::HoldsItself
+            | Self::TooManyAliases
+            | Self::TooDeep
             | Self::WrongType(..)
             | Self::DurationRange
             | Self::NoSpan
@@ -192,6 +289,20 @@ pub struct Place {
     pub span: Option<Range<usize>>,
 }
 
+/// The file and the line, `a.toml:3`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.path.display().fmt(f)?;
+        let before = self
+            .span
+            .as_ref()
+            .and_then(|span| self.source.text.get(..span.start));
+        before.map_or(Ok(()), |before| {
+            write!(f, ":{}", before.matches('\n').count() + 1)
+        })
+    }
+}
+
 /// A mistake, and where it was made. Displayed, it shows the lines with carets under the mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -203,7 +314,12 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let title = Level::ERROR.primary_title(self.mistake.to_string());
+        let level = if self.mistake.is_warning() {
+            Level::WARNING
+        } else {
+            Level::ERROR
+        };
+        let title = level.primary_title(self.mistake.to_string());
         let mut error = Group::with_title(title);
         for Place { source, span } in &self.places {
             let path = source.path.display().to_string();
@@ -236,7 +352,7 @@ impl Report {
         Self { diagnostics }
     }
 
-    /// The mistakes: first the files that can't be read, then file by file from top to bottom, then
+    /// The mistakes, and warnings beside them: first the files that can't be read, then file by file from top to bottom, then
     /// those between files.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
@@ -252,13 +368,14 @@ impl fmt::Display for Report {
         for diagnostic in &self.diagnostics {
             write!(f, "{diagnostic}\n\n")?;
         }
-        let places = self
+        let mistakes = self
             .diagnostics
             .iter()
-            .flat_map(|diagnostic| &diagnostic.places);
+            .filter(|found| !found.mistake.is_warning());
+        let places = mistakes.clone().flat_map(|diagnostic| &diagnostic.places);
         let paths: BTreeSet<_> = places.map(|place| &place.source.path).collect();
         let plural = |count| if count == 1 { "" } else { "s" };
-        let (mistakes, files) = (self.diagnostics.len(), paths.len());
+        let (mistakes, files) = (mistakes.count(), paths.len());
         write!(
             f,
             "{mistakes} mistake{} in {files} file{}; nothing of this schedule is used",

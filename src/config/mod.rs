@@ -1,6 +1,7 @@
 //! Schedule files: text in, a [`Schedule`] or every mistake out. Only [`load`] touches the disk.
 //!
-//! `raw` reads what a file says, `validate` what it means, `args` the arguments
+//! `from_toml` and `from_yaml` read what a file says (`psych` the scalars of YAML), `gem` makes entries of
+//! resque-scheduler's into ours, `validate` says what they mean, with `raw` to ask the tables, `args` the arguments
 //! (`active_job` those of ActiveJob), `diagnostic` says
 //! what is wrong. `expression` reads one that was typed, `settings` what else is not in files: flags
 //! and environment.
@@ -9,9 +10,14 @@ mod active_job;
 mod args;
 mod diagnostic;
 pub mod expression;
+mod from_toml;
+mod from_yaml;
+mod gem;
+mod psych;
 mod raw;
 pub mod settings;
 mod timing;
+mod tree;
 mod validate;
 
 use std::{
@@ -20,7 +26,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use diagnostic::{Diagnostic, Mistake, Place, Report, Source};
+pub use diagnostic::{Diagnostic, Mistake, Place, Report, Source, Syntax};
 
 use crate::core::{schedule::Schedule, zone::Zone};
 
@@ -33,12 +39,25 @@ pub struct Context {
     pub zone: Zone,
 }
 
-/// Reads schedule files. Of a directory, each `*.toml` in it, in order of their names and but for
-/// hidden ones; not those in directories below.
+/// What schedule files mean.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Loaded {
+    /// All entries of all files.
+    pub schedule: Schedule,
+    /// What the files say in vain, file by file from top to bottom.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// How the names of schedule files in a directory end.
+const ENDINGS: [&str; 3] = ["toml", "yml", "yaml"];
+
+/// Reads schedule files: TOML, or, where the name ends in `.yml` or `.yaml`, YAML as
+/// resque-scheduler reads it. Of a directory, each such file in it, in order of their names and but
+/// for hidden ones; not those in directories below.
 ///
 /// # Errors
 /// A [`Report`] of all mistakes, in all files, with those files that can't be read.
-pub fn load(paths: &[PathBuf], context: &Context) -> Result<Schedule, Report> {
+pub fn load(paths: &[PathBuf], context: &Context) -> Result<Loaded, Report> {
     let mut mistakes = vec![];
     let mut sources: Vec<Source> = vec![];
     for path in paths {
@@ -73,7 +92,7 @@ pub fn load(paths: &[PathBuf], context: &Context) -> Result<Schedule, Report> {
 ///
 /// # Errors
 /// A [`Report`] of all mistakes.
-pub fn parse(sources: &[Source], context: &Context) -> Result<Schedule, Report> {
+pub fn parse(sources: &[Source], context: &Context) -> Result<Loaded, Report> {
     let (mut entries, mut left_out) = (vec![], vec![]);
     let mut mistakes = vec![];
     let mut places: BTreeMap<String, Vec<Place>> = BTreeMap::new();
@@ -91,9 +110,12 @@ pub fn parse(sources: &[Source], context: &Context) -> Result<Schedule, Report> 
         mistake: Mistake::Repeated(name),
         places,
     }));
-    if mistakes.is_empty() {
+    if mistakes.iter().all(|found| found.mistake.is_warning()) {
         let schedule: Schedule = entries.into_iter().collect();
-        Ok(schedule.with_left_out(left_out))
+        Ok(Loaded {
+            schedule: schedule.with_left_out(left_out),
+            warnings: mistakes,
+        })
     } else {
         Err(Report::new(mistakes))
     }
@@ -111,8 +133,10 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
         .filter(|file| !file.file_name().as_encoded_bytes().starts_with(b"."))
         .map(|file| file.path())
         .filter(|file| {
-            file.extension()
-                .is_some_and(|extension| extension == "toml")
+            let ending = file.extension();
+            ENDINGS
+                .iter()
+                .any(|known| ending.is_some_and(|ending| ending == *known))
         })
         .collect();
     if files.is_empty() {
@@ -123,12 +147,6 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
 }
 
 fn read(path: PathBuf) -> Result<Source, Diagnostic> {
-    if path
-        .extension()
-        .is_some_and(|it| it == "yml" || it == "yaml")
-    {
-        return Err(unread(&path, Mistake::Yaml));
-    }
     let bytes = fs::read(&path).map_err(|error| unread(&path, unreadable(&error)))?;
     let text = String::from_utf8_lossy(&bytes).into();
     let source = Source { path, text };
@@ -349,9 +367,9 @@ args = [1, { rate = nan }]
         error: no such file or directory
         --> absent.toml
          |
-        help: check the path; of a directory, every `*.toml` in it is read
+        help: check the path; of a directory, every `*.toml`, `*.yml` and `*.yaml` in it is read
 
-        error: no `*.toml` in this directory
+        error: no `*.toml`, `*.yml` or `*.yaml` in this directory
         --> empty
          |
         help: put a schedule file into it, or name the file itself
@@ -388,7 +406,7 @@ args = [1, { rate = nan }]
         fs::write(path("below/d.toml"), "not a schedule").unwrap();
         // Named twice, read once.
         let paths = [path(""), path("a.toml")];
-        let schedule = load(&paths, &CONTEXT).unwrap();
+        let schedule = load(&paths, &CONTEXT).unwrap().schedule;
         assert_eq!(schedule.entries().len(), 1);
         assert!(schedule.get("a").is_some());
     }
@@ -403,6 +421,7 @@ args = [1, { rate = nan }]
             let schedule = load(&[Path::new(SCHEDULES).join(file)], &context);
             schedule
                 .unwrap_or_else(|report| panic!("{report}"))
+                .schedule
                 .entries()
                 .len()
         };
@@ -414,12 +433,12 @@ args = [1, { rate = nan }]
 
     #[test]
     fn no_files_and_empty_files_are_an_empty_schedule() {
-        assert_eq!(load(&[], &CONTEXT), Ok(Schedule::default()));
+        assert_eq!(load(&[], &CONTEXT), Ok(Loaded::default()));
         let empty = Source {
             path: "empty.toml".into(),
             text: "# nothing yet\n".into(),
         };
-        assert_eq!(parse(&[empty], &CONTEXT), Ok(Schedule::default()));
+        assert_eq!(parse(&[empty], &CONTEXT), Ok(Loaded::default()));
     }
 
     /// Parses the text and shows what comes of it, which must not panic.

@@ -5,12 +5,12 @@
 use std::ops::Range;
 
 use chrono::TimeDelta;
-use toml::{
-    Spanned,
-    de::{DeInteger, DeTable, DeValue},
-};
+use toml::Spanned;
 
-use super::diagnostic::{Diagnostic, LONGEST_YEARS, Mistake, Place, Source};
+use super::{
+    diagnostic::{Diagnostic, LONGEST_YEARS, Mistake, Place, Source, Syntax},
+    tree::{Members, Node, Value},
+};
 use crate::core::duration;
 
 /// A table that is being read. What is asked of it are the known keys; all others are mistakes.
@@ -18,14 +18,14 @@ use crate::core::duration;
 /// A value of the wrong type is reported and then missing: `None` may mean either, [`Self::has`]
 /// tells which.
 pub(super) struct Table<'t> {
-    values: &'t DeTable<'t>,
+    values: &'t Members<'t>,
     source: &'t Source,
     known: Vec<&'static str>,
     mistakes: Vec<Diagnostic>,
 }
 
 impl<'t> Table<'t> {
-    pub(super) fn new(values: &'t DeTable<'t>, source: &'t Source) -> Self {
+    pub(super) fn new(values: &'t Members<'t>, source: &'t Source) -> Self {
         Self {
             values,
             source,
@@ -93,42 +93,39 @@ impl<'t> Table<'t> {
     }
 
     /// The value of the key, of any type.
-    pub(super) fn value(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
+    pub(super) fn value(&mut self, key: &'static str) -> Option<&'t Node<'t>> {
         self.known.push(key);
         self.values.get(key)
     }
 
-    pub(super) fn table(&mut self, key: &'static str) -> Option<&'t DeTable<'t>> {
+    pub(super) fn table(&mut self, key: &'static str) -> Option<&'t Members<'t>> {
         let value = self.value(key)?;
-        self.keep(value.span(), as_table(value.get_ref()))
+        self.keep(value.span(), value.get_ref().as_table())
     }
 
     pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
         let value = self.value(key)?;
-        let flag = value.get_ref().as_bool();
-        let flag = flag.ok_or_else(|| wrong_type("a boolean", value.get_ref()));
-        self.keep(value.span(), flag)
+        self.keep(value.span(), value.get_ref().as_flag())
     }
 
     /// A value, and the options beside it, as resque-scheduler writes them: `["1h", { times = 3 }]`.
     pub(super) fn with_options(
         &mut self,
         key: &'static str,
-    ) -> Option<(&'t Spanned<DeValue<'t>>, Option<&'t DeTable<'t>>)> {
+    ) -> Option<(&'t Node<'t>, Option<&'t Members<'t>>)> {
         let value = self.value(key)?;
-        let Some(list) = value.get_ref().as_array() else {
+        let Some(list) = value.get_ref().as_list() else {
             return Some((value, None));
         };
-        match &**list {
+        match list {
             [only] => Some((only, None)),
             [first, options] => {
-                let table = self.keep(options.span(), as_table(options.get_ref()));
+                let table = self.keep(options.span(), options.get_ref().as_table());
                 Some((first, table))
             }
             _ => {
-                let mistake =
-                    wrong_type("a value, or a list of a value and options", value.get_ref());
-                self.report(value.span(), mistake);
+                let expected = "a value, or a list of a value and options";
+                self.report(value.span(), value.get_ref().instead_of(expected));
                 None
             }
         }
@@ -140,7 +137,7 @@ impl<'t> Table<'t> {
     }
 
     /// A table within this one.
-    pub(super) fn inner(&self, values: &'t DeTable<'t>) -> Self {
+    pub(super) fn inner(&self, values: &'t Members<'t>) -> Self {
         Self::new(values, self.source)
     }
 
@@ -149,8 +146,8 @@ impl<'t> Table<'t> {
         self.as_text(value)
     }
 
-    pub(super) fn as_text(&mut self, value: &'t Spanned<DeValue<'t>>) -> Option<Spanned<&'t str>> {
-        let text = self.keep(value.span(), as_text(value.get_ref()))?;
+    pub(super) fn as_text(&mut self, value: &'t Node<'t>) -> Option<Spanned<&'t str>> {
+        let text = self.keep(value.span(), value.get_ref().as_text())?;
         Some(Spanned::new(value.span(), text))
     }
 
@@ -167,11 +164,11 @@ impl<'t> Table<'t> {
     /// The texts of a list, or the only one.
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Spanned<Vec<&'t str>>> {
         let value = self.value(key)?;
-        let list = value.get_ref().as_array();
-        let list = list.map_or(std::slice::from_ref(value), |list| &**list);
+        let list = value.get_ref().as_list();
+        let list = list.unwrap_or(std::slice::from_ref(value));
         let texts = list
             .iter()
-            .map(|item| self.keep(item.span(), as_text(item.get_ref())));
+            .map(|item| self.keep(item.span(), item.get_ref().as_text()));
         // All are looked at before any is missed.
         let texts: Vec<_> = texts.collect();
         let texts = texts.into_iter().collect::<Option<_>>()?;
@@ -184,24 +181,26 @@ impl<'t> Table<'t> {
         self.as_duration(value)
     }
 
-    pub(super) fn as_duration(
-        &mut self,
-        value: &'t Spanned<DeValue<'t>>,
-    ) -> Option<Spanned<TimeDelta>> {
+    pub(super) fn as_duration(&mut self, value: &'t Node<'t>) -> Option<Spanned<TimeDelta>> {
         let mut span = value.span();
         let length = match value.get_ref() {
-            DeValue::String(text) => duration::parse(text).map_err(|error| {
-                span = self.part(&Spanned::new(value.span(), text), error.span.clone());
+            Value::Text(text) => duration::parse(text).map_err(|error| {
+                span = self.part(&Spanned::new(value.span(), &**text), error.span.clone());
                 Mistake::Duration(error)
             }),
-            DeValue::Integer(seconds) => integer(seconds)
+            seconds @ (Value::Integer(_) | Value::TooLarge) => seconds
+                .as_integer()
                 .and_then(TimeDelta::try_seconds)
                 .ok_or(Mistake::DurationRange),
-            other => Err(wrong_type("a duration (text or whole seconds)", other)),
+            other => Err(other.instead_of("a duration (text or whole seconds)")),
         };
         let length = length.and_then(in_range);
         let length = self.keep(span, length)?;
         Some(Spanned::new(value.span(), length))
+    }
+
+    pub(super) fn syntax(&self) -> Syntax {
+        self.source.syntax()
     }
 
     /// What the file says at `span`, letter by letter.
@@ -214,9 +213,11 @@ impl<'t> Table<'t> {
     pub(super) fn part(&self, text: &Spanned<&str>, part: Range<usize>) -> Range<usize> {
         let span = text.span();
         let literal = self.literal(span.clone());
-        let unquoted = literal.trim_start_matches(literal.chars().next().unwrap_or_default());
         // A multi-line text starts after the line break that follows its quotes.
-        let unquoted = unquoted.trim_start_matches(['\r', '\n']);
+        let quote = |letter| matches!(letter, '"' | '\'');
+        let unquoted = literal
+            .trim_start_matches(quote)
+            .trim_start_matches(['\r', '\n']);
         if text.get_ref().is_empty() || !unquoted.starts_with(text.get_ref()) {
             return span;
         }
@@ -244,30 +245,4 @@ pub(super) fn diagnostic(
         mistake,
         places: vec![Place { source, span }],
     }
-}
-
-/// The integer, if it fits into the 64 bits that TOML promises.
-pub(super) fn integer(integer: &DeInteger<'_>) -> Option<i64> {
-    i64::from_str_radix(integer.as_str(), integer.radix()).ok()
-}
-
-pub(super) fn as_table<'t>(value: &'t DeValue<'t>) -> Result<&'t DeTable<'t>, Mistake> {
-    value.as_table().ok_or_else(|| wrong_type("a table", value))
-}
-
-fn as_text<'t>(value: &'t DeValue<'t>) -> Result<&'t str, Mistake> {
-    value.as_str().ok_or_else(|| wrong_type("a string", value))
-}
-
-fn wrong_type(expected: &'static str, found: &DeValue<'_>) -> Mistake {
-    let found = match found {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "an integer",
-        DeValue::Float(_) => "a float",
-        DeValue::Boolean(_) => "a boolean",
-        DeValue::Datetime(_) => "a date-time",
-        DeValue::Array(_) => "an array",
-        DeValue::Table(_) => "a table",
-    };
-    Mistake::WrongType(expected, found)
 }

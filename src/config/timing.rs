@@ -1,12 +1,13 @@
 //! When an entry fires, as a file says it.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
-use toml::{Spanned, de::DeValue};
+use toml::Spanned;
 
 use super::{
     diagnostic::Mistake,
     expression,
-    raw::{Table, in_range, integer},
+    raw::{Table, in_range},
+    tree::{Node, Value},
 };
 use crate::core::{
     cron::Cron,
@@ -85,7 +86,7 @@ pub(super) fn zone(table: &mut Table<'_>) -> Option<Zone> {
 fn cron_pattern<'t>(
     name: &str,
     table: &mut Table<'t>,
-    text: &'t Spanned<DeValue<'t>>,
+    text: &'t Node<'t>,
     zone: Zone,
 ) -> Option<Pattern> {
     let text = table.as_text(text)?;
@@ -97,10 +98,7 @@ fn cron_pattern<'t>(
     Some(Pattern::Cron { cron, zone })
 }
 
-fn interval_pattern<'t>(
-    table: &mut Table<'t>,
-    interval: &'t Spanned<DeValue<'t>>,
-) -> Option<Pattern> {
+fn interval_pattern<'t>(table: &mut Table<'t>, interval: &'t Node<'t>) -> Option<Pattern> {
     let interval = table.as_duration(interval)?;
     let every = expression::interval(*interval.get_ref());
     table.keep(interval.span(), every).map(Pattern::Every)
@@ -159,7 +157,7 @@ fn bound(timing: &mut Timing, table: &mut Table<'_>, zone: Zone) {
     timing.first = moment(table, &FIRST, zone).or(timing.first);
     timing.last = moment(table, &LAST, zone).or(timing.last);
     if let Some(value) = table.value("times") {
-        let times = value.get_ref().as_integer().and_then(integer);
+        let times = value.get_ref().as_integer();
         let times = times
             .and_then(|times| u32::try_from(times).ok())
             .filter(|times| *times > 0);
@@ -181,11 +179,11 @@ fn moment(table: &mut Table<'_>, keys: &[&'static str], zone: Zone) -> Option<Mo
             let text = table.literal(value.span());
             let moment = match value.get_ref() {
                 // A bare number is rather a year, or a date, than seconds.
-                DeValue::String(text) if key.ends_with("at") && is_bare(text) => None,
-                DeValue::Integer(number) if key.ends_with("at") && number.as_str() != "0" => None,
-                DeValue::String(text) => parse_moment(text, zone),
-                DeValue::Integer(seconds) => integer(seconds).and_then(length),
-                DeValue::Datetime(at) => parse_instant(&at.to_string(), zone).map(Moment::At),
+                Value::Text(text) if key.ends_with("at") && is_bare(text) => None,
+                Value::Integer(number) if key.ends_with("at") && number != "0" => None,
+                Value::Text(text) => parse_moment(text, zone),
+                seconds @ Value::Integer(_) => seconds.as_integer().and_then(length),
+                Value::Time(text, _) => parse_instant(text, zone).map(Moment::At),
                 _ => None,
             };
             let mistake = || Mistake::Moment(text.trim_matches(QUOTES).to_owned());
@@ -201,8 +199,8 @@ fn instant(table: &mut Table<'_>, key: &'static str, zone: Zone) -> Option<DateT
     let value = table.value(key)?;
     let literal = table.literal(value.span());
     let instant = match value.get_ref() {
-        DeValue::String(text) => parse_instant(text, zone),
-        DeValue::Datetime(at) => parse_instant(&at.to_string(), zone),
+        Value::Text(text) => parse_instant(text, zone),
+        Value::Time(text, _) => parse_instant(text, zone),
         _ => None,
     };
     let mistake = || Mistake::Instant(literal.trim_matches(QUOTES).to_owned());
@@ -260,10 +258,8 @@ fn civil_instant(text: &str, zone: Zone) -> Option<DateTime<Utc>> {
 
 #[cfg(test)]
 mod tests {
-    use toml::de::DeTable;
-
     use super::*;
-    use crate::config::Source;
+    use crate::config::{Source, from_toml};
 
     const PARIS: Zone = Zone::Named(chrono_tz::Europe::Paris);
 
@@ -273,8 +269,8 @@ mod tests {
             path: "a.toml".into(),
             text: lines.into(),
         };
-        let fields = DeTable::parse(&source.text).unwrap();
-        let mut table = Table::new(fields.get_ref(), &source);
+        let fields = from_toml::parse(&source).unwrap();
+        let mut table = Table::new(&fields, &source);
         let timing = timing("name", &mut table, PARIS);
         let mistakes = table.finish();
         (

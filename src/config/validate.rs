@@ -2,19 +2,21 @@
 
 use std::borrow::Cow;
 
-use toml::{Spanned, de::DeTable};
+use toml::Spanned;
 
 use super::{
     Context, active_job,
-    diagnostic::{Diagnostic, Mistake, Place, Source},
-    raw::{Table, as_table, diagnostic},
+    diagnostic::{Diagnostic, Mistake, Place, Source, Syntax},
+    from_toml, from_yaml, gem,
+    raw::Table,
     timing::{timing, zone},
+    tree::Members,
 };
 use crate::core::{
     active_job::ActiveJob,
     entry::{CatchUp, CatchUpPolicy, Entry},
     job::Job,
-    schedule::LeftOut,
+    schedule::{LeftOut, Why},
     zone::Zone,
 };
 
@@ -31,19 +33,37 @@ pub(super) struct Contents {
     pub(super) mistakes: Vec<Diagnostic>,
 }
 
+impl Contents {
+    pub(super) fn name(&mut self, name: &Spanned<Cow<'_, str>>, source: &Source) {
+        let place = Place {
+            source: source.clone(),
+            span: Some(name.span()),
+        };
+        self.names.push((name.get_ref().to_string(), place));
+    }
+
+    pub(super) fn entry(&mut self, entry: Option<Result<Entry, LeftOut>>) {
+        match entry {
+            Some(Ok(entry)) => self.entries.push(entry),
+            Some(Err(left_out)) => self.left_out.push(left_out),
+            None => {}
+        }
+    }
+}
+
 /// Reads one file. After a syntax error it doesn't look further: what could be read of such a file
 /// is a guess, and mistakes in it may be none.
 pub(super) fn contents(source: &Source, context: &Context) -> Contents {
     let mut contents = Contents::default();
-    let (root, errors) = DeTable::parse_recoverable(&source.text);
-    if errors.is_empty() {
-        root_table(&mut contents, root.get_ref(), source, context);
-    }
-    for error in errors {
-        let mistake = Mistake::Syntax(error.message().to_owned());
-        contents
-            .mistakes
-            .push(diagnostic(source, error.span(), mistake));
+    match source.syntax() {
+        Syntax::Toml => match from_toml::parse(source) {
+            Ok(root) => root_table(&mut contents, &root, source, context),
+            Err(errors) => contents.mistakes = errors,
+        },
+        Syntax::Yaml => match from_yaml::parse(source) {
+            Ok(document) => gem::entries(&mut contents, document, source, context),
+            Err(error) => contents.mistakes.push(error),
+        },
     }
     contents.mistakes.sort_by_key(start);
     contents
@@ -54,8 +74,8 @@ fn start(diagnostic: &Diagnostic) -> Option<usize> {
     Some(place.span.as_ref()?.start)
 }
 
-fn root_table(contents: &mut Contents, root: &DeTable<'_>, source: &Source, context: &Context) {
-    let nothing = DeTable::new();
+fn root_table(contents: &mut Contents, root: &Members<'_>, source: &Source, context: &Context) {
+    let nothing = Members::new();
     let mut root = Table::new(root, source);
 
     let mut table = Table::new(root.table("defaults").unwrap_or(&nothing), source);
@@ -63,19 +83,11 @@ fn root_table(contents: &mut Contents, root: &DeTable<'_>, source: &Source, cont
     contents.mistakes.extend(table.finish());
 
     for (name, value) in root.table("schedule").unwrap_or(&nothing) {
-        let place = Place {
-            source: source.clone(),
-            span: Some(name.span()),
-        };
-        contents.names.push((name.get_ref().to_string(), place));
-        let fields = root.keep(value.span(), as_table(value.get_ref()));
+        contents.name(name, source);
+        let fields = root.keep(value.span(), value.get_ref().as_table());
         let mut table = Table::new(fields.unwrap_or(&nothing), source);
         if fields.is_some() {
-            match entry(name, &mut table, &defaults, context) {
-                Some(Ok(entry)) => contents.entries.push(entry),
-                Some(Err(left_out)) => contents.left_out.push(left_out),
-                None => {}
-            }
+            contents.entry(entry(name, &mut table, &defaults, context));
         }
         contents.mistakes.extend(table.finish());
     }
@@ -83,7 +95,7 @@ fn root_table(contents: &mut Contents, root: &DeTable<'_>, source: &Source, cont
 }
 
 /// What holds for the entries of a file that don't say otherwise.
-struct Defaults<'t> {
+pub(super) struct Defaults<'t> {
     zone: Zone,
     queue: Option<&'t str>,
     include_metadata: bool,
@@ -92,7 +104,7 @@ struct Defaults<'t> {
 }
 
 impl<'t> Defaults<'t> {
-    fn read(table: &mut Table<'t>, context: &Context) -> Self {
+    pub(super) fn read(table: &mut Table<'t>, context: &Context) -> Self {
         Self {
             zone: zone(table).unwrap_or(context.zone),
             queue: queue(table),
@@ -104,7 +116,7 @@ impl<'t> Defaults<'t> {
 }
 
 /// The entry, if it is to be loaded; `None`: it has mistakes. All of it is looked at in any case.
-fn entry<'t>(
+pub(super) fn entry<'t>(
     name: &Spanned<Cow<'_, str>>,
     table: &mut Table<'t>,
     defaults: &Defaults<'t>,
@@ -130,7 +142,11 @@ fn entry<'t>(
         (true, true) => Ok(entry),
         (here, _) => Err(LeftOut {
             name: entry.name,
-            other_environment: !here,
+            why: if here {
+                Why::Disabled
+            } else {
+                Why::Environment
+            },
         }),
     })
 }
@@ -147,7 +163,8 @@ fn job<'t>(
     let include_metadata = table
         .flag("include_metadata")
         .unwrap_or(defaults.include_metadata);
-    let missing = || Mistake::NoQueue(name.get_ref().to_string());
+    let syntax = table.syntax();
+    let missing = || Mistake::NoQueue(name.get_ref().to_string(), syntax);
     let queue = table.keep(name.span(), queue.ok_or_else(missing))?;
     let (class, queue) = (class.to_owned(), queue.to_owned());
     if !settings.active_job {
@@ -417,7 +434,10 @@ mod tests {
             "schedule.'' = { queue = 'q' }",
             &empty("the name of an entry"),
         );
-        refused("[schedule.a]", &[(Mistake::NoQueue("a".into()), "a")]);
+        refused(
+            "[schedule.a]",
+            &[(Mistake::NoQueue("a".into(), Syntax::Toml), "a")],
+        );
         refused(&with("env = ' , '"), &[(Mistake::NoEnvironment, "' , '")]);
         refused(&with("env = []"), &[(Mistake::NoEnvironment, "[]")]);
     }

@@ -9,6 +9,7 @@ pub mod entry;
 pub mod every;
 pub mod firing;
 pub mod job;
+pub mod ruby;
 pub mod schedule;
 pub mod stable_hash;
 pub mod suggestion;

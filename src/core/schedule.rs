@@ -1,6 +1,6 @@
 //! A schedule: all entries, by name; and what changes from one to the next.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{entry::Entry, suggestion::nearest};
 
@@ -16,18 +16,28 @@ pub struct Schedule {
 pub struct LeftOut {
     /// Its name.
     pub name: String,
-    /// Whether it is for other environments; else it is not enabled.
-    pub other_environment: bool,
+    /// Why it is left out.
+    pub why: Why,
 }
 
-impl LeftOut {
-    /// Why it is left out.
-    pub fn why(&self) -> &'static str {
-        if self.other_environment {
-            "for another environment"
-        } else {
-            "not enabled"
-        }
+/// Why an entry of the files is not in the schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It is for other environments.
+    Environment,
+    /// It is not enabled.
+    Disabled,
+    /// It never fires and names no queue, as what is in a file only to be merged into others.
+    NoQueue,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Environment => "for another environment",
+            Self::Disabled => "not enabled",
+            Self::NoQueue => "never fires and names no queue",
+        })
     }
 }
 

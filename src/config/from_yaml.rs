@@ -1,0 +1,389 @@
+//! YAML → tree, as Ruby's Psych reads it: scalars by the rules of `psych`, `<<` merges, of a key that
+//! is given twice the last value counts.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use toml::Spanned;
+
+use super::{
+    diagnostic::{Diagnostic, Mistake, Source},
+    psych,
+    raw::diagnostic,
+    tree::{Members, Node, Value},
+};
+use crate::core::ruby;
+
+/// No value of a schedule is nested deeper.
+const DEEPEST: usize = 100;
+
+/// Aliases repeat what they stand for; all of them together not more values than this.
+const MOST_REPEATED: usize = 1_000_000;
+
+/// A file in YAML.
+#[derive(Default)]
+pub(super) struct Document<'t> {
+    /// Its root.
+    pub(super) members: Members<'t>,
+    /// Its comments, without the `#`.
+    pub(super) comments: Vec<Spanned<Cow<'t, str>>>,
+    /// What is wrong with it, though it could be read.
+    pub(super) mistakes: Vec<Diagnostic>,
+}
+
+/// Reads a file in YAML.
+///
+/// # Errors
+/// What makes it unreadable.
+pub(super) fn parse(source: &Source) -> Result<Document<'_>, Diagnostic> {
+    let mut reader = Reader {
+        parser: Parser::new_from_str(&source.text),
+        source,
+        anchors: HashMap::new(),
+        repeated: 0,
+        depth: 0,
+        document: Document::default(),
+    };
+    match reader.document() {
+        Ok(()) => Ok(reader.document),
+        Err(stop) => Err(diagnostic(source, Some(stop.span), stop.mistake)),
+    }
+}
+
+/// Why reading can't go on.
+struct Stop {
+    span: Range<usize>,
+    mistake: Mistake,
+}
+
+struct Reader<'t> {
+    parser: Parser<'t, StrInput<'t>>,
+    source: &'t Source,
+    anchors: HashMap<usize, Node<'t>>,
+    /// Values that aliases have repeated so far.
+    repeated: usize,
+    depth: usize,
+    document: Document<'t>,
+}
+
+impl<'t> Reader<'t> {
+    fn document(&mut self) -> Result<(), Stop> {
+        let mut documents = 0;
+        while let Some((event, span)) = self.next()? {
+            match event {
+                Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+                Event::DocumentStart(..) => {
+                    documents += 1;
+                    if documents > 1 {
+                        self.report(span, Mistake::SecondDocument);
+                        return Ok(());
+                    }
+                }
+                event => {
+                    let root = self.node(event, &span)?;
+                    let span = root.span();
+                    match root.into_inner() {
+                        // Ruby's schedule of an empty file.
+                        Value::Null => {}
+                        Value::Table(members) => self.document.members = members,
+                        other => self.report(span, other.instead_of("a table")),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next event but for comments, which are kept.
+    fn next(&mut self) -> Result<Option<(Event<'t>, Range<usize>)>, Stop> {
+        loop {
+            match self.parser.next_event() {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(syntax(self.source, &error)),
+                Some(Ok((Event::Comment(text, _), span))) => {
+                    self.document
+                        .comments
+                        .push(Spanned::new(range(&span), text));
+                }
+                Some(Ok((event, span))) => return Ok(Some((event, range(&span)))),
+            }
+        }
+    }
+
+    /// The next event within a collection.
+    fn inner(&mut self) -> Result<(Event<'t>, Range<usize>), Stop> {
+        let end = self.source.text.len();
+        let missing = || Stop {
+            span: end..end,
+            mistake: Mistake::Syntax("the file ends too soon".to_owned()),
+        };
+        self.next()?.ok_or_else(missing)
+    }
+
+    fn report(&mut self, span: Range<usize>, mistake: Mistake) {
+        let diagnostic = diagnostic(self.source, Some(span), mistake);
+        self.document.mistakes.push(diagnostic);
+    }
+
+    /// The value that begins with this event.
+    fn node(&mut self, event: Event<'t>, span: &Range<usize>) -> Result<Node<'t>, Stop> {
+        if self.depth == DEEPEST {
+            return Err(too_deep(span));
+        }
+        self.depth += 1;
+        let node = match event {
+            Event::Alias(anchor) => self.alias(anchor, span)?,
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = self.scalar(text, style, tag.as_deref(), span);
+                self.anchored(anchor, Spanned::new(span.clone(), value))
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.collection_tag(tag.as_deref(), span);
+                let (items, end) = self.items()?;
+                let node = Spanned::new(whole(span, &end), Value::List(items));
+                self.anchored(anchor, node)
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.collection_tag(tag.as_deref(), span);
+                let (members, end) = self.members()?;
+                let node = Spanned::new(whole(span, &end), Value::Table(members));
+                self.anchored(anchor, node)
+            }
+            other => {
+                let mistake = Mistake::Syntax(format!("expected a value, found {other:?}"));
+                return Err(Stop {
+                    span: span.clone(),
+                    mistake,
+                });
+            }
+        };
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    fn anchored(&mut self, anchor: usize, node: Node<'t>) -> Node<'t> {
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        node
+    }
+
+    fn alias(&mut self, anchor: usize, span: &Range<usize>) -> Result<Node<'t>, Stop> {
+        let stop = |mistake| Stop {
+            span: span.clone(),
+            mistake,
+        };
+        // One that is not complete yet would hold itself.
+        let node = self
+            .anchors
+            .get(&anchor)
+            .ok_or_else(|| stop(Mistake::HoldsItself))?;
+        let (values, depth) = measure(node);
+        self.repeated += values;
+        if self.repeated > MOST_REPEATED {
+            return Err(stop(Mistake::TooManyAliases));
+        }
+        if self.depth + depth > DEEPEST {
+            return Err(too_deep(span));
+        }
+        Ok(node.clone())
+    }
+
+    /// The items of a sequence, and where it ends.
+    fn items(&mut self) -> Result<(Vec<Node<'t>>, Range<usize>), Stop> {
+        let mut items = vec![];
+        loop {
+            match self.inner()? {
+                (Event::SequenceEnd, end) => return Ok((items, end)),
+                (event, span) => items.push(self.node(event, &span)?),
+            }
+        }
+    }
+
+    /// The members of a mapping, and where it ends.
+    fn members(&mut self) -> Result<(Members<'t>, Range<usize>), Stop> {
+        let mut members = Members::new();
+        // Those that stand here themselves, and were not merged into it.
+        let mut given = HashSet::new();
+        loop {
+            let (event, span) = self.inner()?;
+            if matches!(event, Event::MappingEnd) {
+                return Ok((members, span));
+            }
+            let is_text = matches!(&event, Event::Scalar(.., Some(tag)) if tag.suffix() == "str");
+            let node = self.node(event, &span)?;
+            let key = self.key(node);
+            let (event, span) = self.inner()?;
+            let is_list = matches!(event, Event::SequenceStart(..));
+            let value = self.node(event, &span)?;
+            if key.get_ref() == "<<"
+                && !is_text
+                && let Some(merged) = merged(&value, is_list)
+            {
+                members.extend(merged);
+                continue;
+            }
+            if !given.insert(key.get_ref().clone()) {
+                let name = key.get_ref().to_string();
+                self.report(key.span(), self.given_twice(name));
+            }
+            members.insert(key, value);
+        }
+    }
+
+    /// An entry that is given twice would silently be one.
+    fn given_twice(&self, key: String) -> Mistake {
+        match self.depth {
+            1 => Mistake::EntryTwice(key),
+            _ => Mistake::GivenTwice(key),
+        }
+    }
+
+    /// A key as text, as Ruby's `to_s` makes it.
+    fn key(&mut self, node: Node<'t>) -> Spanned<Cow<'t, str>> {
+        let span = node.span();
+        let text = scalar_text(node.into_inner()).unwrap_or_else(|other| {
+            self.report(span.clone(), other.instead_of("a key"));
+            "".into()
+        });
+        Spanned::new(span, text)
+    }
+
+    fn scalar(
+        &mut self,
+        text: Cow<'t, str>,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        span: &Range<usize>,
+    ) -> Value<'t> {
+        if text.contains("<%") {
+            self.report(span.clone(), Mistake::Erb);
+        }
+        let value = match tag.map(tag_name) {
+            None if style != ScalarStyle::Plain => Ok(Value::Text(text)),
+            None | Some(Ok("" | "int" | "bool" | "null")) => psych::resolve(text),
+            Some(Ok("float")) => text
+                .parse()
+                .map(Value::Float)
+                .map_err(|_| Mistake::WrongType("a float", "a string")),
+            Some(Ok("str" | "sym" | "symbol")) => Ok(Value::Text(text)),
+            Some(Ok("binary")) => binary(&text),
+            Some(Ok(tag)) => Err(Mistake::Tag(tag.to_owned())),
+            Some(Err(tag)) => Err(Mistake::Tag(tag)),
+        };
+        value.unwrap_or_else(|mistake| {
+            self.report(span.clone(), mistake);
+            Value::Text("".into())
+        })
+    }
+
+    fn collection_tag(&mut self, tag: Option<&Tag>, span: &Range<usize>) {
+        match tag.map(tag_name) {
+            None | Some(Ok("" | "map" | "seq")) => {}
+            Some(Ok(tag)) => self.report(span.clone(), Mistake::Tag(tag.to_owned())),
+            Some(Err(tag)) => self.report(span.clone(), Mistake::Tag(tag)),
+        }
+    }
+}
+
+/// The tables that `<<` brings, the strongest last; none: it is a key as any other.
+fn merged<'t>(value: &Node<'t>, is_list: bool) -> Option<Members<'t>> {
+    match value.get_ref() {
+        Value::Table(members) => Some(members.clone()),
+        Value::List(items) if is_list => {
+            let tables = items
+                .iter()
+                .rev()
+                .map(|item| item.get_ref().as_table().ok());
+            let tables: Vec<_> = tables.collect::<Option<_>>()?;
+            Some(tables.into_iter().flat_map(Members::clone).collect())
+        }
+        _ => None,
+    }
+}
+
+/// A scalar as Ruby's `to_s` makes it; the others as they are.
+pub(super) fn scalar_text(value: Value<'_>) -> Result<Cow<'_, str>, Value<'_>> {
+    match value {
+        Value::Null => Ok("".into()),
+        Value::Flag(flag) => Ok(if flag { "true" } else { "false" }.into()),
+        Value::Integer(digits) => Ok(digits),
+        Value::Float(number) if number.is_finite() => Ok(ruby::float(number).into()),
+        Value::Text(text) => Ok(text),
+        other => Err(other),
+    }
+}
+
+/// How many values are in it, and how deep.
+fn measure(node: &Node<'_>) -> (usize, usize) {
+    let inner: Vec<_> = match node.get_ref() {
+        Value::List(items) => items.iter().map(measure).collect(),
+        Value::Table(members) => members.values().map(measure).collect(),
+        _ => vec![],
+    };
+    let values = inner.iter().map(|(values, _)| values).sum::<usize>();
+    let depth = inner.iter().map(|(_, depth)| *depth).max();
+    (values + 1, depth.unwrap_or(0) + 1)
+}
+
+/// The name of a tag that YAML or Ruby has for what JSON has, too.
+fn tag_name(tag: &Tag) -> Result<&str, String> {
+    match (tag.handle(), tag.suffix()) {
+        ("", "!") | ("!", "") => Ok(""),
+        ("tag:yaml.org,2002:", name) | ("!", name @ ("str" | "float" | "binary")) => Ok(name),
+        ("!", name) => name
+            .strip_prefix("ruby/")
+            .filter(|it| it.starts_with("sym"))
+            .ok_or_else(|| format!("!{name}")),
+        (handle, suffix) => Err(format!("{handle}{suffix}")),
+    }
+}
+
+fn binary<'t>(text: &str) -> Result<Value<'t>, Mistake> {
+    let compact: String = text.split_whitespace().collect();
+    let bytes = STANDARD.decode(compact).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.map(|text| Value::Text(text.into()))
+        .ok_or(Mistake::Tag("binary".to_owned()))
+}
+
+fn too_deep(span: &Range<usize>) -> Stop {
+    Stop {
+        span: span.clone(),
+        mistake: Mistake::TooDeep,
+    }
+}
+
+fn range(span: &Span) -> Range<usize> {
+    // A parser of a str counts bytes.
+    span.byte_range().unwrap_or_default()
+}
+
+/// All of a collection, if something stands at its end; of a block only its begin.
+fn whole(start: &Range<usize>, end: &Range<usize>) -> Range<usize> {
+    if end.is_empty() {
+        start.clone()
+    } else {
+        start.start..end.end
+    }
+}
+
+fn syntax(source: &Source, error: &ScanError) -> Stop {
+    let end = source.text.len();
+    let at = error.marker().byte_offset().unwrap_or(end).min(end);
+    match source.text.find("<%") {
+        Some(tag) => Stop {
+            span: tag..tag + 2,
+            mistake: Mistake::Erb,
+        },
+        None => Stop {
+            span: at..at,
+            mistake: Mistake::Syntax(error.info()),
+        },
+    }
+}

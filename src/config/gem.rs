@@ -1,0 +1,250 @@
+//! Entries as resque-scheduler 5.0 reads them, from YAML or from Redis, made into entries of ours.
+//!
+//! What the gem ignores is ignored here too, with a warning: an entry must not fire at other times
+//! because it says something that never counted.
+
+use std::{borrow::Cow, ops::Range};
+
+use toml::Spanned;
+
+use super::{
+    Context,
+    diagnostic::{Diagnostic, Mistake, Source},
+    from_yaml::{Document, scalar_text},
+    raw::{Table, diagnostic},
+    tree::{Members, Node, Value},
+    validate::{Contents, Defaults, entry},
+};
+use crate::core::schedule::{LeftOut, Why};
+
+/// The keys that mean something to the gem, and here.
+const KEYS: [&str; 10] = [
+    "cron",
+    "every",
+    "never",
+    "class",
+    "custom_job_class",
+    "queue",
+    "args",
+    "description",
+    "rails_env",
+    "env",
+];
+
+/// A key for the gem's web page alone.
+const PARAMETERS: &str = "parameters";
+
+/// The table in which an entry of the gem's may have keys of ours.
+const OURS: &str = "rescue_scheduler";
+
+/// What may stand beside an expression, `["1h", {"first_in": "5m"}]`.
+const OPTIONS: [&str; 7] = [
+    "first", "first_at", "first_in", "last", "last_at", "last_in", "times",
+];
+
+/// Reads the entries of a file of resque-scheduler: its root is what `[schedule]` is in ours.
+pub(super) fn entries(
+    contents: &mut Contents,
+    document: Document<'_>,
+    source: &Source,
+    context: &Context,
+) {
+    let nothing = Members::new();
+    let defaults = Defaults::read(&mut Table::new(&nothing, source), context);
+    contents.mistakes.extend(document.mistakes);
+    for (name, value) in document.members {
+        contents.name(&name, source);
+        let span = value.span();
+        let members = match value.into_inner() {
+            Value::Table(members) => members,
+            other => {
+                let mistake = other.instead_of("a table");
+                contents
+                    .mistakes
+                    .push(diagnostic(source, Some(span), mistake));
+                continue;
+            }
+        };
+        let translated = translated(&name, members, source);
+        contents.mistakes.extend(translated.mistakes);
+        let Some(members) = translated.members else {
+            let (name, why) = (name.into_inner().into_owned(), Why::NoQueue);
+            contents.left_out.push(LeftOut { name, why });
+            continue;
+        };
+        let mut table = Table::new(&members, source);
+        contents.entry(entry(&name, &mut table, &defaults, context));
+        contents.mistakes.extend(table.finish());
+    }
+}
+
+/// An entry of ours, and what is wrong with the gem's.
+pub(super) struct Translated<'t> {
+    /// Without what means nothing here. `None`: it can never be enqueued, so it is left out.
+    pub(super) members: Option<Members<'t>>,
+    pub(super) mistakes: Vec<Diagnostic>,
+}
+
+/// Translates the entry that is named at `name`.
+pub(super) fn translated<'t>(
+    name: &Spanned<Cow<'t, str>>,
+    members: Members<'t>,
+    source: &Source,
+) -> Translated<'t> {
+    let mut entry = Entry {
+        members,
+        source,
+        mistakes: vec![],
+    };
+    entry.only_known();
+    let never = entry.timing();
+    entry.job();
+    entry.environment();
+    entry.take_ours();
+    let has = |key: &&str| entry.members.contains_key(*key);
+    let fires = ["cron", "every", "at", "in"].iter().any(has);
+    let leave_out = !fires && !has(&"queue");
+    if !fires && !never && !leave_out {
+        entry.report(name.span(), Mistake::NeverFires(name.get_ref().to_string()));
+    }
+    Translated {
+        members: (!leave_out).then_some(entry.members),
+        mistakes: entry.mistakes,
+    }
+}
+
+struct Entry<'t, 's> {
+    members: Members<'t>,
+    source: &'s Source,
+    mistakes: Vec<Diagnostic>,
+}
+
+impl Entry<'_, '_> {
+    fn report(&mut self, span: Range<usize>, mistake: Mistake) {
+        self.mistakes
+            .push(diagnostic(self.source, Some(span), mistake));
+    }
+
+    /// Takes the key out, if it is there, and says why.
+    fn ignore(&mut self, key: &str, why: impl FnOnce(String) -> Mistake) {
+        if let Some((key, _)) = self.members.shift_remove_entry(key) {
+            self.report(key.span(), why(key.into_inner().into_owned()));
+        }
+    }
+
+    /// Takes the key out if its value says nothing: to Ruby, `queue:` is no queue.
+    fn drop_empty(&mut self, key: &str) {
+        let empty = |node: &Node<'_>| matches!(node.get_ref(), Value::Null | Value::Flag(false));
+        if self.members.get(key).is_some_and(empty) {
+            self.members.shift_remove(key);
+        }
+    }
+
+    /// Writes a scalar as the text that Ruby makes of it.
+    fn as_text(&mut self, key: &str) {
+        if let Some(node) = self.members.get_mut(key)
+            && !matches!(node.get_ref(), Value::Null)
+        {
+            let value = std::mem::replace(node.get_mut(), Value::Null);
+            *node.get_mut() = scalar_text(value).map_or_else(|other| other, Value::Text);
+        }
+    }
+
+    fn only_known(&mut self) {
+        self.members.shift_remove(PARAMETERS);
+        let unknown = |key: &&Spanned<Cow<'_, str>>| {
+            let key = key.get_ref().as_ref();
+            !KEYS.contains(&key) && key != OURS
+        };
+        let unknown: Vec<_> = self.members.keys().filter(unknown).cloned().collect();
+        for key in unknown {
+            self.ignore(key.get_ref(), |key| Mistake::Ignored(key, KEYS.to_vec()));
+        }
+    }
+
+    /// Whether it says that it never fires by itself.
+    fn timing(&mut self) -> bool {
+        let never = self.members.shift_remove("never").is_some();
+        for key in ["cron", "every"] {
+            self.drop_empty(key);
+            self.options(key);
+        }
+        if self.members.contains_key("cron") {
+            self.ignore("every", |_| Mistake::Beside("every", "cron"));
+        }
+        never
+    }
+
+    /// Takes out the options that the gem's scheduler has and ours doesn't.
+    fn options(&mut self, key: &str) {
+        let Some(Value::List(list)) = self.members.get_mut(key).map(Spanned::get_mut) else {
+            return;
+        };
+        let Some(Value::Table(options)) = list.get_mut(1).map(Spanned::get_mut) else {
+            return;
+        };
+        let unknown = |key: &&Spanned<Cow<'_, str>>| !OPTIONS.contains(&&**key.get_ref());
+        let unknown: Vec<_> = options.keys().filter(unknown).cloned().collect();
+        options.retain(|key, _| OPTIONS.contains(&&**key.get_ref()));
+        for key in unknown {
+            let mistake = Mistake::Ignored(key.get_ref().to_string(), OPTIONS.to_vec());
+            self.report(key.span(), mistake);
+        }
+    }
+
+    fn job(&mut self) {
+        self.drop_empty("custom_job_class");
+        for key in ["class", "custom_job_class", "queue", "description"] {
+            self.as_text(key);
+        }
+        let custom = self.members.shift_remove_entry("custom_job_class");
+        let is_custom = |(_, class): &(_, Node<'_>)| class.get_ref().as_text() != Ok("Resque::Job");
+        if let Some((key, class)) = custom.filter(is_custom) {
+            self.members.shift_remove("class");
+            self.members
+                .insert(Spanned::new(key.span(), "class".into()), class);
+        }
+        for key in ["queue", "description"] {
+            self.drop_empty(key);
+        }
+        if matches!(
+            self.members.get("args").map(Spanned::get_ref),
+            Some(Value::Null)
+        ) {
+            self.members.shift_remove("args");
+        }
+    }
+
+    fn environment(&mut self) {
+        for key in ["rails_env", "env"] {
+            self.drop_empty(key);
+            self.as_text(key);
+        }
+        if self.members.contains_key("rails_env") {
+            self.ignore("env", |_| Mistake::Beside("env", "rails_env"));
+        }
+        for key in ["rails_env", "env"] {
+            // Ours may be a list; the gem dies of one.
+            let list = self
+                .members
+                .get(key)
+                .filter(|node| node.get_ref().as_text().is_err());
+            if let Some(node) = list {
+                let (span, mistake) = (node.span(), node.get_ref().instead_of("a string"));
+                self.report(span, mistake);
+                self.members.shift_remove(key);
+            }
+        }
+    }
+
+    /// Takes up the keys of ours, as if they stood in the entry.
+    fn take_ours(&mut self) {
+        let Some((_, ours)) = self.members.shift_remove_entry(OURS) else {
+            return;
+        };
+        match ours.get_ref().as_table() {
+            Ok(members) => self.members.extend(members.clone()),
+            Err(mistake) => self.report(ours.span(), mistake),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Plain scalars of YAML as Ruby's Psych 5 reads them: YAML 1.1, and a little else. `yes` is true,
+//! `010` is 8, `12:30` is a number to the base of 60, `:foo` is a symbol.
+
+use std::{borrow::Cow, sync::LazyLock};
+
+use regex_lite::Regex;
+
+use super::{diagnostic::Mistake, tree::Value};
+
+/// The forms of what is no word, as Psych's `ScalarScanner` has them.
+struct Forms {
+    time: Regex,
+    date: Regex,
+    symbol: Regex,
+    sexagesimal: Regex,
+    float: Regex,
+    integer: Regex,
+}
+
+static FORMS: LazyLock<Forms> = LazyLock::new(|| {
+    #[expect(
+        clippy::expect_used,
+        reason = "each is fixed, and a test that reads any scalar compiles all"
+    )]
+    let form = |regex| Regex::new(regex).expect("a regex");
+    Forms {
+        time: form(
+            r"^-?\d{4}-\d{1,2}-\d{1,2}([Tt]|\s+)\d{1,2}:\d\d:\d\d(\.\d*)?(\s*(Z|[-+]\d{1,2}:?(\d\d)?))?$",
+        ),
+        date: form(r"^\d{4}-(1[012]|0\d|\d)-([12]\d|3[01]|0\d|\d)$"),
+        symbol: form(r#"^:(?:"(.*)"|'(.*)'|(.+))"#),
+        sexagesimal: form(r"^[-+]?[0-9][0-9_]*(:[0-5]?[0-9]){1,2}(\.[0-9_]*)?$"),
+        float: form(r"^[-+]?([0-9][0-9_,]*)?\.[0-9]*([eE][-+][0-9]+)?$"),
+        integer: form(r"^[-+]?(0b[01_,]+|0[0-7_,]+|0x[0-9a-fA-F_,]+|0|[1-9](,?[0-9]|_[0-9])*)$"),
+    }
+});
+
+/// The value that a plain scalar is. Symbols are their names: so Resque writes them.
+///
+/// # Errors
+/// A date or a time: Psych loads none, unless it is told to.
+pub(super) fn resolve(text: Cow<'_, str>) -> Result<Value<'_>, Mistake> {
+    let word = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    let value = if text.is_empty() || text == "~" || word(&["null"]) {
+        Value::Null
+    } else if word(&["yes", "true", "on"]) {
+        Value::Flag(true)
+    } else if word(&["no", "false", "off"]) {
+        Value::Flag(false)
+    } else if text.starts_with(|first: char| first.is_ascii_digit() || "+-.:".contains(first)) {
+        return number(text);
+    } else {
+        Value::Text(text)
+    };
+    Ok(value)
+}
+
+/// What may be a number, a time, or a symbol.
+fn number(text: Cow<'_, str>) -> Result<Value<'_>, Mistake> {
+    let forms = &*FORMS;
+    if forms.time.is_match(&text) || forms.date.is_match(&text) {
+        return Err(Mistake::RubyTime(text.into_owned()));
+    }
+    let value = match &*text.to_ascii_lowercase() {
+        ".inf" | "+.inf" => Some(Value::Float(f64::INFINITY)),
+        "-.inf" => Some(Value::Float(f64::NEG_INFINITY)),
+        ".nan" => Some(Value::Float(f64::NAN)),
+        _ => symbol(&text)
+            .or_else(|| sexagesimal(&text))
+            .or_else(|| float(&text))
+            .or_else(|| integer(&text)),
+    };
+    Ok(value.unwrap_or(Value::Text(text)))
+}
+
+fn symbol<'t>(text: &str) -> Option<Value<'t>> {
+    let captures = FORMS.symbol.captures(text)?;
+    let quoted = captures.get(1).or(captures.get(2));
+    let quoted = quoted.map(|name| name.as_str());
+    let name = quoted.map(|name| name.strip_prefix(':').unwrap_or(name));
+    let name = name.or(captures.get(3).map(|name| name.as_str()))?;
+    Some(Value::Text(name.to_owned().into()))
+}
+
+/// `12:30` as Psych counts it: hours and minutes, in seconds.
+fn sexagesimal<'t>(text: &str) -> Option<Value<'t>> {
+    const SECONDS: [i32; 3] = [3600, 60, 1];
+    if !FORMS.sexagesimal.is_match(text) {
+        return None;
+    }
+    let parts = text.split(':').map(|part| part.replace('_', ""));
+    if text.contains('.') {
+        let sum = parts.zip(SECONDS).try_fold(0.0, |sum, (part, seconds)| {
+            Some(sum + part.parse::<f64>().ok()? * f64::from(seconds))
+        });
+        return sum.map(Value::Float);
+    }
+    let sum = parts.zip(SECONDS).try_fold(0_i128, |sum, (part, seconds)| {
+        part.parse::<i128>()
+            .ok()?
+            .checked_mul(seconds.into())?
+            .checked_add(sum)
+    });
+    sum.map(|sum| Value::Integer(sum.to_string().into()))
+}
+
+fn float<'t>(text: &str) -> Option<Value<'t>> {
+    if !FORMS.float.is_match(text) {
+        return None;
+    }
+    let digits = text.replace(['_', ','], "");
+    digits.parse().ok().map(Value::Float)
+}
+
+fn integer<'t>(text: &str) -> Option<Value<'t>> {
+    if !FORMS.integer.is_match(text) {
+        return None;
+    }
+    let digits = text.replace(['_', ','], "");
+    let (sign, digits) = match digits.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", digits.strip_prefix('+').unwrap_or(&digits)),
+    };
+    let (radix, digits) = match digits.as_bytes() {
+        [b'0', b'b', ..] => (2, &digits[2..]),
+        [b'0', b'x', ..] => (16, &digits[2..]),
+        [b'0', _, ..] => (8, &digits[1..]),
+        _ => (10, digits),
+    };
+    let decimal = match radix {
+        10 => digits.to_owned(),
+        _ => u128::from_str_radix(digits, radix).ok()?.to_string(),
+    };
+    let sign = if decimal == "0" { "" } else { sign };
+    Some(Value::Integer(format!("{sign}{decimal}").into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::ruby;
+
+    /// The value as JSON, or what is wrong with it.
+    fn read(text: &str) -> String {
+        match resolve(text.into()) {
+            Ok(Value::Null) => "null".to_owned(),
+            Ok(Value::Flag(flag)) => flag.to_string(),
+            Ok(Value::Integer(digits)) => digits.into_owned(),
+            Ok(Value::Float(number)) => ruby::float(number),
+            Ok(Value::Text(text)) => format!("{text:?}"),
+            Ok(other) => panic!("{other:?}"),
+            Err(mistake) => mistake.to_string(),
+        }
+    }
+
+    #[test]
+    fn scalars_are_read_as_psych_reads_them() {
+        // Each as Ruby 3.1 with Psych 5.0.2 reads and writes it.
+        for (text, json) in [
+            ("", "null"),
+            ("~", "null"),
+            ("nUll", "null"),
+            ("yEs", "true"),
+            ("Off", "false"),
+            ("y", "\"y\""),
+            ("N", "\"N\""),
+            ("0", "0"),
+            ("-0", "0"),
+            ("007", "7"),
+            ("08", "\"08\""),
+            ("-010", "-8"),
+            ("0o17", "\"0o17\""),
+            ("0b101", "5"),
+            ("0b12", "\"0b12\""),
+            ("+0x1f", "31"),
+            ("0xff_f", "4095"),
+            ("1_000", "1000"),
+            ("1,000", "1000"),
+            ("1,00", "100"),
+            ("1_", "\"1_\""),
+            ("1__0", "\"1__0\""),
+            ("99999999999999999999999", "99999999999999999999999"),
+            ("12:30", "45000"),
+            ("-1:30", "-1800"),
+            ("1:60", "\"1:60\""),
+            ("190:20:30", "685230"),
+            ("1:2:3.5", "3723.5"),
+            ("1.", "1.0"),
+            ("-.5", "-0.5"),
+            (".", "\".\""),
+            ("+", "\"+\""),
+            ("1e3", "\"1e3\""),
+            ("1.0e3", "\"1.0e3\""),
+            ("1.e+3", "1000.0"),
+            ("1.5E-3", "0.0015"),
+            ("1,0.5", "10.5"),
+            (":foo", "\"foo\""),
+            ("::A", "\":A\""),
+            (":\"a b\"", "\"a b\""),
+            (":'x'", "\"x\""),
+            (":", "\":\""),
+            ("2024-13-45", "\"2024-13-45\""),
+            ("2024-1-2", "`2024-1-2` is a time, which JSON doesn't have"),
+            (
+                "2001-12-14 21:59:43",
+                "`2001-12-14 21:59:43` is a time, which JSON doesn't have",
+            ),
+        ] {
+            assert_eq!(read(text), json, "{text}");
+        }
+    }
+}

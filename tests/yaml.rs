@@ -1,0 +1,255 @@
+//! Schedules in YAML: what the real resque-scheduler pushed for them, we push; what it dies of, drops
+//! or makes nonsense of is a mistake here, shown with its line.
+
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use rescue_scheduler::{
+    config::{self, Context, Source},
+    core::zone::Zone,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::harness::{Program, Redis, skip, vectors};
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    schedule_yaml: String,
+    rails_env: Option<String>,
+    fired_at_unix: i64,
+    load_error: Option<String>,
+    redis_after: Value,
+}
+
+/// Where we are better than the gem, on purpose: the line of the mistake, and its begin. The
+/// list for users is in docs/migrating.md.
+const MISTAKES: [(&str, &str, &str); 9] = [
+    ("args float inf", ":5:", "`.inf` can't be an argument"),
+    (
+        "args date",
+        ":5:",
+        "`2024-01-02` is a time, which JSON doesn't have",
+    ),
+    ("empty queue string", ":4:", "the queue is empty"),
+    (
+        "queue is a list",
+        ":4:",
+        "expected a string, found an array",
+    ),
+    ("class null", ":3:", "expected a string, found nothing"),
+    (
+        "rails_env is a yaml list",
+        ":5:",
+        "expected a string, found an array",
+    ),
+    ("every bad string", ":6:", "`rubbish` is not a number"),
+    ("cron bad string", ":6:", "`61` is not a minute"),
+    ("erb is not evaluated", ":5:", "ERB is not evaluated"),
+];
+
+fn program(redis: &Redis, case: &Case, at: i64) -> Program {
+    let at = chrono::DateTime::from_timestamp(at, 0)
+        .unwrap()
+        .to_rfc3339();
+    let program = Program::on(redis).args(["resque_schedule.yml", "--once", "--at", &at]);
+    program.write("resque_schedule.yml", &case.schedule_yaml);
+    match &case.rails_env {
+        Some(environment) => program.env("RAILS_ENV", environment),
+        None => program,
+    }
+}
+
+#[test]
+fn yaml_is_enqueued_as_the_gem_enqueues_it() {
+    let Some(vectors) = vectors("yaml.json") else {
+        return;
+    };
+    let cases: Vec<Case> = serde_json::from_str(&vectors).unwrap();
+    let mut failed = vec![];
+    for case in &cases {
+        let mistake = MISTAKES.iter().find(|(name, ..)| *name == case.name);
+        assert!(
+            case.load_error.is_none() || mistake.is_some(),
+            "{}",
+            case.name
+        );
+        let mut redis = Redis::start();
+        // An hour before, or two, for the entry that waits for so long.
+        let before = if case.schedule_yaml.contains("first_in") {
+            7_200
+        } else {
+            3_600
+        };
+        if let Some((_, line, start)) = mistake {
+            let finished = program(&redis, case, case.fired_at_unix).run();
+            let report = finished.log;
+            let right =
+                !finished.status.success() && report.contains(start) && report.contains(line);
+            if !right || redis.dump() != serde_json::json!({}) {
+                failed.push(format!(
+                    "{}\n  expected: {line} {start}\n  ours: {report}",
+                    case.name
+                ));
+            }
+            continue;
+        }
+        for at in [case.fired_at_unix - before, case.fired_at_unix] {
+            program(&redis, case, at).run().succeeded();
+        }
+        let mut theirs = case.redis_after.clone();
+        // `persist: true` makes a dynamic entry of it; ours is of its file.
+        if let Some(keys) = theirs.as_object_mut() {
+            keys.remove("resque:persistent_schedules");
+        }
+        let ours = redis.dump();
+        if ours != theirs {
+            failed.push(format!(
+                "{}\n  theirs: {theirs}\n  ours:   {ours}",
+                case.name
+            ));
+        }
+    }
+    println!("{} cases checked", cases.len());
+    assert!(
+        cases.len() >= 47 && failed.is_empty(),
+        "{}",
+        failed.join("\n")
+    );
+}
+
+/// What Ruby makes of the arguments of these schedules: JSON, `false` if it can't load them, `null` if
+/// they are no YAML to it. `None`: there is no Ruby here.
+fn psych(schedules: &[String]) -> Option<Vec<Value>> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/yaml/psych.rb");
+    let mut ruby = Command::new("ruby");
+    let ruby = ruby
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let Ok(mut ruby) = ruby.spawn() else {
+        skip("there is no ruby");
+        return None;
+    };
+    let mut questions = ruby.stdin.take().unwrap();
+    let lines: Vec<_> = schedules
+        .iter()
+        .map(|it| Value::from(it.as_str()).to_string())
+        .collect();
+    let writer = std::thread::spawn(move || questions.write_all(lines.join("\n").as_bytes()));
+    let output = ruby.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    let answers = String::from_utf8(output.stdout).unwrap();
+    Some(
+        answers
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect(),
+    )
+}
+
+/// What we make of them.
+fn ours(schedule: &str) -> Option<String> {
+    let source = Source {
+        path: "a.yml".into(),
+        text: schedule.into(),
+    };
+    let context = Context {
+        environment: None,
+        zone: Zone::UTC,
+    };
+    let schedule = config::parse(&[source], &context).ok()?.schedule;
+    let payload = schedule.get("j")?.job.payload(chrono::DateTime::UNIX_EPOCH);
+    let args = payload.strip_prefix(r#"{"class":"J","args":"#)?;
+    Some(args.strip_suffix('}')?.to_owned())
+}
+
+fn schedule_with(args: &str) -> String {
+    format!("x: &x {{b: 1, z: 5, queue: q}}\nj:\n  class: J\n  queue: q\n  args: {args}\n")
+}
+
+/// Scalars that look like numbers, times, words, symbols, and like nothing.
+fn scalars() -> impl Iterator<Item = String> {
+    const PARTS: [&str; 38] = [
+        "0", "1", "7", "8", "12", "60", "2024", "_", ",", ".", ":", "-", "+", "e", "E", "x", "b",
+        "o", "f", "y", "n", "yes", "No", "on", "OFF", "true", "null", "~", " ", "/", "=", "'",
+        "\"", "inf", "NaN", "-01-02", "T", ":30",
+    ];
+    let mut random = fastrand::Rng::with_seed(5);
+    let mut scalar = move || {
+        let parts = random.usize(1..6);
+        (0..parts)
+            .map(|_| PARTS[random.usize(..PARTS.len())])
+            .collect::<String>()
+    };
+    let scalars = std::iter::repeat_with(move || scalar().trim().to_owned());
+    // YAML 1.2 has no lone `-` within brackets, so there it is a mistake.
+    scalars.filter(|scalar| scalar.split([',', ' ']).all(|part| part != "-"))
+}
+
+#[test]
+fn values_are_read_as_ruby_reads_them() {
+    let structures = [
+        "{a: 1, a: 2, c: 3}",
+        "{1: a, 1.5: b, yes: c, ~: d, ':s': e, 010: f}",
+        "{<<: *x, b: 2}",
+        "{b: 2, <<: *x, z: 3}",
+        "{<<: [*x, {b: 7, q: 1}], r: 2}",
+        "{<<: [{b: 7, q: 1}, *x], r: 2}",
+        "{'<<': *x}",
+        "{!!str <<: *x}",
+        "{<<: 5, <<: ~}",
+        "[*x, *x]",
+        "&y [1, 2]",
+        "[!!str 5, !!int '5', ! 5, !!float 5, !!bool 'yes', !!null '', !!str ]",
+        "[!!binary aGVsbG8=, !ruby/symbol foo, :\"a b\", :'x', ':foo', \":foo\"]",
+        "|\n    line1\n    line2\n",
+        ">-\n    folded\n    text\n\n    more\n",
+        "\n    - |+\n      keep\n\n    - a\n",
+        "\n  - 1\n  - {a: [b, c,], d: }\n",
+        "\n    a:\n    - 1\n    - b: c\n      d:\n",
+        "'it''s'",
+        "\"\\x41\\u00e9\\/\\e\\0\\n\"",
+        "\"a\n    b\"",
+        "a\n    b",
+        "x # no comment in it",
+        "x#y",
+        "[a b, c:d, {e:f}]",
+        "{? a, ? b}",
+        "[[[]]]",
+        "- b",
+        "{a: b: c}",
+        "[a,,b]",
+        "@at",
+        "%x",
+        "*y",
+        "2024-02-30",
+        "2024-02-29",
+        "1.0e+400",
+    ];
+    let scalars = scalars().take(6_000);
+    let scalars = scalars.flat_map(|scalar| [scalar.clone(), format!("[{scalar}]")]);
+    let values = structures.map(str::to_owned).into_iter().chain(scalars);
+    let schedules: Vec<_> = values.map(|args| schedule_with(&args)).collect();
+    let Some(theirs) = psych(&schedules) else {
+        return;
+    };
+    assert_eq!(theirs.len(), schedules.len());
+    let mut failed = vec![];
+    for (schedule, theirs) in schedules.iter().zip(&theirs) {
+        let ours = ours(schedule);
+        if !theirs.is_null() && ours.as_deref() != theirs.as_str() {
+            failed.push(format!("{schedule}  theirs: {theirs}\n  ours:   {ours:?}"));
+        }
+    }
+    let refused = theirs.iter().filter(|json| !json.is_string()).count();
+    println!(
+        "{} values, {refused} refused by Ruby, {} differ",
+        theirs.len(),
+        failed.len()
+    );
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
