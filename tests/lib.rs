@@ -10,6 +10,7 @@
 mod active_job;
 mod architecture;
 mod command_line;
+mod convert;
 mod delayed;
 mod deployments;
 mod dialect;

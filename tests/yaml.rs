@@ -121,6 +121,104 @@ fn yaml_is_enqueued_as_the_gem_enqueues_it() {
     );
 }
 
+#[test]
+fn mistakes_and_what_means_nothing_are_shown_with_their_lines() {
+    let mut program = Program::new().args(["check", "b.yml"]);
+    let yaml = "\
+defaults: &defaults
+  queue: low   # all of them
+  rails_env: production
+a:
+  <<: *defaults
+  cron: \"61 * * * *\"
+  quue: x
+b:
+  <<: *defaults
+  every:
+    - 1h
+    - :first_in: 5m
+      :fist_in: 5m
+  args: {a: [1,
+    2], b: .nan}
+b:
+  every: 1h
+c: just text
+d:
+  never: true
+  queue: q
+e:
+  cron: '* * * * *'
+  every: 5m
+  queue: [a, b]
+";
+    program.write("b.yml", yaml);
+    let finished = program.run();
+    assert_eq!(finished.status.code(), Some(1));
+    insta::assert_snapshot!(finished.log, @r#"
+    warning: entry `defaults` never fires by itself
+     --> b.yml:1:1
+      |
+    1 | defaults: &defaults
+      | ^^^^^^^^
+      |
+    help: give it a `cron` or an `every`; `never` says that it is meant so
+
+    error: `61` is not a minute
+     --> b.yml:6:10
+      |
+    6 |   cron: "61 * * * *"
+      |          ^^
+      |
+    help: minutes are 0 to 59
+
+    warning: `quue` is ignored, as resque-scheduler ignores it
+     --> b.yml:7:3
+      |
+    7 |   quue: x
+      |   ^^^^
+      |
+    help: did you mean `queue`?
+
+    error: no queue for entry `b`
+     --> b.yml:8:1
+      |
+    8 | b:
+      | ^
+      |
+    help: add `queue: …` to the entry; what its class says is not known here
+
+    error: entry `b` is given twice
+      --> b.yml:16:1
+       |
+    16 | b:
+       | ^
+       |
+    help: rename one of them, or take it out: the last one would replace it
+
+    error: expected a table, found a string
+      --> b.yml:18:4
+       |
+    18 | c: just text
+       |    ^^^^^^^^^
+
+    warning: `every` is ignored beside `cron`, as resque-scheduler ignores it
+      --> b.yml:24:3
+       |
+    24 |   every: 5m
+       |   ^^^^^
+       |
+    help: take it out
+
+    error: expected a string, found an array
+      --> b.yml:25:10
+       |
+    25 |   queue: [a, b]
+       |          ^^^^^^
+
+    5 mistakes in 1 file; nothing of this schedule is used
+    "#);
+}
+
 /// What Ruby makes of the arguments of these schedules: JSON, `false` if it can't load them, `null` if
 /// they are no YAML to it. `None`: there is no Ruby here.
 fn psych(schedules: &[String]) -> Option<Vec<Value>> {

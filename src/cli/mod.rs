@@ -3,6 +3,7 @@
 mod address;
 mod batch;
 mod check;
+mod convert;
 mod gem;
 mod next;
 mod output;
@@ -53,6 +54,7 @@ struct CommandLine {
 enum Command {
     Next(next::Arguments),
     Check(check::Arguments),
+    Convert(convert::Arguments),
 }
 
 /// What decides about the meaning of schedule files, whoever reads them.
@@ -201,6 +203,7 @@ pub fn main() -> ExitCode {
         None => run::run(&daemon),
         Some(Command::Next(arguments)) => next::next(&arguments),
         Some(Command::Check(arguments)) => check::check(&arguments),
+        Some(Command::Convert(arguments)) => convert::convert(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

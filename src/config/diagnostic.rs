@@ -56,6 +56,9 @@ pub enum Mistake {
     /// A directory without schedule files.
     #[error("no `*.toml`, `*.yml` or `*.yaml` in this directory")]
     NoFiles,
+    /// A file in TOML where one in YAML is wanted.
+    #[error("not a schedule in YAML")]
+    NotYaml,
     /// Bytes that are no text.
     #[error("not UTF-8 text")]
     NotUtf8,
@@ -158,6 +161,9 @@ pub enum Mistake {
     /// A warning: the first key is ignored beside the second.
     #[error("`{0}` is ignored beside `{1}`, as resque-scheduler ignores it")]
     Beside(&'static str, &'static str),
+    /// A warning: an entry of a file that is to outlive it.
+    #[error("`persist` is ignored: an entry of a file is there as long as the file has it")]
+    Persist,
     /// A warning: a key that is given twice in a table.
     #[error("`{0}` is given twice")]
     GivenTwice(String),
@@ -180,7 +186,11 @@ impl Mistake {
     pub fn is_warning(&self) -> bool {
         matches!(
             self,
-            Self::Ignored(..) | Self::Beside(..) | Self::GivenTwice(_) | Self::NeverFires(_)
+            Self::Ignored(..)
+                | Self::Beside(..)
+                | Self::Persist
+                | Self::GivenTwice(_)
+                | Self::NeverFires(_)
         )
     }
 
@@ -196,7 +206,9 @@ impl Mistake {
                 "render the file first, `erb resque_schedule.yml.erb > resque_schedule.yml`, or write \
                  the value itself"
             }
-            Self::Syntax(message) if message.contains("unexpected character") => {
+            Self::Syntax(message)
+                if ["`@'", "``'", "`%'"].iter().any(|it| message.ends_with(it)) =>
+            {
                 "put the value into quotes"
             }
             Self::Syntax(message) if message.contains("anchor") => {
@@ -218,6 +230,7 @@ impl Mistake {
             Self::NeverFires(_) => {
                 "give it a `cron` or an `every`; `never` says that it is meant so"
             }
+            Self::NotYaml => "name a file that ends in `.yml` or `.yaml`",
             Self::NotUtf8 => "save the file in UTF-8",
             Self::Syntax(message) if message == "duplicate key" => {
                 "each key and each table can be given only once"
@@ -235,7 +248,7 @@ impl Mistake {
                 "write it with its offset, \"2026-12-24T15:00:00Z\", or in the entry's zone, \
                  \"2026-12-24 15:00\""
             }
-            Self::Alone(..) | Self::Beside(..) => "take it out",
+            Self::Alone(..) | Self::Beside(..) | Self::Persist => "take it out",
             Self::Priority => "write a number such as `10`, or take it out",
             Self::NoQueue(_, Syntax::Yaml) => {
                 "add `queue: …` to the entry; what its class says is not known here"

@@ -152,6 +152,7 @@ impl Entry<'_, '_> {
 
     fn only_known(&mut self) {
         self.members.shift_remove(PARAMETERS);
+        self.ignore("persist", |_| Mistake::Persist);
         let unknown = |key: &&Spanned<Cow<'_, str>>| {
             let key = key.get_ref().as_ref();
             !KEYS.contains(&key) && key != OURS
@@ -186,6 +187,9 @@ impl Entry<'_, '_> {
         let unknown = |key: &&Spanned<Cow<'_, str>>| !OPTIONS.contains(&&**key.get_ref());
         let unknown: Vec<_> = options.keys().filter(unknown).cloned().collect();
         options.retain(|key, _| OPTIONS.contains(&&**key.get_ref()));
+        if options.is_empty() {
+            list.truncate(1);
+        }
         for key in unknown {
             let mistake = Mistake::Ignored(key.get_ref().to_string(), OPTIONS.to_vec());
             self.report(key.span(), mistake);

@@ -1,0 +1,224 @@
+//! A schedule of resque-scheduler, written in TOML: the same entries, with the comments, and a note
+//! where something of it has no meaning here.
+
+use std::{iter::Peekable, ops::Range, vec};
+
+use super::{
+    Context, Diagnostic, Report, Source,
+    active_job::Settings,
+    args::quoted,
+    from_yaml, gem, parse,
+    raw::Table,
+    tree::{Members, Node, Value},
+};
+use crate::core::{ruby, schedule::Why, zone::Zone};
+
+/// Writes a schedule in YAML as TOML. Reading either gives the same entries.
+///
+/// # Errors
+/// A [`Report`] of all mistakes in it.
+pub(super) fn convert(source: &Source) -> Result<String, Report> {
+    let context = Context {
+        environment: None,
+        zone: Zone::UTC,
+    };
+    let warnings = parse(std::slice::from_ref(source), &context)?.warnings;
+    let document = from_yaml::parse(source).map_err(|error| Report::new(vec![error]))?;
+    let notes = warnings.iter().filter_map(Remark::note);
+    let comments = document.comments.iter().map(|comment| Remark {
+        span: comment.span(),
+        text: format!("#{}", comment.get_ref()),
+        note: false,
+    });
+    let mut remarks: Vec<_> = notes.chain(comments).collect();
+    remarks.sort_by_key(|remark| remark.span.start);
+    let mut writer = Writer {
+        source,
+        remarks: remarks.into_iter().peekable(),
+        out: String::new(),
+    };
+    let starts = document
+        .members
+        .keys()
+        .skip(1)
+        .map(|name| name.span().start);
+    let ends: Vec<_> = starts.chain([source.text.len()]).collect();
+    for ((name, value), end) in document.members.into_iter().zip(ends) {
+        let Value::Table(members) = value.into_inner() else {
+            continue;
+        };
+        // A note about the entry as a whole is where its name begins.
+        writer.remarks_before(name.span().start + 1);
+        if let Some(members) = gem::translated(&name, members, source).members {
+            writer.entry(name.get_ref(), &members, end);
+        } else {
+            let (name, why) = (name.get_ref(), Why::NoQueue);
+            writer.line(&format!("# NOTE: `{name}` is left out: it {why}.\n"));
+        }
+    }
+    writer.remarks_before(usize::MAX);
+    Ok(writer.out.trim_end().to_owned() + "\n")
+}
+
+/// A comment, or what is to be said about the file.
+struct Remark {
+    span: Range<usize>,
+    text: String,
+    note: bool,
+}
+
+impl Remark {
+    fn note(warning: &Diagnostic) -> Option<Self> {
+        let place = warning.places.first()?;
+        Some(Self {
+            span: place.span.clone()?,
+            text: format!("# NOTE: {}.", warning.mistake),
+            note: true,
+        })
+    }
+}
+
+struct Writer<'s> {
+    source: &'s Source,
+    remarks: Peekable<vec::IntoIter<Remark>>,
+    out: String,
+}
+
+impl Writer<'_> {
+    fn line(&mut self, line: &str) {
+        self.out.push_str(line);
+        self.out.push('\n');
+    }
+
+    /// Writes the remarks that stand before that place, each on a line.
+    fn remarks_before(&mut self, end: usize) {
+        while let Some(remark) = self.remarks.next_if(|remark| remark.span.start < end) {
+            self.line(&remark.text);
+        }
+    }
+
+    /// Writes an entry, which ends at `end`, and the remarks in it.
+    fn entry(&mut self, name: &str, members: &Members<'_>, end: usize) {
+        self.line(&format!("[schedule.{}]", key(name)));
+        for (name, line) in lines(self.source, members) {
+            let start = members
+                .get_key_value(name)
+                .map_or(0, |(key, _)| key.span().start);
+            self.remarks_before(start);
+            self.out.push_str(&line);
+            if let Some(remark) = self.remark_beside(start) {
+                self.out.push_str("  ");
+                self.out.push_str(&remark.text);
+            }
+            self.out.push('\n');
+        }
+        while let Some(remark) = self.remark_indented(end) {
+            self.line(&remark.text);
+        }
+        self.out.push('\n');
+    }
+
+    /// The comment that ends the line in which `start` is.
+    fn remark_beside(&mut self, start: usize) -> Option<Remark> {
+        let text = &self.source.text;
+        let in_line = |remark: &Remark| {
+            let between = text.get(start..remark.span.start);
+            !remark.note && between.is_some_and(|between| !between.contains('\n'))
+        };
+        self.remarks.next_if(in_line)
+    }
+
+    /// The next remark before `end`, if it belongs to what stands before it rather than behind it.
+    fn remark_indented(&mut self, end: usize) -> Option<Remark> {
+        let text = &self.source.text;
+        let indented = |remark: &Remark| {
+            let before = text[..remark.span.start].rsplit('\n').next();
+            remark.span.start < end && before.is_some_and(|before| !before.is_empty())
+        };
+        self.remarks.next_if(indented)
+    }
+}
+
+/// The lines of an entry, each with the key that it is about.
+fn lines<'m>(source: &Source, members: &'m Members<'_>) -> Vec<(&'m str, String)> {
+    let arguments = ["args", "kwargs"]
+        .iter()
+        .filter_map(|key| members.get(*key));
+    let in_json = arguments.filter(|node| toml(node).is_none()).count() > 0;
+    let mut lines = vec![];
+    for (name, node) in members {
+        let name = name.get_ref().as_ref();
+        let value = match name {
+            "args" | "kwargs" if in_json => continue,
+            _ => toml(node).unwrap_or_default(),
+        };
+        lines.push((name, format!("{} = {value}", key(name))));
+    }
+    if in_json {
+        let name = if members.contains_key("args") {
+            "args"
+        } else {
+            "kwargs"
+        };
+        lines.push((
+            name,
+            format!("args_json = {}", literal(&json(source, members))),
+        ));
+    }
+    lines
+}
+
+/// The argument list as JSON, for what TOML can't say.
+fn json(source: &Source, members: &Members<'_>) -> String {
+    let mut table = Table::new(members, source);
+    Settings::read(&mut table, &Settings::default()).arguments(&mut table)
+}
+
+/// The value in TOML, in one line; `None` if it has none.
+fn toml(node: &Node<'_>) -> Option<String> {
+    Some(match node.get_ref() {
+        // The last one is never in YAML.
+        Value::Null | Value::TooLarge | Value::Time(..) => return None,
+        Value::Integer(digits) => digits.parse::<i64>().ok()?.to_string(),
+        Value::Flag(flag) => flag.to_string(),
+        Value::Float(number) => ruby::float(*number),
+        Value::Text(text) => string(text),
+        Value::List(items) => {
+            let items: Option<Vec<_>> = items.iter().map(toml).collect();
+            format!("[{}]", items?.join(", "))
+        }
+        Value::Table(members) if members.is_empty() => "{}".to_owned(),
+        Value::Table(members) => {
+            let members = members.iter();
+            let members: Option<Vec<_>> = members
+                .map(|(name, node)| Some(format!("{} = {}", key(name.get_ref()), toml(node)?)))
+                .collect();
+            format!("{{ {} }}", members?.join(", "))
+        }
+    })
+}
+
+fn key(name: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if !name.is_empty() && name.bytes().all(bare) {
+        name.to_owned()
+    } else {
+        string(name)
+    }
+}
+
+/// A basic string: JSON's escapes are TOML's, which has one character more to escape.
+fn string(text: &str) -> String {
+    quoted(text).replace('\u{7f}', "\\u007f")
+}
+
+/// JSON, which has many quotes in it and ends with a bracket.
+fn literal(text: &str) -> String {
+    if text.contains("'''") || text.contains('\u{7f}') {
+        string(text)
+    } else if text.contains('\'') {
+        format!("'''{text}'''")
+    } else {
+        format!("'{text}'")
+    }
+}

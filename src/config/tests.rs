@@ -1,0 +1,306 @@
+//! Whole files, and what is said of them.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const CONTEXT: Context = Context {
+    environment: None,
+    zone: Zone::UTC,
+};
+/// Tests start in the root of the crate.
+const SCHEDULES: &str = "schedules";
+
+fn refused(files: &[(&str, &str)]) -> String {
+    let source = |&(path, text): &(&str, &str)| Source {
+        path: path.into(),
+        text: text.into(),
+    };
+    let sources: Vec<_> = files.iter().map(source).collect();
+    parse(&sources, &CONTEXT).unwrap_err().to_string()
+}
+
+#[test]
+fn every_mistake_is_shown_where_it_was_made() {
+    let text = r#"
+[defaults]
+queue = "default"
+catch_up = "lates"
+
+[schedule.heartbeat]
+every = "30s"
+cron = "* * * * *"
+class = 7
+quue = "ops"
+
+[schedule.invoices]
+every = 0
+queue = "billing"
+args = [1, { rate = nan }]
+"#;
+    insta::assert_snapshot!(refused(&[("prod.toml", text)]), @r#"
+    error: unknown catch-up policy `lates`
+     --> prod.toml:4:12
+      |
+    4 | catch_up = "lates"
+      |            ^^^^^^^
+      |
+    help: did you mean `latest`?
+
+    error: both `cron` and `every` are given
+     --> prod.toml:7:1
+      |
+    7 | every = "30s"
+      | ^^^^^
+      |
+    help: keep one of the two
+
+    error: expected a string, found an integer
+     --> prod.toml:9:9
+      |
+    9 | class = 7
+      |         ^
+
+    error: unknown key `quue`
+      --> prod.toml:10:1
+       |
+    10 | quue = "ops"
+       | ^^^^
+       |
+    help: did you mean `queue`?
+
+    error: an interval is whole seconds, at least one
+      --> prod.toml:13:9
+       |
+    13 | every = 0
+       |         ^
+
+    error: `nan` can't be an argument
+      --> prod.toml:15:21
+       |
+    15 | args = [1, { rate = nan }]
+       |                     ^^^
+       |
+    help: put it into quotes, as text; `args_json` takes integers of any size
+
+    6 mistakes in 1 file; nothing of this schedule is used
+    "#);
+}
+
+#[test]
+fn an_unknown_key_without_a_near_one_is_answered_with_all_of_them() {
+    let text = "[schedule.a]\nqueue = 'q'\nfrequency = '1h'\n[jobs]\n";
+    insta::assert_snapshot!(refused(&[("a.toml", text)]), @"
+    error: unknown key `frequency`
+     --> a.toml:3:1
+      |
+    3 | frequency = '1h'
+      | ^^^^^^^^^
+      |
+    help: allowed here: `cron`, `every`, `timezone`, `at`, `in`, `first_in`, `first_at`, `first`, `last_in`, `last_at`, `last`, `times`, `starts_at`, `ends_at`, `jitter`, `class`, `queue`, `active_job`, `locale`, `priority`, `active_job_timezone`, `kwargs`, `args`, `args_json`, `include_metadata`, `catch_up`, `catch_up_window`, `description`, `env`, `rails_env`, `enabled`
+
+    error: unknown key `jobs`
+     --> a.toml:4:2
+      |
+    4 | [jobs]
+      |  ^^^^
+      |
+    help: allowed here: `defaults`, `schedule`
+
+    2 mistakes in 1 file; nothing of this schedule is used
+    ");
+}
+
+#[test]
+fn a_name_in_two_files_is_one_mistake_that_shows_both() {
+    let other = "# Later\n[schedule.sweep]\nqueue = 'low'\n[schedule.b]\nqueue = 'b'\n";
+    let files = [
+        ("a.toml", "[schedule.sweep]\nqueue = 'high'\n"),
+        ("b.toml", other),
+    ];
+    insta::assert_snapshot!(refused(&files), @"
+    error: entry `sweep` is in more than one file
+     --> a.toml:1:11
+      |
+    1 | [schedule.sweep]
+      |           ^^^^^
+      |
+     ::: b.toml:2:11
+      |
+    2 | [schedule.sweep]
+      |           ^^^^^
+      |
+    help: rename one of them, or take it out
+
+    1 mistake in 2 files; nothing of this schedule is used
+    ");
+}
+
+#[test]
+fn a_file_that_is_not_toml_hides_no_mistake_in_another() {
+    let broken = "[schedule.a]\nevery = 30s\nqueu = 'q'\nclass = 'A\n[schedule.a]\n";
+    let files = [
+        ("a.toml", broken),
+        ("b.toml", "[schedule.b]\nevery = '30s'\n"),
+    ];
+    insta::assert_snapshot!(refused(&files), @r#"
+    error: string values must be quoted, expected literal string
+     --> a.toml:2:9
+      |
+    2 | every = 30s
+      |         ^^^
+
+    error: invalid literal string, expected `'`
+     --> a.toml:4:11
+      |
+    4 | class = 'A
+      |           ^
+
+    error: duplicate key
+     --> a.toml:5:11
+      |
+    5 | [schedule.a]
+      |           ^
+      |
+    help: each key and each table can be given only once
+
+    error: no queue for entry `b`
+     --> b.toml:1:11
+      |
+    1 | [schedule.b]
+      |           ^
+      |
+    help: add `queue = "…"` to the entry, or to `[defaults]` for all
+
+    4 mistakes in 2 files; nothing of this schedule is used
+    "#);
+}
+
+#[test]
+fn what_cannot_be_read_is_reported_with_all_the_rest() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::create_dir(path("empty")).unwrap();
+    fs::write(path("latin1.toml"), b"[schedule.a]\nqueue = 'caf\xe9'\n").unwrap();
+    fs::write(path("typo.toml"), "[schedul.a]\n").unwrap();
+    let paths = ["absent.toml", "empty", "latin1.toml", "typo.toml"].map(path);
+    let report = load(&paths, &CONTEXT).unwrap_err().to_string();
+    let report = report.replace(&format!("{}/", directory.path().display()), "");
+    insta::assert_snapshot!(report, @"
+    error: no such file or directory
+    --> absent.toml
+     |
+    help: check the path; of a directory, every `*.toml`, `*.yml` and `*.yaml` in it is read
+
+    error: no `*.toml`, `*.yml` or `*.yaml` in this directory
+    --> empty
+     |
+    help: put a schedule file into it, or name the file itself
+
+    error: not UTF-8 text
+     --> latin1.toml:2:13
+      |
+    2 | queue = 'caf�'
+      |             ^
+      |
+    help: save the file in UTF-8
+
+    error: unknown key `schedul`
+     --> typo.toml:1:2
+      |
+    1 | [schedul.a]
+      |  ^^^^^^^
+      |
+    help: did you mean `schedule`?
+
+    4 mistakes in 4 files; nothing of this schedule is used
+    ");
+}
+
+#[test]
+fn a_directory_is_its_toml_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::write(path("a.toml"), "[schedule.a]\nqueue = 'q'\n").unwrap();
+    for ignored in ["b.toml~", ".#c.toml", ".toml", "README"] {
+        fs::write(path(ignored), "not a schedule").unwrap();
+    }
+    fs::create_dir(path("below")).unwrap();
+    fs::write(path("below/d.toml"), "not a schedule").unwrap();
+    // Named twice, read once.
+    let paths = [path(""), path("a.toml")];
+    let schedule = load(&paths, &CONTEXT).unwrap().schedule;
+    assert_eq!(schedule.entries().len(), 1);
+    assert!(schedule.get("a").is_some());
+}
+
+#[test]
+fn the_schedules_that_we_ship_load() {
+    let count = |file: &str, environment: Option<&str>| {
+        let context = Context {
+            environment: environment.map(str::to_owned),
+            zone: Zone::UTC,
+        };
+        let schedule = load(&[Path::new(SCHEDULES).join(file)], &context);
+        schedule
+            .unwrap_or_else(|report| panic!("{report}"))
+            .schedule
+            .entries()
+            .len()
+    };
+    assert_eq!(count("demo.toml", None), 3);
+    assert_eq!(count("prod.toml", None), 7);
+    assert_eq!(count("prod.toml", Some("production")), 8);
+    assert_eq!(count("", None), 10);
+}
+
+#[test]
+fn no_files_and_empty_files_are_an_empty_schedule() {
+    assert_eq!(load(&[], &CONTEXT), Ok(Loaded::default()));
+    let empty = Source {
+        path: "empty.toml".into(),
+        text: "# nothing yet\n".into(),
+    };
+    assert_eq!(parse(&[empty], &CONTEXT), Ok(Loaded::default()));
+}
+
+/// Parses the text and shows what comes of it, which must not panic.
+fn survives(text: &str) {
+    let source = Source {
+        path: "any.toml".into(),
+        text: text.into(),
+    };
+    if let Err(report) = parse(&[source], &CONTEXT) {
+        assert!(!report.to_string().is_empty());
+    }
+}
+
+#[test]
+fn awkward_texts_are_survived() {
+    survives("\u{feff}[schedule.a]\r\nqueue = 'é\r\n");
+    survives(&format!("a = {}", "[".repeat(10_000)));
+    survives(&format!("[schedule.a]\nargs{} = 1", ".a".repeat(10_000)));
+    survives(&format!("[schedule.a{}]", ".a".repeat(10_000)));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_schedule_or_a_report(text: String) {
+        survives(&text);
+    }
+
+    #[test]
+    fn a_garbled_schedule_is_a_schedule_or_a_report(
+        at: prop::sample::Index,
+        length in 0_usize..12,
+        insert in "(\\PC|[\"'\\[\\]{}=.,#\\\\\r\n]){0,6}",
+    ) {
+        let prod = fs::read_to_string(Path::new(SCHEDULES).join("prod.toml")).unwrap();
+        let text: Vec<_> = prod.chars().collect();
+        let at = at.index(text.len());
+        let end = (at + length).min(text.len());
+        let before = text[..at].iter().copied();
+        let after = text[end..].iter().copied();
+        survives(&before.chain(insert.chars()).chain(after).collect::<String>());
+    }
+}
