@@ -159,6 +159,22 @@ pub enum Transition<'a> {
     RedisBack,
     /// A new schedule is in force.
     Reloaded(&'a Changes),
+    /// Dynamic entries were set or removed, and that is in force now.
+    DynamicChanged(&'a Changes),
+    /// A dynamic entry has mistakes; it is as if it were not there.
+    DynamicRefused {
+        /// Its name.
+        entry: &'a str,
+        /// All mistakes, with their paths in its JSON.
+        mistakes: &'a str,
+    },
+    /// A dynamic entry says something in vain.
+    DynamicWarning {
+        /// Its name.
+        entry: &'a str,
+        /// What, with its path in its JSON.
+        warning: &'a str,
+    },
     /// A new schedule has mistakes; the old one stays in force.
     ReloadRefused {
         /// All mistakes, with their places.
@@ -289,6 +305,16 @@ impl Transition<'_> {
                 removed = changes.removed.join(" "),
                 "schedule reloaded"
             ),
+            Self::DynamicChanged(changes) => info!(
+                added = changes.added.join(" "),
+                changed = changes.changed.join(" "),
+                removed = changes.removed.join(" "),
+                "dynamic entries changed"
+            ),
+            Self::DynamicRefused { entry, mistakes } => {
+                error!(entry, mistakes, "dynamic entry refused, goes on without it");
+            }
+            Self::DynamicWarning { entry, warning } => warn!(entry, "{warning}"),
             Self::ReloadRefused { report } => {
                 error!("reload refused, the schedule in force stays\n{report}");
             }

@@ -14,6 +14,7 @@ mod convert;
 mod delayed;
 mod deployments;
 mod dialect;
+mod dynamic;
 mod faults;
 mod harness;
 mod leadership;

@@ -185,7 +185,7 @@ e:
     8 | b:
       | ^
       |
-    help: add `queue: …` to the entry; what its class says is not known here
+    help: give the entry a `queue` (in TOML, `[defaults]` may have one for all); what its class says is not known here
 
     error: entry `b` is given twice
       --> b.yml:16:1

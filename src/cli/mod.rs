@@ -114,6 +114,16 @@ struct Arguments {
     )]
     lock_prefix: Option<String>,
 
+    /// Also take the entries that apps set in Redis (`Resque.set_schedule`), over those of the files
+    #[arg(
+        short = 'D',
+        long,
+        visible_alias = "dynamic-schedule",
+        env = "DYNAMIC_SCHEDULE"
+    )]
+    #[arg(value_parser = FalseyValueParser::new())]
+    dynamic: bool,
+
     /// Enqueue all that is due now, recurring and delayed, then exit
     #[arg(long)]
     once: bool,

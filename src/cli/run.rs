@@ -92,6 +92,7 @@ fn engine(arguments: &Arguments, store: RedisStore) -> Engine<RedisStore> {
         interval: arguments.interval,
         delayed_batch: arguments.gem.delayed_requeue_batch_size.into(),
         zone: arguments.context.zone(),
+        dynamic: arguments.dynamic.then(|| arguments.context.context()),
     };
     Engine::new(store, clock, options)
 }
@@ -146,7 +147,9 @@ fn announce(
     for left_out in schedule.left_out() {
         info!(entry = left_out.name, why = %left_out.why, "left out");
     }
-    if arguments.schedules.is_empty() {
+    if arguments.dynamic {
+        info!("dynamic entries are read from Redis, over those of the files");
+    } else if arguments.schedules.is_empty() {
         info!("no schedule given: delayed jobs only");
     } else if schedule.entries().len() == 0 {
         warn!("the schedule has no entry for this environment: delayed jobs only");

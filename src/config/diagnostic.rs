@@ -85,7 +85,7 @@ pub enum Mistake {
     Priority,
     /// An entry without a queue.
     #[error("no queue for entry `{0}`")]
-    NoQueue(String, Syntax),
+    NoQueue(String),
     /// One name for two entries.
     #[error("entry `{0}` is in more than one file")]
     Repeated(String),
@@ -250,11 +250,9 @@ impl Mistake {
             }
             Self::Alone(..) | Self::Beside(..) | Self::Persist => "take it out",
             Self::Priority => "write a number such as `10`, or take it out",
-            Self::NoQueue(_, Syntax::Yaml) => {
-                "add `queue: …` to the entry; what its class says is not known here"
-            }
-            Self::NoQueue(_, Syntax::Toml) => {
-                "add `queue = \"…\"` to the entry, or to `[defaults]` for all"
+            Self::NoQueue(_) => {
+                "give the entry a `queue` (in TOML, `[defaults]` may have one for all); what its class \
+                 says is not known here"
             }
             Self::Repeated(_) => "rename one of them, or take it out",
             Self::NoEnvironment => "name one or more, `\"production, staging\"`, or take it out",

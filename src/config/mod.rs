@@ -10,7 +10,9 @@ mod active_job;
 mod args;
 mod convert;
 mod diagnostic;
+mod dynamic;
 pub mod expression;
+mod from_json;
 mod from_toml;
 mod from_yaml;
 mod gem;
@@ -28,6 +30,7 @@ use std::{
 };
 
 pub use diagnostic::{Diagnostic, Mistake, Place, Report, Source, Syntax};
+pub use dynamic::{AtPath, DynamicEntry, dynamic_entry};
 
 use crate::core::{schedule::Schedule, zone::Zone};
 

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use toml::Spanned;
 
 use super::{
-    diagnostic::{Diagnostic, LONGEST_YEARS, Mistake, Place, Source, Syntax},
+    diagnostic::{Diagnostic, LONGEST_YEARS, Mistake, Place, Source},
     tree::{Members, Node, Value},
 };
 use crate::core::duration;
@@ -197,10 +197,6 @@ impl<'t> Table<'t> {
         let length = length.and_then(in_range);
         let length = self.keep(span, length)?;
         Some(Spanned::new(value.span(), length))
-    }
-
-    pub(super) fn syntax(&self) -> Syntax {
-        self.source.syntax()
     }
 
     /// What the file says at `span`, letter by letter.

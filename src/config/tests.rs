@@ -170,7 +170,7 @@ fn a_file_that_is_not_toml_hides_no_mistake_in_another() {
     1 | [schedule.b]
       |           ^
       |
-    help: add `queue = "…"` to the entry, or to `[defaults]` for all
+    help: give the entry a `queue` (in TOML, `[defaults]` may have one for all); what its class says is not known here
 
     4 mistakes in 2 files; nothing of this schedule is used
     "#);

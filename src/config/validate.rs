@@ -163,8 +163,7 @@ fn job<'t>(
     let include_metadata = table
         .flag("include_metadata")
         .unwrap_or(defaults.include_metadata);
-    let syntax = table.syntax();
-    let missing = || Mistake::NoQueue(name.get_ref().to_string(), syntax);
+    let missing = || Mistake::NoQueue(name.get_ref().to_string());
     let queue = table.keep(name.span(), queue.ok_or_else(missing))?;
     let (class, queue) = (class.to_owned(), queue.to_owned());
     if !settings.active_job {
@@ -434,10 +433,7 @@ mod tests {
             "schedule.'' = { queue = 'q' }",
             &empty("the name of an entry"),
         );
-        refused(
-            "[schedule.a]",
-            &[(Mistake::NoQueue("a".into(), Syntax::Toml), "a")],
-        );
+        refused("[schedule.a]", &[(Mistake::NoQueue("a".into()), "a")]);
         refused(&with("env = ' , '"), &[(Mistake::NoEnvironment, "' , '")]);
         refused(&with("env = []"), &[(Mistake::NoEnvironment, "[]")]);
     }

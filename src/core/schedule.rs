@@ -79,6 +79,29 @@ impl Schedule {
         &self.left_out
     }
 
+    /// This schedule, with `over` in place of what has the same names: entries, or that there is none
+    /// of that name here.
+    #[must_use]
+    pub fn overridden<'a>(
+        &self,
+        over: impl IntoIterator<Item = &'a Result<Arc<Entry>, LeftOut>>,
+    ) -> Self {
+        let mut merged = self.clone();
+        for over in over {
+            match over {
+                Ok(entry) => {
+                    merged.left_out.retain(|it| it.name != entry.name);
+                    merged.entries.insert(entry.name.clone(), Arc::clone(entry));
+                }
+                Err(left_out) => {
+                    merged.entries.remove(&left_out.name);
+                    merged.left_out.push(left_out.clone());
+                }
+            }
+        }
+        merged
+    }
+
     /// What it takes to get from this schedule to `new`.
     pub fn changes_to(&self, new: &Self) -> Changes {
         let names = |keep: &dyn Fn(&str, &Arc<Entry>) -> bool, schedule: &Self| -> Vec<String> {

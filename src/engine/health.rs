@@ -24,6 +24,8 @@ pub(super) enum Part {
     Buckets,
     /// What Ruby schedulers did.
     Stamps,
+    /// Dynamic entries.
+    Dynamic,
     /// This host's clock.
     Clock,
 }

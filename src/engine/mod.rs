@@ -4,6 +4,7 @@
 //! short, for the wall clock may jump and hosts are suspended: the clock is asked again and again.
 
 pub mod delayed;
+mod dynamic;
 pub mod health;
 mod leadership;
 pub mod recurring;
@@ -30,6 +31,7 @@ use self::{
 };
 use crate::{
     clock::Clock,
+    config::Context,
     core::{schedule::Schedule, term::Term, zone::Zone},
     events::Transition,
     store::{Store, StoreError},
@@ -62,7 +64,7 @@ pub struct Wishes {
 }
 
 /// How the engine is to work.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Length of the lease.
     pub lease: Duration,
@@ -72,6 +74,8 @@ pub struct Options {
     pub delayed_batch: usize,
     /// The zone of the times that resque-web shows.
     pub zone: Zone,
+    /// What decides about the meaning of dynamic entries; without it there are none.
+    pub dynamic: Option<Context>,
 }
 
 /// The scheduler.
@@ -229,7 +233,8 @@ impl<S: Store> Engine<S> {
         }
         let now = self.clock.now();
         let (mut recurring, mut delayed) = (self.recurring(), self.delayed());
-        let mut tick = recurring.take_up(schedule, now).await?;
+        let schedule = Arc::new(schedule.clone());
+        let mut tick = recurring.pass(0, schedule, now).await?;
         while tick == Tick::More && leadership.keep().await? {
             tick = recurring.tick(now).await?;
         }
@@ -255,13 +260,20 @@ impl<S: Store> Engine<S> {
             problems: &self.health.problems(),
         }
         .emit();
-        let schedule = Arc::clone(&schedules.borrow());
-        if let Err(error) =
-            recurring::report(&self.store.apart(), &schedule, self.clock.now()).await
-        {
+        let files = Arc::clone(&schedules.borrow());
+        if let Err(error) = self.report_entries(&files).await {
             let error = &error.to_string();
             Transition::NoReport { error }.emit();
         }
+    }
+
+    async fn report_entries(&self, files: &Arc<Schedule>) -> Result<(), StoreError> {
+        let store = self.store.apart();
+        let schedule = match &self.options.dynamic {
+            Some(context) => &dynamic::merged(&store, files, context).await?,
+            None => &**files,
+        };
+        recurring::report(&store, schedule, self.clock.now()).await
     }
 
     fn leadership(&self, terms: Vec<watch::Sender<Option<Term>>>) -> Leadership<S> {
@@ -270,11 +282,12 @@ impl<S: Store> Engine<S> {
     }
 
     fn recurring(&self) -> Recurring<S> {
-        Recurring::new(
-            self.store.apart(),
-            Arc::clone(&self.clock),
-            self.options.zone,
-        )
+        let (store, clock) = (self.store.apart(), Arc::clone(&self.clock));
+        let recurring = Recurring::new(store, clock, self.options.zone);
+        match &self.options.dynamic {
+            Some(context) => recurring.with_dynamic(context.clone()),
+            None => recurring,
+        }
     }
 
     fn delayed(&self) -> Delayed<S> {

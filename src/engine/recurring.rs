@@ -11,11 +11,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     Tick,
+    dynamic::Dynamic,
     health::Part,
     wake::{LONGEST_SLEEP, Wake},
 };
 use crate::{
     clock::Clock,
+    config::Context,
     core::{
         entry::Entry,
         firing::{self, Decision, History, Progress},
@@ -66,6 +68,8 @@ pub struct Recurring<S> {
     forgotten: HashSet<String>,
     /// Why it is not known what other schedulers fired.
     stamps_unreadable: Option<String>,
+    /// The entries that apps set, if they are wanted.
+    dynamic: Option<Dynamic>,
 }
 
 impl<S: Store> Recurring<S> {
@@ -83,7 +87,15 @@ impl<S: Store> Recurring<S> {
             stale: false,
             forgotten: HashSet::new(),
             stamps_unreadable: None,
+            dynamic: None,
         }
+    }
+
+    /// With the dynamic entries, which `context` says how to read, over those of the files.
+    #[must_use]
+    pub fn with_dynamic(self, context: Context) -> Self {
+        let dynamic = Some(Dynamic::new(context));
+        Self { dynamic, ..self }
     }
 
     /// Passes and sleeps until it is told to stop.
@@ -95,31 +107,41 @@ impl<S: Store> Recurring<S> {
                 wake.health.set(Part::Entries, self.trouble());
                 let stamps = self.stamps_unreadable.clone();
                 wake.health.set(Part::Stamps, stamps);
-                wake.pause(outcome, LONGEST_SLEEP)
+                let dynamic = self.dynamic.as_ref();
+                wake.health
+                    .set(Part::Dynamic, dynamic.and_then(Dynamic::trouble));
+                let look = dynamic.map(|dynamic| dynamic.until() - wake.now());
+                let look = look.map(|pause| pause.to_std().unwrap_or_default());
+                wake.pause(outcome, look.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP))
             } else {
                 // They are the leader's to tell.
                 wake.health.set(Part::Entries, None);
                 wake.health.set(Part::Stamps, None);
+                wake.health.set(Part::Dynamic, None);
                 wake.outage.forget();
                 LONGEST_SLEEP
             };
         }
     }
 
-    /// A tick, in this term and with this schedule.
-    async fn pass(
+    /// A tick, in this term and with this schedule of the files.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was not done is done by the next one.
+    pub async fn pass(
         &mut self,
         term: u64,
         schedule: Arc<Schedule>,
         now: DateTime<Utc>,
     ) -> Result<Tick, StoreError> {
-        if self.term != Some(term) {
+        let anew = self.term != Some(term);
+        if anew {
             // Others may have fired meanwhile: what we remember is worth nothing.
             self.in_force = None;
             self.stale = true;
             self.term = Some(term);
         }
-        let outcome = self.pass_on(schedule, now).await;
+        let outcome = self.pass_on(schedule, anew, now).await;
         if outcome.is_err() {
             // Redis may come back without what it had confirmed, as a replica that lagged behind.
             // Fence and queue are lost together, so its records tell what is to be fired again.
@@ -130,15 +152,22 @@ impl<S: Store> Recurring<S> {
 
     async fn pass_on(
         &mut self,
-        schedule: Arc<Schedule>,
+        mut schedule: Arc<Schedule>,
+        anew: bool,
         now: DateTime<Utc>,
     ) -> Result<Tick, StoreError> {
+        if let Some(dynamic) = &mut self.dynamic {
+            schedule = dynamic.look(&self.store, schedule, anew, now).await?;
+        }
         let in_force = self.in_force.as_ref();
         if !in_force.is_some_and(|in_force| Arc::ptr_eq(in_force, &schedule)) {
             if self.take_up(&schedule, now).await? == Tick::LeaseLost {
                 return Ok(Tick::LeaseLost);
             }
             self.in_force = Some(schedule);
+        }
+        if let Some(dynamic) = &mut self.dynamic {
+            dynamic.settle(&self.store).await?;
         }
         self.tick(now).await
     }

@@ -38,11 +38,11 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    connection: Connection,
-    keys: Keys,
+    pub(super) connection: Connection,
+    pub(super) keys: Keys,
 }
 
-/// Why a job was not enqueued.
+/// Why a job was not enqueued, or an entry not set.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Redis. After [`StoreError::Unavailable`] the job may have been enqueued.
@@ -55,6 +55,14 @@ pub enum ClientError {
         class: String,
         /// What serde says.
         error: serde_json::Error,
+    },
+    /// A scheduler would refuse this dynamic entry.
+    #[error("the entry `{name}` has mistakes: {mistakes}")]
+    Entry {
+        /// The entry's name.
+        name: String,
+        /// All of them, each with its path in the entry.
+        mistakes: String,
     },
     /// Resque takes no job without a class and a queue.
     #[error("a job needs a class and a queue; class is `{class}`, queue is `{queue}`")]

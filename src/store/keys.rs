@@ -72,6 +72,16 @@ impl Keys {
         self.key("delayed:last_enqueued_at")
     }
 
+    /// Hash: name of a dynamic entry → its JSON.
+    pub fn dynamic_entries(&self) -> String {
+        self.key("persistent_schedules")
+    }
+
+    /// Set: names of dynamic entries that were set or removed; the leader takes them out.
+    pub fn changed_entries(&self) -> String {
+        self.key("schedules_changed")
+    }
+
     /// String: `hostname:pid` of the leader. The namespace stands twice in it, as in the gem.
     pub fn lock(&self) -> String {
         let (namespace, prefix) = (&self.namespace, self.prefix());

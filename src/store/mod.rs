@@ -8,10 +8,11 @@ mod error;
 mod keys;
 mod private_server;
 mod redis_store;
+mod schedules;
 mod scripts;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
@@ -178,6 +179,21 @@ pub trait Store: Send + Sync + 'static {
         first: &[(String, String)],
         gone: &[String],
         now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Names of dynamic entries that were set or removed, and are not settled.
+    fn changed_entries(&self) -> impl Future<Output = Result<Vec<Vec<u8>>, StoreError>> + Send;
+
+    /// All dynamic entries: the JSON of each, by name.
+    fn dynamic_entries(
+        &self,
+    ) -> impl Future<Output = Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError>> + Send;
+
+    /// Settles `changes`, each a name and its JSON that is in force, or empty where it is removed. One
+    /// that was changed again stays. `false`: the lease is lost, nothing was done.
+    fn settle_changes(
+        &self,
+        changes: &[(Vec<u8>, Vec<u8>)],
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Enqueues fires, each judged by itself against the fence, each once (DESIGN, law 1).

@@ -1,7 +1,7 @@
 //! The real store: each thing done in Redis is one atomic script.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -169,6 +169,36 @@ impl Store for RedisStore {
         }
         let recorded: bool = self.connection.script(&call, &self.keys.seen()).await?;
         Ok(self.unless_lost(recorded.then_some(())).await.is_some())
+    }
+
+    async fn changed_entries(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let key = self.keys.changed_entries();
+        let mut names = redis::pipe();
+        names.smembers(&key);
+        let (names,) = self.connection.pipeline(&names, &key).await?;
+        Ok(names)
+    }
+
+    async fn dynamic_entries(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
+        let key = self.keys.dynamic_entries();
+        let mut entries = redis::pipe();
+        entries.hgetall(&key);
+        let (entries,) = self.connection.pipeline(&entries, &key).await?;
+        Ok(entries)
+    }
+
+    async fn settle_changes(&self, changes: &[(Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {
+        let mut call = scripts::SETTLE.prepare_invoke();
+        call.key(self.keys.lock())
+            .key(self.keys.changed_entries())
+            .key(self.keys.dynamic_entries());
+        call.arg(&self.identity.holder);
+        for (name, json) in changes {
+            call.arg(name).arg(json);
+        }
+        let key = self.keys.changed_entries();
+        let settled: bool = self.connection.script(&call, &key).await?;
+        Ok(self.unless_lost(settled.then_some(())).await.is_some())
     }
 
     async fn fire(

@@ -54,6 +54,7 @@ scripts! {
     LEASE: "lease.lua",
     RELEASE: "release.lua",
     SEEN: "seen.lua",
+    SETTLE: "settle.lua",
     FIRE: "fire.lua",
     READ: "read.lua",
     MOVE: "move.lua",

@@ -70,6 +70,32 @@ fn acl_user_with_the_least_rights() {
     assert_eq!(denied(&mut redis), Vec::<String>::new());
 }
 
+#[test]
+fn dynamic_entries_take_one_right_more() {
+    let mut redis = Redis::start();
+    add_user(&mut redis, "resque", &["+smembers"]);
+    let entry = r#"{"every":"1h","queue":"q"}"#;
+    let () = redis
+        .connection
+        .hset("resque:persistent_schedules", "later", entry)
+        .unwrap();
+    let () = redis
+        .connection
+        .sadd("resque:schedules_changed", "later")
+        .unwrap();
+    let url = format!("{}?user=rescue&pass=pw", redis.url());
+    let scheduler = program(&url, &[]).args(["--dynamic"]).start();
+    scheduler.wait_for("dynamic entries changed");
+    eventually(
+        || match redis.connection.exists("resque:schedules_changed") {
+            Ok(false) => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    );
+    scheduler.status(" healthy");
+    assert_eq!(denied(&mut redis), Vec::<String>::new());
+}
+
 /// What a scheduler does in its life, as far as it comes with the rights that it has.
 fn denied_without(right: &str) -> Vec<String> {
     let (mut redis, url) = server(&line_of_the_readme(), Some(format!("-{right}")));

@@ -112,6 +112,7 @@ async fn skew_against_redis_is_measured_and_told() {
         interval: std::time::Duration::from_secs(1),
         delayed_batch: 1000,
         zone: Zone::UTC,
+        dynamic: None,
     };
     let engine = Engine::new(store, Arc::clone(&clock) as Arc<dyn Clock>, options);
     let health = engine.health();

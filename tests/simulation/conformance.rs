@@ -83,9 +83,41 @@ impl Both<'_> {
             9..12 => self.look(who).await,
             12..15 => self.move_batch(who).await,
             15..19 => self.delay(),
-            19 | 20 => self.remove(),
+            19 => self.remove(),
+            20 => self.change_entries(who).await,
             _ => self.break_something(),
         }
+    }
+
+    /// A scheduler settles a change that it has read, or thinks that it has.
+    async fn change_entries(&mut self, who: usize) {
+        self.change_entry();
+        let _ = agree!(self, who, changed_entries(), BTreeSet::from_iter);
+        let _ = agree!(self, who, dynamic_entries(), |it| it);
+        let name = self.rng.choice(["a", "b"]).unwrap();
+        let read = self.rng.choice(["", "{}", "1"]).unwrap();
+        let settled = [(name.into(), read.into())];
+        let _ = agree!(self, who, settle_changes(&settled), |it| it);
+        let _ = agree!(self, who, changed_entries(), BTreeSet::from_iter);
+    }
+
+    /// An app sets or removes a dynamic entry.
+    fn change_entry(&mut self) {
+        let name = self.rng.choice(["a", "b"]).unwrap();
+        let json = self.rng.choice(["", "{}", "1"]).unwrap();
+        let mut world = self.model[0].world();
+        let model = world.model();
+        let mut change = redis::pipe();
+        if json.is_empty() {
+            change.hdel("resque:persistent_schedules", name);
+            model.dynamic_entries.remove(name.as_bytes());
+        } else {
+            change.hset("resque:persistent_schedules", name, json);
+            model.dynamic_entries.insert(name.into(), json.into());
+        }
+        change.sadd("resque:schedules_changed", name);
+        model.changed_entries.insert(name.into());
+        let () = change.query(&mut self.redis.connection).unwrap();
     }
 
     async fn record_seen(&mut self, who: usize) {

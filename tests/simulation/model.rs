@@ -88,6 +88,9 @@ pub struct Model {
     seen: BTreeMap<String, (i64, String)>,
     fired: BTreeMap<String, i64>,
     fires: BTreeMap<String, u32>,
+    /// Name and JSON.
+    pub dynamic_entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub changed_entries: BTreeSet<Vec<u8>>,
     pub queue_names: BTreeSet<String>,
     pub queues: BTreeMap<String, Vec<String>>,
     /// Queues that are no lists.
@@ -212,6 +215,24 @@ impl Model {
             self.fires.remove(name);
             let name = name.clone();
             self.changes.push(Change::Seen { name, now });
+        }
+        true
+    }
+
+    /// `settle.lua`.
+    pub fn settle_changes(&mut self, us: &Identity, changes: &[(Vec<u8>, Vec<u8>)]) -> bool {
+        if self.holder() != Some(&us.holder) {
+            return false;
+        }
+        for (name, json) in changes {
+            if self
+                .dynamic_entries
+                .get(name)
+                .map_or(&b""[..], Vec::as_slice)
+                == json
+            {
+                self.changed_entries.remove(name);
+            }
         }
         true
     }

@@ -208,6 +208,7 @@ impl Run {
             interval: Duration::from_secs(5),
             delayed_batch: 1000,
             zone: Zone::UTC,
+            dynamic: None,
         };
         let clock = Arc::clone(&process.host);
         let engine = Engine::new(ModelStore::new(Arc::clone(&process)), clock, options);

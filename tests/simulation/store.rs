@@ -1,7 +1,7 @@
 //! The trait `Store` on the model: which script each method calls, as `RedisStore` does.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -83,6 +83,22 @@ impl Store for ModelStore {
         let us = self.process.identity.clone();
         let (first, gone, now) = (first.to_vec(), gone.to_vec(), now.timestamp());
         self.call(move |model| model.record_seen(&us, &first, &gone, now))
+            .await
+    }
+
+    async fn changed_entries(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.call(|model| model.changed_entries.iter().cloned().collect())
+            .await
+    }
+
+    async fn dynamic_entries(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
+        self.call(|model| model.dynamic_entries.clone()).await
+    }
+
+    async fn settle_changes(&self, changes: &[(Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {
+        let us = self.process.identity.clone();
+        let changes = changes.to_vec();
+        self.call(move |model| model.settle_changes(&us, &changes))
             .await
     }
 

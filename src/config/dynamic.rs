@@ -1,0 +1,200 @@
+//! Dynamic entries: set by apps in Redis while the scheduler runs, in JSON, as resque-scheduler's
+//! `Resque.set_schedule` writes them. They mean what they mean in a file of the gem's.
+
+use std::{borrow::Cow, fmt};
+
+use toml::Spanned;
+
+use super::{
+    Context, Mistake, Source, from_json, gem,
+    raw::Table,
+    tree::{Members, Value},
+    validate::{Contents, Defaults, entry},
+};
+use crate::core::{
+    entry::Entry,
+    schedule::{LeftOut, Why},
+};
+
+/// What a dynamic entry comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DynamicEntry {
+    /// The entry, or that it is not for this environment.
+    pub entry: Result<Entry, LeftOut>,
+    /// What it says in vain.
+    pub warnings: Vec<AtPath>,
+}
+
+/// A mistake in JSON. Displayed, it has its path, `$.every[1].first_in`, in front.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtPath {
+    /// Where it is.
+    pub path: String,
+    /// What is wrong.
+    pub mistake: Mistake,
+}
+
+impl fmt::Display for AtPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.mistake)
+    }
+}
+
+/// Reads the dynamic entry `name`. Its arguments are kept byte for byte.
+///
+/// # Errors
+/// All mistakes in it, and what it says in vain.
+pub fn dynamic_entry(
+    name: &str,
+    json: &str,
+    context: &Context,
+) -> Result<DynamicEntry, Vec<AtPath>> {
+    let root = from_json::parse(json).map_err(|mistake| {
+        let path = "$".to_owned();
+        vec![AtPath { path, mistake }]
+    })?;
+    // No place in the text; what is about the name is about the whole.
+    let name = Spanned::new(json.len()..json.len(), Cow::Borrowed(name));
+    let source = Source {
+        path: name.get_ref().as_ref().into(),
+        text: json.into(),
+    };
+    let mut contents = Contents::default();
+    let translated = gem::translated(&name, root.clone(), &source);
+    contents.mistakes.extend(translated.mistakes);
+    if let Some(members) = translated.members {
+        let members = with_bytes(members, json);
+        let (nothing, mut table) = (Members::new(), Table::new(&members, &source));
+        let defaults = Defaults::read(&mut Table::new(&nothing, &source), context);
+        contents.entry(entry(&name, &mut table, &defaults, context));
+        contents.mistakes.extend(table.finish());
+    } else {
+        let (name, why) = (name.get_ref().to_string(), Why::NoQueue);
+        contents.left_out.push(LeftOut { name, why });
+    }
+    let found = contents.mistakes.into_iter().map(|found| {
+        let span = found.places.first().and_then(|place| place.span.clone());
+        let path = from_json::path(&root, &span.unwrap_or_default());
+        let mistake = found.mistake;
+        AtPath { path, mistake }
+    });
+    let warnings: Vec<_> = found.collect();
+    let left_out = contents.left_out.pop().map(Err);
+    match contents.entries.pop().map(Ok).or(left_out) {
+        Some(entry) if warnings.iter().all(|it| it.mistake.is_warning()) => {
+            Ok(DynamicEntry { entry, warnings })
+        }
+        _ => Err(warnings),
+    }
+}
+
+/// The members with `args` as JSON that is not read any further; that of ActiveJob has to be.
+fn with_bytes<'t>(mut members: Members<'t>, json: &'t str) -> Members<'t> {
+    let active_job = members.get("active_job").map(Spanned::get_ref);
+    if active_job != Some(&Value::Flag(true))
+        && let Some((key, args)) = members.shift_remove_entry("args")
+    {
+        let bytes = Value::Text(json[args.span()].into());
+        let key = Spanned::new(key.span(), "args_json".into());
+        members.insert(key, Spanned::new(args.span(), bytes));
+    }
+    members
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::core::zone::Zone;
+
+    fn read(json: &str) -> Result<DynamicEntry, Vec<AtPath>> {
+        let context = Context {
+            environment: None,
+            zone: Zone::UTC,
+        };
+        dynamic_entry("e", json, &context)
+    }
+
+    #[track_caller]
+    fn refused(json: &str, mistakes: &[&str]) {
+        let found = read(json).unwrap_err();
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(found, mistakes, "{json}");
+    }
+
+    #[track_caller]
+    fn case(json: &str, timing: &str, payload: &str) {
+        let entry = read(json).unwrap().entry.unwrap();
+        assert_eq!(entry.timing.to_string(), timing);
+        assert_eq!(entry.job.payload(DateTime::UNIX_EPOCH), payload);
+    }
+
+    #[test]
+    fn entries_are_read_as_ruby_writes_them() {
+        case(
+            r#"{"class":"SendEmail","args":"POC email subject","every":["1h",{"first_in":300}],"queue":"mail"}"#,
+            "every 1h, first in 5m",
+            r#"{"class":"SendEmail","args":["POC email subject"]}"#,
+        );
+        case(
+            r#"{"cron":"0 0 1 1 *","queue":"rq","args":1,"class":"Remote::Job","custom_job_class":"Own"}"#,
+            "cron 0 0 1 1 * in UTC",
+            r#"{"class":"Own","args":[1]}"#,
+        );
+    }
+
+    #[test]
+    fn the_bytes_of_arguments_are_kept() {
+        case(
+            r#"{"every":"1h","queue":"q","args":[ 1.0e2, 18446744073709551616, "\u00e9" ]}"#,
+            "every 1h",
+            r#"{"class":"e","args":[ 1.0e2, 18446744073709551616, "\u00e9" ]}"#,
+        );
+    }
+
+    #[test]
+    fn what_only_we_have_stands_below_our_name() {
+        case(
+            r#"{"every":"1h","queue":"q","class":"J","args":[[1]],"rescue_scheduler":{"include_metadata":true}}"#,
+            "every 1h",
+            r#"{"class":"J","args":[[1],{"scheduled_at":0}]}"#,
+        );
+        let json =
+            r#"{"every":"1h","queue":"q","args":{":a":1},"rescue_scheduler":{"active_job":true}}"#;
+        let payload = read(json)
+            .unwrap()
+            .entry
+            .unwrap()
+            .job
+            .payload(DateTime::UNIX_EPOCH)
+            .into_owned();
+        assert!(
+            payload.contains(r#""arguments":[{"a":1,"_aj_symbol_keys":["a"]}]"#),
+            "{payload}"
+        );
+    }
+
+    #[test]
+    fn mistakes_have_their_paths() {
+        refused("[1]", &["$: expected a table, found an array"]);
+        refused(
+            "{",
+            &["$: not JSON: EOF while parsing an object at line 1 column 1"],
+        );
+        refused(r#"{"every":"1h"}"#, &["$: no queue for entry `e`"]);
+        refused(
+            r#"{"every":["1h",{"first_in":"soon","x":1}],"queue":["q"],"z":0}"#,
+            &[
+                "$.z: `z` is ignored, as resque-scheduler ignores it",
+                "$.every[1].x: `x` is ignored, as resque-scheduler ignores it",
+                "$.every[1].first_in: `soon` is neither a duration nor a time",
+                "$.queue: expected a string, found an array",
+            ],
+        );
+        refused(
+            r#"{"cron":"0 25 * * *","queue":"q"}"#,
+            &["$.cron: `25` is not an hour"],
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! Dynamic entries: set by apps in Redis, they stand over those of the files. The leader looks for
+//! changes each second, and settles them once they are in force.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    config::{self, AtPath, Context},
+    core::{
+        entry::Entry,
+        schedule::{Changes, LeftOut, Schedule},
+    },
+    events::Transition,
+    store::{Store, StoreError},
+};
+
+/// How often changes are looked for.
+const PAUSE: TimeDelta = TimeDelta::seconds(1);
+
+/// An entry, that it is not for this environment, or its mistakes.
+type Reading = Result<Result<Arc<Entry>, LeftOut>, String>;
+
+/// The dynamic entries, and what they make of the schedule of the files.
+pub(super) struct Dynamic {
+    context: Context,
+    /// By name: the JSON, and what was read in it.
+    known: BTreeMap<Vec<u8>, (Vec<u8>, Reading)>,
+    /// The schedule of the files that `merged` is made of.
+    files: Option<Arc<Schedule>>,
+    merged: Arc<Schedule>,
+    looked_at: DateTime<Utc>,
+    /// What is in force, or will be, and is to be settled then.
+    unsettled: Vec<(Vec<u8>, Vec<u8>)>,
+    unreadable: Option<String>,
+}
+
+impl Dynamic {
+    /// No entries yet. `context` says what they mean.
+    pub(super) fn new(context: Context) -> Self {
+        Self {
+            context,
+            known: BTreeMap::new(),
+            files: None,
+            merged: Arc::default(),
+            looked_at: DateTime::UNIX_EPOCH,
+            unsettled: vec![],
+            unreadable: None,
+        }
+    }
+
+    /// The schedule that is to be in force at `now`: the same one as before, unless the files or
+    /// dynamic entries changed. `anew`: what Redis has may be another than we remember.
+    ///
+    /// # Errors
+    /// [`StoreError`], but for keys that can't be read: what is known goes on.
+    pub(super) async fn look(
+        &mut self,
+        store: &impl Store,
+        files: Arc<Schedule>,
+        anew: bool,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Schedule>, StoreError> {
+        let mut changed = false;
+        if anew || now >= self.until() || now < self.looked_at {
+            self.unreadable = None;
+            let read = self.read(store, anew).await;
+            changed = self.unless_denied(read)?.unwrap_or_default();
+            self.looked_at = now;
+        }
+        let same_files = self
+            .files
+            .as_ref()
+            .is_some_and(|old| Arc::ptr_eq(old, &files));
+        if changed || !same_files {
+            self.merge(files, changed);
+        }
+        Ok(Arc::clone(&self.merged))
+    }
+
+    /// When it is to be looked for changes again.
+    pub(super) fn until(&self) -> DateTime<Utc> {
+        self.looked_at + PAUSE
+    }
+
+    /// Settles what is in force now.
+    ///
+    /// # Errors
+    /// [`StoreError`]; it is settled later then.
+    pub(super) async fn settle(&mut self, store: &impl Store) -> Result<(), StoreError> {
+        if !self.unsettled.is_empty() {
+            let settled = store.settle_changes(&self.unsettled).await;
+            self.unless_denied(settled)?;
+            self.unsettled.clear();
+        }
+        Ok(())
+    }
+
+    /// An error of these keys alone is kept, and must not stop the other entries.
+    fn unless_denied<T>(
+        &mut self,
+        outcome: Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        match outcome {
+            Err(error @ (StoreError::Corrupt { .. } | StoreError::Refused { .. })) => {
+                self.unreadable = Some(error.to_string());
+                Ok(None)
+            }
+            other => other.map(Some),
+        }
+    }
+
+    /// What is wrong with them, in words.
+    pub(super) fn trouble(&self) -> Option<String> {
+        if self.unreadable.is_some() {
+            return self.unreadable.clone();
+        }
+        let mut refused = self.known.iter().filter_map(|(name, (_, reading))| {
+            Some((String::from_utf8_lossy(name), reading.as_ref().err()?))
+        });
+        let (name, mistakes) = refused.next()?;
+        let number = refused.count() + 1;
+        Some(format!(
+            "dynamic entries with mistakes: {number}, the first is {name} ({mistakes})"
+        ))
+    }
+
+    /// Reads what changed. `false`: nothing did.
+    async fn read(&mut self, store: &impl Store, anew: bool) -> Result<bool, StoreError> {
+        let names = store.changed_entries().await?;
+        if names.is_empty() && !anew {
+            return Ok(false);
+        }
+        let entries = store.dynamic_entries().await?;
+        self.unsettled = names
+            .into_iter()
+            .map(|name| {
+                let json = entries.get(&name).cloned().unwrap_or_default();
+                (name, json)
+            })
+            .collect();
+        let before = self.known.len();
+        self.known.retain(|name, _| entries.contains_key(name));
+        let mut changed = self.known.len() < before;
+        for (name, json) in entries {
+            if self
+                .known
+                .get(&name)
+                .is_some_and(|(known, _)| *known == json)
+            {
+                continue;
+            }
+            let (reading, warnings) = read(&name, &json, &self.context);
+            tell(&name, &reading, &warnings);
+            self.known.insert(name, (json, reading));
+            changed = true;
+        }
+        Ok(changed)
+    }
+
+    fn merge(&mut self, files: Arc<Schedule>, tell: bool) {
+        let readings = self.known.values();
+        let merged = files.overridden(readings.filter_map(|(_, reading)| reading.as_ref().ok()));
+        let changes = match &self.files {
+            Some(_) => self.merged.changes_to(&merged),
+            None => files.changes_to(&merged),
+        };
+        if tell && changes != Changes::default() {
+            Transition::DynamicChanged(&changes).emit();
+        }
+        self.files = Some(files);
+        self.merged = Arc::new(merged);
+    }
+}
+
+/// The schedule that a leader would have in force, with these files.
+///
+/// # Errors
+/// [`StoreError`].
+pub(super) async fn merged(
+    store: &impl Store,
+    files: &Schedule,
+    context: &Context,
+) -> Result<Schedule, StoreError> {
+    let entries = store.dynamic_entries().await?;
+    let readings = entries
+        .iter()
+        .map(|(name, json)| read(name, json, context).0);
+    let over: Vec<_> = readings.filter_map(Result::ok).collect();
+    Ok(files.overridden(&over))
+}
+
+/// Reads an entry; and what it says in vain.
+fn read(name: &[u8], json: &[u8], context: &Context) -> (Reading, Vec<String>) {
+    let (Ok(name), Ok(json)) = (str::from_utf8(name), str::from_utf8(json)) else {
+        return (Err("$: not UTF-8 text".to_owned()), vec![]);
+    };
+    let shown = |found: &[AtPath]| found.iter().map(ToString::to_string).collect::<Vec<_>>();
+    match config::dynamic_entry(name, json, context) {
+        Ok(read) => (Ok(read.entry.map(Arc::new)), shown(&read.warnings)),
+        Err(mistakes) => (Err(shown(&mistakes).join("; ")), vec![]),
+    }
+}
+
+fn tell(name: &[u8], reading: &Reading, warnings: &[String]) {
+    let entry = &String::from_utf8_lossy(name);
+    if let Err(mistakes) = reading {
+        Transition::DynamicRefused { entry, mistakes }.emit();
+    }
+    for warning in warnings {
+        Transition::DynamicWarning { entry, warning }.emit();
+    }
+}

@@ -1,0 +1,288 @@
+//! Dynamic entries: set, changed and removed by apps while the scheduler runs.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use nix::sys::signal::Signal;
+use redis::Commands as _;
+use rescue_scheduler::{
+    clock::{Clock as _, SystemClock},
+    store::{Client, ClientError},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::harness::{Program, Redis, Scheduler, eventually, vectors};
+
+const ENTRIES: &str = "resque:persistent_schedules";
+const CHANGED: &str = "resque:schedules_changed";
+const FILE: &str = "[schedule.of_the_file]\nevery = '1h'\nqueue = 'q'\n\
+    [schedule.both]\nevery = '2h'\nqueue = 'q'\n";
+
+fn program(redis: &Redis) -> Program {
+    Program::on(redis).schedule(FILE).args(["--dynamic"])
+}
+
+/// Sets an entry as Ruby does.
+fn set(redis: &mut Redis, name: &str, entry: &Value) {
+    let mut set = redis::pipe();
+    set.hset(ENTRIES, name, entry.to_string())
+        .sadd(CHANGED, name);
+    let () = set.query(&mut redis.connection).unwrap();
+}
+
+fn remove(redis: &mut Redis, name: &str) {
+    let mut remove = redis::pipe();
+    remove.hdel(ENTRIES, name).sadd(CHANGED, name);
+    let () = remove.query(&mut redis.connection).unwrap();
+}
+
+fn changed(redis: &mut Redis) -> Vec<String> {
+    redis.connection.smembers(CHANGED).unwrap()
+}
+
+/// The entries that are in force, with their timings, when each was first seen, and its line.
+fn seen(redis: &mut Redis) -> BTreeMap<String, (i64, String)> {
+    let seen: BTreeMap<String, String> = redis
+        .connection
+        .hgetall("resque:rescue_scheduler:seen")
+        .unwrap();
+    let parts = seen.into_iter().map(|(name, value)| {
+        let (at, timing) = value.split_once(' ').unwrap();
+        (name, (at.parse().unwrap(), timing.to_owned()))
+    });
+    parts.collect()
+}
+
+fn timings(redis: &mut Redis) -> Vec<(String, String)> {
+    let seen = seen(redis).into_iter();
+    seen.map(|(name, (_, timing))| (name, timing)).collect()
+}
+
+/// Waits until these entries are in force and the change is settled. How long it took.
+#[track_caller]
+fn in_force(redis: &mut Redis, expected: &[(&str, &str)]) -> Duration {
+    let start = SystemClock.monotonic();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(name, timing)| ((*name).to_owned(), (*timing).to_owned()))
+        .collect();
+    eventually(|| {
+        let found = (timings(redis), changed(redis));
+        if found == (expected.clone(), vec![]) {
+            Ok(())
+        } else {
+            Err(format!("{found:?}"))
+        }
+    });
+    SystemClock.monotonic() - start
+}
+
+fn leading(program: Program) -> Scheduler {
+    let scheduler = program.start();
+    scheduler.wait_for("leading holder=");
+    scheduler
+}
+
+#[test]
+fn entries_are_set_changed_and_removed_while_it_runs() {
+    let mut redis = Redis::start();
+    set(&mut redis, "early", &json!({"every": "3h", "queue": "q"}));
+    let scheduler = leading(program(&redis));
+    let files = [
+        ("both", "every 2h"),
+        ("early", "every 3h"),
+        ("of_the_file", "every 1h"),
+    ];
+    in_force(&mut redis, &files);
+    // Those that stay keep their timing: when they were first seen, intervals are counted from then.
+    // It is put back, as if that had been long ago.
+    let long_ago = "1000000000 every 1h";
+    let () = redis
+        .connection
+        .hset("resque:rescue_scheduler:seen", "of_the_file", long_ago)
+        .unwrap();
+    let mut slowest = Duration::ZERO;
+    let mut step = |redis: &mut Redis, expected: &[(&str, &str)]| {
+        slowest = slowest.max(in_force(redis, expected));
+        assert_eq!(seen(redis)["of_the_file"].0, 1_000_000_000);
+    };
+    set(
+        &mut redis,
+        "both",
+        &json!({"cron": "0 0 1 1 *", "queue": "q"}),
+    );
+    let both = ("both", "cron 0 0 1 1 * in UTC");
+    step(&mut redis, &[both, files[1], files[2]]);
+    set(
+        &mut redis,
+        "early",
+        &json!({"every": ["4h", {"first_in": 300}], "queue": "q"}),
+    );
+    step(
+        &mut redis,
+        &[both, ("early", "every 4h, first in 5m"), files[2]],
+    );
+    remove(&mut redis, "early");
+    step(&mut redis, &[both, files[2]]);
+    // What is of the file is in force again.
+    remove(&mut redis, "both");
+    step(&mut redis, &[files[0], files[2]]);
+    println!("slowest change: {slowest:?}");
+    scheduler.wait_for("dynamic entries changed");
+}
+
+#[test]
+fn they_survive_a_restart_and_a_follower_takes_over_with_them() {
+    let mut redis = Redis::start();
+    let mut first = leading(program(&redis));
+    set(&mut redis, "later", &json!({"every": "3h", "queue": "q"}));
+    let all = [
+        ("both", "every 2h"),
+        ("later", "every 3h"),
+        ("of_the_file", "every 1h"),
+    ];
+    in_force(&mut redis, &all);
+    let before = seen(&mut redis);
+    let second = program(&redis).start();
+    second.wait_for("following");
+    first.signal(Signal::SIGTERM);
+    first.ended();
+    second.wait_for("leading holder=").status(" healthy");
+    second.wait_for("entry=\"later\" timing=\"every 3h\"");
+    assert_eq!(seen(&mut redis), before);
+    // One that changed while nobody led.
+    drop(second);
+    set(&mut redis, "later", &json!({"every": "5h", "queue": "q"}));
+    let () = redis
+        .connection
+        .del("resque:resque:resque_scheduler_master_lock")
+        .unwrap();
+    let _third = leading(program(&redis));
+    in_force(&mut redis, &[all[0], ("later", "every 5h"), all[2]]);
+}
+
+#[test]
+fn they_fire_with_their_bytes() {
+    let mut redis = Redis::start();
+    let json = r#"{"class":"Mail","args":[ 1.0e2, "é" ],"cron":"* * * * *","queue":"mail"}"#;
+    let () = redis.connection.hset(ENTRIES, "mail", json).unwrap();
+    for at in ["2026-11-23T11:59:30Z", "2026-11-23T12:00:01Z"] {
+        let mut program = Program::on(&redis).args(["--dynamic-schedule", "--once", "--at", at]);
+        program.run().succeeded();
+    }
+    assert_eq!(
+        redis.queue("mail"),
+        [r#"{"class":"Mail","args":[ 1.0e2, "é" ]}"#]
+    );
+}
+
+#[test]
+fn a_bad_one_is_told_and_stops_nothing() {
+    let mut redis = Redis::start();
+    let scheduler = leading(program(&redis));
+    set(&mut redis, "both", &json!({"every": "soon", "queue": "q"}));
+    set(
+        &mut redis,
+        "good",
+        &json!({"every": "3h", "queue": "q", "persist": true}),
+    );
+    let () = redis.connection.hset(ENTRIES, b"\xff", "{}").unwrap();
+    in_force(
+        &mut redis,
+        &[
+            ("both", "every 2h"),
+            ("good", "every 3h"),
+            ("of_the_file", "every 1h"),
+        ],
+    );
+    scheduler
+        .wait_for("dynamic entry refused, goes on without it entry=\"both\" mistakes=\"$.every: ");
+    scheduler.wait_for("$.persist: `persist` is ignored");
+    scheduler.status("dynamic entries with mistakes: 2, the first is both ($.every: ");
+    remove(&mut redis, "both");
+    let () = redis.connection.hdel(ENTRIES, b"\xff").unwrap();
+    in_force(
+        &mut redis,
+        &[
+            ("both", "every 2h"),
+            ("good", "every 3h"),
+            ("of_the_file", "every 1h"),
+        ],
+    );
+    scheduler.status(" healthy");
+    // Not even keys that are something else.
+    let () = redis.connection.set(CHANGED, "text").unwrap();
+    scheduler.status("schedules_changed");
+    let () = redis.connection.del(CHANGED).unwrap();
+    scheduler.status(" healthy");
+}
+
+#[test]
+fn without_the_flag_they_are_left_alone() {
+    let mut redis = Redis::start();
+    set(&mut redis, "later", &json!({"every": "3h", "queue": "q"}));
+    let _scheduler = leading(Program::on(&redis).schedule(FILE));
+    let files = ["both", "of_the_file"];
+    eventually(|| {
+        let seen = seen(&mut redis);
+        if seen.keys().eq(files) {
+            Ok(())
+        } else {
+            Err(format!("{seen:?}"))
+        }
+    });
+    assert_eq!(changed(&mut redis), ["later"]);
+}
+
+/// As Ruby's hash has it.
+#[derive(serde::Serialize)]
+struct SendEmail {
+    class: &'static str,
+    args: &'static str,
+    every: (&'static str, Value),
+    queue: &'static str,
+}
+
+#[tokio::test]
+async fn the_client_sets_and_removes_them_as_ruby_does() {
+    #[derive(Deserialize)]
+    struct Case {
+        group: String,
+        name: String,
+        after: Value,
+    }
+    let Some(vectors) = vectors("wire.json") else {
+        return;
+    };
+    let cases: Vec<Case> = serde_json::from_str(&vectors).unwrap();
+    let after = |name| {
+        &cases
+            .iter()
+            .find(|it| it.group == "dynamic" && it.name == name)
+            .unwrap()
+            .after
+    };
+    let mut redis = Redis::start();
+    let client = Client::open(redis.url(), "resque").unwrap();
+    let entry = SendEmail {
+        class: "SendEmail",
+        args: "POC email subject",
+        every: ("1h", json!({"first_in": 300})),
+        queue: "mail",
+    };
+    client.set_schedule("send_emails", &entry).await.unwrap();
+    assert_eq!(redis.dump(), *after("set_schedule with persist"));
+    client.remove_schedule("send_emails").await.unwrap();
+    assert_eq!(redis.dump(), *after("remove_schedule"));
+    let refused = client
+        .set_schedule("bad", &json!({"every": "soon", "queue": ""}))
+        .await;
+    let Err(ClientError::Entry { mistakes, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(
+        mistakes,
+        "$.every: `soon` is not a number; $.queue: the queue is empty"
+    );
+    assert_eq!(redis.dump(), *after("remove_schedule"));
+}
