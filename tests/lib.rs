@@ -18,6 +18,7 @@ mod dynamic;
 mod faults;
 mod harness;
 mod leadership;
+mod migrating;
 mod next;
 mod recurring;
 mod simulation;
