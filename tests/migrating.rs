@@ -26,8 +26,8 @@ fn the_dry_run_goes_as_the_docs_say() {
     let clean_up = format!("trap 'redis-cli -p {port} SHUTDOWN NOSAVE >/dev/null 2>&1' EXIT");
     let folder = tempfile::tempdir().unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_rescue-scheduler"));
-    let path = std::env::var("PATH").unwrap();
-    let path = format!("{}:{path}", program.parent().unwrap().display());
+    let path = std::env::var_os("PATH").unwrap();
+    let path = format!("{}:{}", program.parent().unwrap().display(), path.display());
     let mut shell = Command::new("bash");
     shell.current_dir(folder.path()).env("PATH", path);
     let Output { stdout, stderr, .. } = shell
