@@ -1,21 +1,28 @@
 //! Jobs of ActiveJob, the way its Resque adapter stores them: one argument, which names the class
 //! and carries the arguments in a form of its own (as ActiveJob 7.1; older ones ignore what is new).
-//!
-//! Everything in a payload comes from the entry and the fire time, so that a fire that is tried again
-//! is the same job, byte for byte.
+
+use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+use serde_json::{Error, value::RawValue};
 use uuid::Uuid;
 
-use super::job::{appended, payload, quoted};
+use super::job::{DEEPEST, Unqueueable, appended, depth, payload, quoted};
 
 /// The class that Resque workers perform; it finds the job's own class in its argument.
-const WRAPPER: &str = "ActiveJob::QueueAdapters::ResqueAdapter::JobWrapper";
+pub const WRAPPER: &str = "ActiveJob::QueueAdapters::ResqueAdapter::JobWrapper";
 
 /// Under which our job ids are unique: `uuid5(NAMESPACE_URL, "rescue-scheduler")`.
 const JOB_IDS: Uuid = Uuid::from_u128(0x1e26_12a4_4933_5a57_a9cf_7b7a_4d4f_ad63);
 
 /// What all fires of an entry have in common.
+///
+/// Everything in a payload comes from the entry and the fire time, so that a fire that is tried
+/// again is the same job, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveJob {
     /// The entry's name; a part of each job's id.
@@ -39,17 +46,8 @@ pub struct ActiveJob {
 impl ActiveJob {
     /// The payload for one fire.
     pub fn payload(&self, fire_time: DateTime<Utc>) -> String {
-        let at = fire_time.to_rfc3339_opts(SecondsFormat::Nanos, true);
         let id = format!("{} {}", fire_time.timestamp(), self.entry);
-        let id = Uuid::new_v5(&JOB_IDS, id.as_bytes());
-        let (class, queue, locale) = (
-            quoted(&self.class),
-            quoted(&self.queue),
-            quoted(&self.locale),
-        );
-        let null = || "null".to_owned();
-        let priority = self.priority.map_or_else(null, |it| it.to_string());
-        let timezone = self.timezone.as_deref().map_or_else(null, quoted);
+        let id = Uuid::new_v5(&JOB_IDS, id.as_bytes()).to_string();
         let metadata = format!(
             "{{\"scheduled_at\":{},\"_aj_symbol_keys\":[]}}",
             fire_time.timestamp()
@@ -59,14 +57,272 @@ impl ActiveJob {
         } else {
             &self.arguments
         };
-        payload(
-            WRAPPER,
-            &format!(
-                "[{{\"job_class\":{class},\"job_id\":\"{id}\",\"provider_job_id\":null,\
-                 \"queue_name\":{queue},\"priority\":{priority},\"arguments\":{arguments},\
-                 \"executions\":0,\"exception_executions\":{{}},\"locale\":{locale},\
-                 \"timezone\":{timezone},\"enqueued_at\":\"{at}\",\"scheduled_at\":\"{at}\"}}]"
-            ),
+        let job = Wrapped {
+            class: &self.class,
+            id: &id,
+            queue: &self.queue,
+            priority: self.priority,
+            arguments,
+            locale: &self.locale,
+            timezone: self.timezone.as_deref(),
+            enqueued_at: fire_time,
+            scheduled_at: Some(fire_time),
+        };
+        payload(WRAPPER, &job.argument_list())
+    }
+}
+
+/// One job, as the wrapper's argument holds it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wrapped<'a> {
+    /// Name of the Ruby class.
+    pub class: &'a str,
+    /// Its id: any text, a UUID in Rails.
+    pub id: &'a str,
+    /// Name of the queue, without namespace.
+    pub queue: &'a str,
+    /// Small ones first.
+    pub priority: Option<i64>,
+    /// In ActiveJob's form: one JSON array in compact form (see [`arguments`]).
+    pub arguments: &'a str,
+    /// What I18n speaks.
+    pub locale: &'a str,
+    /// As Rails names it.
+    pub timezone: Option<&'a str>,
+    /// When the job was enqueued.
+    pub enqueued_at: DateTime<Utc>,
+    /// When it is to be performed; none: at once.
+    pub scheduled_at: Option<DateTime<Utc>>,
+}
+
+impl Wrapped<'_> {
+    /// The argument list of [`WRAPPER`], a JSON array: keys in the order of ActiveJob 7.1.
+    pub fn argument_list(&self) -> String {
+        let null = || "null".to_owned();
+        let time = |at: DateTime<Utc>| quoted(&at.to_rfc3339_opts(SecondsFormat::Nanos, true));
+        let (class, id, queue) = (quoted(self.class), quoted(self.id), quoted(self.queue));
+        let priority = self.priority.map_or_else(null, |it| it.to_string());
+        let (arguments, locale) = (self.arguments, quoted(self.locale));
+        let timezone = self.timezone.map_or_else(null, quoted);
+        let enqueued_at = time(self.enqueued_at);
+        let scheduled_at = self.scheduled_at.map_or_else(null, time);
+        format!(
+            "[{{\"job_class\":{class},\"job_id\":{id},\"provider_job_id\":null,\
+             \"queue_name\":{queue},\"priority\":{priority},\"arguments\":{arguments},\
+             \"executions\":0,\"exception_executions\":{{}},\"locale\":{locale},\
+             \"timezone\":{timezone},\"enqueued_at\":{enqueued_at},\"scheduled_at\":{scheduled_at}}}]"
         )
+    }
+}
+
+/// How many levels of a payload are around a job's arguments: the payload, the wrapper's argument
+/// list, and its argument.
+const AROUND: usize = 3;
+
+/// The arguments in ActiveJob's form, one JSON array: those of `list`, a JSON array, and behind them
+/// the keyword arguments in `kwargs`, a JSON object.
+///
+/// `{"symbol":"daily"}` is a symbol; an object with a key of ActiveJob's own (`_aj_…`) is taken as it
+/// is; any other is a hash, whose keys that begin with a colon are symbols. The bytes of numbers and
+/// text are kept.
+///
+/// # Errors
+/// Where one of the two is not what it should be, or the job would be nested deeper than a worker
+/// can read.
+pub fn arguments(list: &str, kwargs: Option<&str>) -> Result<String, Error> {
+    // Before we go down into them: as they are, they might be deeper than our stack.
+    for json in [list, kwargs.unwrap_or_default()] {
+        readable(json)?;
+    }
+    let mut out = String::with_capacity(list.len());
+    write_list(list, &mut out)?;
+    if let Some(kwargs) = kwargs {
+        let mut hash = String::with_capacity(kwargs.len());
+        write_hash(serde_json::from_str(kwargs)?, Marker::Keywords, &mut hash)?;
+        out = appended(&out, &hash);
+    }
+    readable(&out)?;
+    Ok(out)
+}
+
+fn readable(arguments: &str) -> Result<(), Error> {
+    let fits = depth(arguments) + AROUND <= DEEPEST;
+    fits.then_some(())
+        .ok_or_else(|| Error::custom(Unqueueable::TooDeep))
+}
+
+/// What ActiveJob notes in a hash about its keys.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Marker {
+    /// Which of them are symbols.
+    Symbols,
+    /// They are keywords.
+    Keywords,
+}
+
+fn write_list(json: &str, out: &mut String) -> Result<(), Error> {
+    let items: Vec<&RawValue> = serde_json::from_str(json)?;
+    out.push('[');
+    for (index, item) in items.into_iter().enumerate() {
+        out.push_str(if index == 0 { "" } else { "," });
+        write_argument(item.get(), out)?;
+    }
+    out.push(']');
+    Ok(())
+}
+
+fn write_argument(json: &str, out: &mut String) -> Result<(), Error> {
+    if json.starts_with('[') {
+        return write_list(json, out);
+    }
+    if !json.starts_with('{') {
+        out.push_str(json);
+        return Ok(());
+    }
+    let members: Members<'_> = serde_json::from_str(json)?;
+    match &members.0[..] {
+        [(key, value)] if key == "symbol" && value.get().starts_with('"') => {
+            out.push_str(
+                r#"{"_aj_serialized":"ActiveJob::Serializers::SymbolSerializer","value":"#,
+            );
+            out.push_str(value.get());
+            out.push('}');
+        }
+        all if all.iter().any(|(key, _)| key.starts_with("_aj_")) => out.push_str(json),
+        _ => write_hash(members, Marker::Symbols, out)?,
+    }
+    Ok(())
+}
+
+/// A hash, and behind its members what ActiveJob notes about their keys.
+fn write_hash(members: Members<'_>, marker: Marker, out: &mut String) -> Result<(), Error> {
+    let mut noted = vec![];
+    out.push('{');
+    for (key, value) in members.0 {
+        let symbol = key.strip_prefix(':');
+        let name = quoted(symbol.unwrap_or(&key));
+        out.push_str(&name);
+        out.push(':');
+        write_argument(value.get(), out)?;
+        out.push(',');
+        if symbol.is_some() || marker == Marker::Keywords {
+            noted.push(name);
+        }
+    }
+    out.push_str(match marker {
+        Marker::Symbols => "\"_aj_symbol_keys\":[",
+        Marker::Keywords => "\"_aj_ruby2_keywords\":[",
+    });
+    out.push_str(&noted.join(","));
+    out.push_str("]}");
+    Ok(())
+}
+
+/// The members of a JSON object, in their order.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object: keyword arguments are a struct or map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = vec![];
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(list: &str, kwargs: Option<&str>, expected: &str) {
+        assert_eq!(arguments(list, kwargs).unwrap(), expected, "{list}");
+    }
+
+    const DAILY: &str =
+        r#"{"_aj_serialized":"ActiveJob::Serializers::SymbolSerializer","value":"daily"}"#;
+
+    #[test]
+    fn hashes_tell_which_of_their_keys_are_symbols() {
+        case("[]", None, "[]");
+        case("[{}]", None, r#"[{"_aj_symbol_keys":[]}]"#);
+        case(
+            r#"[{"z":1,":b":[{":c":2}]}]"#,
+            None,
+            r#"[{"z":1,"b":[{"c":2,"_aj_symbol_keys":["c"]}],"_aj_symbol_keys":["b"]}]"#,
+        );
+    }
+
+    #[test]
+    fn symbols_have_a_form_of_their_own() {
+        case(r#"[{"symbol":"daily"}]"#, None, &format!("[{DAILY}]"));
+        case(
+            r#"[{"symbol":1},{"symbol":"a","b":2}]"#,
+            None,
+            r#"[{"symbol":1,"_aj_symbol_keys":[]},{"symbol":"a","b":2,"_aj_symbol_keys":[]}]"#,
+        );
+    }
+
+    #[test]
+    fn keywords_come_last() {
+        case(
+            "[1]",
+            Some(r#"{"region":{"symbol":"daily"},":limit":{"a":5}}"#),
+            &format!(
+                r#"[1,{{"region":{DAILY},"limit":{{"a":5,"_aj_symbol_keys":[]}},"_aj_ruby2_keywords":["region","limit"]}}]"#
+            ),
+        );
+        case("[]", Some("{}"), r#"[{"_aj_ruby2_keywords":[]}]"#);
+        let error = arguments("[]", Some("[1]")).unwrap_err().to_string();
+        assert!(
+            error.contains("keyword arguments are a struct or map"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_in_active_job_s_form_is_taken_as_it_is() {
+        let user = r#"[{"_aj_globalid":"gid://app/User/1","x":{"y":1}}]"#;
+        case(user, None, user);
+    }
+
+    #[test]
+    fn numbers_and_text_keep_their_bytes() {
+        case(
+            "[ 1.0e+100 , [9223372036854775808, \"\\u00e9/\"], {\"a\": -0.0} ]",
+            None,
+            "[1.0e+100,[9223372036854775808,\"\\u00e9/\"],{\"a\":-0.0,\"_aj_symbol_keys\":[]}]",
+        );
+    }
+
+    #[test]
+    fn what_no_worker_could_read_is_refused() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(arguments(&nested(97), None).is_ok());
+        let too_deep = |list: &str, kwargs: Option<&str>| {
+            let error = arguments(list, kwargs).unwrap_err().to_string();
+            assert!(error.starts_with("nested too deep"), "{error}");
+        };
+        too_deep(&nested(98), None);
+        too_deep(&nested(1_000_000), None);
+        too_deep("[]", Some(&format!("{{\"a\":{}}}", nested(1_000_000))));
+        // The hash itself would fit, what ActiveJob notes in it doesn't.
+        let hash = format!("{}{{}}{}", "[".repeat(96), "]".repeat(96));
+        too_deep(&hash, None);
     }
 }

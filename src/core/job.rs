@@ -126,7 +126,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// The deepest payload that Ruby's JSON reads, its own object and argument list included. A worker
 /// that takes a deeper one dies, and the job with it.
-const DEEPEST: usize = 100;
+pub(super) const DEEPEST: usize = 100;
 
 /// A delayed item that can be enqueued.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,7 +202,7 @@ impl DelayedItem {
 }
 
 /// How many arrays and objects of valid JSON are within each other.
-fn depth(json: &str) -> usize {
+pub(super) fn depth(json: &str) -> usize {
     let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
     for byte in json.bytes() {
         match byte {
