@@ -1,7 +1,7 @@
 //! A daemon that enqueues Resque jobs on time, exactly once, and never runs one.
 //!
 //! The map of the house, in floor order; imports point down only. The library has no promise of
-//! stability: only [`store::Client`] is meant for other programs.
+//! stability: only [`store::Client`] and what it takes is meant for other programs.
 
 // ─ surfaces: what people touch ─
 pub mod cli;

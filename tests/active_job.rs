@@ -1,7 +1,12 @@
 //! What ActiveJob's Resque adapter really wrote, written by ours.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use redis::Commands;
-use serde_json::Value;
+use rescue_scheduler::{
+    clock::StoppedClock,
+    store::{ActiveJob, Client, ClientError},
+};
+use serde_json::{Value, json};
 
 use crate::harness::{Program, Redis, vectors};
 
@@ -141,4 +146,185 @@ fn a_fire_is_the_same_job_whoever_fires_it() {
         with_value_of(&next, "job_id", &first),
         "each fire is a job of its own"
     );
+}
+
+/// The jobs of the vectors, as an app in Rust says them.
+fn jobs() -> [(&'static str, ActiveJob); 8] {
+    let report = |arguments: Value| ActiveJob::new("reports", "ReportJob", &arguments).unwrap();
+    let high = ActiveJob::new("high", "ReportJob", "x").unwrap();
+    let keywords = KeywordArguments {
+        region: "eu",
+        limit: 5,
+    };
+    [
+        ("no args", report(json!(null))),
+        (
+            "positional",
+            report(json!([1, "two", 3.5, null, true, [1, [2]]])),
+        ),
+        (
+            "hash argument with string keys",
+            report(json!({"a": 1, "b": {"c": [1]}})),
+        ),
+        (
+            "hash argument with symbol keys",
+            report(json!({":a": 1, ":b": {":c": 2}})),
+        ),
+        (
+            "keyword arguments",
+            report(json!(1)).kwargs(&keywords).unwrap(),
+        ),
+        ("symbol argument", report(json!({"symbol": "daily"}))),
+        ("queue and priority set", high.priority(3)),
+        ("delayed (wait_until)", report(json!("x"))),
+    ]
+}
+
+#[derive(serde::Serialize)]
+struct KeywordArguments {
+    region: &'static str,
+    limit: u8,
+}
+
+fn time(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// A client for which it is noon, and a half second.
+fn client(redis: &Redis) -> Client {
+    let client = Client::open(redis.url(), "resque").unwrap();
+    client.with_clock(StoppedClock(time("2026-11-23T12:00:00.5Z")))
+}
+
+/// Rails 7.1 has one key more, and fractions of seconds; and the time was another.
+fn as_rails_6_1_then(text: &str) -> String {
+    let delayed = r#"\"2100-01-01T00:00:00.000000000Z\""#;
+    let [null, at] = ["null", delayed].map(|it| format!(r#",\"scheduled_at\":{it}"#));
+    let text = text.replace(&null, "").replace(&at, "");
+    text.replace("2026-11-23T12:00:00.500000000Z", "2026-11-23T17:29:43Z")
+}
+
+#[tokio::test]
+async fn the_client_enqueues_as_active_job_does() {
+    let Some(vectors) = vectors("active_job.json") else {
+        return;
+    };
+    let cases: Vec<Value> = serde_json::from_str(&vectors).unwrap();
+    for (name, job) in jobs() {
+        let case = cases.iter().find(|case| case["name"] == name).unwrap();
+        let theirs = case["after"]
+            .to_string()
+            .replace("4102444800.0", "4102444800");
+        let (_, id) = theirs.split_once(r#"\"job_id\":\""#).unwrap();
+        let job = job.job_id(&id[..36]);
+        let mut redis = Redis::start();
+        let client = client(&redis);
+        let enqueued = if name.starts_with("delayed") {
+            let at = time("2100-01-01T00:00:00Z");
+            client.enqueue_active_job_at(at, &job).await
+        } else {
+            client.enqueue_active_job(&job).await
+        };
+        enqueued.unwrap();
+        let dump = redis.dump();
+        let values = dump.as_object().unwrap().iter();
+        let ours: Value = values
+            .map(|(key, it)| (key.clone(), it["value"].clone()))
+            .collect();
+        assert_eq!(as_rails_6_1_then(&ours.to_string()), theirs, "{name}");
+    }
+    assert_eq!(jobs().len(), cases.len());
+}
+
+/// The argument of the wrapper in the only payload of a queue.
+fn wrapped(redis: &mut Redis, queue: &str) -> Value {
+    let payloads = redis.queue(queue);
+    assert_eq!(payloads.len(), 1);
+    let mut payload: Value = serde_json::from_str(&payloads[0]).unwrap();
+    payload["args"][0].take()
+}
+
+#[tokio::test]
+async fn a_delayed_job_knows_its_time_and_is_moved_unchanged() {
+    let mut redis = Redis::start();
+    let client = client(&redis);
+    let job = ActiveJob::new("reports", "ReportJob", &("é/", 1.5)).unwrap();
+    let job = job.locale("sv").timezone("Stockholm");
+    let delay = TimeDelta::milliseconds(90_250);
+    client.enqueue_active_job_in(delay, &job).await.unwrap();
+    let items: Vec<String> = redis
+        .connection
+        .lrange("resque:delayed:1795435290", 0, -1)
+        .unwrap();
+    let once = Program::on(&redis).args(["--once", "--at", "2026-11-23T12:01:30Z"]);
+    { once }.run().succeeded();
+    let payloads = redis.queue("reports").into_iter();
+    let moved: Vec<_> = payloads
+        .map(|it| it.strip_suffix('}').unwrap().to_owned() + r#","queue":"reports"}"#)
+        .collect();
+    assert_eq!(moved, items);
+    let expected = json!({
+        "job_class": "ReportJob", "job_id": job.id(), "provider_job_id": null,
+        "queue_name": "reports", "priority": null, "arguments": ["é/", 1.5],
+        "executions": 0, "exception_executions": {}, "locale": "sv", "timezone": "Stockholm",
+        "enqueued_at": "2026-11-23T12:00:00.500000000Z",
+        "scheduled_at": "2026-11-23T12:01:30.750000000Z",
+    });
+    assert_eq!(wrapped(&mut redis, "reports"), expected);
+}
+
+#[tokio::test]
+async fn a_time_that_is_not_in_the_future_is_at_once() {
+    let mut redis = Redis::start();
+    let client = client(&redis);
+    for (queue, at) in [("same", "12:00:00.9Z"), ("past", "11:00:00Z")] {
+        let job = ActiveJob::new(queue, "ReportJob", &()).unwrap();
+        let at = time(&format!("2026-11-23T{at}"));
+        client.enqueue_active_job_at(at, &job).await.unwrap();
+        let scheduled_at = wrapped(&mut redis, queue)["scheduled_at"].take();
+        let scheduled_at = time(scheduled_at.as_str().unwrap());
+        assert_eq!(scheduled_at, at, "as Rails has it");
+    }
+}
+
+#[test]
+fn each_job_has_an_id_of_its_own() {
+    let job = || ActiveJob::new("reports", "ReportJob", &()).unwrap();
+    assert_ne!(job().id(), job().id());
+    let id = job().id().to_owned();
+    let (version, variant) = (&id[14..15], &id[19..20]);
+    assert!(
+        id.len() == 36 && version == "4" && "89ab".contains(variant),
+        "{id}"
+    );
+    let named = job().job_id("7");
+    assert_eq!(named.id(), "7");
+}
+
+#[test]
+fn what_is_no_job_is_refused() {
+    let new = |queue: &str, class: &str, arguments: Value| ActiveJob::new(queue, class, &arguments);
+    for (queue, class) in [("", "ReportJob"), ("reports", "")] {
+        let refused = new(queue, class, json!(null)).unwrap_err();
+        assert!(matches!(refused, ClientError::Nameless { .. }), "{refused}");
+    }
+    let job = || new("reports", "ReportJob", json!(null)).unwrap();
+    for keywords in [json!(null), json!([1]), json!("region")] {
+        let refused = job().kwargs(&keywords).unwrap_err().to_string();
+        assert!(
+            refused.contains("keyword arguments are a struct or map"),
+            "{refused}"
+        );
+    }
+    let deep = (0..100).fold(json!([]), |inner, _| json!([inner]));
+    for refused in [
+        new("reports", "ReportJob", deep.clone()),
+        job().kwargs(&json!({"a": deep})),
+    ] {
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("ReportJob") && refused.contains("nested too deep"),
+            "{refused}"
+        );
+    }
 }

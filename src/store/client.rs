@@ -1,14 +1,14 @@
 //! The client for apps: enqueue a job now, at a time, or after a while.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::{Address, Credentials, Keys, StoreError, connection::Connection};
+use super::{ActiveJob, Address, Credentials, Keys, StoreError, connection::Connection};
 use crate::{
     clock::{Clock, SystemClock},
-    core::job,
+    core::{active_job::WRAPPER, job},
 };
 
 /// Enqueues jobs for Resque workers, now or later, with the keys and bytes of Resque 3.0 and
@@ -36,10 +36,33 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Jobs of a Rails app are mostly ActiveJob's; they are described by an [`ActiveJob`]:
+///
+/// ```
+/// # use rescue_scheduler::store::{Listen, PrivateServer};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = PrivateServer::start(Listen::Socket)?;
+/// # let redis_url = server.url();
+/// use chrono::TimeDelta;
+/// use rescue_scheduler::store::{ActiveJob, Client};
+/// use serde_json::json;
+///
+/// let client = Client::open(redis_url, "resque")?;
+/// // ReportJob.set(queue: "reports", wait: 1.hour).perform_later("all", :daily, region: "eu")
+/// let job = ActiveJob::new("reports", "ReportJob", &("all", json!({"symbol": "daily"})))?
+///     .kwargs(&json!({"region": "eu"}))?;
+/// client.enqueue_active_job_in(TimeDelta::hours(1), &job).await?;
+/// println!("enqueued job {}", job.id());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     pub(super) connection: Connection,
     pub(super) keys: Keys,
+    clock: Arc<dyn Clock>,
 }
 
 /// Why a job was not enqueued, or an entry not set.
@@ -48,12 +71,12 @@ pub enum ClientError {
     /// Redis. After [`StoreError::Unavailable`] the job may have been enqueued.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The arguments are no JSON.
+    /// The arguments are no JSON, or none that a worker could read as arguments.
     #[error("the arguments of {class} can't be written as JSON: {error}")]
     Arguments {
         /// The job's class.
         class: String,
-        /// What serde says.
+        /// What is wrong with them.
         error: serde_json::Error,
     },
     /// A scheduler would refuse this dynamic entry.
@@ -93,7 +116,19 @@ impl Client {
         let keys = Keys::new(namespace, None);
         address.check_namespace(&keys)?;
         let connection = Connection::open(address);
-        Ok(Self { connection, keys })
+        let clock = Arc::new(SystemClock);
+        Ok(Self {
+            connection,
+            keys,
+            clock,
+        })
+    }
+
+    /// The same client, which takes the time from `clock` and not from this host: for tests.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Clock) -> Self {
+        let clock = Arc::new(clock);
+        Self { clock, ..self }
     }
 
     /// Enqueues a job of class `class` at the end of `queue`, at once, in one transaction.
@@ -107,15 +142,7 @@ impl Client {
         arguments: &(impl Serialize + ?Sized),
     ) -> Result<(), ClientError> {
         let arguments = checked(queue, class, arguments)?;
-        let payload = job::payload(class, &arguments);
-        let mut push = redis::pipe();
-        push.atomic();
-        push.sadd(self.keys.queues(), queue)
-            .rpush(self.keys.queue(queue), payload);
-        Ok(self
-            .connection
-            .pipeline(push.ignore(), &self.keys.queue(queue))
-            .await?)
+        self.push(queue, class, &arguments).await
     }
 
     /// Enqueues a job at `at`, cut to whole seconds; at once if that is not in the future.
@@ -130,12 +157,89 @@ impl Client {
         class: &str,
         arguments: &(impl Serialize + ?Sized),
     ) -> Result<(), ClientError> {
-        let timestamp = at.timestamp();
-        if timestamp <= SystemClock.now().timestamp() {
-            return self.enqueue(queue, class, arguments).await;
-        }
         let arguments = checked(queue, class, arguments)?;
-        let item = job::delayed_item(class, &arguments, queue);
+        let now = self.clock.now();
+        self.delay(at, now, queue, class, &arguments).await
+    }
+
+    /// Enqueues a job after `delay` from now, by this host's clock; at once if that is not positive.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn enqueue_in(
+        &self,
+        delay: TimeDelta,
+        queue: &str,
+        class: &str,
+        arguments: &(impl Serialize + ?Sized),
+    ) -> Result<(), ClientError> {
+        let at = later(self.clock.now(), delay);
+        self.enqueue_at(at, queue, class, arguments).await
+    }
+
+    /// Enqueues a job of ActiveJob at once, as `perform_later` does.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`].
+    pub async fn enqueue_active_job(&self, job: &ActiveJob) -> Result<(), ClientError> {
+        let arguments = job.wrapped(self.clock.now(), None);
+        self.push(job.queue(), WRAPPER, &arguments).await
+    }
+
+    /// Enqueues a job of ActiveJob at `at`, as `set(wait_until: at).perform_later` does: delayed until
+    /// then, cut to whole seconds; at once if that is not in the future.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`].
+    pub async fn enqueue_active_job_at(
+        &self,
+        at: DateTime<Utc>,
+        job: &ActiveJob,
+    ) -> Result<(), ClientError> {
+        let now = self.clock.now();
+        let arguments = job.wrapped(now, Some(at));
+        self.delay(at, now, job.queue(), WRAPPER, &arguments).await
+    }
+
+    /// Enqueues a job of ActiveJob after `delay` from now, by this host's clock, as
+    /// `set(wait: delay).perform_later` does; at once if that is not positive.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`].
+    pub async fn enqueue_active_job_in(
+        &self,
+        delay: TimeDelta,
+        job: &ActiveJob,
+    ) -> Result<(), ClientError> {
+        let at = later(self.clock.now(), delay);
+        self.enqueue_active_job_at(at, job).await
+    }
+
+    async fn push(&self, queue: &str, class: &str, arguments: &str) -> Result<(), ClientError> {
+        let payload = job::payload(class, arguments);
+        let mut push = redis::pipe();
+        push.atomic();
+        push.sadd(self.keys.queues(), queue)
+            .rpush(self.keys.queue(queue), payload);
+        Ok(self
+            .connection
+            .pipeline(push.ignore(), &self.keys.queue(queue))
+            .await?)
+    }
+
+    async fn delay(
+        &self,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+        queue: &str,
+        class: &str,
+        arguments: &str,
+    ) -> Result<(), ClientError> {
+        let timestamp = at.timestamp();
+        if timestamp <= now.timestamp() {
+            return self.push(queue, class, arguments).await;
+        }
+        let item = job::delayed_item(class, arguments, queue);
         let member = timestamp.to_string();
         let mut delay = redis::pipe();
         delay.atomic();
@@ -150,22 +254,12 @@ impl Client {
             .pipeline(delay.ignore(), &self.keys.delayed_schedule())
             .await?)
     }
+}
 
-    /// Enqueues a job after `delay` from now, by this host's clock; at once if that is not positive.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn enqueue_in(
-        &self,
-        delay: TimeDelta,
-        queue: &str,
-        class: &str,
-        arguments: &(impl Serialize + ?Sized),
-    ) -> Result<(), ClientError> {
-        let at = SystemClock.now().checked_add_signed(delay);
-        let at = at.unwrap_or(DateTime::<Utc>::MAX_UTC);
-        self.enqueue_at(at, queue, class, arguments).await
-    }
+/// The moment that is `delay` after `now`, or the last one that there is.
+fn later(now: DateTime<Utc>, delay: TimeDelta) -> DateTime<Utc> {
+    let at = now.checked_add_signed(delay);
+    at.unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 impl fmt::Debug for Client {
@@ -176,8 +270,8 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The argument list of a job that can be enqueued.
-fn checked(
+/// The argument list of a job that can be enqueued: a JSON array.
+pub(super) fn checked(
     queue: &str,
     class: &str,
     arguments: &(impl Serialize + ?Sized),
@@ -186,10 +280,17 @@ fn checked(
         let (class, queue) = (class.to_owned(), queue.to_owned());
         return Err(ClientError::Nameless { class, queue });
     }
-    let json = serde_json::to_string(arguments);
-    let json = json.map_err(|error| ClientError::Arguments {
+    let json = json(class, arguments)?;
+    Ok(job::argument_list(&json).into_owned())
+}
+
+/// Arguments of a job of class `class` as JSON.
+pub(super) fn json(
+    class: &str,
+    arguments: &(impl Serialize + ?Sized),
+) -> Result<String, ClientError> {
+    serde_json::to_string(arguments).map_err(|error| ClientError::Arguments {
         class: class.to_owned(),
         error,
-    })?;
-    Ok(job::argument_list(&json).into_owned())
+    })
 }

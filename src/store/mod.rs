@@ -1,6 +1,7 @@
 //! Redis: the only floor that knows a key. One method for each thing that the floors above want
 //! done; what must be atomic is one Lua script (`lua/`).
 
+mod active_job;
 mod address;
 mod client;
 mod connection;
@@ -19,6 +20,7 @@ use std::{
 use chrono::{DateTime, FixedOffset, Utc};
 
 pub use self::{
+    active_job::ActiveJob,
     address::{Address, Credentials},
     client::{Client, ClientError},
     error::StoreError,
