@@ -16,7 +16,7 @@ fn once(redis: &Redis) -> String {
 }
 
 /// What is left of the delayed jobs: keys of buckets, indexes and the sorted set.
-fn leftovers(redis: &mut Redis) -> Vec<String> {
+pub fn leftovers(redis: &mut Redis) -> Vec<String> {
     let dump = redis.dump();
     let keys = dump.as_object().unwrap().keys().cloned();
     keys.filter(|key| key.contains(":delayed") || key.contains(":timestamps:"))

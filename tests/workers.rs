@@ -1,17 +1,28 @@
-//! Resque workers in other languages take the jobs that we pushed. (Ruby's are covered by the wire
-//! vectors.) Each test installs its worker from its registry, or says why it was skipped; in CI
-//! it must not be skipped.
+//! Resque in other languages: workers take the jobs that we pushed, and apps delay jobs that we move.
+//! (Ruby's are covered by the wire vectors.) Each test installs what it needs from its registry, or says
+//! why it was skipped; in CI it must not be skipped.
+
+mod producers;
 
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::OnceLock,
 };
 
+use rescue_scheduler::store::{ActiveJob, Client};
 use serde_json::{Value, json};
 
 use crate::harness::{Program, Redis, skip};
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/workers");
+
+const NODE_FILES: [&str; 4] = [
+    "package.json",
+    "package-lock.json",
+    "node_resque.mjs",
+    "node_resque_queue.mjs",
+];
 
 /// A folder for what is installed, kept from one run of the tests to the next.
 pub fn folder(name: &str) -> PathBuf {
@@ -31,27 +42,61 @@ pub fn installs(command: &mut Command) -> bool {
     false
 }
 
-/// Enqueues a recurring and a delayed job of `class`, then lets `worker` take both.
-fn taken_by(worker: &mut Command, class: &str) -> Vec<Value> {
-    let mut redis = Redis::on_port();
-    let item = json!({"class": class, "args": [], "queue": "reports"});
-    redis.delay(1_000_000_000, item.to_string());
-    let schedule = format!(
-        "[schedule.daily]\ncron = \"* * * * *\"\nclass = \"{class}\"\nqueue = \"reports\"\n\
-         args = [\"é\", {{ deep = [1, 2.5, true] }}]\ninclude_metadata = true\n"
-    );
-    for at in ["2026-11-23T11:59:30Z", "2026-11-23T12:00:01Z"] {
-        let program = Program::on(&redis).schedule(&schedule);
-        program.args(["--once", "--at", at]).run().succeeded();
-    }
-    let port = redis.port();
+/// A folder with node-resque and our scripts for it; none where npm can't install it. Installed once, as
+/// npm would take it away from a test that uses it.
+fn node_resque() -> Option<&'static Path> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let install = || {
+        let folder = folder("node_resque");
+        for file in NODE_FILES {
+            std::fs::copy(Path::new(HERE).join(file), folder.join(file)).unwrap();
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(&folder);
+        installs(&mut npm).then_some(folder)
+    };
+    FOLDER.get_or_init(install).as_deref()
+}
+
+/// node, about to run one of our scripts; none where node-resque can't be installed.
+fn node(script: &str) -> Option<Command> {
+    let mut node = Command::new("node");
+    node.arg(node_resque()?.join(script));
+    Some(node)
+}
+
+/// python, about to run one of our scripts with pyres; none where pip can't install it.
+fn python(script: &str) -> Option<Command> {
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let install = || {
+        let python = folder("pyres").join("bin/python3");
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv"]).arg(folder("pyres"));
+        let mut pip = Command::new(&python);
+        // The newest redis that knows the ZADD of pyres.
+        let packages = ["pyres==1.5", "redis==2.10.6"];
+        pip.args(["-m", "pip", "install", "--quiet"]).args(packages);
+        (installs(&mut venv) && installs(&mut pip)).then_some(python)
+    };
+    let mut python = Command::new(PYTHON.get_or_init(install).as_deref()?);
+    python.arg(Path::new(HERE).join(script));
+    Some(python)
+}
+
+/// The jobs that a worker takes, which are all that are in `queue`.
+fn taken(mut worker: Command, redis: &mut Redis, queue: &str) -> Vec<Value> {
+    let count = redis.queue(queue).len().to_string();
     let Output {
         status,
         stdout,
         stderr,
-    } = worker.args([&port, "reports", "2"]).output().unwrap();
+    } = worker
+        .args([&redis.port(), queue, &count])
+        .output()
+        .unwrap();
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
-    assert_eq!(redis.queue("reports"), Vec::<String>::new());
+    assert_eq!(redis.queue(queue), Vec::<String>::new());
     let lines = String::from_utf8(stdout).unwrap();
     lines
         .lines()
@@ -59,42 +104,77 @@ fn taken_by(worker: &mut Command, class: &str) -> Vec<Value> {
         .collect()
 }
 
-fn expected(class: &str) -> [Value; 2] {
+/// Enqueues a recurring and a delayed job of `class`, then lets `worker` take both.
+fn a_worker_takes_our_jobs(worker: Command, class: &str) {
+    let mut redis = Redis::on_port();
+    let item = json!({"class": class, "args": [], "queue": "reports"});
+    redis.delay(1_000_000_000, item.to_string());
+    let schedule = format!(
+        "[schedule.daily]\ncron = \"* * * * *\"\nclass = \"{class}\"\nqueue = \"reports\"\n\
+         args = [\"é\", {{ deep = [1, 2.5, true] }}]\ninclude_metadata = true\n"
+    );
+    fire_at_noon(&redis, &schedule);
     let fire_time = json!({"scheduled_at": 1_795_435_200});
-    [
+    let expected = [
         json!({"class": class, "args": []}),
         json!({"class": class, "args": ["é", {"deep": [1, 2.5, true]}, fire_time]}),
-    ]
+    ];
+    assert_eq!(taken(worker, &mut redis, "reports"), expected);
+}
+
+fn fire_at_noon(redis: &Redis, schedule: &str) {
+    for at in ["2026-11-23T11:59:30Z", "2026-11-23T12:00:01Z"] {
+        let program = Program::on(redis).schedule(schedule);
+        program.args(["--once", "--at", at]).run().succeeded();
+    }
 }
 
 #[test]
 fn a_node_resque_worker_takes_our_jobs() {
-    let folder = folder("node_resque");
-    for file in ["package.json", "package-lock.json", "node_resque.mjs"] {
-        std::fs::copy(Path::new(HERE).join(file), folder.join(file)).unwrap();
-    }
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund"])
-        .current_dir(&folder);
-    if installs(&mut npm) {
-        let mut worker = Command::new("node");
-        worker.arg(folder.join("node_resque.mjs"));
-        let class = "Reports::Daily";
-        assert_eq!(taken_by(&mut worker, class), expected(class));
+    if let Some(worker) = node("node_resque.mjs") {
+        a_worker_takes_our_jobs(worker, "Reports::Daily");
     }
 }
 
 #[test]
 fn a_pyres_worker_takes_our_jobs() {
-    let python = folder("pyres").join("bin/python3");
-    let mut venv = Command::new("python3");
-    venv.args(["-m", "venv"]).arg(folder("pyres"));
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "pyres==1.5"]);
-    if installs(&mut venv) && installs(&mut pip) {
-        let mut worker = Command::new(&python);
-        worker.arg(Path::new(HERE).join("pyres_worker.py"));
-        let class = "reports.Daily";
-        assert_eq!(taken_by(&mut worker, class), expected(class));
+    if let Some(worker) = python("pyres_worker.py") {
+        a_worker_takes_our_jobs(worker, "reports.Daily");
     }
+}
+
+#[tokio::test]
+async fn a_worker_sees_what_active_job_s_wrapper_takes() {
+    let Some(worker) = node("node_resque.mjs") else {
+        return;
+    };
+    let mut redis = Redis::on_port();
+    let client = Client::open(redis.url(), "resque").unwrap();
+    let job = ActiveJob::new("reports", "ReportJob", &("all", json!({"symbol": "daily"})));
+    let job = job.unwrap().kwargs(&json!({"region": "eu"})).unwrap();
+    client.enqueue_active_job(&job).await.unwrap();
+    fire_at_noon(
+        &redis,
+        "[schedule.daily]\ncron = \"* * * * *\"\nclass = \"ReportJob\"\nqueue = \"reports\"\n\
+         active_job = true\nargs = [\"all\", { symbol = \"daily\" }]\nkwargs = { region = \"eu\" }\n",
+    );
+    let arguments = json!([
+        "all",
+        {"_aj_serialized": "ActiveJob::Serializers::SymbolSerializer", "value": "daily"},
+        {"region": "eu", "_aj_ruby2_keywords": ["region"]},
+    ]);
+    let jobs = taken(worker, &mut redis, "reports");
+    assert_eq!(jobs.len(), 2);
+    for job in &jobs {
+        let wrapper = "ActiveJob::QueueAdapters::ResqueAdapter::JobWrapper";
+        assert_eq!(job["class"], wrapper);
+        let args = job["args"].as_array().unwrap();
+        assert_eq!(args.len(), 1);
+        assert_eq!(args[0]["job_class"], "ReportJob");
+        assert_eq!(args[0]["queue_name"], "reports");
+        assert_eq!(args[0]["arguments"], arguments);
+    }
+    assert_eq!(jobs[0]["args"][0]["job_id"], job.id());
+    let fire_time = "2026-11-23T12:00:00.000000000Z";
+    assert_eq!(jobs[1]["args"][0]["scheduled_at"], fire_time);
 }

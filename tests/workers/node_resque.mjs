@@ -1,15 +1,19 @@
-// Takes COUNT jobs of the class Reports::Daily from QUEUE with node-resque, and prints each as JSON.
+// Takes COUNT jobs from QUEUE with node-resque, and prints each as JSON.
 // Arguments: PORT QUEUE COUNT
 import { Worker } from "node-resque";
 
 const [port, queue, count] = process.argv.slice(2);
+const classes = ["Reports::Daily", "ActiveJob::QueueAdapters::ResqueAdapter::JobWrapper"];
 let left = Number(count);
-const perform = async (...args) => {
-  console.log(JSON.stringify({ class: "Reports::Daily", args }));
-  left -= 1;
-};
+const job = (name) => ({
+  perform: async (...args) => {
+    console.log(JSON.stringify({ class: name, args }));
+    left -= 1;
+  },
+});
+const jobs = Object.fromEntries(classes.map((name) => [name, job(name)]));
 const connection = { host: "127.0.0.1", port: Number(port), database: 0, namespace: "resque" };
-const worker = new Worker({ connection, queues: [queue], timeout: 10 }, { "Reports::Daily": { perform } });
+const worker = new Worker({ connection, queues: [queue], timeout: 10 }, jobs);
 const fail = (...details) => {
   console.error(...details);
   process.exit(1);

@@ -1,0 +1,216 @@
+//! Apps in other languages delay jobs, and take some of them back; ours moves the rest.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead as _, BufReader, Lines, Write as _},
+    process::{Child, ChildStdin, ChildStdout, Stdio},
+    thread::{self, JoinHandle},
+};
+
+use serde_json::{Value, json};
+
+use super::{node, python, taken};
+use crate::{
+    delayed::leftovers,
+    harness::{Program, Redis, unix_now},
+};
+
+/// node-resque's `Queue`, in a process of its own.
+struct Queue {
+    process: Child,
+    calls: ChildStdin,
+    replies: Lines<BufReader<ChildStdout>>,
+}
+
+impl Queue {
+    /// None where node-resque can't be installed.
+    fn open(redis: &Redis) -> Option<Self> {
+        let mut node = node("node_resque_queue.mjs")?;
+        let node = node.arg(redis.port()).stdin(Stdio::piped());
+        let mut process = node.stdout(Stdio::piped()).spawn().unwrap();
+        Some(Self {
+            calls: process.stdin.take().unwrap(),
+            replies: BufReader::new(process.stdout.take().unwrap()).lines(),
+            process,
+        })
+    }
+
+    /// Calls a method with arguments, in JSON, and waits for what it returns.
+    #[track_caller]
+    fn call(&mut self, method: &str, arguments: &str) -> Value {
+        writeln!(self.calls, "[\"{method}\",{arguments}]").unwrap();
+        let reply = self.replies.next().unwrap().unwrap();
+        serde_json::from_str(&reply).unwrap()
+    }
+
+    /// `enqueueAt`, at a Unix time in seconds.
+    fn enqueue_at(&mut self, timestamp: i64, job: &str) {
+        let delayed = self.call("enqueueAt", &format!("{timestamp}000,{job}"));
+        assert_eq!(delayed, true);
+    }
+
+    /// `delDelayed`: returns the timestamps at which the job was.
+    fn remove(&mut self, job: &str) -> Vec<i64> {
+        let timestamps = self.call("delDelayed", job);
+        serde_json::from_value(timestamps).unwrap()
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What all jobs have as arguments beside their numbers: what is easily lost on the way.
+const ARGUMENTS: &str = r#""é/\n",1e+100,{"b":[],"a":{}},null"#;
+
+/// A job as node-resque's methods take it: queue, class, arguments.
+fn job(number: usize) -> String {
+    format!(r#""reports","Reports::Daily",[{number},{ARGUMENTS}]"#)
+}
+
+/// What that job is in its queue.
+fn payload(number: usize) -> String {
+    format!(r#"{{"class":"Reports::Daily","args":[{number},{ARGUMENTS}]}}"#)
+}
+
+/// Moves what is due until 2100; nothing of it is left then.
+fn move_all(redis: &mut Redis) {
+    let program = Program::on(redis).args(["--once", "--at", "2100-01-01T02:00:00Z"]);
+    { program }.run().succeeded();
+    assert_eq!(leftovers(redis), Vec::<String>::new());
+}
+
+#[test]
+fn what_node_resque_delayed_and_did_not_take_back_is_performed_once() {
+    const NEW_YEAR: i64 = 4_102_444_800;
+    let mut redis = Redis::on_port();
+    let Some(mut queue) = Queue::open(&redis) else {
+        return;
+    };
+    for number in 0..4 {
+        queue.enqueue_at(NEW_YEAR, &job(number));
+    }
+    // The same job at two times.
+    for hours in [0, 1] {
+        queue.enqueue_at(NEW_YEAR + hours * 3_600, &job(4));
+        queue.enqueue_at(NEW_YEAR + hours * 3_600, &job(5));
+    }
+    let before = unix_now();
+    for number in [6, 7] {
+        let delayed = queue.call("enqueueIn", &format!("3600000,{}", job(number)));
+        assert_eq!(delayed, true);
+    }
+
+    assert_eq!(queue.remove(&job(1)), [NEW_YEAR]);
+    let mut both = queue.remove(&job(4));
+    both.sort_unstable();
+    assert_eq!(both, [NEW_YEAR, NEW_YEAR + 3_600]);
+    // It rounds to the nearest second.
+    let in_an_hour = before + 3_600..=unix_now() + 3_601;
+    assert!(in_an_hour.contains(&queue.remove(&job(6))[0]));
+    move_all(&mut redis);
+    assert!(queue.remove(&job(2)).is_empty(), "it is in its queue");
+
+    let left = [7, 0, 2, 3, 5, 5];
+    assert_eq!(redis.queue("reports"), left.map(payload));
+    let worker = node("node_resque.mjs").unwrap();
+    let expected = left.map(|it| serde_json::from_str::<Value>(&payload(it)).unwrap());
+    assert_eq!(taken(worker, &mut redis, "reports"), expected);
+}
+
+const APPS: usize = 2;
+const JOBS_EACH: usize = 1_500;
+
+/// One app: delays its jobs until now or the next second, and takes every other one back after a while.
+/// Returns the jobs that it took back.
+fn app(mut queue: Queue, first: usize) -> JoinHandle<Vec<usize>> {
+    thread::spawn(move || {
+        let mut random = fastrand::Rng::with_seed(first as u64);
+        let (mut removed, mut to_remove) = (vec![], vec![]);
+        for number in first..first + JOBS_EACH {
+            let timestamp = unix_now() + random.i64(0..2);
+            queue.enqueue_at(timestamp, &job(number));
+            if number % 2 == 0 {
+                to_remove.push((number, timestamp));
+            }
+            if to_remove.len() < 10 {
+                continue;
+            }
+            for (number, timestamp) in to_remove.drain(..) {
+                match queue.remove(&job(number))[..] {
+                    [] => {}
+                    [from] if from == timestamp => removed.push(number),
+                    ref other => panic!("{number} at {timestamp} was at {other:?}"),
+                }
+            }
+        }
+        removed
+    })
+}
+
+#[test]
+fn what_node_resque_takes_back_while_it_is_moved_is_taken_back_or_moved() {
+    let mut redis = Redis::on_port();
+    let queues: Option<Vec<_>> = (0..APPS).map(|_| Queue::open(&redis)).collect();
+    let Some(queues) = queues else {
+        return;
+    };
+    let often = ["--interval", "0.02", "--delayed-requeue-batch-size", "5"];
+    let scheduler = Program::on(&redis).args(often).start();
+    scheduler.wait_for("leading holder=");
+    let queues = queues.into_iter().enumerate();
+    let apps: Vec<_> = queues
+        .map(|(it, queue)| app(queue, it * JOBS_EACH))
+        .collect();
+    let removed: Vec<usize> = apps.into_iter().flat_map(|it| it.join().unwrap()).collect();
+    redis.wait_until_all_are_moved();
+
+    let moved = redis.queue("reports");
+    let (moved_count, removed_count) = (moved.len(), removed.len());
+    println!("{moved_count} moved, {removed_count} taken back");
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for job in moved.into_iter().chain(removed.into_iter().map(payload)) {
+        *times.entry(job).or_default() += 1;
+    }
+    let all: HashMap<_, _> = (0..APPS * JOBS_EACH).map(|it| (payload(it), 1)).collect();
+    let wrong = times.iter().filter(|it| all.get(it.0) != Some(it.1));
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.is_empty(), "both, or changed on the way: {wrong:?}");
+    assert_eq!(times.len(), all.len(), "some are lost");
+    let too_late = APPS * JOBS_EACH / 2 - removed_count;
+    assert!(removed_count.min(too_late) > 50, "the race was none");
+    assert_eq!(leftovers(&mut redis), Vec::<String>::new());
+}
+
+#[test]
+fn what_pyres_delayed_is_performed_by_its_worker() {
+    let mut redis = Redis::on_port();
+    let (Some(mut producer), Some(worker)) =
+        (python("pyres_producer.py"), python("pyres_worker.py"))
+    else {
+        return;
+    };
+    let delayed = producer.args([&redis.port(), "reports", "4102444800"]);
+    let delayed = delayed.output().unwrap();
+    assert!(
+        delayed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&delayed.stderr)
+    );
+    // It writes no index of the jobs, and escapes its text.
+    let buckets = ["resque:delayed:4102444800", "resque:delayed:4102448400"];
+    assert_eq!(
+        leftovers(&mut redis),
+        [&buckets[..], &["resque:delayed_queue_schedule"]].concat()
+    );
+    move_all(&mut redis);
+    let arguments = json!(["é/", {"deep": [1, 2.5, true]}, []]);
+    let expected = [
+        json!({"class": "reports.Daily", "args": arguments}),
+        json!({"class": "reports.Daily", "args": []}),
+    ];
+    assert_eq!(taken(worker, &mut redis, "reports"), expected);
+}
