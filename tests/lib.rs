@@ -21,6 +21,7 @@ mod leadership;
 mod migrating;
 mod next;
 mod recurring;
+mod resque_web;
 mod simulation;
 mod soak;
 mod store;
