@@ -2,11 +2,11 @@
 //! carries.
 
 use super::{
-    args::{arguments, quoted, write_json, write_list},
+    args::{arguments, json_of},
     diagnostic::Mistake,
     raw::Table,
-    tree::{Members, Node, Value},
 };
+use crate::core::active_job;
 
 /// The keys of an entry that only ActiveJob has.
 const KEYS: [&str; 4] = ["kwargs", "locale", "priority", "active_job_timezone"];
@@ -36,21 +36,42 @@ impl<'t> Settings<'t> {
     /// The argument list of an entry, one JSON array: `args` and `kwargs` in ActiveJob's form;
     /// `args_json` is in it already.
     pub(super) fn arguments(&self, table: &mut Table<'t>) -> String {
-        let kwargs = table.table("kwargs");
+        let kwargs = table.value("kwargs");
+        let kwargs = kwargs.filter(|node| {
+            let wrong = node.get_ref().as_table().err();
+            wrong
+                .map(|mistake| table.report(node.span(), mistake))
+                .is_none()
+        });
+        let list = arguments(table);
         if !self.active_job {
             for key in KEYS {
                 table.not_alone(key, "`active_job = true`");
             }
-            return arguments(table, &write_json);
+            return list;
         }
-        let mut list = arguments(table, &write_argument);
-        if let Some(kwargs) = kwargs {
-            list.pop();
-            list.push_str(if list == "[" { "" } else { "," });
-            write_hash(kwargs, &Marker::Keywords, table, &mut list);
-            list.push(']');
+        let kwargs = kwargs.map(|node| json_of(node, table));
+        let (done, rest) = if table.has("args_json") {
+            (list.as_str(), "[]")
+        } else {
+            ("[]", list.as_str())
+        };
+        if let Ok(rest) = active_job::arguments(rest, kwargs.as_deref()) {
+            return joined(done, &rest);
+        }
+        // It is JSON, so nothing else can be wrong with it.
+        for key in ["args", "kwargs"] {
+            table.report_key(key, Mistake::TooDeep);
         }
         list
+    }
+}
+
+/// Two JSON arrays as one.
+fn joined(first: &str, second: &str) -> String {
+    match (first, second) {
+        ("[]", only) | (only, "[]") => only.to_owned(),
+        _ => format!("{},{}", &first[..first.len() - 1], &second[1..]),
     }
 }
 
@@ -58,72 +79,6 @@ fn priority(table: &mut Table<'_>) -> Option<i64> {
     let value = table.value("priority")?;
     let number = value.get_ref().as_integer();
     table.keep(value.span(), number.ok_or(Mistake::Priority))
-}
-
-/// What ActiveJob notes in a hash about its keys.
-enum Marker {
-    /// Which of them are symbols.
-    Symbols,
-    /// They are keywords.
-    Keywords,
-}
-
-/// One argument: `{ symbol = "daily" }` is a symbol, a table with a key of ActiveJob's own (`_aj_…`)
-/// is taken as it is, and any other table is a hash.
-fn write_argument(value: &Node<'_>, table: &mut Table<'_>, out: &mut String) {
-    match value.get_ref() {
-        Value::List(items) => write_list(items, table, out, &write_argument),
-        Value::Table(members) => {
-            if let Some(symbol) = symbol(members) {
-                out.push_str(
-                    r#"{"_aj_serialized":"ActiveJob::Serializers::SymbolSerializer","value":"#,
-                );
-                out.push_str(&quoted(symbol));
-                out.push('}');
-            } else if members.keys().any(|it| it.get_ref().starts_with("_aj_")) {
-                write_json(value, table, out);
-            } else {
-                write_hash(members, &Marker::Symbols, table, out);
-            }
-        }
-        _ => write_json(value, table, out),
-    }
-}
-
-fn symbol<'t>(members: &'t Members<'_>) -> Option<&'t str> {
-    let (key, value) = members.iter().next().filter(|_| members.len() == 1)?;
-    let text = value.get_ref().as_text().ok();
-    text.filter(|_| key.get_ref() == "symbol")
-}
-
-/// A hash, and behind its members what ActiveJob notes about their keys. One that begins with a colon
-/// is a symbol, as in Ruby.
-fn write_hash(members: &Members<'_>, marker: &Marker, table: &mut Table<'_>, out: &mut String) {
-    let mut noted = vec![];
-    out.push('{');
-    for (key, member) in members {
-        let symbol = key.get_ref().strip_prefix(':');
-        let name = quoted(symbol.unwrap_or(key.get_ref()));
-        out.push_str(&name);
-        out.push(':');
-        write_argument(member, table, out);
-        out.push(',');
-        if symbol.is_some() || matches!(marker, Marker::Keywords) {
-            noted.push(name);
-        }
-    }
-    let marker = match marker {
-        Marker::Symbols => "_aj_symbol_keys",
-        Marker::Keywords => "_aj_ruby2_keywords",
-    };
-    for part in [
-        quoted(marker),
-        ":[".to_owned(),
-        noted.join(","),
-        "]}".to_owned(),
-    ] {
-        out.push_str(&part);
-    }
 }
 
 #[cfg(test)]

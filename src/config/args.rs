@@ -9,26 +9,26 @@ use super::{
     raw::Table,
     tree::{Node, Value},
 };
-use crate::core::{job::argument_list, ruby};
-
-/// Writes a value of a file as JSON.
-pub(super) type Write = dyn Fn(&Node<'_>, &mut Table<'_>, &mut String);
+use crate::core::{
+    job::{argument_list, readable},
+    ruby,
+};
 
 /// The argument list, a JSON array: an array is the list itself, anything else is one argument.
-/// `write` writes the values of `args`.
-pub(super) fn arguments(table: &mut Table<'_>, write: &Write) -> String {
+pub(super) fn arguments(table: &mut Table<'_>) -> String {
     table.not_both("args", "args_json");
     let args = table.value("args");
     let args_json = table.text("args_json");
     // Looked at in any case, for its mistakes.
-    let mut json = args_json
-        .map_or("null", |text| checked_json(&text, table))
-        .to_owned();
-    if let Some(args) = args {
-        json.clear();
-        write(args, table, &mut json);
+    let json = args_json.map_or("null", |text| checked_json(&text, table));
+    let json = args.map_or_else(|| json.to_owned(), |args| json_of(args, table));
+    let list = argument_list(&json).into_owned();
+    if !readable(&list) {
+        for key in ["args", "args_json"] {
+            table.report_key(key, Mistake::TooDeep);
+        }
     }
-    argument_list(&json).into_owned()
+    list
 }
 
 /// The JSON in `text`, byte for byte.
@@ -53,8 +53,14 @@ fn checked_json<'t>(text: &Spanned<&'t str>, table: &mut Table<'_>) -> &'t str {
     }
 }
 
-/// A value as it is.
-pub(super) fn write_json(value: &Node<'_>, table: &mut Table<'_>, out: &mut String) {
+/// A value of a file as JSON.
+pub(super) fn json_of(value: &Node<'_>, table: &mut Table<'_>) -> String {
+    let mut json = String::new();
+    write_json(value, table, &mut json);
+    json
+}
+
+fn write_json(value: &Node<'_>, table: &mut Table<'_>, out: &mut String) {
     match value.get_ref() {
         Value::Null => out.push_str("null"),
         Value::Text(text) => out.push_str(&quoted(text)),
@@ -67,7 +73,14 @@ pub(super) fn write_json(value: &Node<'_>, table: &mut Table<'_>, out: &mut Stri
         }
         Value::Time(text, true) => out.push_str(&quoted(text)),
         Value::Time(..) => out.push_str(&quoted(table.literal(value.span()))),
-        Value::List(items) => write_list(items, table, out, &write_json),
+        Value::List(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                out.push_str(if index == 0 { "" } else { "," });
+                write_json(item, table, out);
+            }
+            out.push(']');
+        }
         Value::Table(members) => {
             out.push('{');
             for (index, (key, member)) in members.iter().enumerate() {
@@ -81,27 +94,12 @@ pub(super) fn write_json(value: &Node<'_>, table: &mut Table<'_>, out: &mut Stri
     }
 }
 
-/// An array, each item as `write` writes it.
-pub(super) fn write_list(
-    items: &[Node<'_>],
-    table: &mut Table<'_>,
-    out: &mut String,
-    write: &Write,
-) {
-    out.push('[');
-    for (index, item) in items.iter().enumerate() {
-        out.push_str(if index == 0 { "" } else { "," });
-        write(item, table, out);
-    }
-    out.push(']');
-}
-
 fn write_number(number: Option<String>, value: &Node<'_>, table: &mut Table<'_>, out: &mut String) {
     let bad = || Mistake::BadNumber(table.literal(value.span()).to_owned());
     let number = number.ok_or_else(bad);
-    if let Some(number) = table.keep(value.span(), number) {
-        out.push_str(&number);
-    }
+    // It is refused, but what was written is JSON.
+    let number = table.keep(value.span(), number);
+    out.push_str(number.as_deref().unwrap_or("null"));
 }
 
 /// `text` as a JSON string.
@@ -124,7 +122,7 @@ mod tests {
         };
         let values = from_toml::parse(&source).unwrap();
         let mut table = Table::new(&values, &source);
-        let json = arguments(&mut table, &write_json);
+        let json = arguments(&mut table);
         let mistakes = table.finish().into_iter();
         let placed = mistakes.map(|found| (found.mistake, found.places[0].span.clone().unwrap()));
         (json, placed.collect())

@@ -13,7 +13,7 @@ use super::{
     tree::Members,
 };
 use crate::core::{
-    active_job::ActiveJob,
+    active_job::{ActiveJob, LOCALE},
     entry::{CatchUp, CatchUpPolicy, Entry},
     job::Job,
     schedule::{LeftOut, Why},
@@ -174,7 +174,7 @@ fn job<'t>(
         class,
         queue,
         arguments,
-        locale: settings.locale.unwrap_or("en").to_owned(),
+        locale: settings.locale.unwrap_or(LOCALE).to_owned(),
         timezone: settings.timezone.map(str::to_owned),
         priority: settings.priority,
         include_metadata,

@@ -115,6 +115,9 @@ impl Wrapped<'_> {
     }
 }
 
+/// What I18n speaks where nothing is said: Rails' own default.
+pub const LOCALE: &str = "en";
+
 /// How many levels of a payload are around a job's arguments: the payload, the wrapper's argument
 /// list, and its argument.
 const AROUND: usize = 3;

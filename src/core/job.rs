@@ -191,7 +191,7 @@ impl DelayedItem {
         let class = raw.class.filter(filled).ok_or(Unqueueable::NoClass)?;
         let queue = raw.queue.filter(filled).ok_or(Unqueueable::NoQueue)?;
         let arguments = argument_list(raw.args.map_or("null", RawValue::get));
-        if depth(&arguments) >= DEEPEST {
+        if !readable(&arguments) {
             return Err(Unqueueable::TooDeep);
         }
         Ok(Self {
@@ -199,6 +199,11 @@ impl DelayedItem {
             payload: payload(&class, &arguments),
         })
     }
+}
+
+/// Whether Ruby's JSON can read a payload with this argument list, a JSON array.
+pub fn readable(arguments: &str) -> bool {
+    depth(arguments) < DEEPEST
 }
 
 /// How many arrays and objects of valid JSON are within each other.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::client::{ClientError, checked, json};
-use crate::core::active_job::{Wrapped, arguments};
+use crate::core::active_job::{LOCALE, Wrapped, arguments};
 
 /// One job of a class that descends from `ActiveJob::Base`, which the Resque workers of a Rails app
 /// perform through ActiveJob's Resque adapter.
@@ -60,7 +60,7 @@ impl ActiveJob {
             id: Uuid::new_v4().to_string(),
             arguments: String::new(),
             list,
-            locale: "en".to_owned(),
+            locale: LOCALE.to_owned(),
             timezone: None,
             priority: None,
         };
