@@ -9,6 +9,7 @@ pub mod health;
 mod leadership;
 pub mod recurring;
 mod reload;
+mod standing;
 mod wake;
 
 use std::{sync::Arc, time::Duration};
@@ -273,7 +274,7 @@ impl<S: Store> Engine<S> {
             Some(context) => &dynamic::merged(&store, files, context).await?,
             None => &**files,
         };
-        recurring::report(&store, schedule, self.clock.now()).await
+        standing::report(&store, schedule, self.clock.now()).await
     }
 
     fn leadership(&self, terms: Vec<watch::Sender<Option<Term>>>) -> Leadership<S> {

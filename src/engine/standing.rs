@@ -1,0 +1,69 @@
+//! What Redis knows of the entries of a schedule: where each stands, which are new, which are gone.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    core::{
+        entry::Entry,
+        firing::{self, History, Progress},
+        schedule::Schedule,
+    },
+    events::Event,
+    store::{Records, Store, StoreError},
+};
+
+/// Tells where each entry of `schedule` stands, from what Redis knows.
+///
+/// # Errors
+/// [`StoreError`].
+pub(super) async fn report(
+    store: &impl Store,
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let records = store.records().await?;
+    for entry in schedule.entries() {
+        let history = history(entry, &records, now);
+        let progress = Progress::resume(&entry.timing, history);
+        Event::EntryStatus {
+            entry,
+            last: history.last_fire,
+            next: firing::next_to_fire(entry, progress, now),
+        }
+        .emit();
+    }
+    Ok(())
+}
+
+/// What of `schedule` Redis doesn't know yet (name, timing), and which names that it knows are gone.
+pub(super) fn news(schedule: &Schedule, records: &Records) -> (Vec<(String, String)>, Vec<String>) {
+    let first = schedule
+        .entries()
+        .filter(|entry| first_seen(entry, records).is_none())
+        .map(|entry| (entry.name.clone(), entry.timing.identity()));
+    // Without any entries it is for delayed jobs only, and no other schedule is forgotten.
+    let gone = |name: &&String| schedule.entries().len() > 0 && schedule.get(name).is_none();
+    let gone = records.seen.keys().filter(gone).cloned();
+    (first.collect(), gone.collect())
+}
+
+/// When `entry` was first seen with the timing that it has.
+fn first_seen(entry: &Entry, records: &Records) -> Option<DateTime<Utc>> {
+    let (first_seen, timing) = records.seen.get(&entry.name)?;
+    (*timing == entry.timing.identity()).then_some(*first_seen)
+}
+
+/// What has happened to `entry` before `now`; if nothing, it is first seen now.
+pub(super) fn history(entry: &Entry, records: &Records, now: DateTime<Utc>) -> History {
+    let first_seen = first_seen(entry, records);
+    let fires = records
+        .fires
+        .get(&entry.name)
+        .filter(|_| first_seen.is_some());
+    History {
+        first_seen: first_seen.unwrap_or(now),
+        last_fire: records.fired.get(&entry.name).copied(),
+        enqueued_elsewhere: records.enqueued_elsewhere.get(&entry.name).copied(),
+        fires: fires.copied().unwrap_or_default(),
+    }
+}
