@@ -92,6 +92,12 @@ pub enum Mistake {
     /// A value that `catch_up` doesn't have.
     #[error("unknown catch-up policy `{0}`")]
     UnknownPolicy(String),
+    /// A value that `overlap` doesn't have.
+    #[error("unknown overlap policy `{0}`")]
+    UnknownOverlap(String),
+    /// A length of a queue that is none.
+    #[error("`max_queue_length` is a whole number, at least 1")]
+    QueueLength,
     /// A list of environments with none in it.
     #[error("no environment is named")]
     NoEnvironment,
@@ -178,6 +184,9 @@ pub enum Mistake {
 /// The values of `catch_up`.
 pub(super) const POLICIES: [&str; 3] = ["latest", "all", "none"];
 
+/// The values of `overlap`.
+const OVERLAPS: [&str; 3] = ["allow", "skip_if_queued", "skip_if_running"];
+
 /// No duration of a schedule is longer.
 pub(super) const LONGEST_YEARS: i64 = 100;
 
@@ -237,6 +246,8 @@ impl Mistake {
             }
             Self::UnknownKey(key, known) => return Some(suggestion(key, known)),
             Self::UnknownPolicy(policy) => return Some(suggestion(policy, &POLICIES)),
+            Self::UnknownOverlap(overlap) => return Some(suggestion(overlap, &OVERLAPS)),
+            Self::QueueLength => "write a number such as `100`, or take it out",
             Self::Empty(_) => "fill it in, or take it out",
             Self::Both(..) => "keep one of the two",
             Self::Alone("timezone", _) => "an interval is the same in every zone: take it out",

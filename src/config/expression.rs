@@ -11,6 +11,7 @@ use crate::core::{
     duration,
     entry::{CatchUp, Entry},
     every::Every,
+    guard::Guard,
     job::Job,
     timing::{Pattern, Timing},
     zone::Zone,
@@ -54,6 +55,7 @@ fn entry(pattern: Pattern) -> Entry {
         timing: Timing::of(pattern),
         job: Job::new(String::new(), String::new(), "[]", false),
         catch_up: CatchUp::default(),
+        guard: Guard::default(),
         description: None,
     }
 }

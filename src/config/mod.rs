@@ -1,8 +1,9 @@
 //! Schedule files: text in, a [`Schedule`] or every mistake out. Only [`load`] touches the disk.
 //!
-//! `from_toml` and `from_yaml` read what a file says (`psych` the scalars of YAML), `gem` makes entries of
-//! resque-scheduler's into ours, `convert` writes them in TOML, `validate` says what they mean, with `raw` to ask the tables, `args` the arguments
-//! (`active_job` those of ActiveJob), `diagnostic` says
+//! `from_toml` and `from_yaml` read what a file says (`psych` the scalars of YAML), `from_json` what an
+//! app says. `gem` makes entries of resque-scheduler's into ours, `validate` says what they mean:
+//! `raw` to ask the tables, `timing`, `args` the arguments (`active_job` those of ActiveJob), `guard` the
+//! pile-up guard. `convert` writes a file in TOML, `dynamic` reads one entry, `diagnostic` says
 //! what is wrong. `expression` reads one that was typed, `settings` what else is not in files: flags
 //! and environment.
 
@@ -16,6 +17,7 @@ mod from_json;
 mod from_toml;
 mod from_yaml;
 mod gem;
+mod guard;
 mod psych;
 mod raw;
 pub mod settings;

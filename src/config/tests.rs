@@ -97,7 +97,7 @@ fn an_unknown_key_without_a_near_one_is_answered_with_all_of_them() {
     3 | frequency = '1h'
       | ^^^^^^^^^
       |
-    help: allowed here: `cron`, `every`, `timezone`, `at`, `in`, `first_in`, `first_at`, `first`, `last_in`, `last_at`, `last`, `times`, `starts_at`, `ends_at`, `jitter`, `class`, `queue`, `active_job`, `locale`, `priority`, `active_job_timezone`, `kwargs`, `args`, `args_json`, `include_metadata`, `catch_up`, `catch_up_window`, `description`, `env`, `rails_env`, `enabled`
+    help: allowed here: `cron`, `every`, `timezone`, `at`, `in`, `first_in`, `first_at`, `first`, `last_in`, `last_at`, `last`, `times`, `starts_at`, `ends_at`, `jitter`, `class`, `queue`, `active_job`, `locale`, `priority`, `active_job_timezone`, `kwargs`, `args`, `args_json`, `include_metadata`, `catch_up`, `catch_up_window`, `overlap`, `max_queue_length`, `description`, `env`, `rails_env`, `enabled`
 
     error: unknown key `jobs`
      --> a.toml:4:2

@@ -8,6 +8,7 @@ use super::{
     Context, active_job,
     diagnostic::{Diagnostic, Mistake, Place, Source, Syntax},
     from_toml, from_yaml, gem,
+    guard::guard,
     raw::Table,
     timing::{timing, zone},
     tree::Members,
@@ -15,6 +16,7 @@ use super::{
 use crate::core::{
     active_job::{ActiveJob, LOCALE},
     entry::{CatchUp, CatchUpPolicy, Entry},
+    guard::Guard,
     job::Job,
     schedule::{LeftOut, Why},
     zone::Zone,
@@ -100,6 +102,7 @@ pub(super) struct Defaults<'t> {
     queue: Option<&'t str>,
     include_metadata: bool,
     catch_up: CatchUp,
+    guard: Guard,
     active_job: active_job::Settings<'t>,
 }
 
@@ -110,6 +113,7 @@ impl<'t> Defaults<'t> {
             queue: queue(table),
             include_metadata: table.flag("include_metadata").unwrap_or(false),
             catch_up: catch_up(table, CatchUp::default()),
+            guard: guard(table, Guard::default()),
             active_job: active_job::Settings::read(table, &active_job::Settings::default()),
         }
     }
@@ -128,6 +132,7 @@ pub(super) fn entry<'t>(
     let timing = timing(name.get_ref(), table, defaults.zone);
     let job = job(name, table, defaults);
     let catch_up = catch_up(table, defaults.catch_up);
+    let guard = guard(table, defaults.guard);
     let description = table.text("description");
     let here = is_for(context.environment.as_deref(), table);
     let enabled = table.flag("enabled").unwrap_or(true);
@@ -136,6 +141,7 @@ pub(super) fn entry<'t>(
         timing: timing?,
         job: job?,
         catch_up,
+        guard,
         description: description.map(|text| text.into_inner().to_owned()),
     };
     Some(match (here, enabled) {
@@ -274,6 +280,7 @@ mod tests {
             timing: Timing::of(Pattern::Manual),
             job: Job::new("a".into(), "q".into(), "[]", false),
             catch_up: CatchUp::default(),
+            guard: Guard::default(),
             description: None,
         };
         assert_eq!(entry(""), expected);
@@ -292,6 +299,7 @@ mod tests {
                 policy: CatchUpPolicy::All,
                 window: TimeDelta::hours(1),
             },
+            guard: Guard::default(),
             description: Some(String::new()),
         };
         let lines = "every = '90s'\nfirst_in = 0\nclass = 'A::B'\nargs = 1\n\

@@ -48,10 +48,13 @@ impl ActiveJob {
     pub fn payload(&self, fire_time: DateTime<Utc>) -> String {
         let id = format!("{} {}", fire_time.timestamp(), self.entry);
         let id = Uuid::new_v5(&JOB_IDS, id.as_bytes()).to_string();
-        let metadata = format!(
-            "{{\"scheduled_at\":{},\"_aj_symbol_keys\":[]}}",
-            fire_time.timestamp()
-        );
+        self.payload_of(&id, &fire_time.timestamp().to_string(), &shown(fire_time))
+    }
+
+    /// The payload with these texts in the places of what comes from the fire time: the job's id, the
+    /// fire time in Unix seconds, and as text. They are not escaped.
+    pub(super) fn payload_of(&self, id: &str, seconds: &str, at: &str) -> String {
+        let metadata = format!("{{\"scheduled_at\":{seconds},\"_aj_symbol_keys\":[]}}");
         let arguments = if self.include_metadata {
             &appended(&self.arguments, &metadata)
         } else {
@@ -59,26 +62,22 @@ impl ActiveJob {
         };
         let job = Wrapped {
             class: &self.class,
-            id: &id,
             queue: &self.queue,
             priority: self.priority,
             arguments,
             locale: &self.locale,
             timezone: self.timezone.as_deref(),
-            enqueued_at: fire_time,
-            scheduled_at: Some(fire_time),
         };
-        payload(WRAPPER, &job.argument_list())
+        let (id, at) = (format!("\"{id}\""), format!("\"{at}\""));
+        payload(WRAPPER, &job.written(&id, &at, &at))
     }
 }
 
-/// One job, as the wrapper's argument holds it.
+/// What the wrapper's argument holds of a job.
 #[derive(Debug, Clone, Copy)]
 pub struct Wrapped<'a> {
     /// Name of the Ruby class.
     pub class: &'a str,
-    /// Its id: any text, a UUID in Rails.
-    pub id: &'a str,
     /// Name of the queue, without namespace.
     pub queue: &'a str,
     /// Small ones first.
@@ -89,23 +88,28 @@ pub struct Wrapped<'a> {
     pub locale: &'a str,
     /// As Rails names it.
     pub timezone: Option<&'a str>,
-    /// When the job was enqueued.
-    pub enqueued_at: DateTime<Utc>,
-    /// When it is to be performed; none: at once.
-    pub scheduled_at: Option<DateTime<Utc>>,
 }
 
 impl Wrapped<'_> {
-    /// The argument list of [`WRAPPER`], a JSON array: keys in the order of ActiveJob 7.1.
-    pub fn argument_list(&self) -> String {
-        let null = || "null".to_owned();
-        let time = |at: DateTime<Utc>| quoted(&at.to_rfc3339_opts(SecondsFormat::Nanos, true));
-        let (class, id, queue) = (quoted(self.class), quoted(self.id), quoted(self.queue));
+    /// The argument list of [`WRAPPER`] for the job `id` (any text, a UUID in Rails), enqueued at one
+    /// time to be performed at another, or at once: a JSON array, keys in the order of ActiveJob 7.1.
+    pub fn argument_list(
+        &self,
+        id: &str,
+        enqueued_at: DateTime<Utc>,
+        scheduled_at: Option<DateTime<Utc>>,
+    ) -> String {
+        let time = |at| quoted(&shown(at));
+        let scheduled_at = scheduled_at.map_or_else(null, time);
+        self.written(&quoted(id), &time(enqueued_at), &scheduled_at)
+    }
+
+    /// The same, with an id and times that are JSON already.
+    fn written(&self, id: &str, enqueued_at: &str, scheduled_at: &str) -> String {
+        let (class, queue, locale) = (quoted(self.class), quoted(self.queue), quoted(self.locale));
         let priority = self.priority.map_or_else(null, |it| it.to_string());
-        let (arguments, locale) = (self.arguments, quoted(self.locale));
         let timezone = self.timezone.map_or_else(null, quoted);
-        let enqueued_at = time(self.enqueued_at);
-        let scheduled_at = self.scheduled_at.map_or_else(null, time);
+        let arguments = self.arguments;
         format!(
             "[{{\"job_class\":{class},\"job_id\":{id},\"provider_job_id\":null,\
              \"queue_name\":{queue},\"priority\":{priority},\"arguments\":{arguments},\
@@ -113,6 +117,15 @@ impl Wrapped<'_> {
              \"timezone\":{timezone},\"enqueued_at\":{enqueued_at},\"scheduled_at\":{scheduled_at}}}]"
         )
     }
+}
+
+fn null() -> String {
+    "null".to_owned()
+}
+
+/// A time as ActiveJob writes it.
+fn shown(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Nanos, true)
 }
 
 /// What I18n speaks where nothing is said: Rails' own default.

@@ -1,9 +1,9 @@
 //! An entry of the schedule: its name, when it fires, what it enqueues, and what happens to the
-//! fires that it missed.
+//! fires that it missed, or that would pile up.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{job::Job, timing::Timing};
+use super::{guard::Guard, job::Job, timing::Timing};
 
 /// One named line of the schedule, fully validated.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Entry {
     pub job: Job,
     /// What happens to missed fires.
     pub catch_up: CatchUp,
+    /// What keeps its jobs from piling up.
+    pub guard: Guard,
     /// What it is for, in the user's words.
     pub description: Option<String>,
 }

@@ -207,7 +207,7 @@ fn newest(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{entry::CatchUp, every::Every, job::Job, timing::Moment};
+    use crate::core::{entry::CatchUp, every::Every, guard::Guard, job::Job, timing::Moment};
 
     fn every(interval: i64) -> Timing {
         Timing::of(Pattern::Every(
@@ -225,6 +225,7 @@ mod tests {
                 policy,
                 window: TimeDelta::seconds(300),
             },
+            guard: Guard::default(),
             description: None,
         }
     }

@@ -70,13 +70,25 @@ impl Job {
                 ..
             } => Cow::Borrowed(payload),
             Kind::Plain { payload, .. } => {
-                // The payload ends in its arguments.
-                let at = fire_time.timestamp();
-                let list = &payload[..payload.len() - "}".len()];
-                Cow::Owned(appended(list, &format!("{{\"scheduled_at\":{at}}}")) + "}")
+                Cow::Owned(with_metadata(payload, &fire_time.timestamp().to_string()))
             }
             Kind::ActiveJob(job) => Cow::Owned(job.payload(fire_time)),
         }
+    }
+
+    /// What the payloads of all fires have in common, if it is not all of them: the texts before,
+    /// between and after the parts that come from the fire time. Such a part is made of ASCII letters,
+    /// digits, `:`, `.` and `-`, and the text after it begins with something else.
+    pub fn pattern(&self) -> Option<Vec<String>> {
+        let payload = match &self.0 {
+            Kind::Plain {
+                include_metadata: false,
+                ..
+            } => return None,
+            Kind::Plain { payload, .. } => with_metadata(payload, PART),
+            Kind::ActiveJob(job) => job.payload_of(PART, PART, PART),
+        };
+        Some(payload.split(PART).map(str::to_owned).collect())
     }
 }
 
@@ -84,6 +96,15 @@ impl From<ActiveJob> for Job {
     fn from(job: ActiveJob) -> Self {
         Self(Kind::ActiveJob(Box::new(job)))
     }
+}
+
+/// Stands for what comes from the fire time. JSON has no such character, for it is escaped there.
+const PART: &str = "\0";
+
+/// `payload`, which ends in its arguments, with one more of them: the fire time.
+fn with_metadata(payload: &str, scheduled_at: &str) -> String {
+    let list = &payload[..payload.len() - "}".len()];
+    appended(list, &format!("{{\"scheduled_at\":{scheduled_at}}}")) + "}"
 }
 
 /// `text`, which ends in a JSON array, with one more element of it.
@@ -315,6 +336,47 @@ mod tests {
             job("[[]]").payload(at),
             r#"{"class":"C","args":[[],{"scheduled_at":1795454398}]}"#
         );
+    }
+
+    #[test]
+    fn the_pattern_is_the_payload_without_what_comes_from_the_fire_time() {
+        let plain = |metadata| Job::new("C".into(), "q".into(), "[\"\\u0000\"]", metadata);
+        assert_eq!(plain(false).pattern(), None);
+        let expected = [r#"{"class":"C","args":["\u0000",{"scheduled_at":"#, "}]}"];
+        assert_eq!(plain(true).pattern().unwrap(), expected);
+
+        let active_job = |include_metadata| {
+            Job::from(ActiveJob {
+                entry: "e".into(),
+                class: "\0".into(),
+                queue: "q".into(),
+                arguments: "[]".into(),
+                locale: "en".into(),
+                timezone: None,
+                priority: None,
+                include_metadata,
+            })
+        };
+        for (job, parts) in [
+            (plain(true), 1),
+            (active_job(false), 3),
+            (active_job(true), 4),
+        ] {
+            let pattern = job.pattern().unwrap();
+            assert_eq!(pattern.len(), parts + 1);
+            let is_one = |it: char| it.is_ascii_alphanumeric() || ":.-".contains(it);
+            for at in [0, 1_795_454_398] {
+                let at = DateTime::from_timestamp(at, 0).unwrap();
+                let payload = job.payload(at);
+                let mut rest = payload.strip_prefix(&*pattern[0]).unwrap();
+                for text in &pattern[1..] {
+                    let after = rest.trim_start_matches(is_one);
+                    assert_ne!(after, rest);
+                    rest = after.strip_prefix(&**text).unwrap();
+                }
+                assert_eq!(rest, "");
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod duration;
 pub mod entry;
 pub mod every;
 pub mod firing;
+pub mod guard;
 pub mod job;
 pub mod ruby;
 pub mod schedule;

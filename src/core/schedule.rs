@@ -147,6 +147,7 @@ mod tests {
             timing: Timing::of(Pattern::Manual),
             job: Job::new(class.into(), "q".into(), "[]", false),
             catch_up: crate::core::entry::CatchUp::default(),
+            guard: crate::core::guard::Guard::default(),
             description: None,
         };
         entries.iter().map(entry).collect()

@@ -77,7 +77,9 @@ pub fn in_words(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{cron::Cron, entry::CatchUp, every::Every, job::Job, timing::Timing};
+    use crate::core::{
+        cron::Cron, entry::CatchUp, every::Every, guard::Guard, job::Job, timing::Timing,
+    };
 
     fn utc(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -89,6 +91,7 @@ mod tests {
             timing: Timing::of(pattern),
             job: Job::new("C".into(), "q".into(), "[]", false),
             catch_up: CatchUp::default(),
+            guard: Guard::default(),
             description: None,
         })
     }

@@ -139,15 +139,12 @@ impl ActiveJob {
     ) -> String {
         let job = Wrapped {
             class: &self.class,
-            id: &self.id,
             queue: &self.queue,
             priority: self.priority,
             arguments: &self.arguments,
             locale: &self.locale,
             timezone: self.timezone.as_deref(),
-            enqueued_at: now,
-            scheduled_at,
         };
-        job.argument_list()
+        job.argument_list(&self.id, now, scheduled_at)
     }
 }

@@ -1,0 +1,131 @@
+//! The pile-up guard of an entry, or of `[defaults]`.
+
+use std::num::NonZeroU64;
+
+use super::{diagnostic::Mistake, raw::Table};
+use crate::core::guard::{Guard, Overlap};
+
+/// Reads it; `default` holds where the table says nothing.
+pub(super) fn guard(table: &mut Table<'_>, default: Guard) -> Guard {
+    let overlap = table.text("overlap").and_then(|text| {
+        let overlap = match *text.get_ref() {
+            "allow" => Ok(Overlap::Allow),
+            "skip_if_queued" => Ok(Overlap::SkipIfQueued),
+            "skip_if_running" => Ok(Overlap::SkipIfRunning),
+            other => Err(Mistake::UnknownOverlap(other.to_owned())),
+        };
+        table.keep(text.span(), overlap)
+    });
+    let length = table.value("max_queue_length").and_then(|value| {
+        let length = value.get_ref().as_integer();
+        let length = length
+            .and_then(|length| u64::try_from(length).ok())
+            .and_then(NonZeroU64::new);
+        table.keep(value.span(), length.ok_or(Mistake::QueueLength))
+    });
+    Guard {
+        overlap: overlap.unwrap_or(default.overlap),
+        max_queue_length: length.or(default.max_queue_length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Context, Source, parse},
+        core::{schedule::Schedule, zone::Zone},
+    };
+
+    fn read(text: &str) -> Result<Schedule, String> {
+        let source = Source {
+            path: "a.toml".into(),
+            text: text.into(),
+        };
+        let context = Context {
+            environment: None,
+            zone: Zone::UTC,
+        };
+        parse(&[source], &context)
+            .map(|loaded| loaded.schedule)
+            .map_err(|report| report.to_string())
+    }
+
+    #[test]
+    fn an_entry_comes_before_the_defaults() {
+        let text = "[defaults]\nqueue = 'q'\noverlap = 'skip_if_queued'\nmax_queue_length = 100\n\
+            [schedule]\na = {}\nb = { overlap = 'allow', max_queue_length = 1 }\n\
+            c = { overlap = 'skip_if_running', max_queue_length = 9223372036854775807 }";
+        let schedule = read(text).unwrap();
+        let guard = |overlap, length| Guard {
+            overlap,
+            max_queue_length: NonZeroU64::new(length),
+        };
+        let longest = i64::MAX.unsigned_abs();
+        for (name, expected) in [
+            ("a", guard(Overlap::SkipIfQueued, 100)),
+            ("b", guard(Overlap::Allow, 1)),
+            ("c", guard(Overlap::SkipIfRunning, longest)),
+        ] {
+            assert_eq!(schedule.get(name).unwrap().guard, expected, "{name}");
+        }
+        let plain = read("schedule.a.queue = 'q'").unwrap();
+        assert_eq!(plain.get("a").unwrap().guard, Guard::default());
+    }
+
+    #[test]
+    fn a_bad_value_is_shown_where_it_is() {
+        let text = "[defaults]\nmax_queue_length = 0\n[schedule.a]\nqueue = 'q'\n\
+            overlap = 'skip_if_runing'\nmax_queue_length = 1.5\n[schedule.b]\nqueue = 'q'\n\
+            overlap = 'deny'\nmax_queue_length = -1\n[schedule.c]\nqueue = 'q'\noverlap = true\n";
+        insta::assert_snapshot!(read(text).unwrap_err(), @"
+        error: `max_queue_length` is a whole number, at least 1
+         --> a.toml:2:20
+          |
+        2 | max_queue_length = 0
+          |                    ^
+          |
+        help: write a number such as `100`, or take it out
+
+        error: unknown overlap policy `skip_if_runing`
+         --> a.toml:5:11
+          |
+        5 | overlap = 'skip_if_runing'
+          |           ^^^^^^^^^^^^^^^^
+          |
+        help: did you mean `skip_if_running`?
+
+        error: `max_queue_length` is a whole number, at least 1
+         --> a.toml:6:20
+          |
+        6 | max_queue_length = 1.5
+          |                    ^^^
+          |
+        help: write a number such as `100`, or take it out
+
+        error: unknown overlap policy `deny`
+         --> a.toml:9:11
+          |
+        9 | overlap = 'deny'
+          |           ^^^^^^
+          |
+        help: allowed here: `allow`, `skip_if_queued`, `skip_if_running`
+
+        error: `max_queue_length` is a whole number, at least 1
+          --> a.toml:10:20
+           |
+        10 | max_queue_length = -1
+           |                    ^^
+           |
+        help: write a number such as `100`, or take it out
+
+        error: expected a string, found a boolean
+          --> a.toml:13:11
+           |
+        13 | overlap = true
+           |           ^^^^
+
+        6 mistakes in 1 file; nothing of this schedule is used
+        ");
+    }
+}
