@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tracing::{debug, error, info, warn};
 
-use crate::core::{entry::Entry, schedule::Changes};
+use crate::core::{entry::Entry, guard::SkipReason, schedule::Changes};
 
 /// What became of a job, or of an entry.
 #[derive(Debug)]
@@ -25,6 +25,18 @@ pub enum Event<'a> {
         entry: &'a Entry,
         /// The instant it was meant for.
         fire_time: DateTime<Utc>,
+    },
+    /// A fire was skipped, by the entry's pile-up guard.
+    Skipped {
+        /// Whose fire.
+        entry: &'a Entry,
+        /// The instant it was meant for.
+        fire_time: DateTime<Utc>,
+        /// Why.
+        reason: SkipReason,
+        /// How many of the entry's fires were skipped since one was not, as far as this process
+        /// knows; this one included.
+        in_a_row: u32,
     },
     /// Fires were given up, by the entry's catch-up policy.
     Missed {
@@ -205,6 +217,19 @@ impl Event<'_> {
                     "already fired"
                 );
             }
+            Self::Skipped {
+                entry,
+                fire_time,
+                reason,
+                in_a_row,
+            } => info!(
+                entry = entry.name,
+                queue = entry.job.queue(),
+                fire_time = shown(*fire_time),
+                reason = reason.to_string(),
+                in_a_row,
+                "skipped"
+            ),
             Self::Missed { entry, first, last } => warn!(
                 entry = entry.name,
                 first = shown(*first),

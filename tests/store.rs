@@ -8,7 +8,7 @@ use redis::Commands;
 use rescue_scheduler::{
     clock::StoppedClock,
     config::{self, Context, Source},
-    core::{schedule::Schedule, zone::Zone},
+    core::{guard::Guard, schedule::Schedule, zone::Zone},
     engine::{Tick, delayed::Delayed, recurring::Recurring},
     store::{
         Address, BatchLimit, Credentials, Fire, FireOutcome, Identity, Keys, Lease, MoveOutcome,
@@ -71,6 +71,8 @@ fn fire(fire_time: i64) -> Fire<'static> {
         fire_time: at(fire_time),
         queue: "q",
         payload: "{}".into(),
+        guard: Guard::default(),
+        pattern: None,
     }
 }
 
@@ -197,6 +199,36 @@ async fn two_that_both_believe_they_lead_fire_once() {
         }
     }
     assert_eq!(redis.queue("q").len(), 9);
+}
+
+#[tokio::test]
+async fn what_another_skips_is_none_of_the_times() {
+    let mut redis = Redis::start();
+    let schedule = schedule(
+        "[schedule.few]\nevery = '1s'\ntimes = 3\nqueue = 'q'\noverlap = 'skip_if_queued'\n",
+    );
+    let store = leader(&redis).await;
+    let engine = || Recurring::new(store.apart(), Arc::new(StoppedClock(at(0))), Zone::UTC);
+    let (mut first, mut second) = (engine(), engine());
+    for engine in [&mut first, &mut second] {
+        engine.take_up(&schedule, at(1_000)).await.unwrap();
+    }
+    for now in 1_001..1_010 {
+        first.tick(at(now)).await.unwrap();
+        second.tick(at(now)).await.unwrap();
+    }
+    let () = redis.connection.del("resque:queue:q").unwrap();
+    second.tick(at(1_010)).await.unwrap();
+    let () = redis.connection.del("resque:queue:q").unwrap();
+    second.tick(at(1_011)).await.unwrap();
+    assert_eq!(redis.queue("q").len(), 1);
+    assert_eq!(store.records().await.unwrap().fires["few"], 3);
+    // The one has fired one of the three, the other two.
+    let () = redis.connection.del("resque:queue:q").unwrap();
+    for engine in [&mut first, &mut second] {
+        while engine.tick(at(1_012)).await.unwrap() != (Tick::Done { until: None }) {}
+    }
+    assert_eq!(redis.queue("q").len(), 0);
 }
 
 #[tokio::test]

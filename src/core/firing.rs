@@ -101,6 +101,11 @@ impl Progress {
         self.left = self.left.map(|left| left.saturating_sub(1));
     }
 
+    /// Takes note that none of its `times` is left.
+    pub fn had_all(&mut self) {
+        self.left = Some(0);
+    }
+
     /// The next fire time of an entry with this timing, due or not.
     pub fn next(&self, timing: &Timing) -> Option<DateTime<Utc>> {
         self.next_after(timing, self.settled)

@@ -22,6 +22,7 @@ use crate::{
     core::{
         entry::Entry,
         firing::{self, Decision, Progress},
+        guard::Overlap,
         schedule::Schedule,
         zone::Zone,
     },
@@ -43,6 +44,8 @@ struct State {
     given_up: Option<DateTime<Utc>>,
     /// Its queue refused its last fire; that is told once.
     rejected: bool,
+    /// How many of its last fires its guard skipped.
+    skipped: u32,
 }
 
 /// One fire of the entry at `index` of the states.
@@ -254,6 +257,7 @@ impl<S: Store> Recurring<S> {
                 progress,
                 given_up,
                 rejected: known.is_some_and(|state| state.rejected),
+                skipped: known.map_or(0, |state| state.skipped),
             }
         };
         self.states = schedule.entries().map(state).collect();
@@ -337,6 +341,7 @@ impl<S: Store> Recurring<S> {
             progress,
             given_up,
             rejected,
+            ..
         } = &mut self.states[index];
         // Settled for good once the store has answered.
         let mut ahead = *progress;
@@ -377,6 +382,11 @@ impl<S: Store> Recurring<S> {
                 fire_time: pending.fire_time,
                 queue: entry.job.queue(),
                 payload: entry.job.payload(pending.fire_time),
+                guard: entry.guard,
+                pattern: match entry.guard.overlap {
+                    Overlap::Allow => None,
+                    _ => entry.job.pattern(),
+                },
             }
         };
         let fires: Vec<Fire<'_>> = pending.iter().map(fire).collect();
@@ -389,32 +399,51 @@ impl<S: Store> Recurring<S> {
             entry,
             progress,
             rejected,
+            skipped,
             ..
         } = &mut self.states[pending.index];
         let fire_time = pending.fire_time;
         let was_rejected = std::mem::replace(rejected, matches!(outcome, FireOutcome::Rejected(_)));
-        if let FireOutcome::Rejected(reason) = outcome {
-            if !was_rejected {
-                Event::FireRejected {
+        match outcome {
+            FireOutcome::Fired => {
+                progress.fired(fire_time);
+                *skipped = 0;
+                let lateness = self.clock.now() - entry.due_at(fire_time);
+                Event::Fired {
                     entry,
                     fire_time,
-                    reason,
+                    lateness,
                 }
                 .emit();
             }
-            return;
-        }
-        progress.fired(fire_time);
-        if *outcome == FireOutcome::Fired {
-            let lateness = self.clock.now() - entry.due_at(fire_time);
-            Event::Fired {
+            FireOutcome::AlreadyFired => {
+                // Or skipped, and then it is none of its times: Redis counts them.
+                progress.settle(fire_time);
+                Event::AlreadyFired { entry, fire_time }.emit();
+            }
+            FireOutcome::HadAll => {
+                progress.had_all();
+                Event::AlreadyFired { entry, fire_time }.emit();
+            }
+            FireOutcome::Skipped(reason) => {
+                progress.settle(fire_time);
+                *skipped = skipped.saturating_add(1);
+                let (reason, in_a_row) = (*reason, *skipped);
+                Event::Skipped {
+                    entry,
+                    fire_time,
+                    reason,
+                    in_a_row,
+                }
+                .emit();
+            }
+            FireOutcome::Rejected(reason) if !was_rejected => Event::FireRejected {
                 entry,
                 fire_time,
-                lateness,
+                reason,
             }
-            .emit();
-        } else {
-            Event::AlreadyFired { entry, fire_time }.emit();
+            .emit(),
+            FireOutcome::Rejected(_) => {}
         }
     }
 

@@ -52,6 +52,12 @@ impl Keys {
         self.key(&format!("queue:{name}"))
     }
 
+    /// Set: the ids of the workers that there are. What each works on is in the string
+    /// `{namespace}:worker:ID`, JSON; it is not there while the worker waits for a job.
+    pub fn workers(&self) -> String {
+        self.key("workers")
+    }
+
     /// Sorted set: a member for each bucket, member and score its timestamp.
     pub fn delayed_schedule(&self) -> String {
         self.key("delayed_queue_schedule")

@@ -19,6 +19,8 @@ use std::{
 
 use chrono::{DateTime, FixedOffset, Utc};
 
+use crate::core::guard::Guard;
+
 pub use self::{
     active_job::ActiveJob,
     address::{Address, Credentials},
@@ -84,6 +86,11 @@ pub struct Fire<'a> {
     pub queue: &'a str,
     /// What is pushed.
     pub payload: std::borrow::Cow<'a, str>,
+    /// When it is skipped.
+    pub guard: Guard,
+    /// What identical payloads have in common with this one, where that is not all of it
+    /// ([`crate::core::job::Job::pattern`]); only looked at where the guard allows no overlap.
+    pub pattern: Option<Vec<String>>,
 }
 
 /// A due bucket, or as much of it as fits into a batch.
@@ -198,7 +205,7 @@ pub trait Store: Send + Sync + 'static {
         changes: &[(Vec<u8>, Vec<u8>)],
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Enqueues fires, each judged by itself against the fence, each once (DESIGN, law 1).
+    /// Enqueues fires, each judged by itself against the fence and its guard, each once (DESIGN, law 1).
     /// The outcomes are in the order of `fires`; `None`: the lease is lost, nothing was done.
     ///
     /// `now` is stamped on the entries for resque-web, in the clocks that it shows.

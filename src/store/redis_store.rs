@@ -15,6 +15,7 @@ use super::{
     connection::Connection,
     scripts::{self, BucketItems, LeaseReply},
 };
+use crate::core::guard::{Guard, Overlap};
 
 /// As Ruby prints a time, which is how resque-scheduler 5.0 writes `last_enqueued_at`.
 const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
@@ -215,7 +216,8 @@ impl Store for RedisStore {
         call.key(self.keys.queues());
         call.arg(&self.identity.holder)
             .arg(now.format(STAMP).to_string())
-            .arg(now.timestamp());
+            .arg(now.timestamp())
+            .arg(fires.len());
         for fire in fires {
             call.key(self.keys.queue(fire.queue));
             let times = fire
@@ -225,6 +227,11 @@ impl Store for RedisStore {
                 .arg(times)
                 .arg(fire.fire_time.timestamp());
             call.arg(fire.queue).arg(&*fire.payload);
+        }
+        add_guards(&mut call, fires);
+        let overlap = |fire: &Fire<'_>| fire.guard.overlap;
+        if fires.iter().any(|it| overlap(it) == Overlap::SkipIfRunning) {
+            call.key(self.keys.workers());
         }
         let outcomes = self.connection.script(&call, &self.keys.fired()).await?;
         Ok(self.unless_lost(outcomes).await)
@@ -321,6 +328,25 @@ impl Store for RedisStore {
         let key = self.keys.delayed_schedule();
         let outcomes = self.connection.script(&call, &key).await?;
         Ok(self.unless_lost(outcomes).await)
+    }
+}
+
+/// Adds the guards of those fires that have one.
+fn add_guards(call: &mut redis::ScriptInvocation<'_>, fires: &[Fire<'_>]) {
+    for (number, fire) in (1..)
+        .zip(fires)
+        .filter(|(_, it)| it.guard != Guard::default())
+    {
+        let longest = fire.guard.max_queue_length;
+        call.arg::<u64>(number)
+            .arg(longest.map_or_else(String::new, |it| it.to_string()));
+        let pattern = fire.pattern.as_deref().unwrap_or_default();
+        let (overlap, pattern) = match fire.guard.overlap {
+            Overlap::Allow => ("", &[][..]),
+            Overlap::SkipIfQueued => ("queued", pattern),
+            Overlap::SkipIfRunning => ("running", pattern),
+        };
+        call.arg(overlap).arg(pattern.len()).arg(pattern);
     }
 }
 

@@ -6,14 +6,19 @@ use chrono::{DateTime, Utc};
 use redis::{FromRedisValue, ParsingError, Script, Value};
 
 use super::Lease;
+use crate::core::guard::SkipReason;
 
 /// What became of one fire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FireOutcome {
     /// Its payload is in the queue.
     Fired,
-    /// It was enqueued before, by us or by another scheduler.
+    /// It was enqueued or skipped before, by us or by another scheduler.
     AlreadyFired,
+    /// The entry has had as many fires as it may have.
+    HadAll,
+    /// Its guard kept it out of its queue. It is settled: its fire time is recorded as fired.
+    Skipped(SkipReason),
     /// Its queue can't take it; Redis' words. Nothing was recorded.
     Rejected(String),
 }
@@ -85,6 +90,10 @@ impl FromRedisValue for FireOutcome {
         match value {
             Value::Int(1) => Ok(Self::Fired),
             Value::Int(0) => Ok(Self::AlreadyFired),
+            Value::Int(2) => Ok(Self::Skipped(SkipReason::QueueFull)),
+            Value::Int(3) => Ok(Self::Skipped(SkipReason::Queued)),
+            Value::Int(4) => Ok(Self::Skipped(SkipReason::Running)),
+            Value::Int(5) => Ok(Self::HadAll),
             other => String::from_redis_value(other).map(Self::Rejected),
         }
     }

@@ -4,13 +4,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fmt::Debug,
+    num::{NonZeroU64, NonZeroUsize},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use chrono::DateTime;
 use redis::Commands as _;
-use rescue_scheduler::store::{BatchLimit, Bucket, Fire, Identity, RedisStore, Store, Target};
+use rescue_scheduler::{
+    core::guard::{Guard, Overlap},
+    store::{BatchLimit, Bucket, Fire, Identity, RedisStore, Store, Target},
+};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -68,7 +72,7 @@ macro_rules! agree {
 impl Both<'_> {
     async fn step(&mut self) {
         let who = self.rng.usize(0..2);
-        match self.rng.u8(0..24) {
+        match self.rng.u8(0..30) {
             0..3 => {
                 let stuck = self.rng.choice([None, Some("ruby:1")]).unwrap();
                 let _ = agree!(self, who, take_lease(LEASE, stuck), |(lease, _)| {
@@ -85,6 +89,8 @@ impl Both<'_> {
             15..19 => self.delay(),
             19 => self.remove(),
             20 => self.change_entries(who).await,
+            21..24 => self.work(),
+            24..27 => self.push_or_pop(),
             _ => self.break_something(),
         }
     }
@@ -145,16 +151,110 @@ impl Both<'_> {
     async fn fire(&mut self, who: usize) {
         let rng = &mut self.rng;
         let count = rng.usize(0..4);
-        let fire = |_| Fire {
-            name: rng.choice(["a", "b", "c"]).unwrap(),
-            times: rng.choice([None, None, Some(1), Some(3)]).unwrap(),
-            fire_time: DateTime::from_timestamp(rng.i64(1..30), 0).unwrap(),
-            queue: rng.choice(["q", "r"]).unwrap(),
-            payload: rng.u8(..).to_string().into(),
+        let fire = |_| {
+            let fire_time = rng.i64(1..30);
+            let (payload, pattern) = a_payload(rng, fire_time);
+            let overlaps = [
+                Overlap::Allow,
+                Overlap::SkipIfQueued,
+                Overlap::SkipIfRunning,
+            ];
+            Fire {
+                name: rng.choice(["a", "b", "c"]).unwrap(),
+                times: rng.choice([None, None, Some(1), Some(3)]).unwrap(),
+                fire_time: DateTime::from_timestamp(fire_time, 0).unwrap(),
+                queue: rng.choice(["q", "r"]).unwrap(),
+                payload: payload.into(),
+                guard: Guard {
+                    overlap: rng.choice(overlaps).unwrap(),
+                    max_queue_length: NonZeroU64::new(rng.choice([0, 0, 1, 3]).unwrap()),
+                },
+                pattern,
+            }
         };
         let fires: Vec<Fire<'_>> = (0..count).map(fire).collect();
         let now = DateTime::from_timestamp(30, 0).unwrap().fixed_offset();
         let _ = agree!(self, who, fire(&fires, now), |it| it);
+    }
+
+    /// What may lie in a queue, or be worked on: a job, one that is nearly the same, or none.
+    fn a_job(&mut self) -> String {
+        let fire_time = self.rng.i64(1..30);
+        let (job, _) = a_payload(&mut self.rng, fire_time);
+        match self.rng.u8(0..8) {
+            0 => format!(" {job}"),
+            1 => format!("{job} "),
+            2 => job.replace(':', ":{\"at\":"),
+            3 => job.replace(&format!(":{fire_time},"), ":,"),
+            _ => job,
+        }
+    }
+
+    /// A worker comes, goes, or says something of what it works on.
+    fn work(&mut self) {
+        let id = self.rng.choice(["host:1:q", "host:2:*"]).unwrap();
+        let job = self.a_job();
+        let world = self.world();
+        let mut world = world.lock().unwrap();
+        let (model, redis) = (world.model(), &mut self.redis.connection);
+        let kind = self.rng.u8(0..9);
+        self.told.push(format!("work {kind} of {id}: {job}"));
+        if model.workers_broken {
+            return;
+        }
+        let key = format!("resque:worker:{id}");
+        let () = redis.del(&key).unwrap();
+        if kind == 0 {
+            let () = redis.srem("resque:workers", id).unwrap();
+            model.workers.remove(id);
+            return;
+        }
+        let () = redis.sadd("resque:workers", id).unwrap();
+        let text = match kind {
+            // It waits for a job.
+            1 => None,
+            2 => {
+                let () = redis.rpush(&key, "a list").unwrap();
+                None
+            }
+            3 => Some("garbage".to_owned()),
+            4 => Some(format!("{{\"queue\":\"q\",\"payload\": {job}}}")),
+            5 => Some(format!(
+                "{{\"payload\":0,\"payload\":{job},\"queue\":\"q\"}}"
+            )),
+            _ => Some(format!(
+                "{{\"queue\":\"q\",\"run_at\":\"2026\",\"payload\":{job}}}"
+            )),
+        };
+        if let Some(text) = &text {
+            let () = redis.set(&key, text).unwrap();
+        }
+        model.workers.insert(id.to_owned(), text);
+    }
+
+    fn push_or_pop(&mut self) {
+        let queue = self.rng.choice(["q", "r"]).unwrap();
+        let (jobs, push) = (self.rng.usize(1..4), self.rng.u8(0..3) > 0);
+        let jobs: Vec<String> = (0..jobs).map(|_| self.a_job()).collect();
+        let world = self.world();
+        let mut world = world.lock().unwrap();
+        let (model, redis) = (world.model(), &mut self.redis.connection);
+        if model.broken.contains(queue) {
+            return;
+        }
+        let key = format!("resque:queue:{queue}");
+        let held = model.queues.entry(queue.to_owned()).or_default();
+        if push {
+            self.told.push(format!("push to {queue}: {jobs:?}"));
+            let () = redis.rpush(key, &jobs).unwrap();
+            held.extend(jobs);
+        } else {
+            self.told.push(format!("pop {} of {queue}", jobs.len()));
+            let count = NonZeroUsize::new(jobs.len());
+            let popped: Vec<String> = redis.lpop(key, count).unwrap();
+            let first: Vec<String> = held.drain(..jobs.len().min(held.len())).collect();
+            assert_eq!(popped, first, "{:#?}", self.told);
+        }
     }
 
     async fn look(&mut self, who: usize) {
@@ -246,7 +346,7 @@ impl Both<'_> {
         let world = self.world();
         let mut world = world.lock().unwrap();
         let (model, redis) = (world.model(), &mut self.redis.connection);
-        let kind = self.rng.u8(0..5);
+        let kind = self.rng.u8(0..6);
         self.told.push(format!("break {kind}"));
         match kind {
             0 => {
@@ -260,9 +360,16 @@ impl Both<'_> {
             }
             2 if model.broken.insert("r".to_owned()) => set_aside(redis, "resque:queue:r"),
             3 if model.broken_buckets.insert(b"3".to_vec()) => set_aside(redis, "resque:delayed:3"),
+            4 if !model.workers_broken => {
+                model.workers_broken = true;
+                set_aside(redis, "resque:workers");
+            }
             _ => {
                 if model.broken.remove("r") {
                     put_back(redis, "resque:queue:r");
+                }
+                if std::mem::take(&mut model.workers_broken) {
+                    put_back(redis, "resque:workers");
                 }
                 if model.broken_buckets.remove(&b"3"[..]) {
                     put_back(redis, "resque:delayed:3");
@@ -316,6 +423,19 @@ impl Both<'_> {
         let holder: Option<String> = redis.get(LOCK).unwrap();
         assert_eq!(holder.as_deref(), model.holder(), "{:#?}", self.told);
     }
+}
+
+/// A payload, and the pattern of those that are identical, where they are not the same.
+fn a_payload(rng: &mut fastrand::Rng, fire_time: i64) -> (String, Option<Vec<String>>) {
+    let pattern: &[&str] = match rng.u8(0..4) {
+        0 => return ("{\"n\":1}".to_owned(), None),
+        1 => return ("{\"n\":[]}".to_owned(), None),
+        2 => &["{\"at\":", ",\"n\":1}"],
+        _ => &["{\"at\":", ",\"n\":{\"é\":\"", "\"}}"],
+    };
+    let payload = pattern.join(&fire_time.to_string());
+    let pattern = pattern.iter().map(|it| (*it).to_owned()).collect();
+    (payload, Some(pattern))
 }
 
 /// Puts a string in the place of a list.

@@ -1,10 +1,19 @@
-//! DESIGN's laws 1, 2 and 5 as invariants: judged at each change of the model, and at the end.
+//! DESIGN's laws 1, 2 and 5 and the pile-up guard as invariants: judged at each change of the model, and at the end.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use rescue_scheduler::{
-    core::{entry::CatchUpPolicy, entry::Entry, firing::GRACE, schedule::Schedule},
+    core::{
+        entry::CatchUpPolicy,
+        entry::Entry,
+        firing::GRACE,
+        guard::{Overlap, SkipReason},
+        schedule::Schedule,
+    },
     store::{Bucket, Target},
 };
 
@@ -28,12 +37,30 @@ pub struct Delayed {
     pub fate: Fate,
 }
 
+/// A fire time that is recorded as fired.
+#[derive(Debug, Clone, Copy)]
+struct Settled {
+    fire_time: i64,
+    /// Else its guard skipped it.
+    enqueued: bool,
+}
+
+/// The fire times that were enqueued.
+fn enqueued(fires: &[Settled]) -> Vec<i64> {
+    let enqueued = fires.iter().filter(|it| it.enqueued);
+    enqueued.map(|it| it.fire_time).collect()
+}
+
 /// All that the laws must remember; a failover takes it back together with the model.
 #[derive(Debug, Clone, Default)]
 pub struct Laws {
     schedule: BTreeMap<String, Arc<Entry>>,
     /// When each entry was first seen, and for which times it fired since.
-    fired: BTreeMap<String, (i64, Vec<i64>)>,
+    fired: BTreeMap<String, (i64, Vec<Settled>)>,
+    /// What workers took of each entry's jobs, by fire time, in this order.
+    taken: BTreeMap<String, Vec<i64>>,
+    /// Entries of which a worker works on a job.
+    working: BTreeSet<String>,
     /// By number.
     pub delayed: BTreeMap<usize, Delayed>,
     /// The last item that left each bucket.
@@ -104,7 +131,8 @@ impl Laws {
                 ensure!(before.is_none(), "{name} is seen twice");
                 Ok(())
             }
-            Change::Fired(shot) => self.judge_fire(shot),
+            Change::Fired(shot) => self.judge_fire(shot, None),
+            Change::Skipped(shot, reason) => self.judge_fire(shot, Some(*reason)),
             Change::Moved {
                 member,
                 item,
@@ -113,16 +141,53 @@ impl Laws {
         }
     }
 
-    fn judge_fire(&mut self, shot: &Shot) -> Result<(), String> {
+    /// A fire that was enqueued, or skipped.
+    fn judge_fire(&mut self, shot: &Shot, skipped: Option<SkipReason>) -> Result<(), String> {
         let (name, fire_time) = (&shot.name, shot.fire_time);
+        let piles_up = self.piles_up(name);
         let seen = self.fired.get_mut(name);
         let (_, fires) = seen.ok_or_else(|| format!("{name} fires unseen"))?;
-        let (last, payload) = (fires.last().copied(), &shot.payload);
-        fires.push(fire_time);
+        let (last, payload) = (fires.last().map(|it| it.fire_time), &shot.payload);
+        fires.push(Settled {
+            fire_time,
+            enqueued: skipped.is_none(),
+        });
         ensure!(last < Some(fire_time), "{name}: {fire_time} after {last:?}");
+        let guarded = skipped == piles_up;
+        ensure!(guarded, "{name}: {fire_time} {skipped:?}, not {piles_up:?}");
         let its_own = number(payload) == fire_time;
         ensure!(its_own, "{name}: {fire_time} with {payload}");
         Ok(())
+    }
+
+    /// Why a fire of this entry would pile up now. Each has its own queue.
+    fn piles_up(&self, name: &str) -> Option<SkipReason> {
+        let guard = self.schedule.get(name)?.guard;
+        let (_, fires) = self.fired.get(name)?;
+        let waiting = enqueued(fires).len() - self.taken.get(name).map_or(0, Vec::len);
+        let longest = guard.max_queue_length;
+        if longest.is_some_and(|longest| waiting as u64 >= longest.get()) {
+            Some(SkipReason::QueueFull)
+        } else if guard.overlap == Overlap::Allow {
+            None
+        } else if waiting > 0 {
+            Some(SkipReason::Queued)
+        } else {
+            let running = guard.overlap == Overlap::SkipIfRunning && self.working.contains(name);
+            running.then_some(SkipReason::Running)
+        }
+    }
+
+    /// A worker that did nothing takes this job of an entry.
+    pub fn take(&mut self, name: &str, payload: &str) {
+        let taken = self.taken.entry(name.to_owned()).or_default();
+        taken.push(number(payload));
+        self.working.insert(name.to_owned());
+    }
+
+    /// The worker is done with it. `false`: it did nothing.
+    pub fn finish(&mut self, name: &str) -> bool {
+        self.working.remove(name)
     }
 
     fn judge_move(&mut self, member: &[u8], item: &[u8], target: &Target) -> Result<(), String> {
@@ -163,11 +228,10 @@ impl Laws {
             let seen = self.fired.get(name);
             let (since, fires) = seen.ok_or_else(|| format!("{name} is unseen"))?;
             let queued = model.queues.get(entry.job.queue()).into_iter().flatten();
-            let queued: Vec<i64> = queued.map(|payload| number(payload)).collect();
-            ensure!(
-                queued == *fires,
-                "{name}: {queued:?} is queued, not {fires:?}"
-            );
+            let taken = self.taken.get(name).into_iter().flatten().copied();
+            let jobs: Vec<i64> = taken.chain(queued.map(|payload| number(payload))).collect();
+            let pushed = enqueued(fires);
+            ensure!(jobs == pushed, "{name}: {jobs:?} are there, not {pushed:?}");
             let policy = entry.catch_up.policy;
             let until = if jumped && policy != CatchUpPolicy::All {
                 DateTime::UNIX_EPOCH
@@ -206,23 +270,24 @@ impl Laws {
 fn judge_fires(
     entry: &Entry,
     since: i64,
-    fires: &[i64],
+    fires: &[Settled],
     until: DateTime<Utc>,
 ) -> Result<(), String> {
     let name = &entry.name;
     let next_after = |last| entry.timing.pattern.next_after(at(last), at(last)).unwrap();
     let mut last = since;
-    for fire_time in fires {
+    for Settled { fire_time, .. } in fires {
         let next = next_after(last).timestamp();
         let gap = entry.catch_up.policy == CatchUpPolicy::All && next != *fire_time;
         ensure!(!gap, "{name}: {next} is missed");
         last = *fire_time;
     }
     let times = entry.timing.times.map(|times| times as usize);
-    let few = times.is_none_or(|times| fires.len() <= times);
+    let enqueued = enqueued(fires).len();
+    let few = times.is_none_or(|times| enqueued <= times);
     ensure!(few, "{name} fires too often: {fires:?}");
     let next = entry.due_at(next_after(last));
-    let done = times == Some(fires.len()) || next > until;
+    let done = times == Some(enqueued) || next > until;
     ensure!(
         done,
         "{name} did not fire at {next}, until {until}: {fires:?}"

@@ -13,8 +13,9 @@ use std::{
 };
 
 use chrono::DateTime;
-use rescue_scheduler::store::{
-    BatchLimit, Bucket, Fire, FireOutcome, Identity, Lease, MoveOutcome, Records, Target,
+use rescue_scheduler::{
+    core::guard::{Guard, Overlap, SkipReason},
+    store::{BatchLimit, Bucket, Fire, FireOutcome, Identity, Lease, MoveOutcome, Records, Target},
 };
 use tokio::sync::Notify;
 
@@ -30,13 +31,15 @@ struct Expiring {
 }
 
 /// One fire as `fire.lua` gets it.
-#[derive(Debug, Clone, Hash)]
+#[derive(Debug, Clone)]
 pub struct Shot {
     pub name: String,
     pub times: Option<u32>,
     pub fire_time: i64,
     pub queue: String,
     pub payload: String,
+    pub guard: Guard,
+    pub pattern: Option<Vec<String>>,
 }
 
 impl From<&Fire<'_>> for Shot {
@@ -47,7 +50,37 @@ impl From<&Fire<'_>> for Shot {
             fire_time: fire.fire_time.timestamp(),
             queue: fire.queue.to_owned(),
             payload: fire.payload.clone().into_owned(),
+            guard: fire.guard,
+            pattern: fire.pattern.clone(),
         }
+    }
+}
+
+impl Shot {
+    /// Where in `text` an identical payload may end that begins with it, every way it can be read.
+    fn identical_ends(&self, text: &str) -> Vec<usize> {
+        let Some((first, others)) = self.pattern.as_ref().and_then(|it| it.split_first()) else {
+            let same = text.starts_with(&self.payload);
+            return same.then_some(self.payload.len()).into_iter().collect();
+        };
+        let mut ends: Vec<usize> = text
+            .starts_with(first.as_str())
+            .then_some(first.len())
+            .into_iter()
+            .collect();
+        for part in others {
+            let mut further = vec![];
+            for end in ends {
+                let rest = text[end..].bytes();
+                let letters =
+                    rest.take_while(|it| it.is_ascii_alphanumeric() || b":.-".contains(it));
+                let starts = (1..=letters.count()).map(|length| end + length);
+                let there = starts.filter(|start| text[*start..].starts_with(part.as_str()));
+                further.extend(there.map(|start| start + part.len()));
+            }
+            ends = further;
+        }
+        ends
     }
 }
 
@@ -55,6 +88,7 @@ impl From<&Fire<'_>> for Shot {
 #[derive(Debug, Clone)]
 pub enum Change {
     Fired(Shot),
+    Skipped(Shot, SkipReason),
     Moved {
         member: Vec<u8>,
         item: Vec<u8>,
@@ -69,7 +103,8 @@ pub enum Change {
 impl Hash for Change {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         match self {
-            Self::Fired(shot) => shot.hash(hasher),
+            Self::Fired(shot) => (&shot.name, shot.fire_time).hash(hasher),
+            Self::Skipped(shot, _) => (&shot.name, shot.fire_time, "skipped").hash(hasher),
             Self::Moved { member, item, .. } => (member, item).hash(hasher),
             Self::Seen { name, now } => (name, now).hash(hasher),
         }
@@ -93,6 +128,10 @@ pub struct Model {
     pub changed_entries: BTreeSet<Vec<u8>>,
     pub queue_names: BTreeSet<String>,
     pub queues: BTreeMap<String, Vec<String>>,
+    /// Each worker that is listed, and what its key holds.
+    pub workers: BTreeMap<String, Option<String>>,
+    /// The list of workers is no set.
+    pub workers_broken: bool,
     /// Queues that are no lists.
     pub broken: BTreeSet<String>,
     /// Score and member.
@@ -248,8 +287,16 @@ impl Model {
     fn fire_one(&mut self, shot: &Shot) -> FireOutcome {
         let last = self.fired.get(&shot.name).copied().unwrap_or_default();
         let fires = self.fires.get(&shot.name).copied().unwrap_or_default();
-        if last >= shot.fire_time || shot.times.is_some_and(|times| fires >= times) {
+        if last >= shot.fire_time {
             return FireOutcome::AlreadyFired;
+        }
+        if shot.times.is_some_and(|times| fires >= times) {
+            return FireOutcome::HadAll;
+        }
+        if let Some(reason) = self.skip(shot) {
+            self.fired.insert(shot.name.clone(), shot.fire_time);
+            self.changes.push(Change::Skipped(shot.clone(), reason));
+            return FireOutcome::Skipped(reason);
         }
         self.queue_names.insert(shot.queue.clone());
         if self.broken.contains(&shot.queue) {
@@ -266,6 +313,40 @@ impl Model {
         queue.push(shot.payload.clone());
         self.changes.push(Change::Fired(shot.clone()));
         FireOutcome::Fired
+    }
+
+    /// Why the guard of a fire skips it, if it does.
+    fn skip(&self, shot: &Shot) -> Option<SkipReason> {
+        let held = self.queues.get(&shot.queue).map_or(&[][..], Vec::as_slice);
+        let queue = if self.broken.contains(&shot.queue) {
+            &[]
+        } else {
+            held
+        };
+        let Guard {
+            overlap,
+            max_queue_length,
+        } = shot.guard;
+        if max_queue_length.is_some_and(|it| queue.len() as u64 >= it.get()) {
+            return Some(SkipReason::QueueFull);
+        }
+        let looks = overlap != Overlap::Allow;
+        if looks
+            && queue
+                .iter()
+                .any(|it| shot.identical_ends(it).contains(&it.len()))
+        {
+            return Some(SkipReason::Queued);
+        }
+        let jobs = self.workers.values().flatten();
+        let mut after = jobs.flat_map(|job| {
+            let key = "\"payload\":";
+            let found = job.match_indices(key);
+            found.map(move |(at, _)| &job[at + key.len()..])
+        });
+        let looks = overlap == Overlap::SkipIfRunning && !self.workers_broken;
+        let running = looks && after.any(|it| !shot.identical_ends(it).is_empty());
+        running.then_some(SkipReason::Running)
     }
 
     /// `GET` of the lock and `ZRANGEBYSCORE`: members and scores of what is due.

@@ -184,6 +184,7 @@ impl World {
             }
             self.count(match change {
                 Change::Fired(_) => "fires",
+                Change::Skipped(..) => "skips",
                 Change::Moved { .. } => "moves",
                 Change::Seen { .. } => "first sights",
             });

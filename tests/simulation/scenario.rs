@@ -36,7 +36,7 @@ const END: Duration = Duration::from_secs(33);
 const STOP: Duration = Duration::from_secs(1);
 
 /// Names and timings. Each has its own queue.
-const ENTRIES: [(&str, &str); 5] = [
+const ENTRIES: [(&str, &str); 7] = [
     (
         "each",
         "every = '1s'\ncatch_up = 'all'\ncatch_up_window = '1d'",
@@ -45,11 +45,18 @@ const ENTRIES: [(&str, &str); 5] = [
     ("minute", "cron = '* * * * *'"),
     ("few", "every = '2s'\ntimes = 3"),
     ("spread", "every = '5s'\njitter = '2s'\ncatch_up = 'none'"),
+    (
+        "single",
+        "every = '1s'\ncatch_up = 'all'\ncatch_up_window = '1d'\noverlap = 'skip_if_running'",
+    ),
+    ("capped", "every = '1s'\ntimes = 6\nmax_queue_length = 2"),
 ];
+/// Those of which a worker takes the jobs.
+const WORKED_ON: [&str; 2] = ["single", "capped"];
 
 fn schedule() -> Schedule {
     let entry = |(name, timing)| {
-        let job = format!("class = 'Job'\nqueue = '{name}'\ninclude_metadata = true");
+        let job = format!("class = '{name}'\nqueue = '{name}'\ninclude_metadata = true");
         format!("[schedule.{name}]\n{timing}\n{job}\n")
     };
     store::schedule(&ENTRIES.map(entry).concat())
@@ -83,6 +90,9 @@ pub async fn simulate(seed: u64) -> Outcome {
         all.spawn(Arc::clone(&run).host(number));
     }
     all.spawn(Arc::clone(&run).apps());
+    for entry in WORKED_ON {
+        all.spawn(Arc::clone(&run).worker(entry));
+    }
     all.spawn(Arc::clone(&run).trouble());
     sleep_until(run.start + END).await;
     let now = DateTime::from_timestamp_millis(run.world().clock()).unwrap();
@@ -274,6 +284,33 @@ impl Run {
         }
     }
 
+    /// A worker: takes the jobs of an entry, and works on one for a while.
+    async fn worker(self: Arc<Self>, entry: &'static str) {
+        while !self.is_quiet() {
+            sleep(self.milliseconds(1..3_000)).await;
+            let world = &mut *self.world();
+            if now() >= world.down_until && !world.model().broken.contains(entry) {
+                Self::work(world, entry);
+            }
+        }
+    }
+
+    /// Ends one job, or takes another. A failover may take it back.
+    fn work(world: &mut World, entry: &str) {
+        let State { model, laws } = &mut world.state;
+        let queue = model.queues.entry(entry.to_owned()).or_default();
+        let job = if laws.finish(entry) || queue.is_empty() {
+            None
+        } else {
+            let payload = queue.remove(0);
+            laws.take(entry, &payload);
+            let job = format!("{{\"queue\":\"{entry}\",\"payload\":{payload}}}");
+            world.count("jobs taken");
+            Some(job)
+        };
+        world.state.model.workers.insert(entry.to_owned(), job);
+    }
+
     fn remove(world: &mut World) {
         let count = world.state.laws.delayed.len();
         let number = count.saturating_sub(world.rng.usize(1..30));
@@ -327,7 +364,10 @@ impl Run {
                     world.count("failovers");
                 }
                 12 | 13 => {
-                    let queue = world.rng.choice(["each", "latest", "shaky"]).unwrap();
+                    let queue = world
+                        .rng
+                        .choice(["each", "latest", "single", "shaky"])
+                        .unwrap();
                     world.model().broken.insert(queue.to_owned());
                 }
                 14 => world.model().leave_lock("ruby:1"),

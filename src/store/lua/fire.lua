@@ -1,4 +1,5 @@
--- Enqueues the jobs of entries that fire, each fire time at most once, ever.
+-- Enqueues the jobs of entries that fire, each fire time at most once, ever; or skips them, where
+-- jobs would pile up.
 --
 -- KEYS[1]  lock              string  hostname:pid of the leader
 -- KEYS[2]  fired             hash    the fence: entry name -> last fire time, Unix seconds
@@ -7,35 +8,171 @@
 -- KEYS[5]  stamps            hash    entry name -> the time that we stamped there, Unix seconds
 -- KEYS[6]  queues            set     names of all queues
 -- KEYS[6+i] queue            list    where fire i goes
+-- KEYS[7+n] workers          set     ids of all workers; only if a guard is about running jobs
+--
+-- Beside them it reads, for each id in workers, the string `worker:ID` of the same namespace: what
+-- that worker works on. Which these are is known in here only. In a cluster that may be, for all
+-- keys of a namespace with a hash tag are in one slot.
 --
 -- ARGV[1]  our hostname:pid; we fire only while it holds the lock
 -- ARGV[2]  now, as Ruby prints it
 -- ARGV[3]  now, Unix seconds
--- ARGV[5i-1 .. 5i+3]  of fire i: entry name, how many fires it may have (empty: any number),
---                     fire time, queue name, payload
+-- ARGV[4]  number of the fires: n
+-- ARGV[5i .. 5i+4]  of fire i: entry name, how many fires it may have (empty: any number),
+--                   fire time, queue name, payload
+-- then for each fire that is guarded:
+--   ARGV  its number: i
+--   ARGV  how long its queue may become (empty: of any length)
+--   ARGV  for which identical jobs it is skipped: `queued`; `running`, which is queued or running;
+--         or none (empty)
+--   ARGV  number of the texts that follow; none: identical payloads are the same
+--   ARGV  the texts that identical payloads have, in this order, from the first byte to the last.
+--         Between two of them is something made of letters, digits, `:`, `.` and `-`, as fire times
+--         and what is made of them are
 --
 -- Returns  nil          the lease is lost: nothing was done
 --          for each fire  1       fired
---                         0       already fired: the fence holds this fire time or a later one, or
---                                 the entry has had all its fires
+--                         0       already fired, or skipped: the fence holds this fire time or a
+--                                 later one
+--                         2       skipped: its queue is full
+--                         3       skipped: an identical job waits in its queue
+--                         4       skipped: a worker works on an identical job
+--                         5       not fired: the entry has had all its fires
 --                         string  rejected: Redis' error (wrong type); it can be fired again
 --
--- Atomic: a fire is recorded if and only if its payload was pushed.
+-- Atomic: a fire is recorded if and only if its payload was pushed, or it was skipped; what was
+-- skipped is not counted. What is of the wrong type keeps no fire away. Nothing is decoded here:
+-- payloads are compared as text. A worker's job is the payload as Resque writes it there, compact.
 
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
   return false
 end
 
+local count = tonumber(ARGV[4])
+
+-- By number of the fire.
+local guards = {}
+local arg = 5 * count + 5
+while arg <= #ARGV do
+  local number, longest, overlap, parts = unpack(ARGV, arg, arg + 3)
+  local guard = { longest = tonumber(longest), overlap = overlap }
+  arg = arg + 4
+  for part = 1, tonumber(parts) do
+    guard[part] = ARGV[arg]
+    arg = arg + 1
+  end
+  guard[1] = guard[1] or ARGV[5 * number + 4]
+  guards[tonumber(number)] = guard
+end
+
+-- What Redis answers; nil: the key is of the wrong type. All other errors are raised.
+local function ask(...)
+  local reply = redis.pcall(...)
+  if type(reply) ~= "table" or not reply.err then
+    return reply
+  elseif reply.err:find("WRONGTYPE", 1, true) then
+    return nil
+  end
+  return redis.call(...)
+end
+
+-- Where a payload that is identical ends in `text`, if it begins at `from`.
+local function identical(guard, text, from)
+  for part = 1, #guard do
+    if part > 1 then
+      local _, last = text:find("^[%w:.-]+", from)
+      if not last then
+        return nil
+      end
+      from = last + 1
+    end
+    local after = from + #guard[part]
+    if text:sub(from, after - 1) ~= guard[part] then
+      return nil
+    end
+    from = after
+  end
+  return from - 1
+end
+
+-- Payloads are read from the queue's end, where the last fire's is, and more at a time while they
+-- are small: nothing tells their size before.
+local LARGE = 1048576
+
+local function is_queued(guard, queue)
+  if #guard == 1 then
+    return ask("LPOS", queue, guard[1], "RANK", -1)
+  end
+  local seen, wanted = 0, 1
+  repeat
+    local chunk = ask("LRANGE", queue, -seen - wanted, -seen - 1) or {}
+    local bytes = 0
+    for _, payload in ipairs(chunk) do
+      if identical(guard, payload, 1) == #payload then
+        return true
+      end
+      bytes = bytes + #payload
+    end
+    seen = seen + #chunk
+    local ended = #chunk < wanted
+    wanted = bytes > LARGE and math.max(1, math.floor(wanted / 4)) or math.min(2 * wanted, 1024)
+  until ended
+  return false
+end
+
+-- What workers say that they work on; read once, if at all.
+local jobs
+
+local function is_running(guard)
+  if not jobs then
+    jobs = {}
+    local workers = KEYS[7 + count]
+    for _, id in ipairs(ask("SMEMBERS", workers) or {}) do
+      jobs[#jobs + 1] = ask("GET", workers:sub(1, -2) .. ":" .. id) or nil
+    end
+  end
+  for _, job in ipairs(jobs) do
+    local _, key = job:find('"payload":', 1, true)
+    while key do
+      if identical(guard, job, key + 1) then
+        return true
+      end
+      _, key = job:find('"payload":', key + 1, true)
+    end
+  end
+  return false
+end
+
+-- Why the fire is skipped, as it is returned; nil: it is not.
+local function skip(guard, queue)
+  if guard.longest and (ask("LLEN", queue) or 0) >= guard.longest then
+    return 2
+  elseif guard.overlap == "" then
+    return nil
+  elseif is_queued(guard, queue) then
+    return 3
+  end
+  return guard.overlap == "running" and is_running(guard) and 4 or nil
+end
+
 local outcomes = {}
-for i = 1, #KEYS - 6 do
-  local name, times, fire_time, queue, payload = unpack(ARGV, 5 * i - 1, 5 * i + 3)
+for i = 1, count do
+  local name, times, fire_time, queue, payload = unpack(ARGV, 5 * i, 5 * i + 4)
   local limited = times ~= ""
   local last = redis.call("HGET", KEYS[2], name)
   local last_time = tonumber(last) or 0
   local fires = limited and tonumber(redis.call("HGET", KEYS[3], name)) or 0
-  if last_time >= tonumber(fire_time) or limited and fires >= tonumber(times) then
+  if last_time >= tonumber(fire_time) then
     outcomes[i] = 0
-  else
+  elseif limited and fires >= tonumber(times) then
+    outcomes[i] = 5
+  elseif guards[i] then
+    outcomes[i] = skip(guards[i], KEYS[6 + i])
+    if outcomes[i] then
+      redis.call("HSET", KEYS[2], name, fire_time)
+    end
+  end
+  if not outcomes[i] then
     -- Recorded first, for a script that fails after a push is not rolled back.
     redis.call("SADD", KEYS[6], queue)
     if limited then
