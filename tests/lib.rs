@@ -20,6 +20,7 @@ mod harness;
 mod leadership;
 mod migrating;
 mod next;
+mod pile_up;
 mod recurring;
 mod resque_web;
 mod simulation;

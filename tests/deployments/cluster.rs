@@ -6,7 +6,7 @@ use rescue_scheduler::store::{Listen, PrivateServer, free_port};
 
 use super::{
     acl::{add_user, denied},
-    program,
+    is_held, program,
 };
 use crate::harness::{
     Redis, eventually,
@@ -109,6 +109,8 @@ fn cluster_with_a_hash_tag_and_its_failover() {
     );
     let scheduler = program(&url, &["--namespace", "{resque}"]).start();
     let fires = wait_for_fires(owner, 3);
+    is_held(owner, "{resque}", &scheduler);
+    let fires = wait_for_fires(owner, fires.len() + 1);
     eventually(|| {
         let copy: RedisResult<()> = redis::cmd("READONLY").exec(&mut replica.connection);
         copy.unwrap();

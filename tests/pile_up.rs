@@ -1,0 +1,287 @@
+//! The pile-up guard: fires that are skipped because an identical job is not done yet, or their queue
+//! is as long as it may be.
+
+use redis::Commands;
+
+use crate::harness::{Program, Redis};
+
+/// An hourly entry `e` of class `C`, with more lines.
+fn entry(lines: &str) -> String {
+    format!("[schedule.e]\ncron = '0 * * * *'\nclass = 'C'\nqueue = 'q'\n{lines}\n")
+}
+
+/// Runs `--once` at that minute of 2026-11-23; returns what it logged.
+fn at(redis: &Redis, schedule: &str, time: &str) -> String {
+    let time = format!("2026-11-23T{time}:00Z");
+    let program = Program::on(redis).schedule(schedule);
+    let finished = program.args(["--once", "--at", &time]).run().succeeded();
+    finished.log
+}
+
+/// A server on which the schedule was first seen at 11:30.
+fn seen(schedule: &str) -> Redis {
+    let redis = Redis::start();
+    at(&redis, schedule, "11:30");
+    redis
+}
+
+/// Fires at that time, and asserts that it was skipped for that reason.
+#[track_caller]
+fn skipped(redis: &Redis, schedule: &str, time: &str, reason: &str) {
+    let log = at(redis, schedule, time);
+    let words = format!(
+        "skipped entry=\"e\" queue=\"q\" fire_time=\"2026-11-23T{time}:00Z\" reason=\"{reason}\" in_a_row=1"
+    );
+    assert!(log.contains(&words), "{log}");
+    assert!(!log.contains("fired entry="), "{log}");
+}
+
+#[track_caller]
+fn fired(redis: &Redis, schedule: &str, time: &str) {
+    let log = at(redis, schedule, time);
+    assert!(log.contains("fired entry=\"e\""), "{log}");
+    assert!(!log.contains("skipped"), "{log}");
+}
+
+/// A worker takes the oldest job: what Resque's says of it in Redis.
+fn work(redis: &mut Redis) {
+    let payload: String = redis.connection.lpop("resque:queue:q", None).unwrap();
+    works_on(redis, &payload);
+}
+
+fn works_on(redis: &mut Redis, payload: &str) {
+    let job = format!(r#"{{"queue":"q","run_at":"2026-11-23T16:25:34Z","payload":{payload}}}"#);
+    let worker = "host:1:q";
+    let () = redis.connection.sadd("resque:workers", worker).unwrap();
+    let key = format!("resque:worker:{worker}");
+    let () = redis.connection.set(key, job).unwrap();
+}
+
+fn is_done(redis: &mut Redis) {
+    let () = redis.connection.del("resque:worker:host:1:q").unwrap();
+}
+
+#[test]
+fn what_waits_in_its_queue_is_not_enqueued_again() {
+    let schedule = entry("overlap = 'skip_if_queued'");
+    let mut redis = seen(&schedule);
+    fired(&redis, &schedule, "12:00");
+    let last_enqueued = |redis: &mut Redis| -> String {
+        let key = "resque:delayed:last_enqueued_at";
+        redis.connection.hget(key, "e").unwrap()
+    };
+    let before = last_enqueued(&mut redis);
+    skipped(&redis, &schedule, "13:00", "queued");
+    assert_eq!(redis.queue("q").len(), 1);
+    assert_eq!(last_enqueued(&mut redis), before);
+    // A restart tries it no more, though the queue is drained.
+    work(&mut redis);
+    let log = at(&redis, &schedule, "13:01");
+    assert!(!log.contains("entry="), "{log}");
+    assert_eq!(redis.queue("q"), [""; 0]);
+    // What a worker works on doesn't count.
+    fired(&redis, &schedule, "14:00");
+}
+
+#[test]
+fn what_a_worker_works_on_is_not_enqueued_again() {
+    let schedule = entry("overlap = 'skip_if_running'\nargs = [[], 9223372036854775807, 'é/\"']");
+    let mut redis = seen(&schedule);
+    fired(&redis, &schedule, "12:00");
+    skipped(&redis, &schedule, "13:00", "queued");
+    work(&mut redis);
+    skipped(&redis, &schedule, "14:00", "running");
+    // One of another job.
+    works_on(&mut redis, r#"{"class":"C","args":[[]]}"#);
+    fired(&redis, &schedule, "15:00");
+    work(&mut redis);
+    skipped(&redis, &schedule, "16:00", "running");
+    is_done(&mut redis);
+    fired(&redis, &schedule, "17:00");
+}
+
+#[test]
+fn jobs_that_differ_in_their_fire_time_only_are_identical() {
+    let active_job = "active_job = true\nargs = [1, { ':a' = 'x' }]";
+    for lines in [
+        "include_metadata = true",
+        "include_metadata = true\nargs = ['a', { scheduled_at = 1 }]",
+        active_job,
+        &format!("{active_job}\ninclude_metadata = true\npriority = 3"),
+    ] {
+        let schedule = entry(&format!("overlap = 'skip_if_running'\n{lines}"));
+        let mut redis = seen(&schedule);
+        fired(&redis, &schedule, "12:00");
+        // Many other jobs are behind it.
+        let other = redis.queue("q").remove(0);
+        let other = other.replace("\"args\":[", "\"args\":[7,");
+        for _ in 0..30 {
+            let () = redis
+                .connection
+                .rpush("resque:queue:q", vec![&other; 100])
+                .unwrap();
+        }
+        skipped(&redis, &schedule, "13:00", "queued");
+        work(&mut redis);
+        skipped(&redis, &schedule, "14:00", "running");
+        works_on(&mut redis, &other);
+        fired(&redis, &schedule, "15:00");
+    }
+}
+
+#[test]
+fn what_has_other_arguments_where_the_fire_time_stands_is_another_job() {
+    let schedule = entry("overlap = 'skip_if_queued'\ninclude_metadata = true");
+    let redis = &mut seen(&schedule);
+    for args in [
+        r#"{"scheduled_at":1},{"scheduled_at":1}"#,
+        r#"{"scheduled_at":"1"}"#,
+        r#"{"scheduled_at":[]}"#,
+        r#"{"scheduled_at":}"#,
+    ] {
+        let payload = format!(r#"{{"class":"C","args":[{args}]}}"#);
+        let () = redis.connection.rpush("resque:queue:q", payload).unwrap();
+    }
+    fired(redis, &schedule, "12:00");
+    skipped(redis, &schedule, "13:00", "queued");
+}
+
+#[test]
+fn a_queue_becomes_no_longer_than_it_may_be() {
+    let schedule = entry("max_queue_length = 3");
+    let mut redis = seen(&schedule);
+    let () = redis.connection.rpush("resque:queue:q", "other").unwrap();
+    fired(&redis, &schedule, "12:00");
+    fired(&redis, &schedule, "13:00");
+    skipped(&redis, &schedule, "14:00", "queue full");
+    assert_eq!(redis.queue("q").len(), 3);
+    let () = redis.connection.rpush("resque:queue:q", "other").unwrap();
+    skipped(&redis, &schedule, "15:00", "queue full");
+    let () = redis.connection.ltrim("resque:queue:q", 0, 1).unwrap();
+    fired(&redis, &schedule, "16:00");
+}
+
+#[test]
+fn the_first_of_two_in_one_step_keeps_the_second_out() {
+    let both = "catch_up = 'all'\ncatch_up_window = '1d'\noverlap = 'skip_if_running'";
+    let entries = |name: &str, class: &str| {
+        format!("[schedule.{name}]\ncron = '0 * * * *'\nclass = '{class}'\nqueue = 'q'\n{both}\n")
+    };
+    let schedule = entries("a", "C") + &entries("b", "C") + &entries("c", "Other");
+    let mut redis = seen(&schedule);
+    let log = at(&redis, &schedule, "13:00");
+    let (c, other) = (
+        r#"{"class":"C","args":[]}"#,
+        r#"{"class":"Other","args":[]}"#,
+    );
+    assert_eq!(redis.queue("q"), [c, other], "{log}");
+    for words in [
+        "fired entry=\"a\"",
+        "skipped entry=\"a\" queue=\"q\" fire_time=\"2026-11-23T13:00:00Z\"",
+        "skipped entry=\"b\" queue=\"q\" fire_time=\"2026-11-23T12:00:00Z\"",
+        "reason=\"queued\" in_a_row=2",
+        "fired entry=\"c\"",
+    ] {
+        assert!(log.contains(words), "no {words} in {log}");
+    }
+}
+
+#[test]
+fn a_skipped_fire_is_none_of_the_times() {
+    let timing = "every = ['1h', { first_at = '2026-11-23 12:00', times = 2 }]";
+    let schedule = entry("overlap = 'skip_if_queued'").replace("cron = '0 * * * *'", timing);
+    let mut redis = seen(&schedule);
+    fired(&redis, &schedule, "12:00");
+    skipped(&redis, &schedule, "13:00", "queued");
+    skipped(&redis, &schedule, "14:00", "queued");
+    work(&mut redis);
+    fired(&redis, &schedule, "15:00");
+    work(&mut redis);
+    let log = at(&redis, &schedule, "16:00");
+    assert!(!log.contains("entry="), "{log}");
+}
+
+#[test]
+fn workers_that_cannot_be_read_keep_no_fire_away() {
+    let schedule = entry("overlap = 'skip_if_running'");
+    let mut redis = seen(&schedule);
+    for (hour, command) in [
+        "SET resque:workers garbage",
+        "SADD resque:workers gone:1:q",
+        "SET resque:worker:gone:1:q {\"payload\":garbage",
+        "HSET resque:worker:gone:1:q a b",
+        "LPUSH resque:worker:gone:1:q a",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        redis.command("DEL resque:queue:q resque:worker:gone:1:q");
+        if hour == 1 {
+            redis.command("DEL resque:workers");
+        }
+        redis.command(command);
+        fired(&redis, &schedule, &format!("{}:00", 12 + hour));
+    }
+}
+
+#[test]
+fn a_queue_of_the_wrong_type_refuses_a_guarded_fire_like_any_other() {
+    for pattern in ["", "include_metadata = true"] {
+        let schedule = entry(&format!(
+            "overlap = 'skip_if_running'\nmax_queue_length = 1\n{pattern}"
+        ));
+        let mut redis = seen(&schedule);
+        redis.command("SET resque:queue:q garbage");
+        let once = ["--once", "--at", "2026-11-23T12:00:00Z"];
+        let finished = Program::on(&redis).schedule(&schedule).args(once).run();
+        let refused = finished.log.contains("queue refuses the job");
+        assert!(refused, "{}", finished.log);
+        redis.command("DEL resque:queue:q");
+        fired(&redis, &schedule, "12:01");
+    }
+}
+
+#[test]
+fn who_may_not_look_is_told_and_fires_once_it_may() {
+    let schedule = entry("overlap = 'skip_if_running'");
+    let mut redis = seen(&schedule);
+    redis.command("ACL SETUSER few on >pw ~* &* +@all -smembers");
+    let url = format!("{}?user=few&pass=pw", redis.url());
+    let once = [
+        "--redis-url",
+        &url,
+        "--once",
+        "--at",
+        "2026-11-23T12:00:00Z",
+    ];
+    let finished = Program::new().schedule(&schedule).args(once).run();
+    assert_eq!(finished.status.code(), Some(1), "{}", finished.log);
+    assert!(
+        finished.log.contains("refuses a command"),
+        "{}",
+        finished.log
+    );
+    assert_eq!(redis.queue("q"), [""; 0]);
+    redis.command("ACL SETUSER few +smembers");
+    Program::new()
+        .schedule(&schedule)
+        .args(once)
+        .run()
+        .succeeded();
+    assert_eq!(redis.queue("q").len(), 1);
+}
+
+#[test]
+fn an_entry_without_a_guard_asks_redis_nothing_more() {
+    let schedule = entry("include_metadata = true");
+    let mut redis = seen(&schedule);
+    fired(&redis, &schedule, "12:00");
+    let stats: String = redis::cmd("INFO")
+        .arg("commandstats")
+        .query(&mut redis.connection)
+        .unwrap();
+    assert!(stats.contains("cmdstat_rpush:"), "{stats}");
+    for command in ["llen", "lpos", "lrange", "smembers"] {
+        assert!(!stats.contains(&format!("cmdstat_{command}:")), "{stats}");
+    }
+}
