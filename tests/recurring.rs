@@ -249,6 +249,30 @@ fn what_a_ruby_scheduler_fired_is_not_caught_up_with() {
 }
 
 #[test]
+fn the_switch_from_a_ruby_scheduler_misses_nothing_and_doubles_nothing() {
+    let schedule = "[schedule.cron]\ncron = \"0 * * * *\"\nqueue = \"cron\"\n\
+                    [schedule.every]\nevery = \"30m\"\nqueue = \"every\"\n\
+                    [schedule.new]\ncron = \"0 * * * *\"\nqueue = \"new\"\n";
+    let mut redis = Redis::start();
+    let key = "resque:delayed:last_enqueued_at";
+    let stamps = [
+        ("cron", "2026-11-23 11:00:00 +0000"),
+        ("every", "2026-11-23 12:30:10 +0100"),
+    ];
+    let () = redis.connection.hset_multiple(key, &stamps).unwrap();
+    let mut queued_at = |at: &str| {
+        let program = Program::on(&redis).schedule(schedule);
+        program.args(["--once", "--at", at]).run().succeeded();
+        ["cron", "every", "new"].map(|queue| redis.queue(queue).len())
+    };
+    // Ruby's stopped at 11:59:59, ours led at once. It had never seen any of them.
+    assert_eq!(queued_at("2026-11-23T12:00:00Z"), [1, 0, 0]);
+    assert_eq!(queued_at("2026-11-23T12:00:09Z"), [1, 0, 0]);
+    assert_eq!(queued_at("2026-11-23T12:00:10Z"), [1, 1, 0]);
+    assert_eq!(queued_at("2026-11-23T13:00:10Z"), [2, 2, 1]);
+}
+
+#[test]
 fn a_sibling_with_another_prefix_takes_no_fire_away() {
     let entry =
         |cron: &str, queue: &str| format!("[schedule.d]\ncron = \"{cron}\"\nqueue = \"{queue}\"\n");

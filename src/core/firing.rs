@@ -29,6 +29,21 @@ pub struct History {
     pub enqueued_elsewhere: Option<DateTime<Utc>>,
 }
 
+impl History {
+    /// Since when the entry can have missed something. One that another scheduler enqueued, and we
+    /// never did, is not new: it goes on from there, in its rhythm. Bounds are counted anew, as the
+    /// other one counts them from its own start.
+    fn since(&self, timing: &Timing) -> DateTime<Utc> {
+        let repeats = matches!(timing.pattern, Pattern::Cron { .. } | Pattern::Every(_));
+        match (self.last_fire, self.enqueued_elsewhere) {
+            (None, Some(at)) if repeats && timing.first.is_none() && timing.last.is_none() => {
+                self.first_seen.min(at)
+            }
+            _ => self.first_seen,
+        }
+    }
+}
+
 /// How far an entry has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -48,7 +63,7 @@ impl Progress {
     /// Takes up an entry where its history ends.
     pub fn resume(timing: &Timing, history: History) -> Self {
         let second = TimeDelta::seconds(1);
-        let first_seen = history.first_seen.trunc_subsecs(0);
+        let first_seen = history.since(timing).trunc_subsecs(0);
         let settled = history
             .last_fire
             .map_or(first_seen, |last| last.max(first_seen));
@@ -329,6 +344,24 @@ mod tests {
         // Fired long ago, taken out, and back since 1000: the rhythm holds, the gap is forgotten.
         assert_eq!(resume(1000, Some(10)), Some(at(1030)));
         assert_eq!(resume(10, Some(1000)), Some(at(1060)));
+    }
+
+    #[test]
+    fn an_entry_that_another_scheduler_enqueued_goes_on_in_its_rhythm() {
+        let next = |timing: &Timing, last_fire: Option<i64>| {
+            let history = History {
+                first_seen: at(1000),
+                last_fire: last_fire.map(at),
+                fires: 0,
+                enqueued_elsewhere: Some(at(910)),
+            };
+            Progress::resume(timing, history).next(timing)
+        };
+        let mut timing = every(60);
+        assert_eq!(next(&timing, None), Some(at(970)));
+        assert_eq!(next(&timing, Some(1020)), Some(at(1080)));
+        timing.first = Some(Moment::In(TimeDelta::seconds(5)));
+        assert_eq!(next(&timing, None), Some(at(1005)));
     }
 
     #[test]
