@@ -94,7 +94,7 @@ pub enum Event<'a> {
     EntryStatus {
         /// Which.
         entry: &'a Entry,
-        /// Its last fire time.
+        /// Its last fire time, be it enqueued or skipped.
         last: Option<DateTime<Utc>>,
         /// Its next fire time.
         next: Option<DateTime<Utc>>,

@@ -285,3 +285,41 @@ fn an_entry_without_a_guard_asks_redis_nothing_more() {
         assert!(!stats.contains(&format!("cmdstat_{command}:")), "{stats}");
     }
 }
+
+#[test]
+fn many_guarded_entries_fire_in_one_pass() {
+    let entry = |number| {
+        let lines = "overlap = 'skip_if_queued'\nmax_queue_length = 40\ninclude_metadata = true";
+        let entry = entry(&format!("args = {number}\n{lines}"));
+        entry.replace("schedule.e", &format!("schedule.e{number}"))
+    };
+    let schedule: String = (10..60).map(entry).collect();
+    let mut redis = seen(&schedule);
+    let log = at(&redis, &schedule, "12:00");
+    assert_eq!(redis.queue("q").len(), 40);
+    assert_eq!(log.matches("reason=\"queue full\"").count(), 10, "{log}");
+}
+
+#[test]
+fn only_the_newest_jobs_of_a_long_queue_are_looked_at() {
+    const NEWEST: usize = 100_000;
+    for lines in ["", "include_metadata = true"] {
+        let schedule = entry(&format!("overlap = 'skip_if_queued'\n{lines}"));
+        let mut redis = seen(&schedule);
+        fired(&redis, &schedule, "12:00");
+        for _ in 1..NEWEST / 1_000 {
+            let () = redis
+                .connection
+                .rpush("resque:queue:q", vec!["other"; 1_000])
+                .unwrap();
+        }
+        let () = redis
+            .connection
+            .rpush("resque:queue:q", vec!["other"; 999])
+            .unwrap();
+        skipped(&redis, &schedule, "13:00", "queued");
+        let () = redis.connection.rpush("resque:queue:q", "other").unwrap();
+        fired(&redis, &schedule, "14:00");
+        skipped(&redis, &schedule, "15:00", "queued");
+    }
+}

@@ -20,9 +20,9 @@ pub enum Overlap {
     /// It is enqueued all the same.
     #[default]
     Allow,
-    /// It is skipped if one waits in the queue.
+    /// It is skipped if one waits in the queue, and is among the newest 100,000 there.
     SkipIfQueued,
-    /// It is skipped if one waits in the queue, or a worker says that it works on one.
+    /// It is skipped if one waits there, or a worker says that it works on one.
     SkipIfRunning,
 }
 

@@ -33,6 +33,9 @@ use crate::{
 /// How many fires, or names, go in one call: other clients wait while the script runs.
 const BATCH: usize = 500;
 
+/// And of these, how many may be looked for in their queue, which takes up to a tenth of a second.
+const SEARCHES: usize = 10;
+
 /// A queue that refuses a job is tried again after this.
 const RETRY: TimeDelta = TimeDelta::seconds(1);
 
@@ -52,6 +55,24 @@ struct State {
 struct Pending {
     index: usize,
     fire_time: DateTime<Utc>,
+}
+
+/// What goes in one call.
+#[derive(Default)]
+struct Batch {
+    fires: Vec<Pending>,
+    searches: usize,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.fires.len() >= BATCH || self.searches >= SEARCHES
+    }
+
+    fn push(&mut self, fire: Pending, entry: &Entry) {
+        self.searches += usize::from(entry.guard.overlap != Overlap::Allow);
+        self.fires.push(fire);
+    }
 }
 
 /// All entries of the schedule in force, and when each is to be looked at next.
@@ -321,21 +342,21 @@ impl<S: Store> Recurring<S> {
     /// Takes entries that are due off the agenda until a batch is full. Returns them, and their
     /// fires in order of fire time for each entry. What is given up is settled here.
     fn collect(&mut self, now: DateTime<Utc>) -> (Vec<usize>, Vec<Pending>) {
-        let (mut looked_at, mut pending) = (vec![], vec![]);
-        while pending.len() < BATCH {
+        let (mut looked_at, mut batch) = (vec![], Batch::default());
+        while !batch.is_full() {
             match self.agenda.peek() {
                 Some(&Reverse((at, index))) if at <= now => {
                     self.agenda.pop();
                     looked_at.push(index);
-                    self.collect_from(index, now, &mut pending);
+                    self.collect_from(index, now, &mut batch);
                 }
                 _ => break,
             }
         }
-        (looked_at, pending)
+        (looked_at, batch.fires)
     }
 
-    fn collect_from(&mut self, index: usize, now: DateTime<Utc>, pending: &mut Vec<Pending>) {
+    fn collect_from(&mut self, index: usize, now: DateTime<Utc>, batch: &mut Batch) {
         let State {
             entry,
             progress,
@@ -345,10 +366,10 @@ impl<S: Store> Recurring<S> {
         } = &mut self.states[index];
         // Settled for good once the store has answered.
         let mut ahead = *progress;
-        while pending.len() < BATCH {
+        while !batch.is_full() {
             match firing::decide(entry, ahead, now) {
                 Decision::Fire(fire_time) => {
-                    pending.push(Pending { index, fire_time });
+                    batch.push(Pending { index, fire_time }, entry);
                     ahead.fired(fire_time);
                     if *rejected {
                         // One is enough to see whether its queue takes it now.

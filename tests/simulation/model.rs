@@ -3,7 +3,7 @@
 //!
 //! Not here, for they change nothing of what the engine does: the reverse index (for apps that
 //! remove jobs), and the stamps for resque-web, which differ from ours only where a Ruby scheduler
-//! wrote them.
+//! wrote them; nor how far a long queue is looked through for an identical job.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

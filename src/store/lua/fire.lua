@@ -35,7 +35,7 @@
 --                         0       already fired, or skipped: the fence holds this fire time or a
 --                                 later one
 --                         2       skipped: its queue is full
---                         3       skipped: an identical job waits in its queue
+--                         3       skipped: an identical job is among the newest in its queue
 --                         4       skipped: a worker works on an identical job
 --                         5       not fired: the entry has had all its fires
 --                         string  rejected: Redis' error (wrong type); it can be fired again
@@ -95,13 +95,15 @@ local function identical(guard, text, from)
   return from - 1
 end
 
--- Payloads are read from the queue's end, where the last fire's is, and more at a time while they
--- are small: nothing tells their size before.
+-- Only so many payloads of a queue are looked at, the newest: other clients wait meanwhile.
+local NEWEST = 100000
+-- They are read from the queue's end, and more at a time while they are small: nothing tells their
+-- size before.
 local LARGE = 1048576
 
 local function is_queued(guard, queue)
   if #guard == 1 then
-    return ask("LPOS", queue, guard[1], "RANK", -1)
+    return ask("LPOS", queue, guard[1], "RANK", -1, "MAXLEN", NEWEST)
   end
   local seen, wanted = 0, 1
   repeat
@@ -114,8 +116,9 @@ local function is_queued(guard, queue)
       bytes = bytes + #payload
     end
     seen = seen + #chunk
-    local ended = #chunk < wanted
+    local ended = #chunk < wanted or seen >= NEWEST
     wanted = bytes > LARGE and math.max(1, math.floor(wanted / 4)) or math.min(2 * wanted, 1024)
+    wanted = math.min(wanted, NEWEST - seen)
   until ended
   return false
 end
