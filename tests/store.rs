@@ -167,14 +167,8 @@ async fn a_rejected_fire_is_not_recorded() {
 }
 
 pub fn schedule(text: &str) -> Schedule {
-    let source = Source {
-        path: "a.toml".into(),
-        text: text.into(),
-    };
-    let context = Context {
-        environment: None,
-        zone: Zone::UTC,
-    };
+    let source = Source::new("a.toml", text);
+    let context = Context::default();
     config::parse(&[source], &context).unwrap().schedule
 }
 

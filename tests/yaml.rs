@@ -6,10 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use rescue_scheduler::{
-    config::{self, Context, Source},
-    core::zone::Zone,
-};
+use rescue_scheduler::config::{self, Context, Source};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -251,14 +248,8 @@ fn psych(schedules: &[String]) -> Option<Vec<Value>> {
 
 /// What we make of them.
 fn ours(schedule: &str) -> Option<String> {
-    let source = Source {
-        path: "a.yml".into(),
-        text: schedule.into(),
-    };
-    let context = Context {
-        environment: None,
-        zone: Zone::UTC,
-    };
+    let source = Source::new("a.yml", schedule);
+    let context = Context::default();
     let schedule = config::parse(&[source], &context).ok()?.schedule;
     let payload = schedule.get("j")?.job.payload(chrono::DateTime::UNIX_EPOCH);
     let args = payload.strip_prefix(r#"{"class":"J","args":"#)?;

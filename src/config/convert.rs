@@ -11,17 +11,14 @@ use super::{
     raw::Table,
     tree::{Members, Node, Value},
 };
-use crate::core::{ruby, schedule::Why, zone::Zone};
+use crate::core::{ruby, schedule::Why};
 
 /// Writes a schedule in YAML as TOML. Reading either gives the same entries.
 ///
 /// # Errors
 /// A [`Report`] of all mistakes in it.
 pub(super) fn convert(source: &Source) -> Result<String, Report> {
-    let context = Context {
-        environment: None,
-        zone: Zone::UTC,
-    };
+    let context = Context::default();
     let warnings = parse(std::slice::from_ref(source), &context)?.warnings;
     let document = from_yaml::parse(source).map_err(|error| Report::new(vec![error]))?;
     let notes = warnings.iter().filter_map(Remark::note);

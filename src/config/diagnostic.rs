@@ -33,6 +33,12 @@ pub enum Syntax {
 }
 
 impl Source {
+    /// A file with this text.
+    pub fn new(path: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> Self {
+        let (path, text) = (path.into(), text.into());
+        Self { path, text }
+    }
+
     /// YAML where the path ends in `.yml` or `.yaml`, else TOML.
     pub fn syntax(&self) -> Syntax {
         let ending = self.path.extension();
@@ -421,10 +427,7 @@ mod tests {
             problem: "`61` is no minute".into(),
             help: Some("minutes are 0 to 59".into()),
         };
-        let source = Source {
-            path: "schedules/a.toml".into(),
-            text: text.into(),
-        };
+        let source = Source::new("schedules/a.toml", text);
         let diagnostic = Diagnostic {
             mistake: Mistake::Cron(cron),
             places: vec![Place {

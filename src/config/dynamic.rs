@@ -55,10 +55,7 @@ pub fn dynamic_entry(
     })?;
     // No place in the text; what is about the name is about the whole.
     let name = Spanned::new(json.len()..json.len(), Cow::Borrowed(name));
-    let source = Source {
-        path: name.get_ref().as_ref().into(),
-        text: json.into(),
-    };
+    let source = Source::new(name.get_ref().as_ref(), json);
     let mut contents = Contents::default();
     let translated = gem::translated(&name, root.clone(), &source);
     contents.mistakes.extend(translated.mistakes);
@@ -106,13 +103,9 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::core::zone::Zone;
 
     fn read(json: &str) -> Result<DynamicEntry, Vec<AtPath>> {
-        let context = Context {
-            environment: None,
-            zone: Zone::UTC,
-        };
+        let context = Context::default();
         dynamic_entry("e", json, &context)
     }
 

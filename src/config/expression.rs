@@ -69,10 +69,7 @@ mod tests {
     use super::*;
 
     fn source(path: &str, text: &str) -> Source {
-        Source {
-            path: path.into(),
-            text: text.into(),
-        }
+        Source::new(path, text)
     }
 
     fn bad_cron(text: &str) -> String {

@@ -34,18 +34,12 @@ mod tests {
     use super::*;
     use crate::{
         config::{Context, Source, parse},
-        core::{schedule::Schedule, zone::Zone},
+        core::schedule::Schedule,
     };
 
     fn read(text: &str) -> Result<Schedule, String> {
-        let source = Source {
-            path: "a.toml".into(),
-            text: text.into(),
-        };
-        let context = Context {
-            environment: None,
-            zone: Zone::UTC,
-        };
+        let source = Source::new("a.toml", text);
+        let context = Context::default();
         parse(&[source], &context)
             .map(|loaded| loaded.schedule)
             .map_err(|report| report.to_string())

@@ -45,6 +45,16 @@ pub struct Context {
     pub zone: Zone,
 }
 
+/// No environment, and UTC.
+impl Default for Context {
+    fn default() -> Self {
+        Self {
+            environment: None,
+            zone: Zone::UTC,
+        }
+    }
+}
+
 /// What schedule files mean.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Loaded {

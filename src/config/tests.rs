@@ -12,10 +12,7 @@ const CONTEXT: Context = Context {
 const SCHEDULES: &str = "schedules";
 
 fn refused(files: &[(&str, &str)]) -> String {
-    let source = |&(path, text): &(&str, &str)| Source {
-        path: path.into(),
-        text: text.into(),
-    };
+    let source = |&(path, text): &(&str, &str)| Source::new(path, text);
     let sources: Vec<_> = files.iter().map(source).collect();
     parse(&sources, &CONTEXT).unwrap_err().to_string()
 }
@@ -257,19 +254,13 @@ fn the_schedules_that_we_ship_load() {
 #[test]
 fn no_files_and_empty_files_are_an_empty_schedule() {
     assert_eq!(load(&[], &CONTEXT), Ok(Loaded::default()));
-    let empty = Source {
-        path: "empty.toml".into(),
-        text: "# nothing yet\n".into(),
-    };
+    let empty = Source::new("empty.toml", "# nothing yet\n");
     assert_eq!(parse(&[empty], &CONTEXT), Ok(Loaded::default()));
 }
 
 /// Parses the text and shows what comes of it, which must not panic.
 fn survives(text: &str) {
-    let source = Source {
-        path: "any.toml".into(),
-        text: text.into(),
-    };
+    let source = Source::new("any.toml", text);
     if let Err(report) = parse(&[source], &CONTEXT) {
         assert!(!report.to_string().is_empty());
     }

@@ -265,10 +265,7 @@ mod tests {
 
     /// The timing of an entry with these lines, and what is wrong with them.
     fn read(lines: &str) -> (Option<Timing>, Vec<String>) {
-        let source = Source {
-            path: "a.toml".into(),
-            text: lines.into(),
-        };
+        let source = Source::new("a.toml", lines);
         let fields = from_toml::parse(&source).unwrap();
         let mut table = Table::new(&fields, &source);
         let timing = timing("name", &mut table, PARIS);

@@ -4,10 +4,7 @@ use redis::Pipeline;
 use serde::Serialize;
 
 use super::{Client, ClientError};
-use crate::{
-    config::{Context, dynamic_entry},
-    core::zone::Zone,
-};
+use crate::config::{Context, dynamic_entry};
 
 impl Client {
     /// Sets the dynamic entry `name`, in place of the one of that name, in one transaction. A scheduler
@@ -47,10 +44,7 @@ impl Client {
         };
         let json = serde_json::to_string(entry).map_err(|error| refused(error.to_string()))?;
         // Where and in which zone it fires is for the scheduler to say.
-        let context = Context {
-            environment: None,
-            zone: Zone::UTC,
-        };
+        let context = Context::default();
         dynamic_entry(name, &json, &context).map_err(|found| {
             let mistakes = found.iter().filter(|it| !it.mistake.is_warning());
             let mistakes: Vec<_> = mistakes.map(ToString::to_string).collect();

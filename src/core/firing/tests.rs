@@ -1,0 +1,274 @@
+//! Which fire is next, in every corner.
+
+use super::*;
+use crate::core::{entry::CatchUp, every::Every, guard::Guard, job::Job, timing::Moment};
+
+fn every(interval: i64) -> Timing {
+    Timing::of(Pattern::Every(
+        Every::new(TimeDelta::seconds(interval)).unwrap(),
+    ))
+}
+
+/// An entry each `interval` seconds with a window of 300 s.
+fn entry(interval: i64, policy: CatchUpPolicy) -> Entry {
+    Entry {
+        name: "e".into(),
+        timing: every(interval),
+        job: Job::new("C".into(), "q".into(), "[]", false),
+        catch_up: CatchUp {
+            policy,
+            window: TimeDelta::seconds(300),
+        },
+        guard: Guard::default(),
+        description: None,
+    }
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, 0).unwrap()
+}
+
+/// All fire times and all gaps, from a last fire at 0 until nothing is due at `now`.
+fn settle_all(entry: &Entry, now: DateTime<Utc>) -> (Vec<i64>, Vec<(i64, i64)>) {
+    let (mut fired, mut missed) = (vec![], vec![]);
+    let history = History {
+        first_seen: at(0),
+        last_fire: Some(at(0)),
+        fires: 0,
+        enqueued_elsewhere: None,
+    };
+    let mut progress = Progress::resume(&entry.timing, history);
+    loop {
+        match decide(entry, progress, now) {
+            Decision::Fire(fire_time) => {
+                fired.push(fire_time.timestamp());
+                progress.fired(fire_time);
+            }
+            Decision::Missed { first, last } => {
+                missed.push((first.timestamp(), last.timestamp()));
+                progress.settle(last);
+            }
+            Decision::Wait { next } => {
+                assert!(next.is_none_or(|next| entry.due_at(next) > now));
+                return (fired, missed);
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn case(interval: i64, policy: CatchUpPolicy, now: i64, fired: &[i64], missed: &[(i64, i64)]) {
+    let now = at(now) + TimeDelta::milliseconds(900);
+    let settled = settle_all(&entry(interval, policy), now);
+    assert_eq!(settled, (fired.to_vec(), missed.to_vec()));
+}
+
+#[test]
+fn what_is_on_time_fires_under_every_policy() {
+    for policy in [
+        CatchUpPolicy::Latest,
+        CatchUpPolicy::All,
+        CatchUpPolicy::None,
+    ] {
+        case(60, policy, 59, &[], &[]);
+        case(60, policy, 60, &[60], &[]);
+        case(60, policy, 65, &[60], &[]);
+        case(1, policy, 3, &[1, 2, 3], &[]);
+    }
+}
+
+#[test]
+fn latest_fires_the_newest_missed_one_within_the_window() {
+    let latest = CatchUpPolicy::Latest;
+    case(60, latest, 200, &[180], &[(60, 179)]);
+    case(60, latest, 183, &[180], &[(60, 177)]);
+    case(1000, latest, 1300, &[1000], &[]);
+    case(1000, latest, 1301, &[], &[(1000, 1295)]);
+    case(7, latest, 1_000_000, &[999_999], &[(7, 999_994)]);
+}
+
+#[test]
+fn all_fires_each_missed_one_within_the_window() {
+    let all = CatchUpPolicy::All;
+    case(60, all, 200, &[60, 120, 180], &[]);
+    case(60, all, 480, &[180, 240, 300, 360, 420, 480], &[(60, 179)]);
+    case(1000, all, 1301, &[], &[(1000, 1295)]);
+}
+
+#[test]
+fn none_skips_whatever_was_missed() {
+    let none = CatchUpPolicy::None;
+    case(60, none, 70, &[], &[(60, 64)]);
+    case(60, none, 122, &[120], &[(60, 116)]);
+}
+
+#[test]
+fn an_entry_never_seen_before_has_missed_nothing() {
+    let timing = entry(60, CatchUpPolicy::All).timing;
+    let resume = |first_seen, last_fire: Option<i64>| {
+        let history = History {
+            first_seen: at(first_seen) + TimeDelta::milliseconds(500),
+            last_fire: last_fire.map(at),
+            fires: 0,
+            enqueued_elsewhere: None,
+        };
+        Progress::resume(&timing, history).next(&timing)
+    };
+    assert_eq!(resume(1000, None), Some(at(1060)));
+    // Fired long ago, taken out, and back since 1000: the rhythm holds, the gap is forgotten.
+    assert_eq!(resume(1000, Some(10)), Some(at(1030)));
+    assert_eq!(resume(10, Some(1000)), Some(at(1060)));
+}
+
+#[test]
+fn an_entry_that_another_scheduler_enqueued_goes_on_in_its_rhythm() {
+    let next = |timing: &Timing, last_fire: Option<i64>| {
+        let history = History {
+            first_seen: at(1000),
+            last_fire: last_fire.map(at),
+            fires: 0,
+            enqueued_elsewhere: Some(at(910)),
+        };
+        Progress::resume(timing, history).next(timing)
+    };
+    let mut timing = every(60);
+    assert_eq!(next(&timing, None), Some(at(970)));
+    assert_eq!(next(&timing, Some(1020)), Some(at(1080)));
+    timing.first = Some(Moment::In(TimeDelta::seconds(5)));
+    assert_eq!(next(&timing, None), Some(at(1005)));
+}
+
+#[test]
+fn a_clock_that_went_back_waits_for_the_time_it_had_settled() {
+    let entry = entry(60, CatchUpPolicy::All);
+    let history = History {
+        first_seen: at(0),
+        last_fire: Some(at(3600)),
+        fires: 0,
+        enqueued_elsewhere: None,
+    };
+    let progress = Progress::resume(&entry.timing, history);
+    let wait = Decision::Wait {
+        next: Some(at(3660)),
+    };
+    assert_eq!(decide(&entry, progress, at(60)), wait);
+}
+
+/// The first fires of an hourly entry that was first seen at 10,000, as `bound` bounds it.
+fn bounded(last_fire: Option<i64>, fires: u32, bound: impl Fn(&mut Timing)) -> Vec<i64> {
+    let mut timing = every(3600);
+    bound(&mut timing);
+    let history = History {
+        first_seen: at(10_000),
+        last_fire: last_fire.map(at),
+        fires,
+        enqueued_elsewhere: None,
+    };
+    let mut progress = Progress::resume(&timing, history);
+    let next = || {
+        let next = progress.next(&timing)?;
+        progress.fired(next);
+        Some(next.timestamp())
+    };
+    std::iter::from_fn(next).take(3).collect()
+}
+
+#[test]
+fn the_first_fire_is_where_it_was_named_or_one_interval_on() {
+    let first = |last_fire, moment| bounded(last_fire, 0, |timing| timing.first = Some(moment));
+    assert_eq!(bounded(None, 0, |_| {}), [13_600, 17_200, 20_800]);
+    let soon = Moment::In(TimeDelta::seconds(60));
+    assert_eq!(first(None, soon), [10_060, 13_660, 17_260]);
+    assert_eq!(
+        first(None, Moment::In(TimeDelta::zero()))[0],
+        10_000,
+        "at once"
+    );
+    assert_eq!(
+        first(Some(10_060), soon)[0],
+        13_660,
+        "not again after a restart"
+    );
+    let at_once = Moment::In(TimeDelta::zero());
+    assert_eq!(first(Some(9_000), at_once)[0], 10_000);
+    assert_eq!(
+        first(Some(9_000), soon)[0],
+        10_060,
+        "its timing is new, the old rhythm is not"
+    );
+    assert_eq!(first(None, Moment::At(at(50_000)))[0], 50_000);
+    assert_eq!(
+        first(None, Moment::At(at(1_000)))[0],
+        11_800,
+        "long ago, and still the anchor"
+    );
+}
+
+#[test]
+fn a_start_and_an_end_bound_the_fires() {
+    let start = |start| bounded(None, 0, |timing| timing.starts_at = Some(at(start)));
+    assert_eq!(start(20_000), [20_000, 23_600, 27_200]);
+    assert_eq!(start(9_000)[0], 12_600, "counted from it");
+    let last = |last| bounded(None, 0, |timing| timing.last = Some(last));
+    assert_eq!(last(Moment::At(at(17_200))), [13_600], "exclusive");
+    assert_eq!(
+        last(Moment::In(TimeDelta::seconds(7_201))),
+        [13_600, 17_200]
+    );
+    assert_eq!(
+        bounded(None, 0, |timing| timing.ends_at = Some(at(13_600))),
+        [0; 0]
+    );
+}
+
+#[test]
+fn so_many_times_and_no_more() {
+    let times = |fires| bounded(Some(13_600), fires, |timing| timing.times = Some(3));
+    assert_eq!(times(1), [17_200, 20_800]);
+    assert_eq!(times(3), [0; 0]);
+}
+
+#[test]
+fn once_is_once() {
+    let once = |last_fire, moment| {
+        bounded(last_fire, 0, |timing| {
+            timing.pattern = Pattern::Once(moment);
+        })
+    };
+    assert_eq!(once(None, Moment::At(at(20_000))), [20_000]);
+    assert_eq!(once(Some(20_000), Moment::At(at(20_000))), [0; 0]);
+    assert_eq!(
+        once(None, Moment::At(at(5_000))),
+        [0; 0],
+        "it was never seen before it"
+    );
+    assert_eq!(once(None, Moment::In(TimeDelta::seconds(60))), [10_060]);
+    assert_eq!(
+        once(Some(10_060), Moment::In(TimeDelta::seconds(60))),
+        [0; 0]
+    );
+}
+
+#[test]
+fn jitter_wider_than_the_interval_gives_up_no_fire_that_is_on_time() {
+    let mut entry = entry(20, CatchUpPolicy::Latest);
+    entry.timing.jitter = TimeDelta::seconds(60);
+    for now in (300..400).map(at) {
+        let (fired, missed) = settle_all(&entry, now);
+        let given_up = missed.last().map_or(0, |(_, last)| *last);
+        let on_time = (now - GRACE - entry.timing.jitter).timestamp();
+        assert!(given_up < on_time, "{now}: {fired:?} {missed:?}");
+    }
+}
+
+#[test]
+fn a_fire_that_jitter_delays_is_neither_early_nor_missed() {
+    let mut entry = entry(60, CatchUpPolicy::None);
+    entry.timing.jitter = TimeDelta::seconds(30);
+    let due = entry.due_at(at(60));
+    let early = due - TimeDelta::milliseconds(1);
+    assert_eq!(settle_all(&entry, early).0, [0; 0]);
+    assert_eq!(settle_all(&entry, due).0, [60]);
+    assert_eq!(settle_all(&entry, at(90) + GRACE).0, [60]);
+    assert_eq!(settle_all(&entry, at(97)), (vec![], vec![(60, 61)]));
+}
