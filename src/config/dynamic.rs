@@ -7,14 +7,10 @@ use toml::Spanned;
 
 use super::{
     Context, Mistake, Source, from_json, gem,
-    raw::Table,
     tree::{Members, Value},
-    validate::{Contents, Defaults, entry},
+    validate::Contents,
 };
-use crate::core::{
-    entry::Entry,
-    schedule::{LeftOut, Why},
-};
+use crate::core::{entry::Entry, schedule::LeftOut};
 
 /// What a dynamic entry comes to.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,18 +53,15 @@ pub fn dynamic_entry(
     let name = Spanned::new(json.len()..json.len(), Cow::Borrowed(name));
     let source = Source::new(name.get_ref().as_ref(), json);
     let mut contents = Contents::default();
-    let translated = gem::translated(&name, root.clone(), &source);
-    contents.mistakes.extend(translated.mistakes);
-    if let Some(members) = translated.members {
-        let members = with_bytes(members, json);
-        let (nothing, mut table) = (Members::new(), Table::new(&members, &source));
-        let defaults = Defaults::read(&mut Table::new(&nothing, &source), context);
-        contents.entry(entry(&name, &mut table, &defaults, context));
-        contents.mistakes.extend(table.finish());
-    } else {
-        let (name, why) = (name.get_ref().to_string(), Why::NoQueue);
-        contents.left_out.push(LeftOut { name, why });
-    }
+    let rewrite = |members| with_bytes(members, json);
+    gem::entry(
+        &mut contents,
+        &name,
+        root.clone(),
+        rewrite,
+        &source,
+        context,
+    );
     let found = contents.mistakes.into_iter().map(|found| {
         let span = found.places.first().and_then(|place| place.span.clone());
         let path = from_json::path(&root, &span.unwrap_or_default());

@@ -13,7 +13,7 @@ use super::{
     from_yaml::{Document, scalar_text},
     raw::{Table, diagnostic},
     tree::{Members, Node, Value},
-    validate::{Contents, Defaults, entry},
+    validate::{self, Contents, Defaults},
 };
 use crate::core::schedule::{LeftOut, Why};
 
@@ -49,33 +49,41 @@ pub(super) fn entries(
     source: &Source,
     context: &Context,
 ) {
-    let nothing = Members::new();
-    let defaults = Defaults::read(&mut Table::new(&nothing, source), context);
     contents.mistakes.extend(document.mistakes);
     for (name, value) in document.members {
         contents.name(&name, source);
         let span = value.span();
-        let members = match value.into_inner() {
-            Value::Table(members) => members,
+        match value.into_inner() {
+            Value::Table(members) => entry(contents, &name, members, |it| it, source, context),
             other => {
                 let mistake = other.instead_of("a table");
-                contents
-                    .mistakes
-                    .push(diagnostic(source, Some(span), mistake));
-                continue;
+                let mistake = diagnostic(source, Some(span), mistake);
+                contents.mistakes.push(mistake);
             }
-        };
-        let translated = translated(&name, members, source);
-        contents.mistakes.extend(translated.mistakes);
-        let Some(members) = translated.members else {
-            let (name, why) = (name.into_inner().into_owned(), Why::NoQueue);
-            contents.left_out.push(LeftOut { name, why });
-            continue;
-        };
-        let mut table = Table::new(&members, source);
-        contents.entry(entry(&name, &mut table, &defaults, context));
-        contents.mistakes.extend(table.finish());
+        }
     }
+}
+
+/// Reads one of them, once `rewrite` has made what it wants of it.
+pub(super) fn entry<'t>(
+    contents: &mut Contents,
+    name: &Spanned<Cow<'t, str>>,
+    members: Members<'t>,
+    rewrite: impl FnOnce(Members<'t>) -> Members<'t>,
+    source: &Source,
+    context: &Context,
+) {
+    let translated = translated(name, members, source);
+    contents.mistakes.extend(translated.mistakes);
+    let Some(members) = translated.members.map(rewrite) else {
+        let (name, why) = (name.get_ref().to_string(), Why::NoQueue);
+        contents.left_out.push(LeftOut { name, why });
+        return;
+    };
+    let (nothing, mut table) = (Members::new(), Table::new(&members, source));
+    let defaults = Defaults::read(&mut Table::new(&nothing, source), context);
+    contents.entry(validate::entry(name, &mut table, &defaults, context));
+    contents.mistakes.extend(table.finish());
 }
 
 /// An entry of ours, and what is wrong with the gem's.
