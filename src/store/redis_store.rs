@@ -17,6 +17,9 @@ use super::{
 };
 use crate::core::guard::{Guard, Overlap};
 
+/// How many items `move.lua` pushes in one command: Lua can't unpack any number.
+const LONGEST_RUN: usize = 1_000;
+
 /// As Ruby prints a time, which is how resque-scheduler 5.0 writes `last_enqueued_at`.
 const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
 
@@ -296,31 +299,40 @@ impl Store for RedisStore {
         buckets: &[Bucket],
         targets: &[Target],
     ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
-        let queues = targets.iter().filter_map(|target| match target {
-            Target::Queue { name, .. } => Some(name.as_str()),
-            Target::Quarantine { .. } => None,
-        });
-        let queues: BTreeSet<&str> = queues.collect();
+        let places = Places::of(targets, &self.keys);
         let mut call = scripts::MOVE.prepare_invoke();
         call.key(self.keys.lock())
             .key(self.keys.delayed_schedule())
-            .key(self.keys.queues());
+            .key(self.keys.queues())
+            .key(&places.keys);
         call.arg(&self.identity.holder)
-            .arg(queues.len())
-            .arg(queues);
-        let mut targets = targets.iter();
+            .arg(self.keys.timestamps(b""))
+            .arg(places.keys.len())
+            .arg(places.queues.len())
+            .arg(&places.queues);
+        let mut targets = targets;
         for bucket in buckets {
             call.key(self.keys.bucket(&bucket.member));
             call.arg(&bucket.member).arg(bucket.items.len());
-            for (item, target) in bucket.items.iter().zip(&mut targets) {
-                call.key(self.keys.timestamps(item)).arg(item);
-                match target {
-                    Target::Queue { name, payload } => {
-                        call.key(self.keys.queue(name)).arg(payload);
-                    }
-                    Target::Quarantine { reason, at } => {
-                        let record = quarantine_record(&bucket.member, item, reason, *at);
-                        call.key(self.keys.quarantine()).arg(record);
+            let (ours, rest) = targets.split_at(bucket.items.len());
+            targets = rest;
+            let moves: Vec<_> = bucket.items.iter().zip(ours).collect();
+            let form =
+                |&(item, target): &(&Vec<u8>, &Target)| (places.number(target), cut(item, target));
+            for run in moves.chunk_by(|one, other| form(one) == form(other)) {
+                for run in run.chunks(LONGEST_RUN) {
+                    let (place, cut) = form(&run[0]);
+                    let cut_text = cut.map_or_else(String::new, |bytes| bytes.to_string());
+                    call.arg(place).arg(run.len()).arg(cut_text);
+                    for (item, target) in run {
+                        call.arg(item);
+                        match target {
+                            Target::Queue { payload, .. } if cut.is_none() => call.arg(payload),
+                            Target::Queue { .. } => &mut call,
+                            Target::Quarantine { reason, at } => {
+                                call.arg(quarantine_record(&bucket.member, item, reason, *at))
+                            }
+                        };
                     }
                 }
             }
@@ -348,6 +360,50 @@ fn add_guards(call: &mut redis::ScriptInvocation<'_>, fires: &[Fire<'_>]) {
         };
         call.arg(overlap).arg(pattern.len()).arg(pattern);
     }
+}
+
+/// The keys to which a batch goes, each once.
+struct Places<'t> {
+    /// In order.
+    queues: Vec<&'t str>,
+    /// Those of the queues, and behind them the quarantine's, if it gets something.
+    keys: Vec<String>,
+}
+
+impl<'t> Places<'t> {
+    fn of(targets: &'t [Target], keys: &Keys) -> Self {
+        let queues: BTreeSet<&str> = targets.iter().filter_map(queue).collect();
+        let quarantine = targets.iter().any(|target| queue(target).is_none());
+        let quarantine = quarantine.then(|| keys.quarantine());
+        let names = queues.iter().map(|name| keys.queue(name));
+        Self {
+            keys: names.chain(quarantine).collect(),
+            queues: queues.into_iter().collect(),
+        }
+    }
+
+    /// Counted from 1, as Lua does.
+    fn number(&self, target: &Target) -> usize {
+        let index = queue(target).map(|name| self.queues.partition_point(|other| *other < name));
+        index.unwrap_or(self.queues.len()) + 1
+    }
+}
+
+fn queue(target: &Target) -> Option<&str> {
+    match target {
+        Target::Queue { name, .. } => Some(name),
+        Target::Quarantine { .. } => None,
+    }
+}
+
+/// How many bytes at the end of the item `}` replaces, so that the payload is left, as in what Ruby
+/// writes: it need not be sent then.
+fn cut(item: &[u8], target: &Target) -> Option<usize> {
+    let Target::Queue { payload, .. } = target else {
+        return None;
+    };
+    let same = payload.strip_suffix('}')?.as_bytes();
+    item.starts_with(same).then_some(item.len() - same.len())
 }
 
 /// What the quarantine keeps of an item: all that is needed to judge it and to put it back.

@@ -13,13 +13,19 @@
 local chunk_size = 1
 local LARGE = 4096
 
+-- Texts of numbers: for small buckets, Redis takes longer to write them than to read the bucket.
+local text = setmetatable({}, { __index = function(known, number)
+  known[number] = tostring(number)
+  return known[number]
+end })
+
 local items_left, bytes_left = tonumber(ARGV[1]), tonumber(ARGV[2])
 local buckets = {}
 for i = 1, #KEYS do
   local items = {}
   repeat
     local wanted = math.min(chunk_size, items_left)
-    local chunk = redis.pcall("LRANGE", KEYS[i], #items, #items + wanted - 1)
+    local chunk = redis.pcall("LRANGE", KEYS[i], text[#items], text[#items + wanted - 1])
     if chunk.err then
       items = chunk.err
       break
