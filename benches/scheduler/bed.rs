@@ -1,0 +1,153 @@
+//! The bed of all measurements: a redis-server of their own, and the real program.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use redis::{Commands as _, Connection};
+use rescue_scheduler::store::{Listen, PrivateServer};
+use tempfile::TempDir;
+
+/// The leader's lock.
+pub const LOCK: &str = "resque:resque:resque_scheduler_master_lock";
+
+/// Nothing that is measured takes longer.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A private redis-server, and a connection to it.
+pub struct Redis {
+    server: PrivateServer,
+    pub connection: Connection,
+}
+
+impl Redis {
+    pub fn start() -> Self {
+        let server = PrivateServer::start(Listen::Socket).unwrap();
+        let connection = connect(server.url());
+        Self { server, connection }
+    }
+
+    pub fn url(&self) -> &str {
+        self.server.url()
+    }
+
+    /// A further connection.
+    pub fn connect(&self) -> Connection {
+        connect(self.url())
+    }
+
+    /// A field of `INFO`.
+    pub fn info(&mut self, section: &str, field: &str) -> u64 {
+        let info: String = redis::cmd("INFO")
+            .arg(section)
+            .query(&mut self.connection)
+            .unwrap();
+        let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+        let value = lines.find_map(|(name, value)| (name == field).then_some(value));
+        value.unwrap().parse().unwrap()
+    }
+
+    /// Lets another scheduler lead, until [`Self::let_lead`].
+    pub fn hold_lead(&mut self) {
+        let () = self.connection.set(LOCK, "bench:1").unwrap();
+        let () = self.connection.expire(LOCK, 600).unwrap();
+    }
+
+    /// Lets go of the lead, and wakes who waits for it, as a scheduler that stops does.
+    pub fn let_lead(&mut self) {
+        let mut stop = redis::pipe();
+        stop.atomic()
+            .del(LOCK)
+            .rpush("resque:rescue_scheduler:handover", "bench:1");
+        let () = stop.query(&mut self.connection).unwrap();
+    }
+}
+
+fn connect(url: &str) -> Connection {
+    redis::Client::open(url).unwrap().get_connection().unwrap()
+}
+
+/// The running program; dropping it kills it.
+pub struct Scheduler {
+    process: Child,
+    folder: TempDir,
+}
+
+impl Scheduler {
+    /// Starts it with this schedule.
+    pub fn start(redis: &Redis, schedule: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("schedule.toml");
+        fs::write(&file, schedule).unwrap();
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rescue-scheduler"));
+        let command = command
+            .env_clear()
+            .arg(file)
+            .args(["--redis-url", redis.url()]);
+        let process = command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
+        Self { process, folder }
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// Waits until its log holds `text`.
+    pub fn wait_for(&self, text: &str) {
+        wait_until(|| self.log().contains(text));
+    }
+
+    fn proc(&self, file: &str) -> String {
+        let path = PathBuf::from(format!("/proc/{}/{file}", self.process.id()));
+        fs::read_to_string(path).unwrap()
+    }
+
+    /// A line of its status, in KiB.
+    pub fn memory(&self, line: &str) -> u64 {
+        let status = self.proc("status");
+        let value = status.lines().find_map(|it| it.strip_prefix(line)).unwrap();
+        let number = value.trim_matches(|it: char| !it.is_ascii_digit());
+        number.parse().unwrap()
+    }
+
+    /// The time that it has computed so far, of itself and for it.
+    pub fn computed(&self) -> Duration {
+        const TICK: u64 = 10;
+        let stat = self.proc("stat");
+        let fields: Vec<_> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * TICK)
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Looks every half millisecond.
+pub fn wait_until(mut there: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !there() {
+        assert!(start.elapsed() < PATIENCE, "it takes too long");
+        thread::sleep(Duration::from_micros(500));
+    }
+}
+
+/// The value in the middle.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

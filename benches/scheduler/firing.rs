@@ -1,0 +1,131 @@
+//! Lateness: of delayed jobs, and of many entries that fire at one second.
+
+use std::{
+    fmt::Write as _,
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use redis::{Commands as _, Connection};
+
+use crate::bed::{Redis, Scheduler};
+
+/// Milliseconds since the Unix epoch.
+fn now() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs_f64()
+        * 1e3
+}
+
+/// Takes what is in the queue as a worker does, and when it was there.
+fn arrivals(redis: &mut Connection, queue: &str, jobs: usize) -> Vec<(String, f64)> {
+    let mut arrived = vec![];
+    while arrived.len() < jobs {
+        let mut pop = redis::cmd("BLMPOP");
+        pop.arg(30)
+            .arg(1)
+            .arg(queue)
+            .arg("LEFT")
+            .arg("COUNT")
+            .arg(10_000);
+        let popped: Option<(String, Vec<String>)> = pop.query(redis).unwrap();
+        let at = now();
+        let (_, payloads) = popped.expect("all come within 30 seconds");
+        arrived.extend(payloads.into_iter().map(|payload| (payload, at)));
+    }
+    arrived
+}
+
+/// Lateness in milliseconds of delayed jobs, so many due at each of so many seconds; sorted.
+pub fn delayed(each: usize, seconds: u64) -> Vec<f64> {
+    let mut redis = Redis::start();
+    let scheduler = Scheduler::start(&redis, "");
+    scheduler.wait_for("leading");
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a time of today"
+    )]
+    let first = (now() / 1e3) as u64 + 2;
+    for due in first..first + seconds {
+        for job in 0..each {
+            let item = format!(r#"{{"class":"Job","args":[{due},{job}],"queue":"late"}}"#);
+            let () = redis
+                .connection
+                .rpush(format!("resque:delayed:{due}"), item)
+                .unwrap();
+        }
+        let () = redis
+            .connection
+            .zadd("resque:delayed_queue_schedule", due, due)
+            .unwrap();
+    }
+    let jobs = each * usize::try_from(seconds).unwrap();
+    let arrived = arrivals(&mut redis.connect(), "resque:queue:late", jobs);
+    let mut late: Vec<_> = arrived
+        .iter()
+        .map(|(payload, at)| at - due(payload) * 1e3)
+        .collect();
+    late.sort_by(f64::total_cmp);
+    late
+}
+
+/// The first argument, seconds.
+fn due(payload: &str) -> f64 {
+    let (_, args) = payload.split_once('[').unwrap();
+    args.split([',', ']']).next().unwrap().parse().unwrap()
+}
+
+/// So many entries.
+pub fn entries(count: usize, timing: &str) -> String {
+    let mut schedule = "[defaults]\nqueue = 'fired'\ninclude_metadata = true\n".to_owned();
+    for entry in 0..count {
+        writeln!(
+            schedule,
+            "[schedule.entry_{entry}]\n{timing}\nclass = 'Jobs::Report{entry}'"
+        )
+        .unwrap();
+    }
+    schedule
+}
+
+/// How long after their second the first and the last of so many entries are in the queue,
+/// milliseconds; each of several times.
+pub fn burst(count: usize, times: usize) -> Vec<(f64, f64)> {
+    let redis = Redis::start();
+    // All at every third second, but not before all are loaded.
+    let scheduler = Scheduler::start(&redis, &entries(count, "cron = '*/3 * * * * *'"));
+    scheduler.wait_for("leading");
+    let mut worker = redis.connect();
+    // The first may be one at which they were only just taken up.
+    let bursts = (0..=times).map(|_| {
+        let arrived = arrivals(&mut worker, "resque:queue:fired", count);
+        let fire_time = arrived[0].0.rsplit(':').next().unwrap();
+        let fire_time: f64 = fire_time.trim_end_matches("}]}").parse().unwrap();
+        let late = |(_, at): &(String, f64)| at - fire_time * 1e3;
+        assert!(
+            arrived
+                .iter()
+                .all(|(payload, _)| payload.contains(&format!("{fire_time}")))
+        );
+        (late(&arrived[0]), late(&arrived[arrived.len() - 1]))
+    });
+    bursts.skip(1).collect()
+}
+
+/// From the start of the process to its first lease, milliseconds.
+pub fn start(count: usize) -> f64 {
+    let mut redis = Redis::start();
+    let schedule = entries(count, "cron = '0 0 1 1 *'");
+    let begin = now();
+    let scheduler = Scheduler::start(&redis, &schedule);
+    let seen = "resque:rescue_scheduler:seen";
+    while redis.connection.hlen::<_, usize>(seen).unwrap() < count {
+        thread::sleep(Duration::from_micros(200));
+    }
+    let ready = now() - begin;
+    drop(scheduler);
+    ready
+}

@@ -1,0 +1,49 @@
+//! What it takes while nothing is due: memory, time, commands.
+
+use std::{fs, thread, time::Duration};
+
+use crate::{
+    bed::{Redis, Scheduler},
+    firing::entries,
+};
+
+/// Resident memory with so many entries, MiB: once all are in force, and at its peak.
+pub fn memory(count: usize) -> (f64, f64) {
+    let redis = Redis::start();
+    let scheduler = Scheduler::start(&redis, &entries(count, "cron = '0 0 1 1 *'"));
+    scheduler.wait_for("leading");
+    thread::sleep(Duration::from_secs(3));
+    let mib = |line| f64::from(u32::try_from(scheduler.memory(line)).unwrap()) / 1024.0;
+    (mib("VmRSS:"), mib("VmHWM:"))
+}
+
+/// Commands and round trips a second, those of scripts included, and the share of one core.
+pub fn idle(seconds: u32) -> (f64, f64, f64) {
+    let mut redis = Redis::start();
+    let scheduler = Scheduler::start(&redis, &entries(10, "cron = '0 0 1 1 *'"));
+    scheduler.wait_for("leading");
+    thread::sleep(Duration::from_secs(2));
+    let mut before = counts(&mut redis);
+    // What we ask ourselves.
+    before.0 += 2;
+    let computed = scheduler.computed();
+    thread::sleep(Duration::from_secs(seconds.into()));
+    let computed = scheduler.computed().saturating_sub(computed);
+    let after = counts(&mut redis);
+    let each = |count: u64| f64::from(u32::try_from(count).unwrap()) / f64::from(seconds);
+    let share = computed.as_secs_f64() / f64::from(seconds);
+    (each(after.0 - before.0), each(after.1 - before.1), share)
+}
+
+fn counts(redis: &mut Redis) -> (u64, u64) {
+    let commands = redis.info("stats", "total_commands_processed");
+    (commands, redis.info("stats", "total_reads_processed"))
+}
+
+/// Size of the program, MiB.
+pub fn binary() -> f64 {
+    let size = fs::metadata(env!("CARGO_BIN_EXE_rescue-scheduler"))
+        .unwrap()
+        .len();
+    f64::from(u32::try_from(size).unwrap()) / f64::from(1 << 20)
+}
