@@ -173,7 +173,19 @@ pub enum Transition<'a> {
     Reloaded(&'a Changes),
     /// Dynamic entries were set or removed, and that is in force now.
     DynamicChanged(&'a Changes),
-    /// A dynamic entry has mistakes; it is as if it were not there.
+    /// Dynamic entries can't be read; what is known of them goes on.
+    DynamicUnreadable {
+        /// The key, and Redis' words.
+        error: &'a str,
+    },
+    /// A dynamic entry is not in force here.
+    DynamicLeftOut {
+        /// Its name.
+        entry: &'a str,
+        /// Why.
+        why: &'a str,
+    },
+    /// A dynamic entry has mistakes; it goes on as it was before, if it was.
     DynamicRefused {
         /// Its name.
         entry: &'a str,
@@ -337,7 +349,17 @@ impl Transition<'_> {
                 "dynamic entries changed"
             ),
             Self::DynamicRefused { entry, mistakes } => {
-                error!(entry, mistakes, "dynamic entry refused, goes on without it");
+                error!(
+                    entry,
+                    mistakes, "dynamic entry refused, goes on as it was before"
+                );
+            }
+            Self::DynamicLeftOut { entry, why } => info!(entry, why, "dynamic entry left out"),
+            Self::DynamicUnreadable { error } => {
+                error!(
+                    error,
+                    "can't read dynamic entries, goes on with those that are known"
+                );
             }
             Self::DynamicWarning { entry, warning } => warn!(entry, "{warning}"),
             Self::ReloadRefused { report } => {

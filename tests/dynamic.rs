@@ -195,8 +195,9 @@ fn a_bad_one_is_told_and_stops_nothing() {
             ("of_the_file", "every 1h"),
         ],
     );
-    scheduler
-        .wait_for("dynamic entry refused, goes on without it entry=\"both\" mistakes=\"$.every: ");
+    scheduler.wait_for(
+        "dynamic entry refused, goes on as it was before entry=\"both\" mistakes=\"$.every: ",
+    );
     scheduler.wait_for("$.persist: `persist` is ignored");
     scheduler.status("dynamic entries with mistakes: 2, the first is both ($.every: ");
     remove(&mut redis, "both");
@@ -215,6 +216,97 @@ fn a_bad_one_is_told_and_stops_nothing() {
     scheduler.status("schedules_changed");
     let () = redis.connection.del(CHANGED).unwrap();
     scheduler.status(" healthy");
+}
+
+/// One that fires once, ever.
+const ONCE: &str = r#"{"every":["1s",{"times":1}],"queue":"once"}"#;
+
+/// Runs it for so long that an entry that fires each second would have fired.
+fn runs_for_a_while(redis: &mut Redis) {
+    let mut scheduler = leading(program(redis));
+    set(redis, "ticks", &json!({"every": "1s", "queue": "ticks"}));
+    let before = redis.queue("ticks").len();
+    eventually(|| match redis.queue("ticks").len() {
+        more if more >= before + 2 => Ok(()),
+        few => Err(format!("{few}\n{}", scheduler.log())),
+    });
+    scheduler.signal(Signal::SIGTERM);
+    scheduler.ended();
+}
+
+#[test]
+fn what_can_not_be_read_is_not_forgotten() {
+    let mut redis = Redis::start();
+    let () = redis.connection.hset(ENTRIES, "once", ONCE).unwrap();
+    runs_for_a_while(&mut redis);
+    assert_eq!(redis.queue("once").len(), 1);
+    // The hash is something else for a while.
+    let () = redis.connection.rename(ENTRIES, "resque:away").unwrap();
+    let () = redis.connection.set(ENTRIES, "junk").unwrap();
+    let () = redis.connection.del(CHANGED).unwrap();
+    let mut scheduler = leading(program(&redis));
+    scheduler.wait_for("can't read dynamic entries");
+    scheduler.status("not healthy");
+    scheduler.signal(Signal::SIGTERM);
+    scheduler.ended();
+    let () = redis.connection.rename("resque:away", ENTRIES).unwrap();
+    runs_for_a_while(&mut redis);
+    // And so is the entry.
+    set(&mut redis, "once", &json!({"every": "soon"}));
+    runs_for_a_while(&mut redis);
+    set(&mut redis, "once", &serde_json::from_str(ONCE).unwrap());
+    runs_for_a_while(&mut redis);
+    assert_eq!(redis.queue("once").len(), 1);
+}
+
+#[test]
+fn those_that_could_not_be_read_at_first_come_into_force_once_they_can() {
+    let mut redis = Redis::start();
+    let () = redis.connection.set(ENTRIES, "junk").unwrap();
+    let scheduler = leading(program(&redis));
+    scheduler.status("persistent_schedules");
+    // Told once, and still so a while later.
+    scheduler.status("not healthy");
+    let () = redis.connection.del(ENTRIES).unwrap();
+    let json = r#"{"every":"3h","queue":"q"}"#;
+    let () = redis.connection.hset(ENTRIES, "later", json).unwrap();
+    in_force(
+        &mut redis,
+        &[
+            ("both", "every 2h"),
+            ("later", "every 3h"),
+            ("of_the_file", "every 1h"),
+        ],
+    );
+    scheduler.status(" healthy");
+    assert_eq!(scheduler.log().matches("can't read dynamic").count(), 1);
+}
+
+#[test]
+fn one_that_was_removed_and_comes_back_is_new_even_if_it_was_the_only_one() {
+    let mut redis = Redis::start();
+    let _scheduler = leading(Program::on(&redis).args(["--dynamic"]));
+    let entry = json!({"every": "3h", "queue": "q"});
+    set(&mut redis, "only", &entry);
+    in_force(&mut redis, &[("only", "every 3h")]);
+    let long_ago = "1000000000 every 3h";
+    let seen_hash = "resque:rescue_scheduler:seen";
+    let () = redis.connection.hset(seen_hash, "only", long_ago).unwrap();
+    remove(&mut redis, "only");
+    in_force(&mut redis, &[]);
+    set(&mut redis, "only", &entry);
+    in_force(&mut redis, &[("only", "every 3h")]);
+    assert!(seen(&mut redis)["only"].0 > 1_000_000_000);
+}
+
+#[test]
+fn once_fails_where_they_cannot_be_used() {
+    let mut redis = Redis::start();
+    set(&mut redis, "bad", &json!({"every": "soon", "queue": "q"}));
+    let finished = Program::on(&redis).args(["--dynamic", "--once"]).run();
+    assert_eq!(finished.status.code(), Some(1));
+    let told = "not all is done: dynamic entries with mistakes: 1, the first is bad ($.every: ";
+    assert!(finished.log.contains(told), "{}", finished.log);
 }
 
 #[test]

@@ -31,14 +31,12 @@ pub struct History {
 
 impl History {
     /// Since when the entry can have missed something. One that another scheduler enqueued, and we
-    /// never did, is not new: it goes on from there, in its rhythm. Bounds are counted anew, as the
+    /// never did, goes on from there, in its rhythm, whenever we first saw it. Bounds are counted anew, as the
     /// other one counts them from its own start.
     fn since(&self, timing: &Timing) -> DateTime<Utc> {
         let repeats = matches!(timing.pattern, Pattern::Cron { .. } | Pattern::Every(_));
         match (self.last_fire, self.enqueued_elsewhere) {
-            (None, Some(at)) if repeats && timing.first.is_none() && timing.last.is_none() => {
-                self.first_seen.min(at)
-            }
+            (None, Some(at)) if repeats && timing.first.is_none() && timing.last.is_none() => at,
             _ => self.first_seen,
         }
     }

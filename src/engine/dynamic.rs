@@ -18,14 +18,33 @@ use crate::{
 /// How often changes are looked for.
 const PAUSE: TimeDelta = TimeDelta::seconds(1);
 
-/// An entry, that it is not for this environment, or its mistakes.
-type Reading = Result<Result<Arc<Entry>, LeftOut>, String>;
+/// How many changes are settled in one call: other clients wait while the script runs.
+const BATCH: usize = 500;
+
+/// An entry, or that it is not for this environment.
+type Entries = Result<Arc<Entry>, LeftOut>;
+
+/// What is known of one name.
+struct Known {
+    json: Vec<u8>,
+    /// What it says, or the mistakes in it.
+    reading: Result<Entries, String>,
+    /// What it said before the mistakes were made.
+    before: Option<Entries>,
+}
+
+impl Known {
+    fn in_force(&self) -> Option<&Entries> {
+        self.reading.as_ref().ok().or(self.before.as_ref())
+    }
+}
 
 /// The dynamic entries, and what they make of the schedule of the files.
 pub(super) struct Dynamic {
     context: Context,
-    /// By name: the JSON, and what was read in it.
-    known: BTreeMap<Vec<u8>, (Vec<u8>, Reading)>,
+    known: BTreeMap<Vec<u8>, Known>,
+    /// Whether all that Redis has of them is known.
+    complete: bool,
     /// The schedule of the files that `merged` is made of.
     files: Option<Arc<Schedule>>,
     merged: Arc<Schedule>,
@@ -41,6 +60,7 @@ impl Dynamic {
         Self {
             context,
             known: BTreeMap::new(),
+            complete: false,
             files: None,
             merged: Arc::default(),
             looked_at: DateTime::UNIX_EPOCH,
@@ -61,21 +81,28 @@ impl Dynamic {
         anew: bool,
         now: DateTime<Utc>,
     ) -> Result<Arc<Schedule>, StoreError> {
+        self.complete &= !anew;
         let mut changed = false;
         if anew || now >= self.until() || now < self.looked_at {
-            self.unreadable = None;
-            let read = self.read(store, anew).await;
-            changed = self.unless_denied(read)?.unwrap_or_default();
+            let read = self.read(store).await;
+            if let Some(read) = self.unless_denied(read)? {
+                changed = read;
+                self.unreadable = None;
+            }
             self.looked_at = now;
         }
-        let same_files = self
-            .files
-            .as_ref()
-            .is_some_and(|old| Arc::ptr_eq(old, &files));
+        let same_files = self.files.as_ref();
+        let same_files = same_files.is_some_and(|old| Arc::ptr_eq(old, &files));
         if changed || !same_files {
             self.merge(files, changed);
         }
         Ok(Arc::clone(&self.merged))
+    }
+
+    /// Whether an entry of that name may be there, though it is not in force: nothing of it must be
+    /// forgotten then.
+    pub(super) fn may_have(&self, name: &str) -> bool {
+        !self.complete || self.known.contains_key(name.as_bytes())
     }
 
     /// When it is to be looked for changes again.
@@ -88,22 +115,27 @@ impl Dynamic {
     /// # Errors
     /// [`StoreError`]; it is settled later then.
     pub(super) async fn settle(&mut self, store: &impl Store) -> Result<(), StoreError> {
-        if !self.unsettled.is_empty() {
-            let settled = store.settle_changes(&self.unsettled).await;
+        while !self.unsettled.is_empty() {
+            let batch = self.unsettled.len().saturating_sub(BATCH);
+            let settled = store.settle_changes(&self.unsettled[batch..]).await;
             self.unless_denied(settled)?;
-            self.unsettled.clear();
+            self.unsettled.truncate(batch);
         }
         Ok(())
     }
 
-    /// An error of these keys alone is kept, and must not stop the other entries.
+    /// An error of these keys alone is told, and must not stop the other entries.
     fn unless_denied<T>(
         &mut self,
         outcome: Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         match outcome {
             Err(error @ (StoreError::Corrupt { .. } | StoreError::Refused { .. })) => {
-                self.unreadable = Some(error.to_string());
+                let error = error.to_string();
+                if self.unreadable.as_ref() != Some(&error) {
+                    Transition::DynamicUnreadable { error: &error }.emit();
+                }
+                self.unreadable = Some(error);
                 Ok(None)
             }
             other => other.map(Some),
@@ -115,8 +147,8 @@ impl Dynamic {
         if self.unreadable.is_some() {
             return self.unreadable.clone();
         }
-        let mut refused = self.known.iter().filter_map(|(name, (_, reading))| {
-            Some((String::from_utf8_lossy(name), reading.as_ref().err()?))
+        let mut refused = self.known.iter().filter_map(|(name, known)| {
+            Some((String::from_utf8_lossy(name), known.reading.as_ref().err()?))
         });
         let (name, mistakes) = refused.next()?;
         let number = refused.count() + 1;
@@ -126,41 +158,42 @@ impl Dynamic {
     }
 
     /// Reads what changed. `false`: nothing did.
-    async fn read(&mut self, store: &impl Store, anew: bool) -> Result<bool, StoreError> {
+    async fn read(&mut self, store: &impl Store) -> Result<bool, StoreError> {
         let names = store.changed_entries().await?;
-        if names.is_empty() && !anew {
+        if names.is_empty() && self.complete {
             return Ok(false);
         }
         let entries = store.dynamic_entries().await?;
-        self.unsettled = names
-            .into_iter()
-            .map(|name| {
-                let json = entries.get(&name).cloned().unwrap_or_default();
-                (name, json)
-            })
-            .collect();
+        self.complete = true;
+        let now = |name: Vec<u8>| {
+            let json = entries.get(&name).cloned().unwrap_or_default();
+            (name, json)
+        };
+        self.unsettled = names.into_iter().map(now).collect();
         let before = self.known.len();
         self.known.retain(|name, _| entries.contains_key(name));
         let mut changed = self.known.len() < before;
         for (name, json) in entries {
-            if self
-                .known
-                .get(&name)
-                .is_some_and(|(known, _)| *known == json)
-            {
+            let known = self.known.get(&name);
+            if known.is_some_and(|known| known.json == json) {
                 continue;
             }
+            let before = known.and_then(Known::in_force).cloned();
             let (reading, warnings) = read(&name, &json, &self.context);
             tell(&name, &reading, &warnings);
-            self.known.insert(name, (json, reading));
+            let known = Known {
+                json,
+                reading,
+                before,
+            };
+            self.known.insert(name, known);
             changed = true;
         }
         Ok(changed)
     }
 
     fn merge(&mut self, files: Arc<Schedule>, tell: bool) {
-        let readings = self.known.values();
-        let merged = files.overridden(readings.filter_map(|(_, reading)| reading.as_ref().ok()));
+        let merged = files.overridden(self.known.values().filter_map(Known::in_force));
         let changes = match &self.files {
             Some(_) => self.merged.changes_to(&merged),
             None => files.changes_to(&merged),
@@ -191,7 +224,7 @@ pub(super) async fn merged(
 }
 
 /// Reads an entry; and what it says in vain.
-fn read(name: &[u8], json: &[u8], context: &Context) -> (Reading, Vec<String>) {
+fn read(name: &[u8], json: &[u8], context: &Context) -> (Result<Entries, String>, Vec<String>) {
     let (Ok(name), Ok(json)) = (str::from_utf8(name), str::from_utf8(json)) else {
         return (Err("$: not UTF-8 text".to_owned()), vec![]);
     };
@@ -202,10 +235,15 @@ fn read(name: &[u8], json: &[u8], context: &Context) -> (Reading, Vec<String>) {
     }
 }
 
-fn tell(name: &[u8], reading: &Reading, warnings: &[String]) {
+fn tell(name: &[u8], reading: &Result<Entries, String>, warnings: &[String]) {
     let entry = &String::from_utf8_lossy(name);
-    if let Err(mistakes) = reading {
-        Transition::DynamicRefused { entry, mistakes }.emit();
+    match reading {
+        Err(mistakes) => Transition::DynamicRefused { entry, mistakes }.emit(),
+        Ok(Err(left_out)) => {
+            let why = &left_out.why.to_string();
+            Transition::DynamicLeftOut { entry, why }.emit();
+        }
+        Ok(Ok(_)) => {}
     }
     for warning in warnings {
         Transition::DynamicWarning { entry, warning }.emit();

@@ -102,6 +102,9 @@ pub enum OnceError {
     /// The lease was lost on the way.
     #[error("the lease was lost; what is left is the next leader's work")]
     LeaseLost,
+    /// Some dynamic entries can't be used.
+    #[error("not all is done: {0}")]
+    Dynamic(String),
     /// Redis can't take some of it.
     #[error(
         "not all is done: {entries} entries were rejected, {buckets} buckets are stuck (see the log)"
@@ -243,7 +246,9 @@ impl<S: Store> Engine<S> {
             tick = delayed.tick(now).await?;
             if let Tick::Done { .. } = tick {
                 return match (recurring.rejected(), delayed.stuck()) {
-                    (0, 0) => Ok(()),
+                    (0, 0) => recurring
+                        .dynamic_trouble()
+                        .map_or(Ok(()), |trouble| Err(OnceError::Dynamic(trouble))),
                     (entries, buckets) => Err(OnceError::Undone { entries, buckets }),
                 };
             }
@@ -271,7 +276,11 @@ impl<S: Store> Engine<S> {
     async fn report_entries(&self, files: &Arc<Schedule>) -> Result<(), StoreError> {
         let store = self.store.apart();
         let schedule = match &self.options.dynamic {
-            Some(context) => &dynamic::merged(&store, files, context).await?,
+            Some(context) => match dynamic::merged(&store, files, context).await {
+                // Health tells why.
+                Err(StoreError::Corrupt { .. } | StoreError::Refused { .. }) => &**files,
+                merged => &merged?,
+            },
             None => &**files,
         };
         standing::report(&store, schedule, self.clock.now()).await

@@ -13,7 +13,7 @@ use super::{
     Tick,
     dynamic::Dynamic,
     health::Part,
-    standing::{history, news},
+    standing::{history, news, record_seen},
     wake::{LONGEST_SLEEP, Wake},
 };
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
     store::{Fire, FireOutcome, Records, Store, StoreError},
 };
 
-/// How many fires, or names, go in one call: other clients wait while the script runs.
+/// How many fires go in one call: other clients wait while the script runs.
 const BATCH: usize = 500;
 
 /// And of these, how many may be looked for in their queue, which takes up to a tenth of a second.
@@ -132,10 +132,9 @@ impl<S: Store> Recurring<S> {
                 wake.health.set(Part::Entries, self.trouble());
                 let stamps = self.stamps_unreadable.clone();
                 wake.health.set(Part::Stamps, stamps);
-                let dynamic = self.dynamic.as_ref();
-                wake.health
-                    .set(Part::Dynamic, dynamic.and_then(Dynamic::trouble));
-                let look = dynamic.map(|dynamic| dynamic.until() - wake.now());
+                wake.health.set(Part::Dynamic, self.dynamic_trouble());
+                let look = self.dynamic.as_ref();
+                let look = look.map(|dynamic| dynamic.until() - wake.now());
                 let look = look.map(|pause| pause.to_std().unwrap_or_default());
                 wake.pause(outcome, look.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP))
             } else {
@@ -209,8 +208,11 @@ impl<S: Store> Recurring<S> {
     ) -> Result<Tick, StoreError> {
         let mut records = self.store.records().await?;
         self.note_forgotten(&records);
-        let (first, gone) = news(schedule, &records);
-        if !self.record_seen(&first, &gone, now).await? {
+        let (first, mut gone) = news(schedule, &records, self.dynamic.is_some());
+        if let Some(dynamic) = &self.dynamic {
+            gone.retain(|name| !dynamic.may_have(name));
+        }
+        if !record_seen(&self.store, &first, &gone, now).await? {
             return Ok(Tick::LeaseLost);
         }
         if !first.is_empty() {
@@ -225,32 +227,14 @@ impl<S: Store> Recurring<S> {
         // Clocks of two hosts may differ by a little.
         let ahead = now + TimeDelta::seconds(1);
         for entry in schedule.entries() {
-            if let Some(&last_fire) = records.fired.get(&entry.name).filter(|last| **last > ahead) {
+            let ours = records.fired.get(&entry.name);
+            let theirs = records.enqueued_elsewhere.get(&entry.name);
+            if let Some(&last_fire) = ours.max(theirs).filter(|last| **last > ahead) {
                 Event::AheadOfClock { entry, last_fire }.emit();
             }
         }
         self.plan_all();
         Ok(self.until(now))
-    }
-
-    /// `false`: the lease is lost.
-    async fn record_seen(
-        &self,
-        first: &[(String, String)],
-        gone: &[String],
-        now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        for gone in gone.chunks(BATCH) {
-            if !self.store.record_seen(&[], gone, now).await? {
-                return Ok(false);
-            }
-        }
-        for first in first.chunks(BATCH) {
-            if !self.store.record_seen(first, &[], now).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Makes the states of `schedule`, from those that there are and from what Redis knows.
@@ -322,6 +306,11 @@ impl<S: Store> Recurring<S> {
             Some(_) => self.until(now),
             None => Tick::LeaseLost,
         })
+    }
+
+    /// What is wrong with dynamic entries, in words.
+    pub fn dynamic_trouble(&self) -> Option<String> {
+        self.dynamic.as_ref().and_then(Dynamic::trouble)
     }
 
     /// How many entries have a fire that their queue rejects.

@@ -12,6 +12,9 @@ use crate::{
     store::{Records, Store, StoreError},
 };
 
+/// How many names go in one call: other clients wait while the script runs.
+const BATCH: usize = 500;
+
 /// Tells where each entry of `schedule` stands, from what Redis knows.
 ///
 /// # Errors
@@ -36,15 +39,44 @@ pub(super) async fn report(
 }
 
 /// What of `schedule` Redis doesn't know yet (name, timing), and which names that it knows are gone.
-pub(super) fn news(schedule: &Schedule, records: &Records) -> (Vec<(String, String)>, Vec<String>) {
+/// An empty one may be `whole`; else it is for delayed jobs only, and no other schedule is forgotten.
+pub(super) fn news(
+    schedule: &Schedule,
+    records: &Records,
+    whole: bool,
+) -> (Vec<(String, String)>, Vec<String>) {
     let first = schedule
         .entries()
         .filter(|entry| first_seen(entry, records).is_none())
         .map(|entry| (entry.name.clone(), entry.timing.identity()));
-    // Without any entries it is for delayed jobs only, and no other schedule is forgotten.
-    let gone = |name: &&String| schedule.entries().len() > 0 && schedule.get(name).is_none();
+    let whole = whole || schedule.entries().len() > 0;
+    let gone = |name: &&String| whole && schedule.get(name).is_none();
     let gone = records.seen.keys().filter(gone).cloned();
     (first.collect(), gone.collect())
+}
+
+/// Records which entries are seen for the first time at `now`, and which are gone. `false`: the lease is
+/// lost.
+///
+/// # Errors
+/// [`StoreError`].
+pub(super) async fn record_seen(
+    store: &impl Store,
+    first: &[(String, String)],
+    gone: &[String],
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    for gone in gone.chunks(BATCH) {
+        if !store.record_seen(&[], gone, now).await? {
+            return Ok(false);
+        }
+    }
+    for first in first.chunks(BATCH) {
+        if !store.record_seen(first, &[], now).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// When `entry` was first seen with the timing that it has.

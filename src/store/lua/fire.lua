@@ -38,7 +38,8 @@
 --                         3       skipped: an identical job is among the newest in its queue
 --                         4       skipped: a worker works on an identical job
 --                         5       not fired: the entry has had all its fires
---                         string  rejected: Redis' error (wrong type); it can be fired again
+--                         string  rejected: Redis' error (wrong type; or its guard may not look);
+--                                 it can be fired again
 --
 -- Atomic: a fire is recorded if and only if its payload was pushed, or it was skipped; what was
 -- skipped is not counted. What is of the wrong type keeps no fire away. Nothing is decoded here:
@@ -65,7 +66,8 @@ while arg <= #ARGV do
   guards[tonumber(number)] = guard
 end
 
--- What Redis answers; nil: the key is of the wrong type. All other errors are raised.
+-- What Redis answers; nil: the key is of the wrong type. Any other error, as of a command that we are
+-- not allowed, is that of the fire whose guard asks: thrown here, and caught around its guard.
 local function ask(...)
   local reply = redis.pcall(...)
   if type(reply) ~= "table" or not reply.err then
@@ -73,7 +75,7 @@ local function ask(...)
   elseif reply.err:find("WRONGTYPE", 1, true) then
     return nil
   end
-  return redis.call(...)
+  error({ err = (...) .. " for its guard: " .. reply.err })
 end
 
 -- Where a payload that is identical ends in `text`, if it begins at `from`.
@@ -135,12 +137,10 @@ local function is_running(guard)
     end
   end
   for _, job in ipairs(jobs) do
+    -- The first one is the job's own; more may stand in its arguments.
     local _, key = job:find('"payload":', 1, true)
-    while key do
-      if identical(guard, job, key + 1) then
-        return true
-      end
-      _, key = job:find('"payload":', key + 1, true)
+    if key and identical(guard, job, key + 1) then
+      return true
     end
   end
   return false
@@ -170,8 +170,9 @@ for i = 1, count do
   elseif limited and fires >= tonumber(times) then
     outcomes[i] = 5
   elseif guards[i] then
-    outcomes[i] = skip(guards[i], KEYS[6 + i])
-    if outcomes[i] then
+    local looked, reason = pcall(skip, guards[i], KEYS[6 + i])
+    outcomes[i] = looked and reason or not looked and (reason.err or reason) or nil
+    if looked and reason then
       redis.call("HSET", KEYS[2], name, fire_time)
     end
   end
