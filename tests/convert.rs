@@ -138,28 +138,31 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An entry: JSON is YAML. Symbols as keys of arguments are a thing of ActiveJob's.
+/// An entry: JSON is YAML. It may say things in vain, or never fire and name no queue.
 fn entry() -> impl Strategy<Value = Value> {
     let timing = prop_oneof![
         Just(json!({"cron": "*/5 * * * *"})),
-        Just(json!({"every": ["1h", {"first_in": "5m"}]})),
+        Just(json!({"every": ["1h", {"first_in": "5m", "timeout": 5}]})),
         Just(json!({"never": true, "env": "production"})),
-        Just(json!({"every": 90, "rails_env": "test, production"})),
+        Just(json!({"every": 90, "cron": "@daily", "rails_env": "test, production"})),
+        Just(json!({"queue": null})),
     ];
     let ours = prop_oneof![
         Just(json!({})),
         Just(json!({"active_job": true})),
         value().prop_map(|it| json!({"active_job": true, "kwargs": {"a": it}})),
     ];
-    (timing, "[^<]{1,8}", "[^<]{1,8}", value(), ours).prop_map(
-        |(timing, class, queue, args, ours)| {
-            let mut entry =
-                json!({"class": class, "queue": queue, "args": args, "rescue_scheduler": ours});
-            let members = entry.as_object_mut().unwrap();
-            members.extend(timing.as_object().unwrap().clone());
-            entry
-        },
-    )
+    let in_vain = prop::option::of("[^<a-z]{1,6}");
+    let parts = (timing, "[^<]{1,8}", "[^<]{1,8}", value(), ours, in_vain);
+    parts.prop_map(|(timing, class, queue, args, ours, in_vain)| {
+        let mut entry = json!({
+            "class": class, "queue": queue, "args": args, "rescue_scheduler": ours,
+        });
+        let members = entry.as_object_mut().unwrap();
+        members.extend(timing.as_object().unwrap().clone());
+        members.extend(in_vain.map(|key| (key, json!(1))));
+        entry
+    })
 }
 
 proptest! {

@@ -256,6 +256,13 @@ fn ours(schedule: &str) -> Option<String> {
     Some(args.strip_suffix('}')?.to_owned())
 }
 
+/// YAML 1.2 that Ruby's parser of YAML 1.1 refuses: an indicator at an end of a value in brackets, as in
+/// `[:a]` or `[a:]`.
+fn only_here(schedule: &str) -> bool {
+    let value = schedule.rsplit("args: ").next().unwrap_or_default();
+    value.starts_with(['[', '{']) && value.contains(':')
+}
+
 fn schedule_with(args: &str) -> String {
     format!("x: &x {{b: 1, z: 5, queue: q}}\nj:\n  class: J\n  queue: q\n  args: {args}\n")
 }
@@ -282,6 +289,14 @@ fn scalars() -> impl Iterator<Item = String> {
 #[test]
 fn values_are_read_as_ruby_reads_them() {
     let structures = [
+        "!foo x",
+        "!foo [1]",
+        "!int 5",
+        "!<tag:yaml.org,2002:str> 5",
+        "!ruby/sym a",
+        "!ruby/regexp /a/",
+        "!!set {a, b}",
+        "0xffffffffffffffffffffffffffffffff",
         "{a: 1, a: 2, c: 3}",
         "{1: a, 1.5: b, yes: c, ~: d, ':s': e, 010: f}",
         "{<<: *x, b: 2}",
@@ -330,7 +345,8 @@ fn values_are_read_as_ruby_reads_them() {
     let mut failed = vec![];
     for (schedule, theirs) in schedules.iter().zip(&theirs) {
         let ours = ours(schedule);
-        if !theirs.is_null() && ours.as_deref() != theirs.as_str() {
+        // What only the older parser of Ruby's refuses may be read here; nothing else may.
+        if !(theirs.is_null() && only_here(schedule)) && ours.as_deref() != theirs.as_str() {
             failed.push(format!("{schedule}  theirs: {theirs}\n  ours:   {ours:?}"));
         }
     }

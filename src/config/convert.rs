@@ -24,7 +24,7 @@ pub(super) fn convert(source: &Source) -> Result<String, Report> {
     let notes = warnings.iter().filter_map(Remark::note);
     let comments = document.comments.iter().map(|comment| Remark {
         span: comment.span(),
-        text: format!("#{}", comment.get_ref()),
+        text: self::comment(comment.get_ref()),
         note: false,
     });
     let mut remarks: Vec<_> = notes.chain(comments).collect();
@@ -50,7 +50,8 @@ pub(super) fn convert(source: &Source) -> Result<String, Report> {
             writer.entry(name.get_ref(), &members, end);
         } else {
             let (name, why) = (name.get_ref(), Why::NoQueue);
-            writer.line(&format!("# NOTE: `{name}` is left out: it {why}.\n"));
+            let note = format!(" NOTE: `{name}` is left out: it {why}.");
+            writer.line(&(comment(&note) + "\n"));
         }
     }
     writer.remarks_before(usize::MAX);
@@ -69,10 +70,21 @@ impl Remark {
         let place = warning.places.first()?;
         Some(Self {
             span: place.span.clone()?,
-            text: format!("# NOTE: {}.", warning.mistake),
+            text: comment(&format!(" NOTE: {}.", warning.mistake)),
             note: true,
         })
     }
+}
+
+/// A comment of TOML, in one line whatever is in it.
+fn comment(text: &str) -> String {
+    let letter = |letter: char| match letter {
+        '\t' => "\t".to_owned(),
+        other if other.is_control() => other.escape_default().to_string(),
+        other => other.to_string(),
+    };
+    text.chars()
+        .fold("#".to_owned(), |line, it| line + &letter(it))
 }
 
 struct Writer<'s> {

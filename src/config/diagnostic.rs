@@ -39,6 +39,19 @@ impl Source {
         Self { path, text }
     }
 
+    /// The number of the line in which `span` begins, from 1; and the whole lines that it is in.
+    fn lines(&self, span: &Range<usize>) -> (usize, Range<usize>) {
+        let bytes = self.text.as_bytes();
+        let is_break = |byte: &u8| *byte == b'\n';
+        let start = span.start.min(bytes.len());
+        let breaks = bytes[..start].iter().filter(|byte| is_break(byte)).count();
+        let begin = bytes[..start].iter().rposition(is_break);
+        let end = span.end.clamp(start, bytes.len());
+        let rest = bytes[end..].iter().position(is_break);
+        let end = rest.map_or(bytes.len(), |length| end + length);
+        (breaks + 1, begin.map_or(0, |at| at + 1)..end)
+    }
+
     /// YAML where the path ends in `.yml` or `.yaml`, else TOML.
     pub fn syntax(&self) -> Syntax {
         let ending = self.path.extension();
@@ -149,6 +162,9 @@ pub enum Mistake {
     /// A date or time in YAML, which Ruby doesn't load.
     #[error("`{0}` is a time, which JSON doesn't have")]
     RubyTime(String),
+    /// A letter that Ruby's YAML takes for the end of a line.
+    #[error("there is a line break of Unicode in this text")]
+    LineBreak,
     /// More than one document in a file.
     #[error("a second document begins here")]
     SecondDocument,
@@ -229,6 +245,7 @@ impl Mistake {
             Self::Syntax(message) if message.contains("anchor") => {
                 "put a value that begins with `*`, such as a cron expression, into quotes"
             }
+            Self::LineBreak => "take it out, or put the text into quotes",
             Self::RubyTime(_) => "put it into quotes, as text",
             Self::SecondDocument => "Ruby reads the first one alone: take the others out",
             Self::EntryTwice(_) => {
@@ -321,13 +338,8 @@ pub struct Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.source.path.display().fmt(f)?;
-        let before = self
-            .span
-            .as_ref()
-            .and_then(|span| self.source.text.get(..span.start));
-        before.map_or(Ok(()), |before| {
-            write!(f, ":{}", before.matches('\n').count() + 1)
-        })
+        let line = self.span.as_ref().map(|span| self.source.lines(span).0);
+        line.map_or(Ok(()), |line| write!(f, ":{line}"))
     }
 }
 
@@ -352,8 +364,11 @@ impl fmt::Display for Diagnostic {
         for Place { source, span } in &self.places {
             let path = source.path.display().to_string();
             error = if let Some(span) = span {
-                let caret = AnnotationKind::Primary.span(span.clone());
-                let snippet = Snippet::source(&*source.text).path(path);
+                let (line, lines) = source.lines(span);
+                let text = source.text.get(lines.clone()).unwrap_or_default();
+                let span = span.start - lines.start..span.end - lines.start;
+                let caret = AnnotationKind::Primary.span(span);
+                let snippet = Snippet::source(text).path(path).line_start(line);
                 error.element(snippet.annotation(caret))
             } else {
                 error.element(Origin::path(path))

@@ -82,6 +82,7 @@ pub fn dynamic_entry(
 fn with_bytes<'t>(mut members: Members<'t>, json: &'t str) -> Members<'t> {
     let active_job = members.get("active_job").map(Spanned::get_ref);
     if active_job != Some(&Value::Flag(true))
+        && !members.contains_key("args_json")
         && let Some((key, args)) = members.shift_remove_entry("args")
     {
         let bytes = Value::Text(json[args.span()].into());

@@ -1,6 +1,6 @@
 //! JSON → tree, of an entry that an app put into Redis.
 
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -87,10 +87,14 @@ impl<'t> Reader<'t> {
                 let items = items.into_iter().map(|raw| self.node(raw));
                 Value::List(items.collect::<Result<_, _>>()?)
             }
-            Some(b'"') => Value::Text(Cow::Owned(from_str(json)?)),
+            // A half of a surrogate pair: there is no such text, but its bytes may be kept.
+            Some(b'"') => Value::Text(from_str(json).unwrap_or_else(|_| json.into())),
             Some(b't' | b'f') => Value::Flag(json == "true"),
             Some(b'n') => Value::Null,
-            _ if json.contains(['.', 'e', 'E']) => Value::Float(from_str(json)?),
+            // Larger than any: refused where it is looked at.
+            _ if json.contains(['.', 'e', 'E']) => {
+                Value::Float(from_str(json).unwrap_or(f64::INFINITY))
+            }
             _ => Value::Integer(json.into()),
         };
         self.depth -= 1;

@@ -167,7 +167,9 @@ impl<'t> Reader<'t> {
     }
 
     fn anchored(&mut self, anchor: usize, node: Node<'t>) -> Node<'t> {
+        // What is kept twice counts as repeated; anchors in anchors are kept many times.
         if anchor > 0 {
+            self.repeated += measure(&node).0;
             self.anchors.insert(anchor, node.clone());
         }
         node
@@ -264,6 +266,9 @@ impl<'t> Reader<'t> {
         if text.contains("<%") {
             self.report(span.clone(), Mistake::Erb);
         }
+        if style == ScalarStyle::Plain && text.contains(['\u{85}', '\u{2028}', '\u{2029}']) {
+            self.report(span.clone(), Mistake::LineBreak);
+        }
         let value = match tag.map(tag_name) {
             None if style != ScalarStyle::Plain => Ok(Value::Text(text)),
             None | Some(Ok("" | "int" | "bool" | "null")) => psych::resolve(text),
@@ -331,15 +336,19 @@ fn measure(node: &Node<'_>) -> (usize, usize) {
     (values + 1, depth.unwrap_or(0) + 1)
 }
 
-/// The name of a tag that YAML or Ruby has for what JSON has, too.
+/// The name of a tag that YAML or Ruby has for what JSON has, too; those of apps' own mean nothing to
+/// Ruby.
 fn tag_name(tag: &Tag) -> Result<&str, String> {
+    let verbatim = tag.suffix().strip_prefix("tag:yaml.org,2002:");
     match (tag.handle(), tag.suffix()) {
-        ("", "!") | ("!", "") => Ok(""),
+        (_, name) if verbatim.is_some() => Ok(verbatim.unwrap_or(name)),
         ("tag:yaml.org,2002:", name) | ("!", name @ ("str" | "float" | "binary")) => Ok(name),
-        ("!", name) => name
-            .strip_prefix("ruby/")
-            .filter(|it| it.starts_with("sym"))
-            .ok_or_else(|| format!("!{name}")),
+        ("!", name) => match name.strip_prefix("ruby/") {
+            None => Ok(""),
+            Some(name) if name.starts_with("sym") => Ok(name),
+            Some(_) => Err(format!("!{name}")),
+        },
+        ("", "!") => Ok(""),
         (handle, suffix) => Err(format!("{handle}{suffix}")),
     }
 }

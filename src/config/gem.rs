@@ -189,9 +189,16 @@ impl Entry<'_, '_> {
         let Some(Value::List(list)) = self.members.get_mut(key).map(Spanned::get_mut) else {
             return;
         };
+        if list
+            .get(1)
+            .is_some_and(|node| *node.get_ref() == Value::Null)
+        {
+            list.truncate(1);
+        }
         let Some(Value::Table(options)) = list.get_mut(1).map(Spanned::get_mut) else {
             return;
         };
+        options.retain(|_, node| *node.get_ref() != Value::Null);
         let unknown = |key: &&Spanned<Cow<'_, str>>| !OPTIONS.contains(&&**key.get_ref());
         let unknown: Vec<_> = options.keys().filter(unknown).cloned().collect();
         options.retain(|key, _| OPTIONS.contains(&&**key.get_ref()));

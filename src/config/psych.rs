@@ -65,10 +65,13 @@ fn number(text: Cow<'_, str>) -> Result<Value<'_>, Mistake> {
         ".inf" | "+.inf" => Some(Value::Float(f64::INFINITY)),
         "-.inf" => Some(Value::Float(f64::NEG_INFINITY)),
         ".nan" => Some(Value::Float(f64::NAN)),
-        _ => symbol(&text)
+        _ => match symbol(&text)
             .or_else(|| sexagesimal(&text))
             .or_else(|| float(&text))
-            .or_else(|| integer(&text)),
+        {
+            Some(value) => Some(value),
+            None => integer(&text)?,
+        },
     };
     Ok(value.unwrap_or(Value::Text(text)))
 }
@@ -112,9 +115,10 @@ fn float<'t>(text: &str) -> Option<Value<'t>> {
     digits.parse().ok().map(Value::Float)
 }
 
-fn integer<'t>(text: &str) -> Option<Value<'t>> {
+/// Decimal ones are of any size; the others fit into 128 bits.
+fn integer<'t>(text: &str) -> Result<Option<Value<'t>>, Mistake> {
     if !FORMS.integer.is_match(text) {
-        return None;
+        return Ok(None);
     }
     let digits = text.replace(['_', ','], "");
     let (sign, digits) = match digits.strip_prefix('-') {
@@ -129,10 +133,12 @@ fn integer<'t>(text: &str) -> Option<Value<'t>> {
     };
     let decimal = match radix {
         10 => digits.to_owned(),
-        _ => u128::from_str_radix(digits, radix).ok()?.to_string(),
+        _ => u128::from_str_radix(digits, radix)
+            .map_err(|_| Mistake::BadNumber(text.to_owned()))?
+            .to_string(),
     };
     let sign = if decimal == "0" { "" } else { sign };
-    Some(Value::Integer(format!("{sign}{decimal}").into()))
+    Ok(Some(Value::Integer(format!("{sign}{decimal}").into())))
 }
 
 #[cfg(test)]
@@ -204,6 +210,11 @@ mod tests {
             (
                 "2001-12-14 21:59:43",
                 "`2001-12-14 21:59:43` is a time, which JSON doesn't have",
+            ),
+            ("0b_", "`0b_` can't be an argument"),
+            (
+                "0x1ffffffffffffffffffffffffffffffff",
+                "`0x1ffffffffffffffffffffffffffffffff` can't be an argument",
             ),
         ] {
             assert_eq!(read(text), json, "{text}");

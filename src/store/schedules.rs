@@ -4,7 +4,10 @@ use redis::Pipeline;
 use serde::Serialize;
 
 use super::{Client, ClientError};
-use crate::config::{Context, dynamic_entry};
+use crate::{
+    config::{Context, dynamic_entry},
+    core::schedule::Why,
+};
 
 impl Client {
     /// Sets the dynamic entry `name`, in place of the one of that name, in one transaction. A scheduler
@@ -45,11 +48,16 @@ impl Client {
         let json = serde_json::to_string(entry).map_err(|error| refused(error.to_string()))?;
         // Where and in which zone it fires is for the scheduler to say.
         let context = Context::default();
-        dynamic_entry(name, &json, &context).map_err(|found| {
+        let read = dynamic_entry(name, &json, &context).map_err(|found| {
             let mistakes = found.iter().filter(|it| !it.mistake.is_warning());
             let mistakes: Vec<_> = mistakes.map(ToString::to_string).collect();
             refused(mistakes.join("; "))
         })?;
+        if let Err(left_out) = read.entry
+            && left_out.why == Why::NoQueue
+        {
+            return Err(refused(format!("$: it {}", left_out.why)));
+        }
         let mut set = redis::pipe();
         set.atomic().hset(self.keys.dynamic_entries(), name, json);
         self.changed(name, &mut set).await
