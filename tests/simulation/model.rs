@@ -339,11 +339,8 @@ impl Model {
             return Some(SkipReason::Queued);
         }
         let jobs = self.workers.values().flatten();
-        let mut after = jobs.flat_map(|job| {
-            let key = "\"payload\":";
-            let found = job.match_indices(key);
-            found.map(move |(at, _)| &job[at + key.len()..])
-        });
+        // The first one is the job's own.
+        let mut after = jobs.filter_map(|job| Some(job.split_once("\"payload\":")?.1));
         let looks = overlap == Overlap::SkipIfRunning && !self.workers_broken;
         let running = looks && after.any(|it| !shot.identical_ends(it).is_empty());
         running.then_some(SkipReason::Running)
