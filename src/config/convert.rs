@@ -17,7 +17,7 @@ use crate::core::{ruby, schedule::Why};
 ///
 /// # Errors
 /// A [`Report`] of all mistakes in it.
-pub(super) fn convert(source: &Source) -> Result<String, Report> {
+pub fn toml_of(source: &Source) -> Result<String, Report> {
     let context = Context::default();
     let warnings = parse(std::slice::from_ref(source), &context)?.warnings;
     let document = from_yaml::parse(source).map_err(|error| Report::new(vec![error]))?;

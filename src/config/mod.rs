@@ -31,6 +31,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use convert::toml_of;
 pub use diagnostic::{Diagnostic, Mistake, Place, Report, Source, Syntax};
 pub use dynamic::{AtPath, DynamicEntry, dynamic_entry};
 
@@ -112,7 +113,7 @@ pub fn load(paths: &[PathBuf], context: &Context) -> Result<Loaded, Report> {
 pub fn convert(path: &Path) -> Result<String, Report> {
     let source = read(path.to_owned()).map_err(|mistake| Report::new(vec![mistake]))?;
     match source.syntax() {
-        Syntax::Yaml => convert::convert(&source),
+        Syntax::Yaml => toml_of(&source),
         Syntax::Toml => Err(Report::new(vec![unread(path, Mistake::NotYaml)])),
     }
 }

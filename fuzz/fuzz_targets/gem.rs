@@ -1,0 +1,20 @@
+//! Any text as a schedule of resque-scheduler, in YAML, and as a dynamic entry, in JSON: reading it never
+//! panics, and what reads well is the same in TOML.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rescue_scheduler::config::{self, Context, Source};
+
+fuzz_target!(|text: &str| {
+    let context = Context::default();
+    let _ = config::dynamic_entry("entry", text, &context);
+    let yaml = Source::new("a.yml", text);
+    let Ok(loaded) = config::parse(std::slice::from_ref(&yaml), &context) else {
+        return;
+    };
+    let toml = config::toml_of(&yaml).expect("what reads well converts");
+    let toml = Source::new("a.toml", toml);
+    let again = config::parse(&[toml], &context).expect("what was converted reads well");
+    assert!(loaded.schedule.entries().eq(again.schedule.entries()));
+});
