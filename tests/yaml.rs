@@ -38,11 +38,7 @@ const MISTAKES: [(&str, &str, &str); 9] = [
         "expected a string, found an array",
     ),
     ("class null", ":3:", "expected a string, found nothing"),
-    (
-        "rails_env is a yaml list",
-        ":5:",
-        "expected a string, found an array",
-    ),
+    ("rails_env is a yaml list", ":5:", "`rails_env` is a list"),
     ("every bad string", ":6:", "`rubbish` is not a number"),
     ("cron bad string", ":6:", "`61` is not a minute"),
     ("erb is not evaluated", ":5:", "ERB is not evaluated"),

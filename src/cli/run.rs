@@ -14,7 +14,7 @@ use super::{Arguments, Failure, logs};
 use crate::{
     clock::{Clock, StoppedClock, SystemClock},
     config::{self, Diagnostic},
-    core::schedule::Schedule,
+    core::schedule::{LeftOut, Schedule, Why},
     engine::{Engine, Load, Options, Wishes},
     signals::Signals,
     store::{Address, Credentials, Identity, Keys, Listen, PrivateServer, RedisStore, Store as _},
@@ -147,10 +147,18 @@ fn announce(
     for left_out in schedule.left_out() {
         info!(entry = left_out.name, why = %left_out.why, "left out");
     }
+    let elsewhere = |left_out: &LeftOut| left_out.why == Why::Environment;
+    if arguments.context.environment.is_none() && schedule.left_out().iter().any(elsewhere) {
+        warn!(
+            "no environment is given (--environment, RAILS_ENV): entries that need one are left out"
+        );
+    }
     if arguments.dynamic {
         info!("dynamic entries are read from Redis, over those of the files");
     } else if arguments.schedules.is_empty() {
         info!("no schedule given: delayed jobs only");
+    } else if schedule.entries().len() == 0 && schedule.left_out().is_empty() {
+        warn!("the schedule has no entries: delayed jobs only");
     } else if schedule.entries().len() == 0 {
         warn!("the schedule has no entry for this environment: delayed jobs only");
     }

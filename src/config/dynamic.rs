@@ -174,7 +174,7 @@ mod tests {
             r#"{"every":["1h",{"first_in":"soon","x":1}],"queue":["q"],"z":0}"#,
             &[
                 "$.z: `z` is ignored, as resque-scheduler ignores it",
-                "$.every[1].x: `x` is ignored, as resque-scheduler ignores it",
+                "$.every[1].x: the option `x` means nothing here",
                 "$.every[1].first_in: `soon` is neither a duration nor a time",
                 "$.queue: expected a string, found an array",
             ],

@@ -31,6 +31,9 @@ const KEYS: [&str; 10] = [
     "env",
 ];
 
+/// What has one of these is an entry.
+const ENTRY: [&str; 3] = ["cron", "every", "class"];
+
 /// A key for the gem's web page alone.
 const PARAMETERS: &str = "parameters";
 
@@ -167,7 +170,16 @@ impl Entry<'_, '_> {
         };
         let unknown: Vec<_> = self.members.keys().filter(unknown).cloned().collect();
         for key in unknown {
-            self.ignore(key.get_ref(), |key| Mistake::Ignored(key, KEYS.to_vec()));
+            let value = self.members.get(&**key.get_ref()).map(Spanned::get_ref);
+            let nested = value.and_then(|value| value.as_table().ok());
+            let nested = nested.is_some_and(|it| ENTRY.iter().any(|key| it.contains_key(*key)));
+            self.ignore(key.get_ref(), |key| {
+                if nested {
+                    Mistake::Nested
+                } else {
+                    Mistake::Ignored(key, KEYS.to_vec())
+                }
+            });
         }
     }
 
@@ -206,7 +218,7 @@ impl Entry<'_, '_> {
             list.truncate(1);
         }
         for key in unknown {
-            let mistake = Mistake::Ignored(key.get_ref().to_string(), OPTIONS.to_vec());
+            let mistake = Mistake::Option(key.get_ref().to_string(), OPTIONS.to_vec());
             self.report(key.span(), mistake);
         }
     }
@@ -219,6 +231,7 @@ impl Entry<'_, '_> {
         let custom = self.members.shift_remove_entry("custom_job_class");
         let is_custom = |(_, class): &(_, Node<'_>)| class.get_ref().as_text() != Ok("Resque::Job");
         if let Some((key, class)) = custom.filter(is_custom) {
+            self.report(key.span(), Mistake::CustomJobClass);
             self.members.shift_remove("class");
             self.members
                 .insert(Spanned::new(key.span(), "class".into()), class);
@@ -249,8 +262,8 @@ impl Entry<'_, '_> {
                 .get(key)
                 .filter(|node| node.get_ref().as_text().is_err());
             if let Some(node) = list {
-                let (span, mistake) = (node.span(), node.get_ref().instead_of("a string"));
-                self.report(span, mistake);
+                let span = node.span();
+                self.report(span, Mistake::EnvironmentList);
                 self.members.shift_remove(key);
             }
         }

@@ -18,6 +18,7 @@ mod from_toml;
 mod from_yaml;
 mod gem;
 mod guard;
+mod mistake;
 mod psych;
 mod raw;
 pub mod settings;
@@ -177,6 +178,9 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
 }
 
 fn read(path: PathBuf) -> Result<Source, Diagnostic> {
+    if path.extension().is_some_and(|ending| ending == "erb") {
+        return Err(unread(&path, Mistake::Template));
+    }
     let bytes = fs::read(&path).map_err(|error| unread(&path, unreadable(&error)))?;
     let text = String::from_utf8_lossy(&bytes).into();
     let source = Source { path, text };

@@ -8,7 +8,8 @@ use chrono::TimeDelta;
 use toml::Spanned;
 
 use super::{
-    diagnostic::{Diagnostic, LONGEST_YEARS, Mistake, Place, Source},
+    diagnostic::{Diagnostic, Mistake, Place, Source},
+    mistake::LONGEST_YEARS,
     tree::{Members, Node, Value},
 };
 use crate::core::duration;

@@ -1,0 +1,305 @@
+//! What can be wrong with a schedule, and how to mend it: all that a user reads about a schedule file, but
+//! for what `core` says about an expression, a zone or a duration.
+
+use crate::core::{
+    cron::CronError, duration::DurationError, every::EveryError, suggestion::nearest,
+    zone::ZoneError,
+};
+
+/// What is wrong with a schedule. Displayed, it is the message without the place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mistake {
+    /// Nothing at this path.
+    #[error("no such file or directory")]
+    Missing,
+    /// The system refuses to read it, in the system's words.
+    #[error("can't be read: {0}")]
+    Unreadable(String),
+    /// A directory without schedule files.
+    #[error("no `*.toml`, `*.yml` or `*.yaml` in this directory")]
+    NoFiles,
+    /// A file in TOML where one in YAML is wanted.
+    #[error("not a schedule in YAML")]
+    NotYaml,
+    /// Bytes that are no text.
+    #[error("not UTF-8 text")]
+    NotUtf8,
+    /// Neither TOML nor YAML, in the parser's words.
+    #[error("{0}")]
+    Syntax(String),
+    /// A key that means nothing in this table, and those that mean something.
+    #[error("unknown key `{0}`")]
+    UnknownKey(String, Vec<&'static str>),
+    /// A value of another type: what was expected, what was found.
+    #[error("expected {0}, found {1}")]
+    WrongType(&'static str, &'static str),
+    /// A text that must not be empty.
+    #[error("{0} is empty")]
+    Empty(&'static str),
+    /// Two keys of which an entry takes one.
+    #[error("both `{0}` and `{1}` are given")]
+    Both(&'static str, &'static str),
+    /// A key without the others that it is about.
+    #[error("`{0}` means nothing without {1}")]
+    Alone(&'static str, &'static str),
+    /// A priority that is none.
+    #[error("a priority is a whole number")]
+    Priority,
+    /// An entry without a queue.
+    #[error("no queue for entry `{0}`")]
+    NoQueue(String),
+    /// One name for two entries.
+    #[error("entry `{0}` is in more than one file")]
+    Repeated(String),
+    /// A value that `catch_up` doesn't have.
+    #[error("unknown catch-up policy `{0}`")]
+    UnknownPolicy(String),
+    /// A value that `overlap` doesn't have.
+    #[error("unknown overlap policy `{0}`")]
+    UnknownOverlap(String),
+    /// A length of a queue that is none.
+    #[error("`max_queue_length` is a whole number, at least 1")]
+    QueueLength,
+    /// A list of environments with none in it.
+    #[error("no environment is named")]
+    NoEnvironment,
+    /// An expression that is refused.
+    #[error(transparent)]
+    Cron(CronError),
+    /// A time zone that nobody knows.
+    #[error(transparent)]
+    Zone(ZoneError),
+    /// Text that is no duration.
+    #[error(transparent)]
+    Duration(DurationError),
+    /// A negative duration, or one that no schedule needs.
+    #[error("a duration is from 0 seconds to {LONGEST_YEARS} years")]
+    DurationRange,
+    /// Neither a duration nor a time.
+    #[error("`{0}` is neither a duration nor a time")]
+    Moment(String),
+    /// No time.
+    #[error("`{0}` is not a time")]
+    Instant(String),
+    /// A span in which nothing fires.
+    #[error("no fire lies between `starts_at` and `ends_at`")]
+    NoSpan,
+    /// An end before the beginning.
+    #[error("the last fire is not after the first one")]
+    LastBeforeFirst,
+    /// A delay that would not leave the fires apart.
+    #[error("the jitter is not shorter than the interval")]
+    Jitter,
+    /// A number of fires that is none.
+    #[error("`times` is a whole number, at least 1")]
+    Times,
+    /// An interval that can't be kept.
+    #[error(transparent)]
+    Every(EveryError),
+    /// Not JSON, in the parser's words.
+    #[error("not JSON: {0}")]
+    NotJson(String),
+    /// A template's tag in YAML.
+    #[error("ERB is not evaluated, and resque-scheduler doesn't do it either")]
+    Erb,
+    /// A date or time in YAML, which Ruby doesn't load.
+    #[error("`{0}` is a time, which JSON doesn't have")]
+    RubyTime(String),
+    /// A letter that Ruby's YAML takes for the end of a line.
+    #[error("there is a line break of Unicode in this text")]
+    LineBreak,
+    /// More than one document in a file.
+    #[error("a second document begins here")]
+    SecondDocument,
+    /// One name for two entries of a YAML file.
+    #[error("entry `{0}` is given twice")]
+    EntryTwice(String),
+    /// A tag of YAML that stands for what JSON doesn't have.
+    #[error("the tag `{0}` is not understood")]
+    Tag(String),
+    /// An alias within what it stands for.
+    #[error("this alias is within what it stands for")]
+    HoldsItself,
+    /// Aliases of aliases.
+    #[error("the aliases up to here stand for too many values")]
+    TooManyAliases,
+    /// Deeper than Ruby's JSON reads.
+    #[error("nested too deep")]
+    TooDeep,
+    /// A warning: a key that the gem doesn't look at, and those that it does.
+    #[error("`{0}` is ignored, as resque-scheduler ignores it")]
+    Ignored(String, Vec<&'static str>),
+    /// An entry below a key of another.
+    #[error("an entry stands within another one")]
+    Nested,
+    /// A list of environments, which the gem dies of.
+    #[error("`rails_env` is a list")]
+    EnvironmentList,
+    /// A template.
+    #[error("this is a template, not YAML")]
+    Template,
+    /// A warning: an option beside an expression that means nothing here, and those that do.
+    #[error("the option `{0}` means nothing here")]
+    Option(String, Vec<&'static str>),
+    /// A warning: a class that would enqueue the job with code of its own.
+    #[error(
+        "`custom_job_class` is enqueued itself, in place of `class`: no Ruby code is called here"
+    )]
+    CustomJobClass,
+    /// A warning: the first key is ignored beside the second.
+    #[error("`{0}` is ignored beside `{1}`, as resque-scheduler ignores it")]
+    Beside(&'static str, &'static str),
+    /// A warning: an entry of a file that is to outlive it.
+    #[error("`persist` is ignored: an entry is there as long as the file, or Redis, has it")]
+    Persist,
+    /// A warning: a key that is given twice in a table.
+    #[error("`{0}` is given twice")]
+    GivenTwice(String),
+    /// A warning: an entry without a timing.
+    #[error("entry `{0}` never fires by itself")]
+    NeverFires(String),
+    /// A number that JSON doesn't have, or that TOML can't hold.
+    #[error("`{0}` can't be an argument")]
+    BadNumber(String),
+}
+
+/// The values of `catch_up`.
+pub(super) const POLICIES: [&str; 3] = ["latest", "all", "none"];
+
+/// The values of `overlap`.
+const OVERLAPS: [&str; 3] = ["allow", "skip_if_queued", "skip_if_running"];
+
+/// No duration of a schedule is longer.
+pub(super) const LONGEST_YEARS: i64 = 100;
+
+impl Mistake {
+    /// Whether the schedule is used all the same.
+    pub fn is_warning(&self) -> bool {
+        matches!(
+            self,
+            Self::Ignored(..)
+                | Self::Option(..)
+                | Self::CustomJobClass
+                | Self::Beside(..)
+                | Self::Persist
+                | Self::GivenTwice(_)
+                | Self::NeverFires(_)
+        )
+    }
+
+    /// How to mend it; printed as a `help:` line.
+    pub fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::Missing => {
+                "check the path; of a directory, every `*.toml`, `*.yml` and `*.yaml` in it is read"
+            }
+            Self::Unreadable(_) => "the user that the scheduler works as must be able to read it",
+            Self::NoFiles => "put a schedule file into it, or name the file itself",
+            Self::NotYaml => "name a file that ends in `.yml` or `.yaml`",
+            Self::NotUtf8 => "save the file in UTF-8",
+            Self::Syntax(message) if message == "duplicate key" => {
+                "each key and each table can be given only once"
+            }
+            Self::UnknownKey(key, known) => return Some(suggestion(key, known)),
+            Self::UnknownPolicy(policy) => return Some(suggestion(policy, &POLICIES)),
+            Self::UnknownOverlap(overlap) => return Some(suggestion(overlap, &OVERLAPS)),
+            Self::QueueLength => "write a number such as `100`, or take it out",
+            Self::Empty(_) => "fill it in, or take it out",
+            Self::Both(..) => "keep one of the two",
+            Self::Alone("timezone", _) => "an interval is the same in every zone: take it out",
+            Self::Moment(_) => {
+                "write \"5m\", \"now\", a time with its offset such as \"2026-12-24T15:00:00Z\", or one \
+                 in the entry's zone such as \"2026-12-24 15:00\""
+            }
+            Self::Instant(_) => {
+                "write it with its offset, \"2026-12-24T15:00:00Z\", or in the entry's zone, \
+                 \"2026-12-24 15:00\""
+            }
+            Self::Alone(..) | Self::Beside(..) | Self::Persist => "take it out",
+            Self::Priority => "write a number such as `10`, or take it out",
+            Self::NoQueue(_) => {
+                "give the entry a `queue` (in TOML, `[defaults]` may have one for all); what its class \
+                 says is not known here"
+            }
+            Self::Repeated(_) => "rename one of them, or take it out",
+            Self::NoEnvironment => "name one or more, `\"production, staging\"`, or take it out",
+            Self::Cron(error) => return error.help.clone(),
+            Self::Zone(error) => {
+                let nearest = error.nearest.as_ref();
+                return nearest.map(|zone| format!("did you mean `{zone}`?"));
+            }
+            Self::Duration(error) => error.help,
+            Self::BadNumber(_) => {
+                "put it into quotes, as text; `args_json` takes integers of any size"
+            }
+            other => return other.help_with_yaml(),
+        };
+        Some(help.to_owned())
+    }
+
+    /// The same for what only files of resque-scheduler have; of all others there is nothing to say.
+    fn help_with_yaml(&self) -> Option<String> {
+        let help = match self {
+            Self::Erb => {
+                "render the file first, `erb resque_schedule.yml.erb > resque_schedule.yml`, or write \
+                 the value itself"
+            }
+            Self::Syntax(message)
+                if ["`@'", "``'", "`%'"].iter().any(|it| message.ends_with(it)) =>
+            {
+                "put the value into quotes"
+            }
+            Self::Syntax(message) if message.contains("anchor") => {
+                "put a value that begins with `*`, such as a cron expression, into quotes; an anchor must \
+                 stand before what names it"
+            }
+            Self::Nested => {
+                "where Ruby takes one part of the file, `[Rails.env]`, here all entries stand at the top, \
+                 with `rails_env` where they need one"
+            }
+            Self::EnvironmentList => "write `staging, production`, as the gem reads it",
+            Self::Template => {
+                "render it first, `erb resque_schedule.yml.erb > resque_schedule.yml`, or with \
+                 `rails runner`, where it asks Rails"
+            }
+            Self::CustomJobClass => {
+                "if its method `scheduled` does more than to enqueue it, that must be done elsewhere"
+            }
+            Self::Option(name, known) => {
+                if let Some(other) = nearest(name, known.iter().copied()) {
+                    return Some(format!("did you mean `{other}`?"));
+                }
+                "take it out: such options are about threads of the Ruby process; `overlap` below \
+                 `rescue_scheduler` is about jobs"
+            }
+            Self::LineBreak => "take it out, or put the text into quotes",
+            Self::RubyTime(_) => "put it into quotes, as text",
+            Self::SecondDocument => "Ruby reads the first one alone: take the others out",
+            Self::EntryTwice(_) => {
+                "rename one of them, or take it out: the last one would replace it"
+            }
+            Self::GivenTwice(_) => "keep the last one, which counts",
+            Self::Tag(_) => "take it out, or write the value that it stands for",
+            Self::Ignored(key, known) => {
+                if let Some(other) = nearest(key, known.iter().copied()) {
+                    return Some(format!("did you mean `{other}`?"));
+                }
+                "take it out; keys that only this scheduler has stand below `rescue_scheduler`"
+            }
+            Self::NeverFires(_) => {
+                "give it a `cron` or an `every`; `never` says that it is meant so"
+            }
+            _ => return None,
+        };
+        Some(help.to_owned())
+    }
+}
+
+/// Points from `word` to the one of `known` that it is a slip of, else to all of them.
+fn suggestion(word: &str, known: &[&str]) -> String {
+    if let Some(other) = nearest(word, known.iter().copied()) {
+        return format!("did you mean `{other}`?");
+    }
+    let known: Vec<_> = known.iter().map(|key| format!("`{key}`")).collect();
+    format!("allowed here: {}", known.join(", "))
+}
