@@ -14,7 +14,7 @@ test: redis ## All that CI checks: formatting, lints, tests, doc tests
 	cargo test --locked -- --test-threads=4
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --quiet
 
-bench: ## Measure the next fire beside the crates cron and croner
+bench: redis ## Measure the whole program on a private Redis, and the next fire beside cron and croner
 	cargo bench --locked --quiet
 
 MINUTES ?= 10

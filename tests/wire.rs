@@ -1,6 +1,7 @@
 //! The states before and after that the real resque-scheduler left in Redis: ours are the same,
 //! byte for byte. The vectors are read where they are, not from a copy.
 
+use redis::Commands as _;
 use rescue_scheduler::store::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -90,6 +91,29 @@ fn yaml_of(case: &Case) -> String {
         "  queue: some_queue\n"
     };
     format!("{}\n{queue}", text.trim_end())
+}
+
+#[test]
+fn the_lock_is_held_as_the_gem_holds_it() {
+    each("lock", |case| {
+        let mut redis = Redis::start();
+        let program = Program::on(&redis).args(["--namespace", &case.namespace]);
+        let program = match case.name.split_once('=') {
+            Some((_, prefix)) => program.env("RESQUE_SCHEDULER_MASTER_LOCK_PREFIX", prefix),
+            None => program,
+        };
+        let scheduler = program.env("LOCK_TIMEOUT", "180").start();
+        scheduler.wait_for("leading holder=");
+        let mut ours = redis.dump();
+        for (key, lock) in ours.as_object_mut().unwrap() {
+            assert_eq!(lock["value"], scheduler.holder());
+            lock["value"] = "<hostname>:<pid>".into();
+            let left: i64 = redis.connection.ttl(key).unwrap();
+            assert!((100..=180).contains(&left), "{left} s");
+            lock["ttl_s"] = 180.into();
+        }
+        ours
+    });
 }
 
 #[tokio::test]
