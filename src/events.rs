@@ -173,7 +173,7 @@ pub enum Transition<'a> {
     Reloaded(&'a Changes),
     /// Dynamic entries were set or removed, and that is in force now.
     DynamicChanged(&'a Changes),
-    /// Dynamic entries can't be read; what is known of them goes on.
+    /// The keys of dynamic entries can't be read or written; what is known of them goes on.
     DynamicUnreadable {
         /// The key, and Redis' words.
         error: &'a str,
@@ -358,7 +358,7 @@ impl Transition<'_> {
             Self::DynamicUnreadable { error } => {
                 error!(
                     error,
-                    "can't read dynamic entries, goes on with those that are known"
+                    "can't use the keys of dynamic entries, goes on with those that are known"
                 );
             }
             Self::DynamicWarning { entry, warning } => warn!(entry, "{warning}"),

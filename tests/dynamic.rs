@@ -245,7 +245,7 @@ fn what_can_not_be_read_is_not_forgotten() {
     let () = redis.connection.set(ENTRIES, "junk").unwrap();
     let () = redis.connection.del(CHANGED).unwrap();
     let mut scheduler = leading(program(&redis));
-    scheduler.wait_for("can't read dynamic entries");
+    scheduler.wait_for("can't use the keys of dynamic entries");
     scheduler.status("not healthy");
     scheduler.signal(Signal::SIGTERM);
     scheduler.ended();
@@ -279,7 +279,43 @@ fn those_that_could_not_be_read_at_first_come_into_force_once_they_can() {
         ],
     );
     scheduler.status(" healthy");
-    assert_eq!(scheduler.log().matches("can't read dynamic").count(), 1);
+    assert_eq!(
+        scheduler
+            .log()
+            .matches("can't use the keys of dynamic")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn what_can_not_be_settled_is_in_force_and_told_once() {
+    let mut redis = Redis::start();
+    redis.command("ACL SETUSER few on >pw ~* &* +@all -srem");
+    let url = format!("{}?user=few&pass=pw", redis.url());
+    let program = Program::new().schedule(FILE);
+    let scheduler = leading(program.args(["--dynamic", "--redis-url", &url]));
+    for name in ["x", "y", "z"] {
+        set(&mut redis, name, &json!({"every": "3h", "queue": "q"}));
+        eventually(|| {
+            let is_there = seen(&mut redis).contains_key(name);
+            is_there.then_some(()).ok_or_else(|| scheduler.log())
+        });
+    }
+    scheduler.status("not healthy");
+    assert_eq!(
+        scheduler
+            .log()
+            .matches("can't use the keys of dynamic")
+            .count(),
+        1
+    );
+    redis.command("ACL SETUSER few +srem");
+    eventually(|| match changed(&mut redis) {
+        none if none.is_empty() => Ok(()),
+        left => Err(format!("{left:?}")),
+    });
+    scheduler.status(" healthy");
 }
 
 #[test]

@@ -21,20 +21,20 @@ const PAUSE: TimeDelta = TimeDelta::seconds(1);
 /// How many changes are settled in one call: other clients wait while the script runs.
 const BATCH: usize = 500;
 
-/// An entry, or that it is not for this environment.
-type Entries = Result<Arc<Entry>, LeftOut>;
+/// What a name stands for: an entry, or that there is none here.
+type Meaning = Result<Arc<Entry>, LeftOut>;
 
 /// What is known of one name.
 struct Known {
     json: Vec<u8>,
     /// What it says, or the mistakes in it.
-    reading: Result<Entries, String>,
+    reading: Result<Meaning, String>,
     /// What it said before the mistakes were made.
-    before: Option<Entries>,
+    before: Option<Meaning>,
 }
 
 impl Known {
-    fn in_force(&self) -> Option<&Entries> {
+    fn in_force(&self) -> Option<&Meaning> {
         self.reading.as_ref().ok().or(self.before.as_ref())
     }
 }
@@ -87,7 +87,10 @@ impl Dynamic {
             let read = self.read(store).await;
             if let Some(read) = self.unless_denied(read)? {
                 changed = read;
-                self.unreadable = None;
+                // Else it may be that what is in force can't be settled.
+                if self.unsettled.is_empty() {
+                    self.unreadable = None;
+                }
             }
             self.looked_at = now;
         }
@@ -118,7 +121,9 @@ impl Dynamic {
         while !self.unsettled.is_empty() {
             let batch = self.unsettled.len().saturating_sub(BATCH);
             let settled = store.settle_changes(&self.unsettled[batch..]).await;
-            self.unless_denied(settled)?;
+            if self.unless_denied(settled)?.is_some() {
+                self.unreadable = None;
+            }
             self.unsettled.truncate(batch);
         }
         Ok(())
@@ -224,7 +229,7 @@ pub(super) async fn merged(
 }
 
 /// Reads an entry; and what it says in vain.
-fn read(name: &[u8], json: &[u8], context: &Context) -> (Result<Entries, String>, Vec<String>) {
+fn read(name: &[u8], json: &[u8], context: &Context) -> (Result<Meaning, String>, Vec<String>) {
     let (Ok(name), Ok(json)) = (str::from_utf8(name), str::from_utf8(json)) else {
         return (Err("$: not UTF-8 text".to_owned()), vec![]);
     };
@@ -235,7 +240,7 @@ fn read(name: &[u8], json: &[u8], context: &Context) -> (Result<Entries, String>
     }
 }
 
-fn tell(name: &[u8], reading: &Result<Entries, String>, warnings: &[String]) {
+fn tell(name: &[u8], reading: &Result<Meaning, String>, warnings: &[String]) {
     let entry = &String::from_utf8_lossy(name);
     match reading {
         Err(mistakes) => Transition::DynamicRefused { entry, mistakes }.emit(),
