@@ -212,6 +212,22 @@ e:
     "#);
 }
 
+#[test]
+fn anchors_within_anchors_do_not_eat_the_memory() {
+    let open: Vec<_> = (0..90).map(|depth| format!("&a{depth} [")).collect();
+    let open = open.concat();
+    let items = "1, ".repeat(50_000);
+    let yaml = format!(
+        "j:\n  every: 1h\n  queue: q\n  args: {open}{items}{}\n",
+        "]".repeat(90)
+    );
+    let mut program = Program::new().args(["check", "a.yml"]);
+    program.write("a.yml", &yaml);
+    let finished = program.run();
+    assert_eq!(finished.status.code(), Some(1));
+    assert!(finished.log.contains("stand for too many values"));
+}
+
 /// What Ruby makes of the arguments of these schedules: JSON, `false` if it can't load them, `null` if
 /// they are no YAML to it. `None`: there is no Ruby here.
 fn psych(schedules: &[String]) -> Option<Vec<Value>> {

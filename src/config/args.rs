@@ -10,7 +10,7 @@ use super::{
     tree::{Node, Value},
 };
 use crate::core::{
-    job::{argument_list, readable},
+    job::{argument_list, quoted, readable},
     ruby,
 };
 
@@ -100,11 +100,6 @@ fn write_number(number: Option<String>, value: &Node<'_>, table: &mut Table<'_>,
     // It is refused, but what was written is JSON.
     let number = table.keep(value.span(), number);
     out.push_str(number.as_deref().unwrap_or("null"));
-}
-
-/// `text` as a JSON string.
-pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]

@@ -6,12 +6,11 @@ use std::{iter::Peekable, ops::Range, vec};
 use super::{
     Context, Diagnostic, Report, Source,
     active_job::Settings,
-    args::quoted,
     from_yaml, gem, parse,
     raw::Table,
     tree::{Members, Node, Value},
 };
-use crate::core::{ruby, schedule::Why};
+use crate::core::{job::quoted, ruby, schedule::Why};
 
 /// Writes a schedule in YAML as TOML. Reading either gives the same entries.
 ///
@@ -150,10 +149,10 @@ impl Writer<'_> {
 
 /// The lines of an entry, each with the key that it is about.
 fn lines<'m>(source: &Source, members: &'m Members<'_>) -> Vec<(&'m str, String)> {
-    let arguments = ["args", "kwargs"]
+    let mut arguments = ["args", "kwargs"]
         .iter()
         .filter_map(|key| members.get(*key));
-    let in_json = arguments.filter(|node| toml(node).is_none()).count() > 0;
+    let in_json = arguments.any(|node| toml(node).is_none());
     let mut lines = vec![];
     for (name, node) in members {
         let name = name.get_ref().as_ref();

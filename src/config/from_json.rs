@@ -11,9 +11,7 @@ use super::{
     diagnostic::Mistake,
     tree::{Members, Node, Value},
 };
-
-/// No value of a schedule is nested deeper.
-const DEEPEST: usize = 100;
+use crate::core::job::DEEPEST;
 
 /// Reads a JSON object.
 ///

@@ -17,12 +17,10 @@ use super::{
     raw::diagnostic,
     tree::{Members, Node, Value},
 };
-use crate::core::ruby;
+use crate::core::{job::DEEPEST, ruby};
 
-/// No value of a schedule is nested deeper.
-const DEEPEST: usize = 100;
-
-/// Aliases repeat what they stand for; all of them together not more values than this.
+/// Aliases repeat what they stand for, and anchors keep it; all of them together not more values than
+/// this.
 const MOST_REPEATED: usize = 1_000_000;
 
 /// A file in YAML.
@@ -65,7 +63,7 @@ struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
     source: &'t Source,
     anchors: HashMap<usize, Node<'t>>,
-    /// Values that aliases have repeated so far.
+    /// Values that are there more than once so far.
     repeated: usize,
     depth: usize,
     document: Document<'t>,
@@ -140,19 +138,19 @@ impl<'t> Reader<'t> {
             Event::Alias(anchor) => self.alias(anchor, span)?,
             Event::Scalar(text, style, anchor, tag) => {
                 let value = self.scalar(text, style, tag.as_deref(), span);
-                self.anchored(anchor, Spanned::new(span.clone(), value))
+                self.anchored(anchor, Spanned::new(span.clone(), value))?
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.collection_tag(tag.as_deref(), span);
                 let (items, end) = self.items()?;
                 let node = Spanned::new(whole(span, &end), Value::List(items));
-                self.anchored(anchor, node)
+                self.anchored(anchor, node)?
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.collection_tag(tag.as_deref(), span);
                 let (members, end) = self.members()?;
                 let node = Spanned::new(whole(span, &end), Value::Table(members));
-                self.anchored(anchor, node)
+                self.anchored(anchor, node)?
             }
             other => {
                 let mistake = Mistake::Syntax(format!("expected a value, found {other:?}"));
@@ -166,34 +164,38 @@ impl<'t> Reader<'t> {
         Ok(node)
     }
 
-    fn anchored(&mut self, anchor: usize, node: Node<'t>) -> Node<'t> {
+    fn anchored(&mut self, anchor: usize, node: Node<'t>) -> Result<Node<'t>, Stop> {
         // What is kept twice counts as repeated; anchors in anchors are kept many times.
         if anchor > 0 {
-            self.repeated += measure(&node).0;
+            self.repeat(measure(&node).0, &node.span())?;
             self.anchors.insert(anchor, node.clone());
         }
-        node
+        Ok(node)
+    }
+
+    /// Counts values that are there once more.
+    fn repeat(&mut self, values: usize, span: &Range<usize>) -> Result<(), Stop> {
+        self.repeated += values;
+        if self.repeated > MOST_REPEATED {
+            let (span, mistake) = (span.clone(), Mistake::TooManyAliases);
+            return Err(Stop { span, mistake });
+        }
+        Ok(())
     }
 
     fn alias(&mut self, anchor: usize, span: &Range<usize>) -> Result<Node<'t>, Stop> {
-        let stop = |mistake| Stop {
-            span: span.clone(),
-            mistake,
-        };
         // One that is not complete yet would hold itself.
-        let node = self
-            .anchors
-            .get(&anchor)
-            .ok_or_else(|| stop(Mistake::HoldsItself))?;
-        let (values, depth) = measure(node);
-        self.repeated += values;
-        if self.repeated > MOST_REPEATED {
-            return Err(stop(Mistake::TooManyAliases));
-        }
+        let node = self.anchors.get(&anchor).cloned();
+        let node = node.ok_or_else(|| Stop {
+            span: span.clone(),
+            mistake: Mistake::HoldsItself,
+        })?;
+        let (values, depth) = measure(&node);
         if self.depth + depth > DEEPEST {
             return Err(too_deep(span));
         }
-        Ok(node.clone())
+        self.repeat(values, span)?;
+        Ok(node)
     }
 
     /// The items of a sequence, and where it ends.
@@ -217,7 +219,8 @@ impl<'t> Reader<'t> {
             if matches!(event, Event::MappingEnd) {
                 return Ok((members, span));
             }
-            let is_text = matches!(&event, Event::Scalar(.., Some(tag)) if tag.suffix() == "str");
+            let is_text =
+                matches!(&event, Event::Scalar(.., Some(tag)) if tag_name(tag) == Ok("str"));
             let node = self.node(event, &span)?;
             let key = self.key(node);
             let (event, span) = self.inner()?;

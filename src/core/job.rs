@@ -141,13 +141,13 @@ pub fn delayed_item(class: &str, arguments: &str, queue: &str) -> String {
 }
 
 /// `text` as a JSON string: UTF-8 and `/` unescaped, as Ruby writes it.
-pub(super) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
 /// The deepest payload that Ruby's JSON reads, its own object and argument list included. A worker
 /// that takes a deeper one dies, and the job with it.
-pub(super) const DEEPEST: usize = 100;
+pub const DEEPEST: usize = 100;
 
 /// A delayed item that can be enqueued.
 #[derive(Debug, Clone, PartialEq, Eq)]
