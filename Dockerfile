@@ -2,11 +2,11 @@
 FROM rust:1-alpine AS build
 RUN apk add --no-cache ca-certificates musl-dev
 WORKDIR /build
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY src src
 COPY README.md ./
 # Tests and benchmarks are not built here, but Cargo.toml names their files.
-RUN mkdir tests benches && touch tests/lib.rs benches/next_after.rs && cargo build --release --locked
+RUN mkdir -p tests benches/scheduler && touch tests/lib.rs benches/next_after.rs benches/scheduler/main.rs && cargo build --release --locked
 
 FROM scratch
 COPY --from=build /build/target/release/rescue-scheduler /rescue-scheduler

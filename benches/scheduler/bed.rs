@@ -1,9 +1,11 @@
 //! The bed of all measurements: a redis-server of their own, and the real program.
 
 use std::{
+    fmt::Debug,
     fs,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    str::FromStr,
     thread,
     time::{Duration, Instant},
 };
@@ -41,7 +43,7 @@ impl Redis {
     }
 
     /// A field of `INFO`.
-    pub fn info(&mut self, section: &str, field: &str) -> u64 {
+    pub fn info<T: FromStr<Err: Debug>>(&mut self, section: &str, field: &str) -> T {
         let info: String = redis::cmd("INFO")
             .arg(section)
             .query(&mut self.connection)
@@ -49,6 +51,14 @@ impl Redis {
         let mut lines = info.lines().filter_map(|line| line.split_once(':'));
         let value = lines.find_map(|(name, value)| (name == field).then_some(value));
         value.unwrap().parse().unwrap()
+    }
+
+    /// The time that the server has computed so far, of itself and for it.
+    pub fn computed(&mut self) -> Duration {
+        ["used_cpu_user", "used_cpu_sys"]
+            .map(|field| Duration::from_secs_f64(self.info("cpu", field)))
+            .iter()
+            .sum()
     }
 
     /// Lets another scheduler lead, until [`Self::let_lead`].
@@ -107,12 +117,12 @@ impl Scheduler {
         fs::read_to_string(path).unwrap()
     }
 
-    /// A line of its status, in KiB.
-    pub fn memory(&self, line: &str) -> u64 {
+    /// A line of its status that is a size, in MB.
+    pub fn megabytes(&self, line: &str) -> f64 {
         let status = self.proc("status");
         let value = status.lines().find_map(|it| it.strip_prefix(line)).unwrap();
-        let number = value.trim_matches(|it: char| !it.is_ascii_digit());
-        number.parse().unwrap()
+        let kib = value.trim_matches(|it: char| !it.is_ascii_digit());
+        kib.parse::<f64>().unwrap() * 1024.0 / 1e6
     }
 
     /// The time that it has computed so far, of itself and for it.

@@ -11,7 +11,7 @@ use redis::{Commands as _, Connection};
 use crate::bed::{Redis, Scheduler};
 
 /// Milliseconds since the Unix epoch.
-fn now() -> f64 {
+pub fn now() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
@@ -23,19 +23,28 @@ fn now() -> f64 {
 fn arrivals(redis: &mut Connection, queue: &str, jobs: usize) -> Vec<(String, f64)> {
     let mut arrived = vec![];
     while arrived.len() < jobs {
-        let mut pop = redis::cmd("BLMPOP");
-        pop.arg(30)
-            .arg(1)
-            .arg(queue)
-            .arg("LEFT")
-            .arg("COUNT")
-            .arg(10_000);
-        let popped: Option<(String, Vec<String>)> = pop.query(redis).unwrap();
-        let at = now();
-        let (_, payloads) = popped.expect("all come within 30 seconds");
-        arrived.extend(payloads.into_iter().map(|payload| (payload, at)));
+        let popped = pop(redis, queue, 30);
+        assert!(!popped.is_empty(), "all come within 30 seconds");
+        arrived.extend(popped);
     }
     arrived
+}
+
+/// The next jobs, if there are any within so many seconds.
+pub fn pop(redis: &mut Connection, queue: &str, seconds: u32) -> Vec<(String, f64)> {
+    let mut pop = redis::cmd("BLMPOP");
+    pop.arg(seconds).arg(1).arg(queue);
+    pop.arg("LEFT").arg("COUNT").arg(10_000);
+    let popped: Option<(String, Vec<String>)> = pop.query(redis).unwrap();
+    let (_, payloads) = popped.unwrap_or_default();
+    let at = now();
+    payloads.into_iter().map(|payload| (payload, at)).collect()
+}
+
+/// The metadata, seconds.
+pub fn fire_time(payload: &str) -> f64 {
+    let fire_time = payload.rsplit(':').next().unwrap();
+    fire_time.trim_end_matches("}]}").parse().unwrap()
 }
 
 /// Lateness in milliseconds of delayed jobs, so many due at each of so many seconds; sorted.
@@ -95,15 +104,14 @@ pub fn entries(count: usize, timing: &str) -> String {
 /// milliseconds; each of several times.
 pub fn burst(count: usize, times: usize) -> Vec<(f64, f64)> {
     let redis = Redis::start();
-    // All at every third second, but not before all are loaded.
+    // All at every third second.
     let scheduler = Scheduler::start(&redis, &entries(count, "cron = '*/3 * * * * *'"));
     scheduler.wait_for("leading");
     let mut worker = redis.connect();
     // The first may be one at which they were only just taken up.
     let bursts = (0..=times).map(|_| {
         let arrived = arrivals(&mut worker, "resque:queue:fired", count);
-        let fire_time = arrived[0].0.rsplit(':').next().unwrap();
-        let fire_time: f64 = fire_time.trim_end_matches("}]}").parse().unwrap();
+        let fire_time = fire_time(&arrived[0].0);
         let late = |(_, at): &(String, f64)| at - fire_time * 1e3;
         assert!(
             arrived

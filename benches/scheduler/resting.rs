@@ -7,14 +7,13 @@ use crate::{
     firing::entries,
 };
 
-/// Resident memory with so many entries, MiB: once all are in force, and at its peak.
+/// Resident memory with so many entries, MB: once all are in force, and at its peak.
 pub fn memory(count: usize) -> (f64, f64) {
     let redis = Redis::start();
     let scheduler = Scheduler::start(&redis, &entries(count, "cron = '0 0 1 1 *'"));
     scheduler.wait_for("leading");
     thread::sleep(Duration::from_secs(3));
-    let mib = |line| f64::from(u32::try_from(scheduler.memory(line)).unwrap()) / 1024.0;
-    (mib("VmRSS:"), mib("VmHWM:"))
+    (scheduler.megabytes("VmRSS:"), scheduler.megabytes("VmHWM:"))
 }
 
 /// Commands and round trips a second, those of scripts included, and the share of one core.
@@ -40,10 +39,10 @@ fn counts(redis: &mut Redis) -> (u64, u64) {
     (commands, redis.info("stats", "total_reads_processed"))
 }
 
-/// Size of the program, MiB.
+/// Size of the program, MB.
 pub fn binary() -> f64 {
     let size = fs::metadata(env!("CARGO_BIN_EXE_rescue-scheduler"))
         .unwrap()
         .len();
-    f64::from(u32::try_from(size).unwrap()) / f64::from(1 << 20)
+    f64::from(u32::try_from(size).unwrap()) / 1e6
 }

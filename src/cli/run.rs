@@ -32,10 +32,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Ok(loaded.schedule)
     });
     let schedule = load()?;
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
+    // One thread: Redis does the work, and each further one would take memory.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(serve(arguments, schedule, load));
     // What may still hang in it, such as a host name's lookup, doesn't matter any more.
     runtime.shutdown_background();

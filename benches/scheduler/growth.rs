@@ -1,0 +1,157 @@
+//! How the cost of a job grows, in microseconds, and what a backlog does to others.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use redis::{Commands as _, Connection};
+
+use crate::{
+    bed::{LOCK, Redis, Scheduler},
+    firing,
+    moving::{LAST_QUEUE, Shape},
+};
+
+/// Of many jobs, in each of three shapes.
+pub fn jobs(at_each: usize) -> Vec<f64> {
+    let cost = |jobs: usize| {
+        cost(Shape {
+            jobs,
+            at_each: at_each.min(jobs),
+            bytes: 0,
+            queues: 1,
+        })
+    };
+    [10_000, 100_000, 1_000_000].map(cost).to_vec()
+}
+
+/// Of jobs for many queues.
+pub fn queues() -> Vec<f64> {
+    let cost = |queues| {
+        cost(Shape {
+            jobs: 100_000,
+            at_each: 10,
+            bytes: 0,
+            queues,
+        })
+    };
+    [1, 100, 10_000].map(cost).to_vec()
+}
+
+/// Of large jobs: how many times as long as the bare script takes.
+pub fn payloads() -> Vec<f64> {
+    let ratio = |bytes: usize| {
+        let shape = Shape {
+            jobs: (20_000_000 / bytes).clamp(2_000, 50_000),
+            at_each: 10,
+            bytes,
+            queues: 1,
+        };
+        let (ours, bare) = shape.measure(3);
+        bare / ours.per_second
+    };
+    [100, 1_000, 10_000, 100_000].map(ratio).to_vec()
+}
+
+/// Of entries that fire at one second: from the first in its queue to the last.
+#[expect(clippy::cast_precision_loss, reason = "far below where it matters")]
+pub fn entries() -> Vec<f64> {
+    let cost = |entries: usize| {
+        let bursts = firing::burst(entries, 3);
+        let last = bursts
+            .into_iter()
+            .map(|(_, last)| last)
+            .fold(f64::MAX, f64::min);
+        last * 1e3 / entries as f64
+    };
+    [100, 1_000, 10_000, 100_000].map(cost).to_vec()
+}
+
+fn cost(shape: Shape) -> f64 {
+    let mut redis = Redis::start();
+    let costs = (0..3).map(|_| 1e6 / shape.ours(&mut redis).per_second);
+    crate::bed::median(costs.collect())
+}
+
+/// What others notice while a backlog is moved: milliseconds, sorted, but for the lease.
+pub struct Fairness {
+    /// Lateness of fires, once a second.
+    pub fires: Vec<f64>,
+    /// How long a `PING` of another client takes.
+    pub pings: Vec<f64>,
+    /// The least that was left of the lease, of 15 seconds that are renewed each five.
+    pub lease: f64,
+    /// The program's memory at its peak, MB.
+    pub memory: f64,
+}
+
+/// A million jobs, all of them due, one at each timestamp.
+pub fn fairness() -> Fairness {
+    let shape = Shape {
+        jobs: 1_000_000,
+        at_each: 1,
+        bytes: 0,
+        queues: 1,
+    };
+    let mut redis = Redis::start();
+    shape.load(&mut redis.connection);
+    shape.add_last(&mut redis.connection);
+    redis.hold_lead();
+    let scheduler = Scheduler::start(&redis, &firing::entries(10, "cron = '* * * * * *'"));
+    scheduler.wait_for("following");
+    let over = AtomicBool::new(false);
+    let (mut worker, mut other) = (redis.connect(), redis.connect());
+    let (fires, (pings, lease)) = thread::scope(|scope| {
+        let fires = scope.spawn(|| lateness(&mut worker, &over));
+        redis.let_lead();
+        let pings = scope.spawn(|| pings(&mut other, &over));
+        let _: (String, String) = redis.connection.blpop(LAST_QUEUE, 300.0).unwrap();
+        over.store(true, Relaxed);
+        (fires.join().unwrap(), pings.join().unwrap())
+    });
+    assert!(!scheduler.log().contains("not leading any more"));
+    let memory = scheduler.megabytes("VmHWM:");
+    drop(scheduler);
+    for key in ["fired", "delayed"] {
+        let () = redis.connection.del(format!("resque:queue:{key}")).unwrap();
+    }
+    shape.all_moved(&mut redis);
+    Fairness {
+        fires,
+        pings,
+        lease,
+        memory,
+    }
+}
+
+/// How late each of the jobs was that are fired until it is over.
+fn lateness(redis: &mut Connection, over: &AtomicBool) -> Vec<f64> {
+    let mut late = vec![];
+    while !over.load(Relaxed) {
+        let fired = firing::pop(redis, "resque:queue:fired", 1);
+        late.extend(
+            fired
+                .iter()
+                .map(|(payload, at)| at - firing::fire_time(payload) * 1e3),
+        );
+    }
+    late.sort_by(f64::total_cmp);
+    late
+}
+
+/// How long each `PING` takes until it is over, and the least that the lease had left, seconds.
+fn pings(redis: &mut Connection, over: &AtomicBool) -> (Vec<f64>, f64) {
+    let (mut took, mut lease) = (vec![], f64::MAX);
+    while !over.load(Relaxed) {
+        let start = Instant::now();
+        let () = redis::cmd("PING").exec(redis).unwrap();
+        took.push(start.elapsed().as_secs_f64() * 1e3);
+        let left: i64 = redis.pttl(LOCK).unwrap();
+        lease = lease.min(Duration::from_millis(left.try_into().unwrap_or(0)).as_secs_f64());
+        thread::sleep(Duration::from_millis(1));
+    }
+    took.sort_by(f64::total_cmp);
+    (took, lease)
+}
