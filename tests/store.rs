@@ -82,7 +82,7 @@ async fn what_an_app_removes_meanwhile_is_not_moved_and_what_it_adds_stays() {
     let store = leader(&redis).await;
     (0..4).for_each(|number| redis.delay(1_000, item(number)));
     let due = store
-        .due(at(2_000), ALL, &HashSet::new())
+        .due(at(2_000), ALL, &HashSet::new(), None)
         .await
         .unwrap()
         .unwrap();
@@ -104,7 +104,7 @@ async fn what_an_app_removes_meanwhile_is_not_moved_and_what_it_adds_stays() {
     let kept: Vec<String> = redis.connection.lrange(bucket, 0, -1).unwrap();
     assert_eq!(kept, [item(4)]);
     let again = store
-        .due(at(2_000), ALL, &HashSet::new())
+        .due(at(2_000), ALL, &HashSet::new(), None)
         .await
         .unwrap()
         .unwrap();
@@ -117,7 +117,7 @@ async fn without_the_lease_nothing_is_done() {
     let store = leader(&redis).await;
     redis.delay(1_000, item(0));
     let due = store
-        .due(at(2_000), ALL, &HashSet::new())
+        .due(at(2_000), ALL, &HashSet::new(), None)
         .await
         .unwrap()
         .unwrap();
@@ -244,7 +244,7 @@ async fn a_request_that_arrives_late_does_not_begin_an_entry_anew() {
     let first = [("entry".to_owned(), "every 2s".to_owned())];
     assert!(store.record_seen(&first, &[], at(1_002)).await.unwrap());
     let records = store.records().await.unwrap();
-    assert_eq!(records.seen["entry"], (at(1_002), "every 2s".to_owned()));
+    assert_eq!(records.seen["entry"], (at(1_002), "every 2s".into()));
     assert!(records.fires.is_empty());
 }
 
@@ -302,7 +302,7 @@ async fn a_user_who_may_not_do_all_does_nothing_by_half() {
         let store = store_as(&url, "here:1", "a", None);
 
         let due = store
-            .due(at(2_000), ALL, &HashSet::new())
+            .due(at(2_000), ALL, &HashSet::new(), None)
             .await
             .unwrap()
             .unwrap();

@@ -68,10 +68,7 @@ fn next(text: &str, question: &Question) -> Result<Answer, String> {
         .as_deref()
         .map(settings::instant)
         .transpose()?;
-    let source = Source {
-        path: "cron".into(),
-        text: text.into(),
-    };
+    let source = Source::new("cron", text);
     let entry = expression::cron(&source, zone.unwrap_or(Zone::UTC))
         .map_err(|diagnostic| words(&diagnostic.mistake))?;
     let shown = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);

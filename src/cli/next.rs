@@ -112,16 +112,12 @@ pub(super) fn next(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn entries(arguments: &Arguments) -> Result<Vec<Arc<Entry>>, Failure> {
-    let source = |path: &str, text: &str| Source {
-        path: path.into(),
-        text: text.into(),
-    };
     let typed = match (&arguments.cron, &arguments.every) {
         (Some(text), _) => Some(expression::cron(
-            &source("--cron", text),
+            &Source::new("--cron", &**text),
             arguments.context.zone(),
         )),
-        (None, Some(text)) => Some(expression::every(&source("--every", text))),
+        (None, Some(text)) => Some(expression::every(&Source::new("--every", &**text))),
         (None, None) => None,
     };
     if let Some(entry) = typed {

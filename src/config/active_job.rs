@@ -89,7 +89,7 @@ mod tests {
     /// The arguments of an entry with these lines, and the mistakes in it.
     fn read(lines: &str) -> (String, Vec<String>) {
         let source = Source::new("a.toml", lines);
-        let values = from_toml::parse(&source).unwrap();
+        let values = from_toml::parse(&source).unwrap().root;
         let mut table = Table::new(&values, &source);
         let settings = Settings::read(&mut table, &Settings::default());
         let list = settings.arguments(&mut table);

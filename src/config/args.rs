@@ -112,7 +112,7 @@ mod tests {
     /// The argument list, and each mistake with the place that it is about.
     fn read(toml: &str) -> (String, Vec<(Mistake, Range<usize>)>) {
         let source = Source::new("a.toml", toml);
-        let values = from_toml::parse(&source).unwrap();
+        let values = from_toml::parse(&source).unwrap().root;
         let mut table = Table::new(&values, &source);
         let json = arguments(&mut table);
         let mistakes = table.finish().into_iter();

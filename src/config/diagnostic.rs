@@ -2,7 +2,7 @@
 //!
 //! What can be wrong is worded in `mistake`.
 
-use std::{collections::BTreeSet, fmt, ops::Range, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, fmt, ops::Range, path::Path, sync::Arc};
 
 use annotate_snippets::{
     AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
@@ -14,7 +14,7 @@ pub use super::mistake::Mistake;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// Where it is.
-    pub path: PathBuf,
+    pub path: Arc<Path>,
     /// What is in it.
     pub text: Arc<str>,
 }
@@ -30,8 +30,8 @@ pub enum Syntax {
 
 impl Source {
     /// A file with this text.
-    pub fn new(path: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> Self {
-        let (path, text) = (path.into(), text.into());
+    pub fn new(path: impl AsRef<Path>, text: impl Into<Arc<str>>) -> Self {
+        let (path, text) = (path.as_ref().into(), text.into());
         Self { path, text }
     }
 

@@ -1,7 +1,7 @@
 //! Dynamic entries: set by apps in Redis while the scheduler runs, in JSON, as resque-scheduler's
 //! `Resque.set_schedule` writes them. They mean what they mean in a file of the gem's.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use toml::Spanned;
 
@@ -16,7 +16,7 @@ use crate::core::{entry::Entry, schedule::LeftOut};
 #[derive(Debug, Clone, PartialEq)]
 pub struct DynamicEntry {
     /// The entry, or that it is not for this environment.
-    pub entry: Result<Entry, LeftOut>,
+    pub entry: Result<Arc<Entry>, LeftOut>,
     /// What it says in vain.
     pub warnings: Vec<AtPath>,
 }

@@ -53,7 +53,7 @@ fn entry(pattern: Pattern) -> Entry {
     Entry {
         name: String::new(),
         timing: Timing::of(pattern),
-        job: Job::new(String::new(), String::new(), "[]", false),
+        job: Job::new("", "", "[]", false),
         catch_up: CatchUp::default(),
         guard: Guard::default(),
         description: None,

@@ -1,5 +1,7 @@
 //! TOML → tree.
 
+use std::{borrow::Cow, mem};
+
 use toml::{
     Spanned,
     de::{DeInteger, DeTable, DeValue},
@@ -11,14 +13,28 @@ use super::{
     tree::{Members, Node, Value},
 };
 
+/// A file in TOML.
+pub(super) struct Document<'t> {
+    /// In it, the table `schedule` is empty.
+    pub(super) root: Members<'t>,
+    /// What is in that table, to be made [`member`]s one at a time: of large files there is much.
+    pub(super) schedule: DeTable<'t>,
+}
+
 /// Reads a file in TOML.
 ///
 /// # Errors
 /// Its syntax errors, all of them.
-pub(super) fn parse(source: &Source) -> Result<Members<'_>, Vec<Diagnostic>> {
+pub(super) fn parse(source: &Source) -> Result<Document<'_>, Vec<Diagnostic>> {
     let (root, errors) = DeTable::parse_recoverable(&source.text);
     if errors.is_empty() {
-        return Ok(members(root.into_inner()));
+        let mut root = root.into_inner();
+        let schedule = match root.get_mut("schedule").map(Spanned::get_mut) {
+            Some(DeValue::Table(schedule)) => mem::take(schedule),
+            _ => DeTable::new(),
+        };
+        let root = members(root);
+        return Ok(Document { root, schedule });
     }
     let errors = errors.into_iter().map(|error| {
         let mistake = Mistake::Syntax(error.message().to_owned());
@@ -28,8 +44,14 @@ pub(super) fn parse(source: &Source) -> Result<Members<'_>, Vec<Diagnostic>> {
 }
 
 fn members(table: DeTable<'_>) -> Members<'_> {
-    let members = table.into_iter();
-    members.map(|(key, value)| (key, node(value))).collect()
+    table.into_iter().map(member).collect()
+}
+
+/// A member of a table.
+pub(super) fn member<'t>(
+    (key, value): (Spanned<Cow<'t, str>>, Spanned<DeValue<'t>>),
+) -> (Spanned<Cow<'t, str>>, Node<'t>) {
+    (key, node(value))
 }
 
 fn node(value: Spanned<DeValue<'_>>) -> Node<'_> {

@@ -27,7 +27,6 @@ mod tree;
 mod validate;
 
 use std::{
-    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -85,7 +84,7 @@ pub fn load(paths: &[PathBuf], context: &Context) -> Result<Loaded, Report> {
         });
         for file in files {
             // A file that is named twice is read once.
-            if sources.iter().all(|source| source.path != file) {
+            if sources.iter().all(|source| *source.path != *file) {
                 match read(file) {
                     Ok(source) => sources.push(source),
                     Err(mistake) => mistakes.push(mistake),
@@ -125,24 +124,17 @@ pub fn convert(path: &Path) -> Result<String, Report> {
 /// A [`Report`] of all mistakes.
 pub fn parse(sources: &[Source], context: &Context) -> Result<Loaded, Report> {
     let (mut entries, mut left_out) = (vec![], vec![]);
-    let mut mistakes = vec![];
-    let mut places: BTreeMap<String, Vec<Place>> = BTreeMap::new();
+    let (mut mistakes, mut names) = (vec![], vec![]);
     for source in sources {
-        let contents = validate::contents(source, context);
+        let contents = validate::contents(source, sources.len() == 1, context);
         entries.extend(contents.entries);
         left_out.extend(contents.left_out);
         mistakes.extend(contents.mistakes);
-        for (name, place) in contents.names {
-            places.entry(name).or_default().push(place);
-        }
+        names.extend(contents.names);
     }
-    let repeated = places.into_iter().filter(|(_, places)| places.len() > 1);
-    mistakes.extend(repeated.map(|(name, places)| Diagnostic {
-        mistake: Mistake::Repeated(name),
-        places,
-    }));
+    mistakes.extend(repeated(names));
     if mistakes.iter().all(|found| found.mistake.is_warning()) {
-        let schedule: Schedule = entries.into_iter().collect();
+        let schedule = Schedule::from(entries);
         Ok(Loaded {
             schedule: schedule.with_left_out(left_out),
             warnings: mistakes,
@@ -150,6 +142,18 @@ pub fn parse(sources: &[Source], context: &Context) -> Result<Loaded, Report> {
     } else {
         Err(Report::new(mistakes))
     }
+}
+
+/// The mistakes that names are where they stand in more than one file.
+fn repeated(mut names: Vec<(String, Place)>) -> Vec<Diagnostic> {
+    names.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let same = names.chunk_by(|(one, _), (other, _)| one == other);
+    let repeated = same.filter(|same| same.len() > 1);
+    let diagnostic = |same: &[(String, Place)]| Diagnostic {
+        mistake: Mistake::Repeated(same[0].0.clone()),
+        places: same.iter().map(|(_, place)| place.clone()).collect(),
+    };
+    repeated.map(diagnostic).collect()
 }
 
 /// The schedule files at `path`: itself, or those in the directory.
@@ -182,8 +186,8 @@ fn read(path: PathBuf) -> Result<Source, Diagnostic> {
         return Err(unread(&path, Mistake::Template));
     }
     let bytes = fs::read(&path).map_err(|error| unread(&path, unreadable(&error)))?;
-    let text = String::from_utf8_lossy(&bytes).into();
-    let source = Source { path, text };
+    let text = String::from_utf8_lossy(&bytes);
+    let source = Source::new(path, text);
     match std::str::from_utf8(&bytes) {
         Ok(_) => Ok(source),
         Err(error) => {
@@ -195,10 +199,7 @@ fn read(path: PathBuf) -> Result<Source, Diagnostic> {
 }
 
 fn unread(path: &Path, mistake: Mistake) -> Diagnostic {
-    let source = Source {
-        path: path.to_owned(),
-        text: "".into(),
-    };
+    let source = Source::new(path, "");
     raw::diagnostic(&source, None, mistake)
 }
 

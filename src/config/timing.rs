@@ -12,7 +12,7 @@ use super::{
 use crate::core::{
     cron::Cron,
     duration,
-    timing::{Moment, Pattern, Timing},
+    timing::{Bounds, Moment, Pattern, Timing},
     zone::{Instants, Zone},
 };
 
@@ -53,7 +53,8 @@ pub(super) fn timing(name: &str, table: &mut Table<'_>, default_zone: Zone) -> O
     };
     // What follows is read in any case, for its mistakes.
     let mut timing = Timing::of(pattern.clone().unwrap_or(Pattern::Manual));
-    bound(&mut timing, table, zone);
+    let mut bounds = *timing.bounds();
+    bound(&mut bounds, table, zone);
     if let Some(options) = options {
         let mut options = table.inner(options);
         for group in [&FIRST[..], &LAST, &["times"]] {
@@ -63,14 +64,15 @@ pub(super) fn timing(name: &str, table: &mut Table<'_>, default_zone: Zone) -> O
                 options.not_beside(other, one);
             }
         }
-        bound(&mut timing, &mut options, zone);
+        bound(&mut bounds, &mut options, zone);
         table.absorb(options);
     }
-    timing.starts_at = instant(table, "starts_at", zone);
-    timing.ends_at = instant(table, "ends_at", zone);
-    timing.jitter = table
+    bounds.starts_at = instant(table, "starts_at", zone);
+    bounds.ends_at = instant(table, "ends_at", zone);
+    bounds.jitter = table
         .duration("jitter")
-        .map_or(timing.jitter, Spanned::into_inner);
+        .map_or(bounds.jitter, Spanned::into_inner);
+    timing.bound(|it| *it = bounds);
     if pattern.is_some() {
         senseless(&timing, table);
     }
@@ -128,14 +130,15 @@ fn meaningless(table: &mut Table<'_>, with_options: bool) {
 /// Reports what makes an entry never fire, or not as it says.
 fn senseless(timing: &Timing, table: &mut Table<'_>) {
     let second = TimeDelta::seconds(1);
-    if let (Some(start), Some(end)) = (timing.starts_at, timing.ends_at) {
+    let bounds = timing.bounds();
+    if let (Some(start), Some(end)) = (bounds.starts_at, bounds.ends_at) {
         // Where nothing else is the first fire, the start or what the pattern has after it is.
         let first = timing.pattern.next_after(start, start - second);
-        if timing.first.is_none() && first.is_none_or(|first| first >= end) || end <= start {
+        if bounds.first.is_none() && first.is_none_or(|first| first >= end) || end <= start {
             table.report_key("ends_at", Mistake::NoSpan);
         }
     }
-    let over = match (timing.first, timing.last) {
+    let over = match (bounds.first, bounds.last) {
         (Some(Moment::At(first)), Some(Moment::At(last))) => first >= last,
         (Some(Moment::In(first)), Some(Moment::In(last))) => first >= last,
         _ => false,
@@ -146,24 +149,24 @@ fn senseless(timing: &Timing, table: &mut Table<'_>) {
         }
     }
     if let Pattern::Every(every) = timing.pattern
-        && timing.jitter >= every.interval()
+        && bounds.jitter >= every.interval()
     {
         table.report_key("jitter", Mistake::Jitter);
     }
 }
 
 /// Reads what bounds the fires, from an entry or from the options beside its pattern.
-fn bound(timing: &mut Timing, table: &mut Table<'_>, zone: Zone) {
-    timing.first = moment(table, &FIRST, zone).or(timing.first);
-    timing.last = moment(table, &LAST, zone).or(timing.last);
+fn bound(bounds: &mut Bounds, table: &mut Table<'_>, zone: Zone) {
+    bounds.first = moment(table, &FIRST, zone).or(bounds.first);
+    bounds.last = moment(table, &LAST, zone).or(bounds.last);
     if let Some(value) = table.value("times") {
         let times = value.get_ref().as_integer();
         let times = times
             .and_then(|times| u32::try_from(times).ok())
             .filter(|times| *times > 0);
-        timing.times = table
+        bounds.times = table
             .keep(value.span(), times.ok_or(Mistake::Times))
-            .or(timing.times);
+            .or(bounds.times);
     }
 }
 
@@ -266,7 +269,7 @@ mod tests {
     /// The timing of an entry with these lines, and what is wrong with them.
     fn read(lines: &str) -> (Option<Timing>, Vec<String>) {
         let source = Source::new("a.toml", lines);
-        let fields = from_toml::parse(&source).unwrap();
+        let fields = from_toml::parse(&source).unwrap().root;
         let mut table = Table::new(&fields, &source);
         let timing = timing("name", &mut table, PARIS);
         let mistakes = table.finish();

@@ -1,15 +1,16 @@
 //! What a schedule file means. Goes on after each mistake, to find them all.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use toml::Spanned;
 
 use super::{
     Context, active_job,
     diagnostic::{Diagnostic, Mistake, Place, Source, Syntax},
-    from_toml, from_yaml, gem,
+    from_toml::{self, Document},
+    from_yaml, gem,
     guard::guard,
-    raw::Table,
+    raw::{Table, diagnostic},
     timing::{timing, zone},
     tree::Members,
 };
@@ -25,10 +26,13 @@ use crate::core::{
 /// What a file holds.
 #[derive(Default)]
 pub(super) struct Contents {
-    /// Every name of an entry, and where it stands.
+    /// There is no other file, in which a name could stand again.
+    alone: bool,
+    /// Every name of an entry, and where it stands; of one that is alone they are not wanted, and of many
+    /// entries they are much.
     pub(super) names: Vec<(String, Place)>,
     /// The entries that are loaded.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<Arc<Entry>>,
     /// Those that are not.
     pub(super) left_out: Vec<LeftOut>,
     /// All mistakes, from top to bottom.
@@ -37,6 +41,9 @@ pub(super) struct Contents {
 
 impl Contents {
     pub(super) fn name(&mut self, name: &Spanned<Cow<'_, str>>, source: &Source) {
+        if self.alone {
+            return;
+        }
         let place = Place {
             source: source.clone(),
             span: Some(name.span()),
@@ -46,7 +53,7 @@ impl Contents {
 
     pub(super) fn entry(&mut self, entry: Option<Result<Entry, LeftOut>>) {
         match entry {
-            Some(Ok(entry)) => self.entries.push(entry),
+            Some(Ok(entry)) => self.entries.push(Arc::new(entry)),
             Some(Err(left_out)) => self.left_out.push(left_out),
             None => {}
         }
@@ -55,11 +62,16 @@ impl Contents {
 
 /// Reads one file. After a syntax error it doesn't look further: what could be read of such a file
 /// is a guess, and mistakes in it may be none.
-pub(super) fn contents(source: &Source, context: &Context) -> Contents {
-    let mut contents = Contents::default();
+///
+/// `alone`: there is no other file.
+pub(super) fn contents(source: &Source, alone: bool, context: &Context) -> Contents {
+    let mut contents = Contents {
+        alone,
+        ..Contents::default()
+    };
     match source.syntax() {
         Syntax::Toml => match from_toml::parse(source) {
-            Ok(root) => root_table(&mut contents, &root, source, context),
+            Ok(document) => of_toml(&mut contents, document, source, context),
             Err(errors) => contents.mistakes = errors,
         },
         Syntax::Yaml => match from_yaml::parse(source) {
@@ -76,22 +88,33 @@ fn start(diagnostic: &Diagnostic) -> Option<usize> {
     Some(place.span.as_ref()?.start)
 }
 
-fn root_table(contents: &mut Contents, root: &Members<'_>, source: &Source, context: &Context) {
+fn of_toml(
+    contents: &mut Contents,
+    Document { root, schedule }: Document<'_>,
+    source: &Source,
+    context: &Context,
+) {
     let nothing = Members::new();
-    let mut root = Table::new(root, source);
+    let mut root = Table::new(&root, source);
 
     let mut table = Table::new(root.table("defaults").unwrap_or(&nothing), source);
     let defaults = Defaults::read(&mut table, context);
     contents.mistakes.extend(table.finish());
 
-    for (name, value) in root.table("schedule").unwrap_or(&nothing) {
-        contents.name(name, source);
-        let fields = root.keep(value.span(), value.get_ref().as_table());
-        let mut table = Table::new(fields.unwrap_or(&nothing), source);
-        if fields.is_some() {
-            contents.entry(entry(name, &mut table, &defaults, context));
+    // That it is a table, if it is there.
+    root.table("schedule");
+    for (name, value) in schedule.into_iter().map(from_toml::member) {
+        contents.name(&name, source);
+        match value.get_ref().as_table() {
+            Ok(fields) => {
+                let mut table = Table::new(fields, source);
+                contents.entry(entry(&name, &mut table, &defaults, context));
+                contents.mistakes.extend(table.finish());
+            }
+            Err(mistake) => contents
+                .mistakes
+                .push(diagnostic(source, Some(value.span()), mistake)),
         }
-        contents.mistakes.extend(table.finish());
     }
     contents.mistakes.extend(root.finish());
 }
@@ -171,14 +194,13 @@ fn job<'t>(
         .unwrap_or(defaults.include_metadata);
     let missing = || Mistake::NoQueue(name.get_ref().to_string());
     let queue = table.keep(name.span(), queue.ok_or_else(missing))?;
-    let (class, queue) = (class.to_owned(), queue.to_owned());
     if !settings.active_job {
         return Some(Job::new(class, queue, &arguments, include_metadata));
     }
     let job = ActiveJob {
         entry: name.get_ref().to_string(),
-        class,
-        queue,
+        class: class.to_owned(),
+        queue: queue.to_owned(),
         arguments,
         locale: settings.locale.unwrap_or(LOCALE).to_owned(),
         timezone: settings.timezone.map(str::to_owned),

@@ -8,7 +8,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::{
     entry::{CatchUpPolicy, Entry},
-    timing::{Pattern, Timing},
+    timing::{Bounds, Pattern, Timing},
 };
 
 /// A fire no later than this is on time whatever the catch-up policy says. A hiccup is no gap;
@@ -35,8 +35,9 @@ impl History {
     /// other one counts them from its own start.
     fn since(&self, timing: &Timing) -> DateTime<Utc> {
         let repeats = matches!(timing.pattern, Pattern::Cron { .. } | Pattern::Every(_));
+        let Bounds { first, last, .. } = timing.bounds();
         match (self.last_fire, self.enqueued_elsewhere) {
-            (None, Some(at)) if repeats && timing.first.is_none() && timing.last.is_none() => at,
+            (None, Some(at)) if repeats && first.is_none() && last.is_none() => at,
             _ => self.first_seen,
         }
     }
@@ -65,9 +66,10 @@ impl Progress {
         let settled = history
             .last_fire
             .map_or(first_seen, |last| last.max(first_seen));
+        let bounds = timing.bounds();
         let first = match history.last_fire {
             // Its rhythm goes on; only a first fire that the user named may still be to come.
-            Some(_) => timing
+            Some(_) => bounds
                 .first
                 .and(timing.first_fire(first_seen))
                 .or(match timing.pattern {
@@ -83,21 +85,21 @@ impl Progress {
         };
         let ahead = first.filter(|first| *first >= earliest);
         let settled = ahead.map_or(settled, |first| first - second);
-        let settled = timing
+        let settled = bounds
             .starts_at
             .map_or(settled, |start| settled.max(start - second));
         let settled = history
             .enqueued_elsewhere
             .map_or(settled, |at| settled.max(at));
         // Where the user names a start and no first fire, intervals are counted from it for ever.
-        let start = timing.starts_at.filter(|_| timing.first.is_none());
+        let start = bounds.starts_at.filter(|_| bounds.first.is_none());
         let anchor = ahead.or(start).or(history.last_fire).or(first);
         Self {
             anchor: anchor.unwrap_or(first_seen),
             first,
             settled,
             end: timing.end(first_seen),
-            left: timing
+            left: bounds
                 .times
                 .map(|times| times.saturating_sub(history.fires)),
         }
@@ -162,7 +164,7 @@ pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision
     }
     let second = TimeDelta::seconds(1);
     // A fire time may be as late as its jitter without being late at all.
-    let whole = now.trunc_subsecs(0) - entry.timing.jitter;
+    let whole = now.trunc_subsecs(0) - entry.timing.bounds().jitter;
     let missed_until = whole - GRACE - second;
     if next > missed_until {
         return Decision::Fire(next);

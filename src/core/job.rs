@@ -17,14 +17,32 @@ pub struct Job(Kind);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
-    Plain {
-        class: String,
-        queue: String,
-        /// The payload of a job without metadata, made once.
-        payload: String,
-        include_metadata: bool,
-    },
+    Plain(Plain),
     ActiveJob(Box<ActiveJob>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Plain {
+    /// The class, the queue, and the payload without metadata, one after the other: of many entries, this
+    /// is most of what they hold, and three texts would take twice the memory.
+    texts: Box<str>,
+    class_ends: usize,
+    queue_ends: usize,
+    include_metadata: bool,
+}
+
+impl Plain {
+    fn class(&self) -> &str {
+        &self.texts[..self.class_ends]
+    }
+
+    fn queue(&self) -> &str {
+        &self.texts[self.class_ends..self.queue_ends]
+    }
+
+    fn payload(&self) -> &str {
+        &self.texts[self.queue_ends..]
+    }
 }
 
 impl Job {
@@ -32,21 +50,21 @@ impl Job {
     ///
     /// `arguments` is the argument list as one JSON array in compact form. With
     /// `include_metadata`, each fire appends `{"scheduled_at":<fire time>}` to it.
-    pub fn new(class: String, queue: String, arguments: &str, include_metadata: bool) -> Self {
+    pub fn new(class: &str, queue: &str, arguments: &str, include_metadata: bool) -> Self {
         debug_assert!(arguments.starts_with('[') && arguments.ends_with(']'));
-        let payload = payload(&class, arguments);
-        Self(Kind::Plain {
-            class,
-            queue,
-            payload,
+        let payload = payload(class, arguments);
+        Self(Kind::Plain(Plain {
+            texts: [class, queue, &*payload].concat().into(),
+            class_ends: class.len(),
+            queue_ends: class.len() + queue.len(),
             include_metadata,
-        })
+        }))
     }
 
     /// Name of the Ruby class that performs the job.
     pub fn class(&self) -> &str {
         match &self.0 {
-            Kind::Plain { class, .. } => class,
+            Kind::Plain(job) => job.class(),
             Kind::ActiveJob(job) => &job.class,
         }
     }
@@ -54,7 +72,7 @@ impl Job {
     /// Name of the queue, without namespace.
     pub fn queue(&self) -> &str {
         match &self.0 {
-            Kind::Plain { queue, .. } => queue,
+            Kind::Plain(job) => job.queue(),
             Kind::ActiveJob(job) => &job.queue,
         }
     }
@@ -64,14 +82,11 @@ impl Job {
     /// `scheduled_at` is in whole seconds since the Unix epoch.
     pub fn payload(&self, fire_time: DateTime<Utc>) -> Cow<'_, str> {
         match &self.0 {
-            Kind::Plain {
-                payload,
-                include_metadata: false,
-                ..
-            } => Cow::Borrowed(payload),
-            Kind::Plain { payload, .. } => {
-                Cow::Owned(with_metadata(payload, &fire_time.timestamp().to_string()))
+            Kind::Plain(job) if job.include_metadata => {
+                let at = fire_time.timestamp().to_string();
+                Cow::Owned(with_metadata(job.payload(), &at))
             }
+            Kind::Plain(job) => Cow::Borrowed(job.payload()),
             Kind::ActiveJob(job) => Cow::Owned(job.payload(fire_time)),
         }
     }
@@ -81,11 +96,8 @@ impl Job {
     /// digits, `:`, `.` and `-`, and the text after it begins with something else.
     pub fn pattern(&self) -> Option<Vec<String>> {
         let payload = match &self.0 {
-            Kind::Plain {
-                include_metadata: false,
-                ..
-            } => return None,
-            Kind::Plain { payload, .. } => with_metadata(payload, PART),
+            Kind::Plain(job) if job.include_metadata => with_metadata(job.payload(), PART),
+            Kind::Plain(_) => return None,
             Kind::ActiveJob(job) => job.payload_of(PART, PART, PART),
         };
         Some(payload.split(PART).map(str::to_owned).collect())
@@ -327,7 +339,7 @@ mod tests {
     #[test]
     fn metadata_is_the_last_argument() {
         let at = DateTime::from_timestamp(1_795_454_398, 0).unwrap();
-        let job = |arguments| Job::new("C".into(), "q".into(), arguments, true);
+        let job = |arguments| Job::new("C", "q", arguments, true);
         assert_eq!(
             job("[]").payload(at),
             r#"{"class":"C","args":[{"scheduled_at":1795454398}]}"#
@@ -340,7 +352,7 @@ mod tests {
 
     #[test]
     fn the_pattern_is_the_payload_without_what_comes_from_the_fire_time() {
-        let plain = |metadata| Job::new("C".into(), "q".into(), "[\"\\u0000\"]", metadata);
+        let plain = |metadata| Job::new("C", "q", "[\"\\u0000\"]", metadata);
         assert_eq!(plain(false).pattern(), None);
         let expected = [r#"{"class":"C","args":["\u0000",{"scheduled_at":"#, "}]}"];
         assert_eq!(plain(true).pattern().unwrap(), expected);

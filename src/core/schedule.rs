@@ -1,13 +1,14 @@
 //! A schedule: all entries, by name; and what changes from one to the next.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, mem, sync::Arc};
 
 use super::{entry::Entry, suggestion::nearest};
 
 /// All entries, each under its own name, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Schedule {
-    entries: BTreeMap<String, Arc<Entry>>,
+    /// Sorted by name. No map: it would hold each name a second time.
+    entries: Vec<Arc<Entry>>,
     left_out: Vec<LeftOut>,
 }
 
@@ -55,17 +56,20 @@ pub struct Changes {
 impl Schedule {
     /// The entry of that name.
     pub fn get(&self, name: &str) -> Option<&Arc<Entry>> {
-        self.entries.get(name)
+        let found = self
+            .entries
+            .binary_search_by(|it| it.name.as_str().cmp(name));
+        found.ok().map(|index| &self.entries[index])
     }
 
     /// The name in this schedule that `name` may be a slip of.
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        nearest(name, self.entries.keys().map(String::as_str))
+        nearest(name, self.entries.iter().map(|entry| entry.name.as_str()))
     }
 
     /// All entries, in the order of their names.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = &Arc<Entry>> {
-        self.entries.values()
+        self.entries.iter()
     }
 
     /// This schedule, with what the files have beside it.
@@ -86,30 +90,28 @@ impl Schedule {
         &self,
         over: impl IntoIterator<Item = &'a Result<Arc<Entry>, LeftOut>>,
     ) -> Self {
-        let mut merged = self.clone();
-        for over in over {
-            match over {
-                Ok(entry) => {
-                    merged.left_out.retain(|it| it.name != entry.name);
-                    merged.entries.insert(entry.name.clone(), Arc::clone(entry));
-                }
-                Err(left_out) => {
-                    merged.entries.remove(&left_out.name);
-                    merged.left_out.push(left_out.clone());
-                }
-            }
-        }
-        merged
+        let over: BTreeMap<&str, &Result<Arc<Entry>, LeftOut>> = over
+            .into_iter()
+            .map(|it| (it.as_ref().map_or_else(|it| &*it.name, |it| &*it.name), it))
+            .collect();
+        let ours = self
+            .entries
+            .iter()
+            .filter(|it| !over.contains_key(&*it.name));
+        let theirs = over.values().filter_map(|it| it.as_ref().ok());
+        let entries: Vec<_> = ours.chain(theirs).cloned().collect();
+        let still = |it: &&LeftOut| !matches!(over.get(&*it.name), Some(Ok(_)));
+        let ours = self.left_out.iter().filter(still);
+        let theirs = over.values().filter_map(|it| it.as_ref().err());
+        Self::from(entries).with_left_out(ours.chain(theirs).cloned().collect())
     }
 
     /// What it takes to get from this schedule to `new`.
     pub fn changes_to(&self, new: &Self) -> Changes {
         let names = |keep: &dyn Fn(&str, &Arc<Entry>) -> bool, schedule: &Self| -> Vec<String> {
-            let kept = schedule
-                .entries
-                .iter()
-                .filter(|(name, entry)| keep(name, entry));
-            kept.map(|(name, _)| name.clone()).collect()
+            let kept = schedule.entries.iter();
+            let kept = kept.filter(|entry| keep(&entry.name, entry));
+            kept.map(|entry| entry.name.clone()).collect()
         };
         Changes {
             added: names(&|name, _| self.get(name).is_none(), new),
@@ -123,13 +125,28 @@ impl Schedule {
 }
 
 /// A later entry replaces an earlier one of its name; `config` refuses such files before.
-impl FromIterator<Entry> for Schedule {
-    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
-        let named = |entry: Entry| (entry.name.clone(), Arc::new(entry));
+impl From<Vec<Arc<Entry>>> for Schedule {
+    fn from(mut entries: Vec<Arc<Entry>>) -> Self {
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        entries.dedup_by(|later, kept| {
+            let same = later.name == kept.name;
+            if same {
+                mem::swap(later, kept);
+            }
+            same
+        });
         Self {
-            entries: entries.into_iter().map(named).collect(),
+            entries,
             left_out: vec![],
         }
+    }
+}
+
+/// As from a list.
+impl FromIterator<Entry> for Schedule {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
+        let entries: Vec<_> = entries.into_iter().map(Arc::new).collect();
+        entries.into()
     }
 }
 
@@ -145,7 +162,7 @@ mod tests {
         let entry = |&(name, class): &(&str, &str)| Entry {
             name: name.into(),
             timing: Timing::of(Pattern::Manual),
-            job: Job::new(class.into(), "q".into(), "[]", false),
+            job: Job::new(class, "q", "[]", false),
             catch_up: crate::core::entry::CatchUp::default(),
             guard: crate::core::guard::Guard::default(),
             description: None,

@@ -17,6 +17,13 @@ use super::{
 pub struct Timing {
     /// What repeats.
     pub pattern: Pattern,
+    /// If there are any: of many entries, most have none.
+    bounds: Option<Box<Bounds>>,
+}
+
+/// What bounds the fires, and moves them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
     /// The first fire, whether the pattern has it or not; those of the pattern follow.
     pub first: Option<Moment>,
     /// No fire at or after it.
@@ -29,6 +36,17 @@ pub struct Timing {
     pub times: Option<u32>,
     /// The longest delay of a fire after its fire time.
     pub jitter: TimeDelta,
+}
+
+impl Bounds {
+    const NONE: Self = Self {
+        first: None,
+        last: None,
+        starts_at: None,
+        ends_at: None,
+        times: None,
+        jitter: TimeDelta::zero(),
+    };
 }
 
 /// What repeats.
@@ -63,19 +81,26 @@ impl Timing {
     pub fn of(pattern: Pattern) -> Self {
         Self {
             pattern,
-            first: None,
-            last: None,
-            starts_at: None,
-            ends_at: None,
-            times: None,
-            jitter: TimeDelta::zero(),
+            bounds: None,
         }
+    }
+
+    /// Its bounds.
+    pub fn bounds(&self) -> &Bounds {
+        self.bounds.as_deref().unwrap_or(&Bounds::NONE)
+    }
+
+    /// Changes its bounds.
+    pub fn bound(&mut self, change: impl FnOnce(&mut Bounds)) {
+        let mut bounds = *self.bounds();
+        change(&mut bounds);
+        self.bounds = (bounds != Bounds::NONE).then(|| Box::new(bounds));
     }
 
     /// What makes this timing another one: an entry that gets another one is new, and has missed
     /// nothing. Its bounds and its jitter may change.
     pub fn identity(&self) -> String {
-        match self.first {
+        match self.bounds().first {
             Some(first) => format!("{}, first {first}", self.pattern),
             None => self.pattern.to_string(),
         }
@@ -84,11 +109,15 @@ impl Timing {
     /// The first fire of an entry that was first seen at `first_seen` and has not fired, where it
     /// is not for the pattern to say.
     pub fn first_fire(&self, first_seen: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        if let Some(first) = self.first {
+        if let Some(first) = self.bounds().first {
             return Some(first.instant(first_seen));
         }
         match self.pattern {
-            Pattern::Every(every) => Some(self.starts_at.unwrap_or(first_seen + every.interval())),
+            Pattern::Every(every) => Some(
+                self.bounds()
+                    .starts_at
+                    .unwrap_or(first_seen + every.interval()),
+            ),
             Pattern::Once(moment) => Some(moment.instant(first_seen)),
             Pattern::Cron { .. } | Pattern::Manual => None,
         }
@@ -96,14 +125,14 @@ impl Timing {
 
     /// The end, exclusive.
     pub fn end(&self, first_seen: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let last = self.last.map(|last| last.instant(first_seen));
-        [last, self.ends_at].into_iter().flatten().min()
+        let last = self.bounds().last.map(|last| last.instant(first_seen));
+        [last, self.bounds().ends_at].into_iter().flatten().min()
     }
 
     /// When the fire for `fire_time` of the entry `name` is due: after a delay that is fixed by the
     /// two, so that all schedulers agree, and spread over the jitter. Milliseconds.
     pub fn due_at(&self, name: &str, fire_time: DateTime<Utc>) -> DateTime<Utc> {
-        let choices = self.jitter.num_milliseconds().unsigned_abs() + 1;
+        let choices = self.bounds().jitter.num_milliseconds().unsigned_abs() + 1;
         if choices == 1 {
             return fire_time;
         }
@@ -139,23 +168,23 @@ impl Moment {
 impl fmt::Display for Timing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.pattern.fmt(f)?;
-        if let Some(first) = self.first {
+        if let Some(first) = self.bounds().first {
             write!(f, ", first {first}")?;
         }
-        if let Some(last) = self.last {
+        if let Some(last) = self.bounds().last {
             write!(f, ", last {last}")?;
         }
-        if let Some(starts_at) = self.starts_at {
+        if let Some(starts_at) = self.bounds().starts_at {
             write!(f, ", from {}", shown(starts_at))?;
         }
-        if let Some(ends_at) = self.ends_at {
+        if let Some(ends_at) = self.bounds().ends_at {
             write!(f, ", until {}", shown(ends_at))?;
         }
-        if let Some(times) = self.times {
+        if let Some(times) = self.bounds().times {
             write!(f, ", {times} times")?;
         }
-        if !self.jitter.is_zero() {
-            write!(f, ", jitter {}", duration::display(self.jitter))?;
+        if !self.bounds().jitter.is_zero() {
+            write!(f, ", jitter {}", duration::display(self.bounds().jitter))?;
         }
         Ok(())
     }
@@ -198,7 +227,7 @@ mod tests {
     fn jitter_spreads_fires_and_always_the_same_way() {
         let mut timing = Timing::of(Pattern::Manual);
         assert_eq!(timing.due_at("a", at(60)), at(60));
-        timing.jitter = TimeDelta::seconds(30);
+        timing.bound(|it| it.jitter = TimeDelta::seconds(30));
         let delay = |name: &str| (timing.due_at(name, at(60)) - at(60)).num_milliseconds();
         let delays: Vec<i64> = (0..1000)
             .map(|number| delay(&format!("job{number}")))
@@ -216,10 +245,12 @@ mod tests {
     #[test]
     fn a_timing_reads_as_what_it_is() {
         let mut timing = Timing::of(Pattern::Every(Every::new(TimeDelta::hours(1)).unwrap()));
-        timing.first = Some(Moment::In(TimeDelta::minutes(5)));
-        timing.last = Some(Moment::At(at(0)));
-        timing.times = Some(3);
-        timing.jitter = TimeDelta::seconds(30);
+        timing.bound(|it| {
+            it.first = Some(Moment::In(TimeDelta::minutes(5)));
+            it.last = Some(Moment::At(at(0)));
+            it.times = Some(3);
+            it.jitter = TimeDelta::seconds(30);
+        });
         let text = "every 1h, first in 5m, last at 1970-01-01T00:00:00Z, 3 times, jitter 30s";
         assert_eq!(timing.to_string(), text);
     }

@@ -89,7 +89,7 @@ mod tests {
         Arc::new(Entry {
             name: name.into(),
             timing: Timing::of(pattern),
-            job: Job::new("C".into(), "q".into(), "[]", false),
+            job: Job::new("C", "q", "[]", false),
             catch_up: CatchUp::default(),
             guard: Guard::default(),
             description: None,

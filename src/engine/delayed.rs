@@ -27,6 +27,17 @@ pub struct Delayed<S> {
     /// Members whose buckets can't be moved. Each is told about once, and looked at again when
     /// nothing else is due, so that no number of them stands before the others.
     stuck: HashSet<Vec<u8>>,
+    /// What stands behind the last batch and is due at this time: it was read while that was moved, so
+    /// that Redis never waits for us.
+    ahead: Option<(DateTime<Utc>, Due)>,
+}
+
+/// What became of a batch.
+struct Moved {
+    /// Buckets that can't be moved, with the reason.
+    stuck: Vec<(Vec<u8>, String)>,
+    /// Some items are not where they were to go.
+    left: bool,
 }
 
 impl<S: Store> Delayed<S> {
@@ -40,6 +51,7 @@ impl<S: Store> Delayed<S> {
                 bytes: BATCH_BYTES,
             },
             stuck: HashSet::new(),
+            ahead: None,
         }
     }
 
@@ -71,6 +83,7 @@ impl<S: Store> Delayed<S> {
             } else {
                 // They are the leader's to tell.
                 self.stuck.clear();
+                self.ahead = None;
                 wake.health.set(Part::Buckets, None);
                 wake.outage.forget();
                 LONGEST_SLEEP
@@ -84,8 +97,13 @@ impl<S: Store> Delayed<S> {
     /// # Errors
     /// [`StoreError`]; what was not moved is still due. Ticking again is safe.
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
-        let Some(due) = self.store.due(now, self.batch, &self.stuck).await? else {
-            return Ok(Tick::LeaseLost);
+        let ahead = self.ahead.take().filter(|(read_at, _)| *read_at <= now);
+        let due = match ahead {
+            Some((_, due)) => due,
+            None => match self.store.due(now, self.batch, &self.stuck, None).await? {
+                Some(due) => due,
+                None => return Ok(Tick::LeaseLost),
+            },
         };
         if due != Due::default() {
             // Every bucket that is not stuck has become shorter then, or is gone.
@@ -94,7 +112,8 @@ impl<S: Store> Delayed<S> {
         }
         let stuck_before = self.stuck.len();
         if stuck_before > 0 {
-            let Some(due) = self.store.due(now, self.batch, &HashSet::new()).await? else {
+            let all = &HashSet::new();
+            let Some(due) = self.store.due(now, self.batch, all, None).await? else {
                 return Ok(Tick::LeaseLost);
             };
             if due == Due::default() {
@@ -111,16 +130,52 @@ impl<S: Store> Delayed<S> {
         })
     }
 
-    /// Moves what of `due` can be moved, and takes note of buckets that can't. `false`: the lease is
-    /// lost.
+    /// Moves what of `due` can be moved, takes note of buckets that can't, and reads ahead. `false`: the
+    /// lease is lost.
     async fn move_due(&mut self, due: Due, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        for (member, reason) in &due.unreadable {
+        // Redis gets both in this order: it reads while we decode, and moves while we take up what it
+        // has read.
+        let (ahead, moved) = tokio::join!(
+            biased;
+            self.read_behind(&due, now),
+            self.move_read(&due, now)
+        );
+        let Some(moved) = moved? else {
+            return Ok(false);
+        };
+        for (member, reason) in due.unreadable.iter().chain(&moved.stuck) {
             self.tell_stuck(member, reason);
         }
+        for Bucket { member, .. } in &due.buckets {
+            if !moved.stuck.iter().any(|(stuck, _)| stuck == member) {
+                self.stuck.remove(member);
+            }
+        }
+        // What stands behind items that are still there was not to be read yet.
+        self.ahead = ahead?.filter(|_| !moved.left).map(|ahead| (now, ahead));
+        Ok(true)
+    }
+
+    /// What is due behind a batch that is full; `None`: there is none, or it is not known.
+    async fn read_behind(&self, due: &Due, now: DateTime<Utc>) -> Result<Option<Due>, StoreError> {
+        match due.buckets.last().filter(|_| due.full) {
+            Some(last) => {
+                self.store
+                    .due(now, self.batch, &self.stuck, Some(last))
+                    .await
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Moves what of `due` can be moved. `None`: the lease is lost.
+    async fn move_read(&self, due: &Due, now: DateTime<Utc>) -> Result<Option<Moved>, StoreError> {
+        // What is read ahead is asked for first.
+        tokio::task::yield_now().await;
         let items = due.buckets.iter().flat_map(|bucket| &bucket.items);
         let targets = items.map(|item| target_of(item, now)).collect();
-        let Some(rejected) = self.move_batch(&due.buckets, targets).await? else {
-            return Ok(false);
+        let Some((rejected, left)) = self.move_batch(&due.buckets, targets).await? else {
+            return Ok(None);
         };
         // Their queues don't take them; the quarantine does.
         let (heads, reasons): (Vec<Bucket>, Vec<String>) = rejected.into_iter().unzip();
@@ -129,34 +184,30 @@ impl<S: Store> Delayed<S> {
             at: now,
         };
         let targets = reasons.into_iter().map(quarantine).collect();
-        let Some(rejected) = self.move_batch(&heads, targets).await? else {
-            return Ok(false);
+        let Some((rejected, _)) = self.move_batch(&heads, targets).await? else {
+            return Ok(None);
         };
-        for (bucket, reason) in &rejected {
-            self.tell_stuck(&bucket.member, reason);
-        }
-        let rejected: HashSet<&Vec<u8>> = rejected.iter().map(|(it, _)| &it.member).collect();
-        for Bucket { member, .. } in &due.buckets {
-            if !rejected.contains(member) {
-                self.stuck.remove(member);
-            }
-        }
-        Ok(true)
+        let stuck = rejected.into_iter();
+        let stuck = stuck
+            .map(|(bucket, reason)| (bucket.member, reason))
+            .collect();
+        Ok(Some(Moved { stuck, left }))
     }
 
     /// Moves a batch, and tells about it. Returns what was rejected: each bucket with only the item
-    /// that heads it now, and Redis' words. `None`: the lease is lost.
+    /// that heads it now, and Redis' words; and whether any item was not moved. `None`: the lease is lost.
     async fn move_batch(
-        &mut self,
+        &self,
         buckets: &[Bucket],
         targets: Vec<Target>,
-    ) -> Result<Option<Vec<(Bucket, String)>>, StoreError> {
+    ) -> Result<Option<(Vec<(Bucket, String)>, bool)>, StoreError> {
         if buckets.is_empty() {
-            return Ok(Some(vec![]));
+            return Ok(Some((vec![], false)));
         }
         let Some(outcomes) = self.store.move_batch(buckets, &targets).await? else {
             return Ok(None);
         };
+        let left = outcomes.iter().any(|it| *it != MoveOutcome::Moved);
         let (mut jobs, mut oldest, mut rejected) = (0, None, vec![]);
         let mut moves = targets.into_iter().zip(outcomes);
         for bucket in buckets {
@@ -188,7 +239,7 @@ impl<S: Store> Delayed<S> {
             let lateness = self.clock.now() - oldest;
             Event::Moved { jobs, lateness }.emit();
         }
-        Ok(Some(rejected))
+        Ok(Some((rejected, left)))
     }
 
     fn tell_stuck(&mut self, member: &[u8], reason: &str) {

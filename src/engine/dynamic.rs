@@ -235,7 +235,7 @@ fn read(name: &[u8], json: &[u8], context: &Context) -> (Result<Meaning, String>
     };
     let shown = |found: &[AtPath]| found.iter().map(ToString::to_string).collect::<Vec<_>>();
     match config::dynamic_entry(name, json, context) {
-        Ok(read) => (Ok(read.entry.map(Arc::new)), shown(&read.warnings)),
+        Ok(read) => (Ok(read.entry), shown(&read.warnings)),
         Err(mistakes) => (Err(shown(&mistakes).join("; ")), vec![]),
     }
 }

@@ -172,7 +172,8 @@ impl<S: Store> Leadership<S> {
             Term::new(self.terms_so_far, attempt_started, self.lease)
         };
         self.publish(Some(term));
-        term.renewal_due_in(self.clock.monotonic())
+        let due = term.renewal_due_in(self.clock.monotonic());
+        to_whole_second(due, self.clock.now())
     }
 
     fn follow(&mut self, now: Instant, holder: String, remaining: Option<Duration>) -> Duration {
@@ -268,6 +269,17 @@ impl<S: Store> Leadership<S> {
     }
 }
 
+/// The pause from `now`, a little shorter so that it ends on a whole second if there is one in it: then
+/// the delayed loop looks at Redis, too, and both are one round trip.
+fn to_whole_second(pause: Duration, now: DateTime<Utc>) -> Duration {
+    let over = now + pause;
+    let over = Duration::from_nanos(over.timestamp_subsec_nanos().into());
+    pause
+        .checked_sub(over)
+        .filter(|pause| !pause.is_zero())
+        .unwrap_or(pause)
+}
+
 /// By how much this host's clock is ahead of Redis' for certain, given what it showed before and after
 /// Redis looked at its own; less than zero: behind it. What the call's duration explains is no skew.
 fn skew(before: DateTime<Utc>, after: DateTime<Utc>, redis: DateTime<Utc>) -> TimeDelta {
@@ -283,6 +295,19 @@ fn skew(before: DateTime<Utc>, after: DateTime<Utc>, redis: DateTime<Utc>) -> Ti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_renewal_is_on_a_whole_second_if_one_comes_before_it_is_due() {
+        let pause = |pause, now| {
+            let now = DateTime::from_timestamp_millis(now).unwrap();
+            to_whole_second(Duration::from_millis(pause), now).as_millis()
+        };
+        assert_eq!(pause(5_000, 1_300), 4_700);
+        assert_eq!(pause(4_999, 1_001), 4_999);
+        assert_eq!(pause(300, 1_300), 300);
+        assert_eq!(pause(300, 1_900), 100);
+        assert_eq!(pause(500, 1_000), 500);
+    }
 
     #[test]
     fn skew_is_what_a_slow_call_does_not_explain() {

@@ -3,6 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, HashSet},
+    mem,
     sync::Arc,
     time::Duration,
 };
@@ -216,7 +217,9 @@ impl<S: Store> Recurring<S> {
             return Ok(Tick::LeaseLost);
         }
         if !first.is_empty() {
-            // Another that believes that it leads may have been first.
+            // Another that believes that it leads may have been first. Of many entries they are much, and
+            // held once.
+            drop(mem::take(&mut records));
             records = self.store.records().await?;
         }
         self.resume(schedule, &records, now);
@@ -239,7 +242,7 @@ impl<S: Store> Recurring<S> {
 
     /// Makes the states of `schedule`, from those that there are and from what Redis knows.
     fn resume(&mut self, schedule: &Schedule, records: &Records, now: DateTime<Utc>) {
-        let out_of_date = std::mem::take(&mut self.stale);
+        let out_of_date = mem::take(&mut self.stale);
         let in_force: HashMap<String, State> = self
             .states
             .drain(..)
@@ -388,7 +391,7 @@ impl<S: Store> Recurring<S> {
             let entry = &self.states[pending.index].entry;
             Fire {
                 name: &entry.name,
-                times: entry.timing.times,
+                times: entry.timing.bounds().times,
                 fire_time: pending.fire_time,
                 queue: entry.job.queue(),
                 payload: entry.job.payload(pending.fire_time),
@@ -413,7 +416,7 @@ impl<S: Store> Recurring<S> {
             ..
         } = &mut self.states[pending.index];
         let fire_time = pending.fire_time;
-        let was_rejected = std::mem::replace(rejected, matches!(outcome, FireOutcome::Rejected(_)));
+        let was_rejected = mem::replace(rejected, matches!(outcome, FireOutcome::Rejected(_)));
         match outcome {
             FireOutcome::Fired => {
                 progress.fired(fire_time);
@@ -458,7 +461,7 @@ impl<S: Store> Recurring<S> {
     }
 
     fn plan_all(&mut self) {
-        self.agenda.clear();
+        self.agenda = BinaryHeap::with_capacity(self.states.len());
         (0..self.states.len()).for_each(|index| self.plan(index));
     }
 

@@ -1,5 +1,7 @@
 //! What Redis knows of the entries of a schedule: where each stands, which are new, which are gone.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use crate::{
@@ -38,17 +40,17 @@ pub(super) async fn report(
     Ok(())
 }
 
-/// What of `schedule` Redis doesn't know yet (name, timing), and which names that it knows are gone.
-/// An empty one may be `whole`; else it is for delayed jobs only, and no other schedule is forgotten.
-pub(super) fn news(
-    schedule: &Schedule,
+/// The entries of `schedule` that Redis doesn't know yet, and which names that it knows are gone. An empty
+/// one may be `whole`; else it is for delayed jobs only, and no other schedule is forgotten.
+pub(super) fn news<'s>(
+    schedule: &'s Schedule,
     records: &Records,
     whole: bool,
-) -> (Vec<(String, String)>, Vec<String>) {
+) -> (Vec<&'s Entry>, Vec<String>) {
     let first = schedule
         .entries()
-        .filter(|entry| first_seen(entry, records).is_none())
-        .map(|entry| (entry.name.clone(), entry.timing.identity()));
+        .map(Arc::as_ref)
+        .filter(|entry| first_seen(entry, records).is_none());
     let whole = whole || schedule.entries().len() > 0;
     let gone = |name: &&String| whole && schedule.get(name).is_none();
     let gone = records.seen.keys().filter(gone).cloned();
@@ -62,7 +64,7 @@ pub(super) fn news(
 /// [`StoreError`].
 pub(super) async fn record_seen(
     store: &impl Store,
-    first: &[(String, String)],
+    first: &[&Entry],
     gone: &[String],
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
@@ -72,7 +74,9 @@ pub(super) async fn record_seen(
         }
     }
     for first in first.chunks(BATCH) {
-        if !store.record_seen(first, &[], now).await? {
+        let timing = |entry: &&Entry| (entry.name.clone(), entry.timing.identity());
+        let first: Vec<_> = first.iter().map(timing).collect();
+        if !store.record_seen(&first, &[], now).await? {
             return Ok(false);
         }
     }
@@ -82,7 +86,7 @@ pub(super) async fn record_seen(
 /// When `entry` was first seen with the timing that it has.
 fn first_seen(entry: &Entry, records: &Records) -> Option<DateTime<Utc>> {
     let (first_seen, timing) = records.seen.get(&entry.name)?;
-    (*timing == entry.timing.identity()).then_some(*first_seen)
+    (**timing == entry.timing.identity()).then_some(*first_seen)
 }
 
 /// What has happened to `entry` before `now`; if nothing, it is first seen now.

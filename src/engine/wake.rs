@@ -78,10 +78,18 @@ impl Wake {
 
     /// Sleeps; a new term or schedule wakes it. `false`: stop.
     pub(super) async fn sleep(&mut self, pause: Duration) -> bool {
+        let pause = async {
+            if pause.is_zero() {
+                // The shortest sleep takes a millisecond.
+                tokio::task::yield_now().await;
+            } else {
+                tokio::time::sleep(pause).await;
+            }
+        };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => return false,
-            () = tokio::time::sleep(pause) => {}
+            () = pause => {}
             // An error means that the engine is stopping, and `stop` says so.
             _ = self.led.changed() => {}
             _ = self.in_force.changed() => {}

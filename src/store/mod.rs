@@ -7,6 +7,7 @@ mod client;
 mod connection;
 mod error;
 mod keys;
+mod moves;
 mod private_server;
 mod redis_store;
 mod schedules;
@@ -14,6 +15,7 @@ mod scripts;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -61,8 +63,8 @@ pub enum Lease {
 #[derive(Debug, Clone, Default)]
 pub struct Records {
     /// When each was first seen, and with which timing (its
-    /// [`crate::core::timing::Timing::identity`]).
-    pub seen: HashMap<String, (DateTime<Utc>, String)>,
+    /// [`crate::core::timing::Timing::identity`]; many entries have the same).
+    pub seen: HashMap<String, (DateTime<Utc>, Arc<str>)>,
     /// The last fire time of each.
     pub fired: HashMap<String, DateTime<Utc>>,
     /// How many fires each had since it was first seen, where that is limited.
@@ -98,7 +100,7 @@ pub struct Fire<'a> {
 pub struct Bucket {
     /// Its member in the sorted set, byte for byte: Unix seconds, if a well-behaved app wrote it.
     pub member: Vec<u8>,
-    /// When it was due: its score, or now if that is no date.
+    /// When it was due: the time that is its member, or now if that is none, or later.
     pub due: DateTime<Utc>,
     /// Items from its head, oldest first.
     pub items: Vec<Vec<u8>>,
@@ -111,6 +113,8 @@ pub struct Due {
     pub buckets: Vec<Bucket>,
     /// Their members in the sorted set, and Redis' words.
     pub unreadable: Vec<(Vec<u8>, String)>,
+    /// The batch is full: there may be more.
+    pub full: bool,
 }
 
 /// Where a delayed item goes.
@@ -135,7 +139,7 @@ pub enum Target {
 /// How much of the delayed jobs is handled in one call.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchLimit {
-    /// Items, and buckets.
+    /// Items and buckets, each counted: to move a bucket takes as long as an item in it.
     pub count: usize,
     /// Bytes of items.
     pub bytes: usize,
@@ -146,8 +150,9 @@ pub struct BatchLimit {
 /// Every call fails with [`StoreError`]; after `Unavailable` it may have been done or not. Trying
 /// again is safe: each is atomic, and done twice it is as if it were done once.
 pub trait Store: Send + Sync + 'static {
-    /// The same on a connection of its own. Each loop has one, so that a renewal never waits behind a
-    /// large batch, and so that whoever acts on a new connection has seen the old one fail.
+    /// The same on a connection of its own for all that changes anything but the lease, or may be large.
+    /// Each loop has one, so that a renewal never waits behind a large batch, and so that whoever acts on
+    /// a new connection has seen the old one fail.
     #[must_use]
     fn apart(&self) -> Self;
 
@@ -216,12 +221,16 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Vec<FireOutcome>>, StoreError>> + Send;
 
     /// The oldest buckets that are due at `now` (whole seconds), and their items; without those
-    /// whose members are in `without`. `None`: the lease is lost.
+    /// whose members are in `without`. `None`: the lease is lost, and something may be due.
+    ///
+    /// With `behind`, which is being moved: only what stands behind the items of that bucket, in it and
+    /// in buckets that are due later.
     fn due(
         &self,
         now: DateTime<Utc>,
         limit: BatchLimit,
         without: &HashSet<Vec<u8>>,
+        behind: Option<&Bucket>,
     ) -> impl Future<Output = Result<Option<Due>, StoreError>> + Send;
 
     /// Moves the items of `buckets` to the `targets` (as many, in the same order), and removes the

@@ -1,24 +1,25 @@
 //! The real store: each thing done in Redis is one atomic script.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
-use serde_json::json;
+use chrono::{DateTime, FixedOffset, Utc};
+use redis::FromRedisValue;
 
 use super::{
     Address, BatchLimit, Bucket, Due, Fire, FireOutcome, Identity, Keys, Lease, MoveOutcome,
     Records, Store, StoreError, Target,
     connection::Connection,
-    scripts::{self, BucketItems, LeaseReply},
+    moves,
+    scripts::{self, DueReply, LeaseReply, NotMoved},
 };
 use crate::core::guard::{Guard, Overlap};
 
-/// How many items `move.lua` pushes in one command: Lua can't unpack any number.
-const LONGEST_RUN: usize = 1_000;
+/// How many fields of a hash are read at a time.
+const SCAN: usize = 1_000;
 
 /// As Ruby prints a time, which is how resque-scheduler 5.0 writes `last_enqueued_at`.
 const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
@@ -26,6 +27,10 @@ const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
 /// Redis under one namespace.
 pub struct RedisStore {
     connection: Connection,
+    /// For what is small and asked again and again, whichever loop asks: the lease, and whether anything
+    /// is due. What is asked at the same moment is one round trip; and who looks here looks where the
+    /// lease is held.
+    steady: Connection,
     /// For the call that blocks.
     handover: Connection,
     keys: Keys,
@@ -41,6 +46,7 @@ impl RedisStore {
         address.check_namespace(&keys)?;
         Ok(Self {
             connection: Connection::open(address),
+            steady: Connection::open(address),
             handover: Connection::open(address),
             keys,
             identity,
@@ -55,12 +61,88 @@ impl RedisStore {
         }
         answer
     }
+
+    /// Hands each field of a hash and its value to `take`, which has nothing to say. Read in parts: other
+    /// clients wait while Redis reads, and we hold only what is made of it.
+    async fn for_each<T: FromRedisValue>(
+        &self,
+        key: &str,
+        mut take: impl FnMut(T, T) -> Option<()>,
+    ) -> Result<(), StoreError> {
+        let mut cursor = 0_u64;
+        loop {
+            let mut scan = redis::pipe();
+            scan.cmd("HSCAN")
+                .arg(key)
+                .arg(cursor)
+                .arg("COUNT")
+                .arg(SCAN);
+            let ((next, fields),): ((u64, Vec<(T, T)>),) =
+                self.connection.pipeline(&scan, key).await?;
+            for (field, value) in fields {
+                take(field, value);
+            }
+            if next == 0 {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+
+    /// How many fields a hash has: growing step by step, what is made of it would leave gaps behind.
+    async fn length(&self, key: &str) -> Result<usize, StoreError> {
+        let mut length = redis::pipe();
+        length.hlen(key);
+        let (length,) = self.connection.pipeline(&length, key).await?;
+        Ok(length)
+    }
+
+    /// What others enqueued last, since we did: what they wrote is not what we stamped.
+    async fn enqueued_elsewhere(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
+        let mut elsewhere = HashMap::new();
+        self.for_each(&self.keys.last_enqueued_at(), |name, stamp: String| {
+            let at = DateTime::parse_from_str(&stamp, STAMP).ok()?;
+            elsewhere.insert(name, at.to_utc());
+            Some(())
+        })
+        .await?;
+        self.for_each(&self.keys.stamps(), |name: String, ours: String| {
+            let ours = instant(&ours)?;
+            if elsewhere.get(&name).is_some_and(|at| *at <= ours) {
+                elsewhere.remove(&name);
+            }
+            Some(())
+        })
+        .await?;
+        Ok(elsewhere)
+    }
+
+    /// Whether a bucket is due that is not in `without`: one command, for mostly there is none.
+    async fn is_any_due(
+        &self,
+        now: DateTime<Utc>,
+        without: &HashSet<Vec<u8>>,
+    ) -> Result<bool, StoreError> {
+        let schedule = self.keys.delayed_schedule();
+        let mut oldest = redis::pipe();
+        oldest
+            .cmd("ZRANGEBYSCORE")
+            .arg(&schedule)
+            .arg("-inf")
+            .arg(now.timestamp())
+            .arg("LIMIT")
+            .arg(0)
+            .arg(1 + without.len());
+        let (members,): (Vec<Vec<u8>>,) = self.steady.pipeline(&oldest, &schedule).await?;
+        Ok(members.iter().any(|member| !without.contains(member)))
+    }
 }
 
 impl Store for RedisStore {
     fn apart(&self) -> Self {
         Self {
             connection: self.connection.another(),
+            steady: self.steady.clone(),
             handover: self.handover.another(),
             keys: self.keys.clone(),
             identity: self.identity.clone(),
@@ -90,7 +172,7 @@ impl Store for RedisStore {
             .arg(&self.identity.token)
             .arg(length.as_millis())
             .arg(stuck_holder.unwrap_or_default());
-        let LeaseReply { lease, time } = self.connection.script(&call, &self.keys.lock()).await?;
+        let LeaseReply { lease, time } = self.steady.script(&call, &self.keys.lock()).await?;
         Ok((lease, time))
     }
 
@@ -100,7 +182,7 @@ impl Store for RedisStore {
             .key(self.keys.token())
             .key(self.keys.handover());
         call.arg(&self.identity.holder).arg(&self.identity.token);
-        self.connection.script(&call, &self.keys.lock()).await
+        self.steady.script(&call, &self.keys.lock()).await
     }
 
     async fn wait_for_handover(&self, timeout: Duration) -> Result<(), StoreError> {
@@ -108,52 +190,39 @@ impl Store for RedisStore {
     }
 
     async fn records(&self) -> Result<Records, StoreError> {
-        type Hash = HashMap<String, String>;
-        let mut all = redis::pipe();
-        all.hgetall(self.keys.seen())
-            .hgetall(self.keys.fired())
-            .hgetall(self.keys.fires());
-        let (seen, fired, counted): (Hash, Hash, Hash) =
-            self.connection.pipeline(&all, &self.keys.fired()).await?;
         // What nobody of us can have written is as if it were not there.
-        let instant = |seconds: &str| DateTime::from_timestamp(seconds.parse().ok()?, 0);
         let mut records = Records::default();
-        for (name, value) in seen {
-            if let Some((at, timing)) = value.split_once(' ')
-                && let Some(at) = instant(at)
-            {
-                records.seen.insert(name, (at, timing.to_owned()));
-            }
-        }
-        let mut ruby = redis::pipe();
-        ruby.hgetall(self.keys.last_enqueued_at())
-            .hgetall(self.keys.stamps());
-        let key = self.keys.last_enqueued_at();
-        let (enqueued, stamps): (Hash, Hash) = match self.connection.pipeline(&ruby, &key).await {
+        records.seen.reserve(self.length(&self.keys.seen()).await?);
+        records
+            .fired
+            .reserve(self.length(&self.keys.fired()).await?);
+        let mut timings = HashSet::<Arc<str>>::new();
+        self.for_each(&self.keys.seen(), |name: String, value: String| {
+            let (at, timing) = value.split_once(' ')?;
+            let at = instant(at)?;
+            let known = timings.get(timing).cloned();
+            let timing = known.unwrap_or_else(|| timing.into());
+            timings.insert(Arc::clone(&timing));
+            records.seen.insert(name, (at, timing));
+            Some(())
+        })
+        .await?;
+        self.for_each(&self.keys.fired(), |name, at: String| {
+            records.fired.insert(name, instant(&at)?);
+            Some(())
+        })
+        .await?;
+        self.for_each(&self.keys.fires(), |name, fires: String| {
+            records.fires.insert(name, fires.parse().ok()?);
+            Some(())
+        })
+        .await?;
+        let enqueued = self.enqueued_elsewhere().await;
+        match enqueued {
             // Other programs write there, too; what they broke must not stop our fires.
-            Err(error @ StoreError::Corrupt { .. }) => {
-                records.unreadable = Some(error);
-                Default::default()
-            }
-            read => read?,
-        };
-        for (name, stamp) in enqueued {
-            let ours = stamps.get(&name).and_then(|at| instant(at));
-            if let Ok(at) = DateTime::parse_from_str(&stamp, STAMP)
-                && ours.is_none_or(|ours| at > ours)
-            {
-                records.enqueued_elsewhere.insert(name, at.to_utc());
-            }
+            Err(error @ StoreError::Corrupt { .. }) => records.unreadable = Some(error),
+            enqueued => records.enqueued_elsewhere = enqueued?,
         }
-        for (name, at) in fired {
-            if let Some(at) = instant(&at) {
-                records.fired.insert(name, at);
-            }
-        }
-        let counted = counted.into_iter();
-        records.fires = counted
-            .filter_map(|(name, n)| Some((name, n.parse().ok()?)))
-            .collect();
         Ok(records)
     }
 
@@ -184,10 +253,12 @@ impl Store for RedisStore {
     }
 
     async fn dynamic_entries(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
-        let key = self.keys.dynamic_entries();
-        let mut entries = redis::pipe();
-        entries.hgetall(&key);
-        let (entries,) = self.connection.pipeline(&entries, &key).await?;
+        let mut entries = BTreeMap::new();
+        self.for_each(&self.keys.dynamic_entries(), |name, json| {
+            entries.insert(name, json);
+            Some(())
+        })
+        .await?;
         Ok(entries)
     }
 
@@ -245,50 +316,43 @@ impl Store for RedisStore {
         now: DateTime<Utc>,
         limit: BatchLimit,
         without: &HashSet<Vec<u8>>,
+        behind: Option<&Bucket>,
     ) -> Result<Option<Due>, StoreError> {
-        let mut oldest = redis::pipe();
-        oldest.get(self.keys.lock());
-        oldest
-            .cmd("ZRANGEBYSCORE")
-            .arg(self.keys.delayed_schedule())
-            .arg("-inf")
-            .arg(now.timestamp());
-        oldest
-            .arg("WITHSCORES")
-            .arg("LIMIT")
-            .arg(0)
-            .arg(limit.count + without.len());
         let schedule = &self.keys.delayed_schedule();
-        let (holder, mut members): (Option<String>, Vec<(Vec<u8>, f64)>) =
-            self.connection.pipeline(&oldest, schedule).await?;
-        if holder.as_ref() != Some(&self.identity.holder) {
-            return Ok(self.unless_lost(None).await);
-        }
-        members.retain(|(member, _)| !without.contains(member));
-        members.truncate(limit.count);
-        if members.is_empty() {
+        if behind.is_none() && !self.is_any_due(now, without).await? {
             return Ok(Some(Due::default()));
         }
-        let mut call = scripts::READ.prepare_invoke();
-        for (member, _) in &members {
-            call.key(self.keys.bucket(member));
+        let mut call = scripts::DUE.prepare_invoke();
+        call.key(self.keys.lock()).key(schedule);
+        call.arg(&self.identity.holder).arg(self.keys.bucket(b""));
+        match behind {
+            Some(bucket) => call.arg(bucket.due.timestamp()),
+            None => call.arg("-inf"),
+        };
+        call.arg(now.timestamp()).arg(limit.count).arg(limit.bytes);
+        match behind {
+            Some(bucket) => call.arg(&bucket.member).arg(bucket.items.len()),
+            None => call.arg("").arg(0),
+        };
+        for member in without {
+            call.arg(member);
         }
-        call.arg(limit.count).arg(limit.bytes);
-        let items: Vec<BucketItems> = self
-            .connection
-            .script(&call, &self.keys.delayed_schedule())
-            .await?;
-        let mut due = Due::default();
-        for ((member, score), items) in members.into_iter().zip(items) {
-            #[expect(clippy::cast_possible_truncation, reason = "a fraction doesn't matter")]
-            let at = DateTime::from_timestamp(score as i64, 0).unwrap_or(now);
+        let reply: Option<DueReply> = self.connection.script(&call, schedule).await?;
+        let Some(DueReply { full, buckets }) = self.unless_lost(reply).await else {
+            return Ok(None);
+        };
+        let mut due = Due {
+            full,
+            ..Due::default()
+        };
+        for (member, items) in buckets {
             match items {
-                BucketItems::Items(items) => due.buckets.push(Bucket {
+                Ok(items) => due.buckets.push(Bucket {
+                    due: time_of(&member).map_or(now, |at| at.min(now)),
                     member,
-                    due: at,
                     items,
                 }),
-                BucketItems::Unreadable(reason) => due.unreadable.push((member, reason)),
+                Err(reason) => due.unreadable.push((member, reason)),
             }
         }
         Ok(Some(due))
@@ -299,46 +363,15 @@ impl Store for RedisStore {
         buckets: &[Bucket],
         targets: &[Target],
     ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
-        let places = Places::of(targets, &self.keys);
         let mut call = scripts::MOVE.prepare_invoke();
         call.key(self.keys.lock())
             .key(self.keys.delayed_schedule())
-            .key(self.keys.queues())
-            .key(&places.keys);
-        call.arg(&self.identity.holder)
-            .arg(self.keys.timestamps(b""))
-            .arg(places.keys.len())
-            .arg(places.queues.len())
-            .arg(&places.queues);
-        let mut targets = targets;
-        for bucket in buckets {
-            call.key(self.keys.bucket(&bucket.member));
-            call.arg(&bucket.member).arg(bucket.items.len());
-            let (ours, rest) = targets.split_at(bucket.items.len());
-            targets = rest;
-            let moves: Vec<_> = bucket.items.iter().zip(ours).collect();
-            let form =
-                |&(item, target): &(&Vec<u8>, &Target)| (places.number(target), cut(item, target));
-            for run in moves.chunk_by(|one, other| form(one) == form(other)) {
-                for run in run.chunks(LONGEST_RUN) {
-                    let (place, cut) = form(&run[0]);
-                    let cut_text = cut.map_or_else(String::new, |bytes| bytes.to_string());
-                    call.arg(place).arg(run.len()).arg(cut_text);
-                    for (item, target) in run {
-                        call.arg(item);
-                        match target {
-                            Target::Queue { payload, .. } if cut.is_none() => call.arg(payload),
-                            Target::Queue { .. } => &mut call,
-                            Target::Quarantine { reason, at } => {
-                                call.arg(quarantine_record(&bucket.member, item, reason, *at))
-                            }
-                        };
-                    }
-                }
-            }
-        }
+            .key(self.keys.queues());
+        call.arg(&self.identity.holder);
+        moves::add(&mut call, &self.keys, buckets, targets);
         let key = self.keys.delayed_schedule();
-        let outcomes = self.connection.script(&call, &key).await?;
+        let not_moved: Option<NotMoved> = self.connection.script(&call, &key).await?;
+        let outcomes = not_moved.map(|it| it.among(targets.len()));
         Ok(self.unless_lost(outcomes).await)
     }
 }
@@ -362,59 +395,12 @@ fn add_guards(call: &mut redis::ScriptInvocation<'_>, fires: &[Fire<'_>]) {
     }
 }
 
-/// The keys to which a batch goes, each once.
-struct Places<'t> {
-    /// In order.
-    queues: Vec<&'t str>,
-    /// Those of the queues, and behind them the quarantine's, if it gets something.
-    keys: Vec<String>,
+/// The instant of a number of seconds.
+fn instant(seconds: &str) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(seconds.parse().ok()?, 0)
 }
 
-impl<'t> Places<'t> {
-    fn of(targets: &'t [Target], keys: &Keys) -> Self {
-        let queues: BTreeSet<&str> = targets.iter().filter_map(queue).collect();
-        let quarantine = targets.iter().any(|target| queue(target).is_none());
-        let quarantine = quarantine.then(|| keys.quarantine());
-        let names = queues.iter().map(|name| keys.queue(name));
-        Self {
-            keys: names.chain(quarantine).collect(),
-            queues: queues.into_iter().collect(),
-        }
-    }
-
-    /// Counted from 1, as Lua does.
-    fn number(&self, target: &Target) -> usize {
-        let index = queue(target).map(|name| self.queues.partition_point(|other| *other < name));
-        index.unwrap_or(self.queues.len()) + 1
-    }
-}
-
-fn queue(target: &Target) -> Option<&str> {
-    match target {
-        Target::Queue { name, .. } => Some(name),
-        Target::Quarantine { .. } => None,
-    }
-}
-
-/// How many bytes at the end of the item `}` replaces, so that the payload is left, as in what Ruby
-/// writes: it need not be sent then.
-fn cut(item: &[u8], target: &Target) -> Option<usize> {
-    let Target::Queue { payload, .. } = target else {
-        return None;
-    };
-    let same = payload.strip_suffix('}')?.as_bytes();
-    item.starts_with(same).then_some(item.len() - same.len())
-}
-
-/// What the quarantine keeps of an item: all that is needed to judge it and to put it back.
-/// `item`, or `item_base64` where it is not UTF-8.
-fn quarantine_record(member: &[u8], item: &[u8], reason: &str, at: DateTime<Utc>) -> String {
-    let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let bucket = format!("delayed:{}", String::from_utf8_lossy(member));
-    let mut record = json!({ "reason": reason, "bucket": bucket, "quarantined_at": at });
-    match str::from_utf8(item) {
-        Ok(text) => record["item"] = text.into(),
-        Err(_) => record["item_base64"] = BASE64_STANDARD.encode(item).into(),
-    }
-    record.to_string()
+/// The time that is the member of a bucket, in the schedule, where a well-behaved app wrote it.
+fn time_of(member: &[u8]) -> Option<DateTime<Utc>> {
+    instant(str::from_utf8(member).ok()?)
 }

@@ -41,12 +41,15 @@ pub(super) struct LeaseReply {
     pub(super) time: DateTime<Utc>,
 }
 
-/// One bucket as `read.lua` found it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum BucketItems {
-    Items(Vec<Vec<u8>>),
-    Unreadable(String),
+/// What `due.lua` answers.
+pub(super) struct DueReply {
+    /// Whether the batch is full.
+    pub(super) full: bool,
+    /// Each bucket: its member, and its items or why it can't be read.
+    pub(super) buckets: Vec<(Vec<u8>, Result<Items, String>)>,
 }
+
+type Items = Vec<Vec<u8>>;
 
 macro_rules! scripts {
     ($($name:ident: $file:literal,)*) => {
@@ -61,7 +64,7 @@ scripts! {
     SEEN: "seen.lua",
     SETTLE: "settle.lua",
     FIRE: "fire.lua",
-    READ: "read.lua",
+    DUE: "due.lua",
     MOVE: "move.lua",
 }
 
@@ -99,21 +102,52 @@ impl FromRedisValue for FireOutcome {
     }
 }
 
-impl FromRedisValue for MoveOutcome {
-    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        match value {
-            Value::Int(1) => Ok(Self::Moved),
-            Value::Int(0) => Ok(Self::Left),
-            other => String::from_redis_value(other).map(Self::Rejected),
+/// What `move.lua` answers: the outcomes of those items that were not moved, by their numbers.
+pub(super) struct NotMoved(Vec<(usize, MoveOutcome)>);
+
+impl NotMoved {
+    /// The outcomes of all of so many items.
+    pub(super) fn among(self, items: usize) -> Vec<MoveOutcome> {
+        let mut outcomes = vec![MoveOutcome::Moved; items];
+        for (number, outcome) in self.0 {
+            if let Some(place) = number.checked_sub(1).and_then(|it| outcomes.get_mut(it)) {
+                *place = outcome;
+            }
         }
+        outcomes
     }
 }
 
-impl FromRedisValue for BucketItems {
+impl FromRedisValue for NotMoved {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        match value {
-            Value::Array(_) => FromRedisValue::from_redis_value(value).map(Self::Items),
-            other => String::from_redis_value(other).map(Self::Unreadable),
+        let outcome = |value| match value {
+            Value::Int(0) => Ok(MoveOutcome::Left),
+            other => String::from_redis_value(other).map(MoveOutcome::Rejected),
+        };
+        let mut flat = Vec::<Value>::from_redis_value(value)?.into_iter();
+        let mut not_moved = vec![];
+        while let (Some(number), Some(what)) = (flat.next(), flat.next()) {
+            not_moved.push((usize::from_redis_value(number)?, outcome(what)?));
         }
+        Ok(Self(not_moved))
+    }
+}
+
+impl FromRedisValue for DueReply {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let mut flat = Vec::<Value>::from_redis_value(value)?.into_iter();
+        let full = flat.next().map_or(Ok(false), bool::from_redis_value)?;
+        let mut buckets = vec![];
+        while let (Some(member), Some(what)) = (flat.next(), flat.next()) {
+            let items = match what {
+                Value::Int(count) => {
+                    let items = flat.by_ref().take(usize::try_from(count).unwrap_or(0));
+                    Ok(items.map(Vec::from_redis_value).collect::<Result<_, _>>()?)
+                }
+                error => Err(String::from_redis_value(error)?),
+            };
+            buckets.push((Vec::from_redis_value(member)?, items));
+        }
+        Ok(Self { full, buckets })
     }
 }

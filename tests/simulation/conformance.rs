@@ -265,7 +265,8 @@ impl Both<'_> {
         };
         let without = (0..6).filter(|_| self.rng.u8(0..8) == 0);
         let without: HashSet<_> = without.map(|it| it.to_string().into_bytes()).collect();
-        let due = agree!(self, who, due(now, limit, &without), |it| it);
+        let being_moved = self.due.last().filter(|_| self.rng.bool());
+        let due = agree!(self, who, due(now, limit, &without, being_moved), |it| it);
         self.due = due.unwrap().unwrap_or_default().buckets;
     }
 

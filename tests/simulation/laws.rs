@@ -103,7 +103,7 @@ impl Laws {
             let entry = self.schedule.get(name).ok_or("there is no such entry")?;
             let early = entry.due_at(fire_time) > now;
             ensure!(!early, "{name} is early at {now}: {fire_time}");
-            let missed = now.trunc_subsecs(0) - entry.timing.jitter - fire_time > GRACE;
+            let missed = now.trunc_subsecs(0) - entry.timing.bounds().jitter - fire_time > GRACE;
             if missed && entry.catch_up.policy != CatchUpPolicy::All {
                 let next = entry.timing.pattern.next_after(fire_time, fire_time);
                 let newest = next.is_none_or(|next| entry.due_at(next) > now);
@@ -282,7 +282,7 @@ fn judge_fires(
         ensure!(!gap, "{name}: {next} is missed");
         last = *fire_time;
     }
-    let times = entry.timing.times.map(|times| times as usize);
+    let times = entry.timing.bounds().times.map(|times| times as usize);
     let enqueued = enqueued(fires).len();
     let few = times.is_none_or(|times| enqueued <= times);
     ensure!(few, "{name} fires too often: {fires:?}");

@@ -4,6 +4,7 @@
 //! Everything random in a run comes from its seed, so a failure can be had again:
 //! `SIMULATION_SEED=123 cargo test simulation`. `SIMULATION_RUNS=100000` goes on for longer.
 
+mod buckets;
 mod conformance;
 mod laws;
 mod model;

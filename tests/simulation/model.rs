@@ -1,5 +1,6 @@
 //! Redis as the scripts use it, in memory: one pure function for each script of `src/store/lua`,
-//! line by line the same. `conformance.rs` holds both against each other.
+//! line by line the same; those of delayed jobs are in `buckets.rs`. `conformance.rs` holds both against
+//! each other.
 //!
 //! Not here, for they change nothing of what the engine does: the reverse index (for apps that
 //! remove jobs), and the stamps for resque-web, which differ from ours only where a Ruby scheduler
@@ -15,7 +16,7 @@ use std::{
 use chrono::DateTime;
 use rescue_scheduler::{
     core::guard::{Guard, Overlap, SkipReason},
-    store::{BatchLimit, Bucket, Fire, FireOutcome, Identity, Lease, MoveOutcome, Records, Target},
+    store::{Fire, FireOutcome, Identity, Lease, Records, Target},
 };
 use tokio::sync::Notify;
 
@@ -216,7 +217,7 @@ impl Model {
         let seen = self.seen.iter();
         Records {
             seen: seen
-                .map(|(name, (since, timing))| (name.clone(), (at(*since), timing.clone())))
+                .map(|(name, (since, timing))| (name.clone(), (at(*since), timing.as_str().into())))
                 .collect(),
             fired: (self.fired.iter())
                 .map(|(name, last)| (name.clone(), at(*last)))
@@ -344,146 +345,6 @@ impl Model {
         let looks = overlap == Overlap::SkipIfRunning && !self.workers_broken;
         let running = looks && after.any(|it| !shot.identical_ends(it).is_empty());
         running.then_some(SkipReason::Running)
-    }
-
-    /// `GET` of the lock and `ZRANGEBYSCORE`: members and scores of what is due.
-    pub fn oldest(&self, us: &Identity, now: i64, count: usize) -> Option<Vec<(Vec<u8>, i64)>> {
-        if self.holder() != Some(&us.holder) {
-            return None;
-        }
-        let due = self.schedule.iter().take_while(|(score, _)| *score <= now);
-        let due = due.take(count);
-        Some(
-            due.map(|(score, member)| (member.clone(), *score))
-                .collect(),
-        )
-    }
-
-    /// `read.lua`.
-    pub fn read(
-        &self,
-        members: &[Vec<u8>],
-        limit: BatchLimit,
-    ) -> Vec<Result<Vec<Vec<u8>>, String>> {
-        let (mut chunk_size, mut items_left, mut bytes_left) = (1, limit.count, limit.bytes);
-        let mut read = vec![];
-        for member in members {
-            if self.broken_buckets.contains(member) {
-                read.push(Err(WRONG_TYPE.to_owned()));
-                continue;
-            }
-            let held = self.buckets.get(member).map_or(&[][..], Vec::as_slice);
-            let mut items: Vec<Vec<u8>> = vec![];
-            loop {
-                let wanted = chunk_size.min(items_left);
-                let rest = &held[items.len()..];
-                let chunk = &rest[..wanted.min(rest.len())];
-                items.extend_from_slice(chunk);
-                let bytes: usize = chunk.iter().map(Vec::len).sum();
-                let large = bytes > 4096 * chunk.len();
-                chunk_size = if large { 1 } else { (chunk_size * 2).min(64) };
-                bytes_left = bytes_left.saturating_sub(bytes);
-                items_left -= chunk.len();
-                if chunk.len() < wanted || items_left == 0 || bytes_left == 0 {
-                    break;
-                }
-            }
-            read.push(Ok(items));
-            if items_left == 0 || bytes_left == 0 {
-                break;
-            }
-        }
-        read
-    }
-
-    /// `move.lua`. An error: it met a bucket that is no list, and did what is before it.
-    pub fn move_batch(
-        &mut self,
-        us: &Identity,
-        buckets: &[Bucket],
-        targets: &[Target],
-    ) -> Result<Option<Vec<MoveOutcome>>, String> {
-        if self.holder() != Some(&us.holder) {
-            return Ok(None);
-        }
-        for target in targets {
-            if let Target::Queue { name, .. } = target {
-                self.queue_names.insert(name.clone());
-            }
-        }
-        let (mut outcomes, mut targets) = (vec![], targets.iter());
-        for Bucket { member, items, .. } in buckets {
-            if self.broken_buckets.contains(member) {
-                return Err(WRONG_TYPE.to_owned());
-            }
-            let held = self.buckets.get(member).cloned().unwrap_or_default();
-            let (mut taken, mut rejected) = (0, false);
-            for (item, target) in items.iter().zip(&mut targets) {
-                let in_place = !rejected && held.get(taken) == Some(item);
-                outcomes.push(if !in_place {
-                    MoveOutcome::Left
-                } else if self.push(member, item, target) {
-                    taken += 1;
-                    MoveOutcome::Moved
-                } else {
-                    rejected = true;
-                    MoveOutcome::Rejected(WRONG_TYPE.to_owned())
-                });
-            }
-            self.put_bucket(member, held[taken..].to_vec());
-        }
-        Ok(Some(outcomes))
-    }
-
-    /// `RPUSH` to the target; `false`: it is no list.
-    fn push(&mut self, member: &[u8], item: &[u8], target: &Target) -> bool {
-        match target {
-            Target::Queue { name, .. } if self.broken.contains(name) => return false,
-            Target::Queue { name, payload } => {
-                let queue = self.queues.entry(name.clone()).or_default();
-                queue.push(payload.clone());
-            }
-            Target::Quarantine { reason, .. } => {
-                self.quarantine.push((item.to_vec(), reason.clone()));
-            }
-        }
-        self.changes.push(Change::Moved {
-            member: member.to_vec(),
-            item: item.to_vec(),
-            target: target.clone(),
-        });
-        true
-    }
-
-    /// Leaves `items` in a bucket; one that is empty is gone.
-    fn put_bucket(&mut self, member: &[u8], items: Vec<Vec<u8>>) {
-        if items.is_empty() {
-            self.buckets.remove(member);
-            self.schedule.retain(|(_, it)| it != member);
-        } else {
-            self.buckets.insert(member.to_vec(), items);
-        }
-    }
-
-    /// An app adds a delayed item.
-    pub fn delay(&mut self, timestamp: i64, item: &[u8]) {
-        let member = timestamp.to_string().into_bytes();
-        let bucket = self.buckets.entry(member.clone()).or_default();
-        bucket.push(item.to_vec());
-        self.schedule.insert((timestamp, member));
-    }
-
-    /// An app removes an item from a bucket, wherever it stands. Returns how many there were.
-    pub fn remove(&mut self, timestamp: i64, item: &[u8]) -> usize {
-        let member = timestamp.to_string().into_bytes();
-        let mut items = self.buckets.get(&member).cloned().unwrap_or_default();
-        let before = items.len();
-        items.retain(|it| it != item);
-        let removed = before - items.len();
-        if removed > 0 {
-            self.put_bucket(&member, items);
-        }
-        removed
     }
 
     /// Someone takes the lock and its token away, as if they had expired.

@@ -119,35 +119,15 @@ impl Store for ModelStore {
         now: DateTime<Utc>,
         limit: BatchLimit,
         without: &HashSet<Vec<u8>>,
+        behind: Option<&Bucket>,
     ) -> Result<Option<Due>, StoreError> {
-        let (seconds, count) = (now.timestamp(), limit.count + without.len());
         // What it takes to be due may be no later than its own clock.
         let asked_for = now.min(self.process.host.now()).timestamp();
         self.asked_for.store(asked_for, Relaxed);
         let us = self.process.identity.clone();
-        let oldest = self.call(move |model| model.oldest(&us, seconds, count));
-        let Some(mut members) = oldest.await? else {
-            return Ok(None);
-        };
-        members.retain(|(member, _)| !without.contains(member));
-        members.truncate(limit.count);
-        if members.is_empty() {
-            return Ok(Some(Due::default()));
-        }
-        let names: Vec<Vec<u8>> = members.iter().map(|(member, _)| member.clone()).collect();
-        let read = self.call(move |model| model.read(&names, limit)).await?;
-        let mut due = Due::default();
-        for ((member, score), items) in members.into_iter().zip(read) {
-            match items {
-                Ok(items) => due.buckets.push(Bucket {
-                    member,
-                    due: DateTime::from_timestamp(score, 0).unwrap(),
-                    items,
-                }),
-                Err(reason) => due.unreadable.push((member, reason)),
-            }
-        }
-        Ok(Some(due))
+        let (without, behind) = (without.clone(), behind.cloned());
+        self.call(move |model| model.due(&us, now.timestamp(), limit, &without, behind.as_ref()))
+            .await
     }
 
     async fn move_batch(

@@ -14,7 +14,7 @@ fn read(text: &str, environment: Option<&str>) -> Contents {
         environment: environment.map(str::to_owned),
         zone: Zone::UTC,
     };
-    contents(&source, &context)
+    contents(&source, false, &context)
 }
 
 /// The text of a file with an entry `a` that has a queue and these lines.
@@ -27,7 +27,7 @@ fn with(lines: &str) -> String {
 fn entry(lines: &str) -> Entry {
     let mut contents = read(&with(lines), None);
     assert_eq!(contents.mistakes, []);
-    contents.entries.pop().unwrap()
+    Arc::unwrap_or_clone(contents.entries.pop().unwrap())
 }
 
 /// Asserts that a file has these mistakes and no others, each about this text in the file.
@@ -45,7 +45,7 @@ fn an_entry_that_says_little_takes_the_rest_from_its_name() {
     let expected = Entry {
         name: "a".into(),
         timing: Timing::of(Pattern::Manual),
-        job: Job::new("a".into(), "q".into(), "[]", false),
+        job: Job::new("a", "q", "[]", false),
         catch_up: CatchUp::default(),
         guard: Guard::default(),
         description: None,
@@ -57,11 +57,11 @@ fn an_entry_that_says_little_takes_the_rest_from_its_name() {
 fn an_entry_that_says_all_is_taken_at_its_word() {
     let every = Every::new(TimeDelta::seconds(90)).unwrap();
     let mut timing = Timing::of(Pattern::Every(every));
-    timing.first = Some(Moment::In(TimeDelta::zero()));
+    timing.bound(|it| it.first = Some(Moment::In(TimeDelta::zero())));
     let expected = Entry {
         name: "a".into(),
         timing,
-        job: Job::new("A::B".into(), "q".into(), "[1]", true),
+        job: Job::new("A::B", "q", "[1]", true),
         catch_up: CatchUp {
             policy: CatchUpPolicy::All,
             window: TimeDelta::hours(1),
@@ -87,9 +87,9 @@ fn defaults_hold_where_the_entry_says_nothing() {
     };
     let window = TimeDelta::minutes(2);
     let catch_up = |policy| CatchUp { policy, window };
-    assert_eq!(a.job, Job::new("a".into(), "d".into(), "[]", true));
+    assert_eq!(a.job, Job::new("a", "d", "[]", true));
     assert_eq!(a.catch_up, catch_up(CatchUpPolicy::None));
-    assert_eq!(b.job, Job::new("b".into(), "q".into(), "[]", false));
+    assert_eq!(b.job, Job::new("b", "q", "[]", false));
     assert_eq!(b.catch_up, catch_up(CatchUpPolicy::Latest));
 }
 

@@ -14,7 +14,7 @@ fn entry(interval: i64, policy: CatchUpPolicy) -> Entry {
     Entry {
         name: "e".into(),
         timing: every(interval),
-        job: Job::new("C".into(), "q".into(), "[]", false),
+        job: Job::new("C", "q", "[]", false),
         catch_up: CatchUp {
             policy,
             window: TimeDelta::seconds(300),
@@ -134,7 +134,7 @@ fn an_entry_that_another_scheduler_enqueued_goes_on_in_its_rhythm() {
     let mut timing = every(60);
     assert_eq!(next(&timing, None), Some(at(970)));
     assert_eq!(next(&timing, Some(1020)), Some(at(1080)));
-    timing.first = Some(Moment::In(TimeDelta::seconds(5)));
+    timing.bound(|it| it.first = Some(Moment::In(TimeDelta::seconds(5))));
     assert_eq!(next(&timing, None), Some(at(1005)));
 }
 
@@ -175,7 +175,11 @@ fn bounded(last_fire: Option<i64>, fires: u32, bound: impl Fn(&mut Timing)) -> V
 
 #[test]
 fn the_first_fire_is_where_it_was_named_or_one_interval_on() {
-    let first = |last_fire, moment| bounded(last_fire, 0, |timing| timing.first = Some(moment));
+    let first = |last_fire, moment| {
+        bounded(last_fire, 0, |timing| {
+            timing.bound(|it| it.first = Some(moment));
+        })
+    };
     assert_eq!(bounded(None, 0, |_| {}), [13_600, 17_200, 20_800]);
     let soon = Moment::In(TimeDelta::seconds(60));
     assert_eq!(first(None, soon), [10_060, 13_660, 17_260]);
@@ -206,24 +210,33 @@ fn the_first_fire_is_where_it_was_named_or_one_interval_on() {
 
 #[test]
 fn a_start_and_an_end_bound_the_fires() {
-    let start = |start| bounded(None, 0, |timing| timing.starts_at = Some(at(start)));
+    let start = |start| {
+        bounded(None, 0, |timing| {
+            timing.bound(|it| it.starts_at = Some(at(start)));
+        })
+    };
     assert_eq!(start(20_000), [20_000, 23_600, 27_200]);
     assert_eq!(start(9_000)[0], 12_600, "counted from it");
-    let last = |last| bounded(None, 0, |timing| timing.last = Some(last));
+    let last = |last| bounded(None, 0, |timing| timing.bound(|it| it.last = Some(last)));
     assert_eq!(last(Moment::At(at(17_200))), [13_600], "exclusive");
     assert_eq!(
         last(Moment::In(TimeDelta::seconds(7_201))),
         [13_600, 17_200]
     );
     assert_eq!(
-        bounded(None, 0, |timing| timing.ends_at = Some(at(13_600))),
+        bounded(None, 0, |timing| timing
+            .bound(|it| it.ends_at = Some(at(13_600)))),
         [0; 0]
     );
 }
 
 #[test]
 fn so_many_times_and_no_more() {
-    let times = |fires| bounded(Some(13_600), fires, |timing| timing.times = Some(3));
+    let times = |fires| {
+        bounded(Some(13_600), fires, |timing| {
+            timing.bound(|it| it.times = Some(3));
+        })
+    };
     assert_eq!(times(1), [17_200, 20_800]);
     assert_eq!(times(3), [0; 0]);
 }
@@ -252,11 +265,11 @@ fn once_is_once() {
 #[test]
 fn jitter_wider_than_the_interval_gives_up_no_fire_that_is_on_time() {
     let mut entry = entry(20, CatchUpPolicy::Latest);
-    entry.timing.jitter = TimeDelta::seconds(60);
+    entry.timing.bound(|it| it.jitter = TimeDelta::seconds(60));
     for now in (300..400).map(at) {
         let (fired, missed) = settle_all(&entry, now);
         let given_up = missed.last().map_or(0, |(_, last)| *last);
-        let on_time = (now - GRACE - entry.timing.jitter).timestamp();
+        let on_time = (now - GRACE - entry.timing.bounds().jitter).timestamp();
         assert!(given_up < on_time, "{now}: {fired:?} {missed:?}");
     }
 }
@@ -264,7 +277,7 @@ fn jitter_wider_than_the_interval_gives_up_no_fire_that_is_on_time() {
 #[test]
 fn a_fire_that_jitter_delays_is_neither_early_nor_missed() {
     let mut entry = entry(60, CatchUpPolicy::None);
-    entry.timing.jitter = TimeDelta::seconds(30);
+    entry.timing.bound(|it| it.jitter = TimeDelta::seconds(30));
     let due = entry.due_at(at(60));
     let early = due - TimeDelta::milliseconds(1);
     assert_eq!(settle_all(&entry, early).0, [0; 0]);

@@ -14,22 +14,26 @@
 --           -1  holder has it; ttl in milliseconds, -1: it has no end
 --   seconds, microseconds  the time of this server's clock
 --
+-- What is there and is no string is as if it were not there.
+--
 -- Two processes may have the same hostname:pid; the one whose token stands is the leader.
 
-local holder, token = redis.call("GET", KEYS[1]), redis.call("GET", KEYS[2])
-local ttl = redis.call("PTTL", KEYS[1])
+local holder, token = unpack(redis.call("MGET", KEYS[1], KEYS[2]))
 local time = redis.call("TIME")
 
-local outcome = 0
+local outcome, ttl = 0, -1
 if holder and holder == ARGV[1] and token == ARGV[2] then
   -- No SET, which a server that is out of memory refuses: a leader stays leader then.
   redis.call("PEXPIRE", KEYS[1], ARGV[3])
   redis.call("PEXPIRE", KEYS[2], ARGV[3])
   outcome = 1
-elseif holder and (holder ~= ARGV[1] or token) and not (ttl == -1 and holder == ARGV[4]) then
-  outcome = -1
 else
-  redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[3])
-  redis.call("SET", KEYS[2], ARGV[2], "PX", ARGV[3])
+  ttl = redis.call("PTTL", KEYS[1])
+  if holder and (holder ~= ARGV[1] or token) and not (ttl == -1 and holder == ARGV[4]) then
+    outcome = -1
+  else
+    redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[3])
+    redis.call("SET", KEYS[2], ARGV[2], "PX", ARGV[3])
+  end
 end
 return {outcome, holder or "", ttl, time[1], time[2]}
