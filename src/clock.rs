@@ -1,6 +1,6 @@
 //! What time it is: asked by the outermost loops only, and handed down as `now`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
@@ -11,6 +11,12 @@ pub trait Clock: Send + Sync + 'static {
 
     /// The monotonic clock, for lengths of time.
     fn monotonic(&self) -> Instant;
+
+    /// How long a thread may block at the end of a sleep so that it ends in time: as long as tokio's timer
+    /// may be late. No simulated clock goes on while a thread blocks.
+    fn longest_block(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The clocks of this host.
@@ -28,6 +34,10 @@ impl Clock for SystemClock {
 
     fn monotonic(&self) -> Instant {
         Instant::now()
+    }
+
+    fn longest_block(&self) -> Duration {
+        Duration::from_millis(3)
     }
 }
 

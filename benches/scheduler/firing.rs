@@ -100,9 +100,19 @@ pub fn entries(count: usize, timing: &str) -> String {
     schedule
 }
 
-/// How long after their second the first and the last of so many entries are in the queue,
-/// milliseconds; each of several times.
-pub fn burst(count: usize, times: usize) -> Vec<(f64, f64)> {
+/// One time that many entries fired at one second.
+pub struct Burst {
+    /// How long after it the first of them was in the queue, milliseconds.
+    pub first: f64,
+    /// And the last.
+    pub last: f64,
+    /// For each that came after those that came first, microseconds.
+    pub each: f64,
+}
+
+/// So many entries fire, several times.
+#[expect(clippy::cast_precision_loss, reason = "far below where it matters")]
+pub fn burst(count: usize, times: usize) -> Vec<Burst> {
     let redis = Redis::start();
     // All at every third second.
     let scheduler = Scheduler::start(&redis, &entries(count, "cron = '*/3 * * * * *'"));
@@ -118,7 +128,13 @@ pub fn burst(count: usize, times: usize) -> Vec<(f64, f64)> {
                 .iter()
                 .all(|(payload, _)| payload.contains(&format!("{fire_time}")))
         );
-        (late(&arrived[0]), late(&arrived[arrived.len() - 1]))
+        let (first, last) = (late(&arrived[0]), late(&arrived[arrived.len() - 1]));
+        let behind = arrived.iter().filter(|it| late(it) > first).count();
+        Burst {
+            first,
+            last,
+            each: (last - first) * 1e3 / behind as f64,
+        }
     });
     bursts.skip(1).collect()
 }

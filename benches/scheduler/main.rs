@@ -174,8 +174,9 @@ fn lateness() -> Measured {
 }
 
 fn burst(entries: usize) -> Measured {
-    let (first, last) = firing::burst(entries, 5).into_iter().unzip();
-    let (first, last) = (median(first), median(last));
+    let bursts = firing::burst(entries, 5);
+    let first = median(bursts.iter().map(|it| it.first).collect());
+    let last = median(bursts.iter().map(|it| it.last).collect());
     (
         format!("first {first:.1} ms, last {last:.1} ms"),
         json!({"first_ms": first, "last_ms": last}),

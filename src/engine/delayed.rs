@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{
     Tick,
     health::Part,
-    wake::{LONGEST_SLEEP, Wake},
+    wake::{Wake, until_next_second},
 };
 use crate::{
     clock::Clock,
@@ -86,7 +86,7 @@ impl<S: Store> Delayed<S> {
                 self.ahead = None;
                 wake.health.set(Part::Buckets, None);
                 wake.outage.forget();
-                LONGEST_SLEEP
+                until_next_second(wake.now())
             };
         }
     }
@@ -265,8 +265,4 @@ fn target_of(item: &[u8], now: DateTime<Utc>) -> Target {
 
 fn bucket_name(member: &[u8]) -> String {
     format!("delayed:{}", String::from_utf8_lossy(member))
-}
-
-fn until_next_second(now: DateTime<Utc>) -> Duration {
-    Duration::from_secs(1).saturating_sub(Duration::from_nanos(now.timestamp_subsec_nanos().into()))
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::{
     config::{self, AtPath, Context},
@@ -14,9 +14,6 @@ use crate::{
     events::Transition,
     store::{Store, StoreError},
 };
-
-/// How often changes are looked for.
-const PAUSE: TimeDelta = TimeDelta::seconds(1);
 
 /// How many changes are settled in one call: other clients wait while the script runs.
 const BATCH: usize = 500;
@@ -83,7 +80,7 @@ impl Dynamic {
     ) -> Result<Arc<Schedule>, StoreError> {
         self.complete &= !anew;
         let mut changed = false;
-        if anew || now >= self.until() || now < self.looked_at {
+        if anew || now.timestamp() != self.looked_at.timestamp() {
             let read = self.read(store).await;
             if let Some(read) = self.unless_denied(read)? {
                 changed = read;
@@ -106,11 +103,6 @@ impl Dynamic {
     /// forgotten then.
     pub(super) fn may_have(&self, name: &str) -> bool {
         !self.complete || self.known.contains_key(name.as_bytes())
-    }
-
-    /// When it is to be looked for changes again.
-    pub(super) fn until(&self) -> DateTime<Utc> {
-        self.looked_at + PAUSE
     }
 
     /// Settles what is in force now.

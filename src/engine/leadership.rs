@@ -24,7 +24,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::health::{Health, Outage, Part};
+use super::{
+    health::{Health, Outage, Part},
+    wake::sleep,
+};
 use crate::{
     clock::Clock,
     core::term::Term,
@@ -242,7 +245,7 @@ impl<S: Store> Leadership<S> {
             None => false,
         };
         if !waited {
-            tokio::time::sleep(pause).await;
+            sleep(&*self.clock, pause).await;
         }
     }
 

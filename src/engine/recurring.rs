@@ -15,7 +15,7 @@ use super::{
     dynamic::Dynamic,
     health::Part,
     standing::{history, news, record_seen},
-    wake::{LONGEST_SLEEP, Wake},
+    wake::{Wake, until_next_second},
 };
 use crate::{
     clock::Clock,
@@ -31,8 +31,10 @@ use crate::{
     store::{Fire, FireOutcome, Records, Store, StoreError},
 };
 
-/// How many fires go in one call: other clients wait while the script runs.
-const BATCH: usize = 500;
+/// How many fires go in one call: other clients wait while the script runs, workers for the first of
+/// them, too. So these are few, and each time that there are more, twice as many.
+const FIRST_BATCH: usize = 50;
+const LARGEST_BATCH: usize = 400;
 
 /// And of these, how many may be looked for in their queue, which takes up to a tenth of a second.
 const SEARCHES: usize = 10;
@@ -59,15 +61,15 @@ struct Pending {
 }
 
 /// What goes in one call.
-#[derive(Default)]
 struct Batch {
+    size: usize,
     fires: Vec<Pending>,
     searches: usize,
 }
 
 impl Batch {
     fn is_full(&self) -> bool {
-        self.fires.len() >= BATCH || self.searches >= SEARCHES
+        self.fires.len() >= self.size || self.searches >= SEARCHES
     }
 
     fn push(&mut self, fire: Pending, entry: &Entry) {
@@ -83,6 +85,8 @@ pub struct Recurring<S> {
     zone: Zone,
     states: Vec<State>,
     agenda: BinaryHeap<Reverse<(DateTime<Utc>, usize)>>,
+    /// How many fires go in the next call.
+    batch: usize,
     /// When the last tick was.
     ticked: DateTime<Utc>,
     /// The term and the schedule that the states are of.
@@ -107,6 +111,7 @@ impl<S: Store> Recurring<S> {
             zone,
             states: vec![],
             agenda: BinaryHeap::new(),
+            batch: FIRST_BATCH,
             ticked: DateTime::UNIX_EPOCH,
             term: None,
             in_force: None,
@@ -134,17 +139,15 @@ impl<S: Store> Recurring<S> {
                 let stamps = self.stamps_unreadable.clone();
                 wake.health.set(Part::Stamps, stamps);
                 wake.health.set(Part::Dynamic, self.dynamic_trouble());
-                let look = self.dynamic.as_ref();
-                let look = look.map(|dynamic| dynamic.until() - wake.now());
-                let look = look.map(|pause| pause.to_std().unwrap_or_default());
-                wake.pause(outcome, look.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP))
+                let idle = until_next_second(wake.now());
+                wake.pause(outcome, idle)
             } else {
                 // They are the leader's to tell.
                 wake.health.set(Part::Entries, None);
                 wake.health.set(Part::Stamps, None);
                 wake.health.set(Part::Dynamic, None);
                 wake.outage.forget();
-                LONGEST_SLEEP
+                until_next_second(wake.now())
             };
         }
     }
@@ -305,10 +308,15 @@ impl<S: Store> Recurring<S> {
                 self.plan(index);
             }
         }
-        Ok(match outcomes? {
+        let tick = match outcomes? {
             Some(_) => self.until(now),
             None => Tick::LeaseLost,
-        })
+        };
+        self.batch = match tick {
+            Tick::More => LARGEST_BATCH.min(2 * self.batch),
+            _ => FIRST_BATCH,
+        };
+        Ok(tick)
     }
 
     /// What is wrong with dynamic entries, in words.
@@ -334,7 +342,12 @@ impl<S: Store> Recurring<S> {
     /// Takes entries that are due off the agenda until a batch is full. Returns them, and their
     /// fires in order of fire time for each entry. What is given up is settled here.
     fn collect(&mut self, now: DateTime<Utc>) -> (Vec<usize>, Vec<Pending>) {
-        let (mut looked_at, mut batch) = (vec![], Batch::default());
+        let mut looked_at = vec![];
+        let mut batch = Batch {
+            size: self.batch,
+            fires: vec![],
+            searches: 0,
+        };
         while !batch.is_full() {
             match self.agenda.peek() {
                 Some(&Reverse((at, index))) if at <= now => {

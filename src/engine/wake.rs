@@ -16,8 +16,24 @@ use crate::{
     store::StoreError,
 };
 
-/// No loop sleeps longer, so that a step of the clock heals within it.
-pub(super) const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// How long until the next whole second. No loop sleeps longer, so that a step of the clock heals within
+/// it; and all wake then, for what is due is due then.
+pub(super) fn until_next_second(now: DateTime<Utc>) -> Duration {
+    Duration::from_secs(1).saturating_sub(Duration::from_nanos(now.timestamp_subsec_nanos().into()))
+}
+
+/// Sleeps, to a tenth of a millisecond: tokio's timer knows whole ones only, and may be late by three. For
+/// these the thread blocks: what could be done in them would make what is due late.
+pub(super) async fn sleep(clock: &dyn Clock, pause: Duration) {
+    let (end, block) = (clock.monotonic() + pause, clock.longest_block());
+    match pause.saturating_sub(block) {
+        // The shortest sleep takes a millisecond.
+        Duration::ZERO => tokio::task::yield_now().await,
+        early => tokio::time::sleep(early).await,
+    }
+    let rest = end.saturating_duration_since(clock.monotonic());
+    std::thread::sleep(rest.min(block));
+}
 
 /// What a loop waits for.
 pub(super) struct Wake {
@@ -78,18 +94,10 @@ impl Wake {
 
     /// Sleeps; a new term or schedule wakes it. `false`: stop.
     pub(super) async fn sleep(&mut self, pause: Duration) -> bool {
-        let pause = async {
-            if pause.is_zero() {
-                // The shortest sleep takes a millisecond.
-                tokio::task::yield_now().await;
-            } else {
-                tokio::time::sleep(pause).await;
-            }
-        };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => return false,
-            () = pause => {}
+            () = sleep(&*self.clock, pause) => {}
             // An error means that the engine is stopping, and `stop` says so.
             _ = self.led.changed() => {}
             _ = self.in_force.changed() => {}

@@ -26,7 +26,7 @@ pub(super) fn add(
     call.arg(keys.timestamps(b""))
         .arg(keys.bucket(b""))
         .arg(places.queues.len())
-        .arg(&places.queues);
+        .arg(keys.queue("").len());
     // The target, and how it becomes the payload, of each kind of move that there is.
     let mut forms = IndexSet::new();
     let items = buckets.iter().flat_map(|bucket| &bucket.items);
@@ -46,9 +46,10 @@ pub(super) fn add(
     for Bucket { member, items, .. } in buckets {
         let (ours, others) = rest.split_at(items.len());
         rest = others;
+        call.arg(member).arg(items.len());
         let runs = ours.chunk_by(|(one, ..), (other, ..)| one == other);
         for run in runs.flat_map(|run| run.chunks(LONGEST_RUN)) {
-            call.arg(member).arg(run.len()).arg(run[0].0);
+            call.arg(run.len() << 16 | run[0].0);
             for (form, item, target) in run {
                 call.arg(item);
                 match target {
@@ -61,9 +62,6 @@ pub(super) fn add(
                     }
                 }
             }
-        }
-        if ours.is_empty() {
-            call.arg(member).arg(0).arg(0);
         }
     }
 }
