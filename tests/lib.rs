@@ -11,6 +11,7 @@ mod active_job;
 mod architecture;
 mod command_line;
 mod convert;
+mod costs;
 mod delayed;
 mod deployments;
 mod dialect;

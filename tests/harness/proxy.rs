@@ -29,6 +29,18 @@ struct State {
     /// So many replies to scripts are still to be lost.
     to_lose: AtomicUsize,
     lost: AtomicUsize,
+    traffic: Mutex<Traffic>,
+}
+
+/// What has passed through a network.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Traffic {
+    /// Requests that followed a reply, or were the first of their connection.
+    pub round_trips: usize,
+    /// Bytes to the server.
+    pub sent: usize,
+    /// Bytes to the client.
+    pub received: usize,
 }
 
 /// Both ends of one connection.
@@ -40,6 +52,8 @@ struct Pair {
     doomed: AtomicBool,
     /// The lease was taken or renewed through it.
     leadership: AtomicBool,
+    /// The server has spoken last, or nobody has.
+    answered: AtomicBool,
 }
 
 impl Proxy {
@@ -111,6 +125,11 @@ impl Proxy {
         self.state.to_lose.store(count, Ordering::SeqCst);
     }
 
+    /// What has passed since it was asked last.
+    pub fn traffic(&self) -> Traffic {
+        std::mem::take(&mut *self.state.traffic.lock().unwrap())
+    }
+
     /// How many replies were lost.
     pub fn lost(&self) -> usize {
         self.state.lost.load(Ordering::SeqCst)
@@ -125,6 +144,7 @@ impl State {
             silent: AtomicBool::new(self.isolated.load(Ordering::SeqCst)),
             doomed: AtomicBool::new(false),
             leadership: AtomicBool::new(false),
+            answered: AtomicBool::new(true),
         });
         self.connections.lock().unwrap().push(Arc::clone(&pair));
         let (state, requests) = (Arc::clone(self), Arc::clone(&pair));
@@ -158,6 +178,10 @@ impl State {
                     pair.doomed.store(true, Ordering::SeqCst);
                 }
             }
+            let mut traffic = self.traffic.lock().unwrap();
+            traffic.sent += read;
+            traffic.round_trips += usize::from(pair.answered.swap(false, Ordering::SeqCst));
+            drop(traffic);
             if (&pair.server).write_all(request).is_err() {
                 break;
             }
@@ -172,6 +196,8 @@ impl State {
                 self.lost.fetch_add(1, Ordering::SeqCst);
                 break;
             }
+            self.traffic.lock().unwrap().received += read;
+            pair.answered.store(true, Ordering::SeqCst);
             let silent = pair.silent.load(Ordering::SeqCst);
             if !silent && (&pair.client).write_all(&buffer[..read]).is_err() {
                 break;

@@ -1,0 +1,170 @@
+//! What a job costs: commands, round trips and bytes. Counted, not timed, so that a slow machine says
+//! nothing and a change that makes each job dearer fails here.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use crate::harness::{
+    Program, Redis, eventually,
+    proxy::{Proxy, Traffic},
+};
+
+/// How often each command was called since the server was asked to forget; within scripts, too.
+struct Calls(BTreeMap<String, usize>);
+
+impl Calls {
+    fn forget(redis: &mut Redis) {
+        redis.command("CONFIG RESETSTAT");
+    }
+
+    fn of(redis: &mut Redis) -> Self {
+        let info: String = redis::cmd("INFO")
+            .arg("commandstats")
+            .query(&mut redis.connection)
+            .unwrap();
+        let calls = info.lines().filter_map(|line| {
+            let (name, stats) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+            Some((name.to_owned(), stats.split_once(',')?.0.parse().unwrap()))
+        });
+        Self(calls.collect())
+    }
+
+    fn count(&self, name: &str) -> usize {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
+    /// Those of the program, but for how it connects.
+    fn total(&self) -> usize {
+        let others = ["info", "config|resetstat", "client|setinfo", "script|load"];
+        let ours = self
+            .0
+            .iter()
+            .filter(|(name, _)| !others.contains(&name.as_str()));
+        ours.map(|(_, calls)| calls).sum()
+    }
+}
+
+const JOBS: usize = 10_000;
+
+fn an_item(job: usize) -> String {
+    format!(r#"{{"class":"Job","args":[{job}],"queue":"moved"}}"#)
+}
+
+/// Moves the jobs, so many of them at each timestamp; what it took, and what passed.
+fn moved(at_each: usize) -> (Calls, Traffic) {
+    let mut redis = Redis::start();
+    let mut seed = redis::pipe();
+    for job in 0..JOBS {
+        let (timestamp, item) = (1_000_000_000 + job / at_each, an_item(job));
+        let bucket = format!("delayed:{timestamp}");
+        seed.rpush(format!("resque:{bucket}"), &item).ignore();
+        seed.sadd(format!("resque:timestamps:{item}"), bucket)
+            .ignore();
+        seed.zadd("resque:delayed_queue_schedule", timestamp, timestamp)
+            .ignore();
+    }
+    seed.exec(&mut redis.connection).unwrap();
+    let network = Proxy::to(&redis);
+    Calls::forget(&mut redis);
+    let program = Program::new()
+        .args(["--once", "--redis-url", &network.url()])
+        .run();
+    program.succeeded();
+    let calls = Calls::of(&mut redis);
+    assert_eq!(redis.queue("moved").len(), JOBS);
+    let traffic = network.traffic();
+    println!("{at_each} at each timestamp: {:?} {traffic:?}", calls.0);
+    (calls, traffic)
+}
+
+#[test]
+fn a_delayed_job_is_sent_once_each_way_and_takes_one_command_more_than_its_bucket() {
+    let item = an_item(JOBS).len();
+    // Jobs, items and buckets that go in one step are 400.
+    for (at_each, steps) in [(JOBS, 26), (10, 28), (1, 51)] {
+        let (calls, traffic) = moved(at_each);
+        let buckets = JOBS / at_each;
+        assert_eq!(calls.count("srem"), JOBS);
+        // Once a bucket, and once more for each step that ends within one.
+        assert!(calls.count("rpush") <= buckets + steps);
+        // A bucket is read, and looked at again when it is moved; a large one in parts of 64.
+        assert!(calls.count("lrange") <= 2 * buckets + JOBS / 64 + 10 * steps);
+        // A read and a move; each script is sent again when Redis doesn't know it yet.
+        assert!(calls.count("evalsha") <= 2 * steps + 10);
+        assert!(calls.total() <= JOBS + 3 * buckets + JOBS / 64 + 30 * steps);
+        assert!(traffic.round_trips <= 2 * steps + 30);
+        let (sent, received) = (traffic.sent / JOBS, traffic.received / JOBS);
+        let per_bucket = 40 / at_each;
+        assert!(
+            sent <= item + 12 + per_bucket,
+            "{sent} bytes sent for a job"
+        );
+        assert!(
+            received <= item + 12 + per_bucket,
+            "{received} bytes received"
+        );
+    }
+}
+
+#[test]
+fn a_fire_takes_six_commands_and_few_bytes_beside_its_payload() {
+    const ENTRIES: usize = 1_000;
+    let mut redis = Redis::start();
+    let network = Proxy::to(&redis);
+    let mut schedule = "[defaults]\nqueue = 'fired'\n".to_owned();
+    for entry in 0..ENTRIES {
+        let lines = "cron = '* * * * *'\nclass = 'Jobs::Report'";
+        writeln!(schedule, "[schedule.entry_{entry}]\n{lines}").unwrap();
+    }
+    let once = |at: &str| {
+        let url = network.url();
+        let program = Program::new().args(["--once", "--at", at, "--redis-url", &url]);
+        program.schedule(&schedule).run().succeeded();
+    };
+    once("2026-01-01T00:00:30Z");
+    Calls::forget(&mut redis);
+    network.traffic();
+
+    once("2026-01-01T00:01:00Z");
+
+    assert_eq!(redis.queue("fired").len(), ENTRIES);
+    let (calls, traffic) = (Calls::of(&mut redis), network.traffic());
+    println!("{:?} {traffic:?}", calls.0);
+    // Of steps of 50, 100, 200, 400 and what is left.
+    assert!(calls.count("evalsha") <= 5 + 5);
+    assert!(calls.total() <= 6 * ENTRIES + 60);
+    // Beside the steps: to connect, and to read what is known of the entries.
+    assert!(traffic.round_trips <= 40, "{}", traffic.round_trips);
+    let sent = traffic.sent / ENTRIES;
+    let payload = r#"{"class":"Jobs::Report","args":[]}"#.len();
+    assert!(sent <= payload + 120, "{sent} bytes for a fire");
+}
+
+#[test]
+fn an_idle_second_takes_two_commands_and_one_round_trip() {
+    let mut redis = Redis::start();
+    let network = Proxy::to(&redis);
+    let url = network.url();
+    let program = Program::new().args(["--redis-url", &url]);
+    let scheduler = program
+        .schedule("[schedule.a]\ncron = '@yearly'\nqueue = 'q'\n")
+        .start();
+    scheduler.wait_for("leading holder=");
+    let looks = |redis: &mut Redis, wanted: usize| {
+        eventually(|| match Calls::of(redis).count("zrangebyscore") {
+            looks if looks >= wanted => Ok(()),
+            looks => Err(format!("{looks} looks")),
+        });
+    };
+    // All of the start is over.
+    looks(&mut redis, 2);
+    Calls::forget(&mut redis);
+    network.traffic();
+
+    looks(&mut redis, 10);
+
+    let (calls, traffic) = (Calls::of(&mut redis), network.traffic());
+    println!("{:?} {traffic:?}", calls.0);
+    // Ten looks, and two renewals of five commands each; a third of them may come at the very end.
+    assert!(calls.total() <= 10 + 2 * 5 + 1 + 5, "{:?}", calls.0);
+    assert!(traffic.round_trips <= 10 + 1 + 1, "{traffic:?}");
+}
