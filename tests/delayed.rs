@@ -117,6 +117,42 @@ fn what_can_not_be_enqueued_is_kept_in_quarantine_and_the_rest_flows() {
 }
 
 #[test]
+fn what_stands_behind_a_batch_is_told_by_its_score_whatever_its_member_is() {
+    const MANY: usize = 900;
+    let mut redis = Redis::start();
+    let schedule = "resque:delayed_queue_schedule";
+    // More than fits in one step, in buckets that are due before and after ordinary ones.
+    let odd = [
+        ("abc", "100"),
+        ("1000000500", "7.5"),
+        ("12.5", "12.5"),
+        ("3000", "500"),
+    ];
+    for (member, score) in odd {
+        let bucket = format!("resque:delayed:{member}");
+        let items: Vec<String> = (0..MANY).map(|number| item(score, number)).collect();
+        let () = redis.connection.rpush(bucket, items).unwrap();
+        let () = redis.connection.zadd(schedule, member, score).unwrap();
+    }
+    for (timestamp, number) in (1..).zip(1..1_000) {
+        redis.delay(timestamp, item("ordinary", number));
+    }
+    let monitor = Monitor::start(&redis);
+
+    let log = once(&redis);
+
+    assert_eq!(leftovers(&mut redis), Vec::<String>::new(), "{log}");
+    for (_, score) in odd {
+        let all: Vec<String> = (0..MANY).map(payload).collect();
+        assert!(redis.queue(score) == all, "{score}\n{log}");
+    }
+    let ordinary: Vec<String> = (1..1_000).map(payload).collect();
+    assert_eq!(redis.queue("ordinary"), ordinary, "{log}");
+    // A look that says nothing would be followed by another from the oldest on.
+    assert!(monitor.client_calls(&mut redis) < 80);
+}
+
+#[test]
 fn a_queue_key_of_the_wrong_type_blocks_nothing_else() {
     let mut redis = Redis::start();
     let () = redis

@@ -101,6 +101,7 @@ pub fn fairness() -> Fairness {
     let (fires, (pings, lease)) = thread::scope(|scope| {
         let fires = scope.spawn(|| lateness(&mut worker, &over));
         redis.let_lead();
+        scheduler.wait_for("leading holder=");
         let pings = scope.spawn(|| pings(&mut other, &over));
         let _: (String, String) = redis.connection.blpop(LAST_QUEUE, 300.0).unwrap();
         over.store(true, Relaxed);

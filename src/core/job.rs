@@ -241,13 +241,11 @@ pub fn readable(arguments: &str) -> bool {
 
 /// How many arrays and objects of valid JSON are within each other.
 pub(super) fn depth(json: &str) -> usize {
-    let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
-    for byte in json.bytes() {
+    let (mut depth, mut deepest, mut rest) = (0_usize, 0, json.as_bytes());
+    while let [byte, after @ ..] = rest {
+        rest = after;
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => in_text = !in_text,
-            _ if in_text => {}
+            b'"' => rest = behind_text(rest),
             b'[' | b'{' => {
                 depth += 1;
                 deepest = deepest.max(depth);
@@ -257,6 +255,18 @@ pub(super) fn depth(json: &str) -> usize {
         }
     }
     deepest
+}
+
+/// What follows a text of JSON, whose first quote is gone.
+fn behind_text(mut rest: &[u8]) -> &[u8] {
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+        if rest[at] == b'"' {
+            return &rest[at + 1..];
+        }
+        // The character behind is escaped.
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    &[]
 }
 
 #[cfg(test)]

@@ -91,13 +91,17 @@ impl<S: Store> Delayed<S> {
         }
     }
 
-    /// Moves the oldest batch of what is due at `now` (whole seconds). Items that can't be
+    /// Moves a batch of what is due at `now` (whole seconds): the oldest, or, within the same second, what
+    /// stands behind the last one. Items that can't be
     /// enqueued go to quarantine; empty buckets are removed.
     ///
     /// # Errors
     /// [`StoreError`]; what was not moved is still due. Ticking again is safe.
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
-        let ahead = self.ahead.take().filter(|(read_at, _)| *read_at <= now);
+        // It is begun at the oldest again each second: something older may have come meanwhile.
+        let second = now.timestamp();
+        let ahead = self.ahead.take();
+        let ahead = ahead.filter(|(read_at, _)| read_at.timestamp() == second && *read_at <= now);
         let due = match ahead {
             Some((_, due)) => due,
             None => match self.store.due(now, self.batch, &self.stuck, None).await? {
@@ -151,8 +155,10 @@ impl<S: Store> Delayed<S> {
                 self.stuck.remove(member);
             }
         }
-        // What stands behind items that are still there was not to be read yet.
-        self.ahead = ahead?.filter(|_| !moved.left).map(|ahead| (now, ahead));
+        // What stands behind items that are still there was not to be read yet; and that nothing does
+        // is no reason to sleep.
+        let ahead = ahead?.filter(|ahead| !moved.left && *ahead != Due::default());
+        self.ahead = ahead.map(|ahead| (now, ahead));
         Ok(true)
     }
 

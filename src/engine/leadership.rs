@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!              lease is free, or ours
-//!   follower ────────────────────────▶ leader ──┐ renewed, at a third of the lease
+//!   follower ────────────────────────▶ leader ──┐ renewed, at about a third of the lease
 //!      ▲                                  │  ▲──┘
 //!      └──────────────────────────────────┘
 //!        another holds it, or trust has run out before a renewal

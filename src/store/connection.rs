@@ -122,6 +122,11 @@ impl Connection {
         reply.map_err(|error| StoreError::new(&self.server, key, &error))
     }
 
+    /// Whether a call would find an open connection, and need not wait for one.
+    pub(super) fn is_open(&self) -> bool {
+        self.slot.try_lock().is_ok_and(|slot| slot.link.is_some())
+    }
+
     /// Opens another connection for the next call: this one may lead to a server that is not the
     /// master any more, and doesn't know it.
     pub(super) async fn reopen(&self) {

@@ -100,7 +100,9 @@ pub struct Fire<'a> {
 pub struct Bucket {
     /// Its member in the sorted set, byte for byte: Unix seconds, if a well-behaved app wrote it.
     pub member: Vec<u8>,
-    /// When it was due: the time that is its member, or now if that is none, or later.
+    /// Its score, as Redis writes it: Unix seconds, mostly the same as its member.
+    pub score: String,
+    /// When it was due: its score, or now if that is no date.
     pub due: DateTime<Utc>,
     /// Items from its head, oldest first.
     pub items: Vec<Vec<u8>>,
@@ -224,7 +226,7 @@ pub trait Store: Send + Sync + 'static {
     /// whose members are in `without`. `None`: the lease is lost, and something may be due.
     ///
     /// With `behind`, which is being moved: only what stands behind the items of that bucket, in it and
-    /// in buckets that are due later.
+    /// in buckets of the same score or a higher one.
     fn due(
         &self,
         now: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! The real store: each thing done in Redis is one atomic script.
+//! The real store: each thing that is changed in Redis is one atomic script.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -7,7 +7,6 @@ use std::{
 };
 
 use chrono::{DateTime, FixedOffset, Utc};
-use redis::FromRedisValue;
 
 use super::{
     Address, BatchLimit, Bucket, Due, Fire, FireOutcome, Identity, Keys, Lease, MoveOutcome,
@@ -63,11 +62,12 @@ impl RedisStore {
     }
 
     /// Hands each field of a hash and its value to `take`, which has nothing to say. Read in parts: other
-    /// clients wait while Redis reads, and we hold only what is made of it.
-    async fn for_each<T: FromRedisValue>(
+    /// clients wait while Redis reads, and we hold only what is made of it. What a failover meanwhile
+    /// leaves out does no harm: the scripts judge by what Redis has.
+    async fn for_each(
         &self,
         key: &str,
-        mut take: impl FnMut(T, T) -> Option<()>,
+        mut take: impl FnMut(String, String) -> Option<()>,
     ) -> Result<(), StoreError> {
         let mut cursor = 0_u64;
         loop {
@@ -77,7 +77,7 @@ impl RedisStore {
                 .arg(cursor)
                 .arg("COUNT")
                 .arg(SCAN);
-            let ((next, fields),): ((u64, Vec<(T, T)>),) =
+            let ((next, fields),): ((u64, Vec<(String, String)>),) =
                 self.connection.pipeline(&scan, key).await?;
             for (field, value) in fields {
                 take(field, value);
@@ -100,13 +100,13 @@ impl RedisStore {
     /// What others enqueued last, since we did: what they wrote is not what we stamped.
     async fn enqueued_elsewhere(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
         let mut elsewhere = HashMap::new();
-        self.for_each(&self.keys.last_enqueued_at(), |name, stamp: String| {
+        self.for_each(&self.keys.last_enqueued_at(), |name, stamp| {
             let at = DateTime::parse_from_str(&stamp, STAMP).ok()?;
             elsewhere.insert(name, at.to_utc());
             Some(())
         })
         .await?;
-        self.for_each(&self.keys.stamps(), |name: String, ours: String| {
+        self.for_each(&self.keys.stamps(), |name, ours| {
             let ours = instant(&ours)?;
             if elsewhere.get(&name).is_some_and(|at| *at <= ours) {
                 elsewhere.remove(&name);
@@ -133,7 +133,14 @@ impl RedisStore {
             .arg("LIMIT")
             .arg(0)
             .arg(1 + without.len());
-        let (members,): (Vec<Vec<u8>>,) = self.steady.pipeline(&oldest, &schedule).await?;
+        // Nothing that the lease could wait for: to connect, or much to be told.
+        let steady = without.is_empty() && self.steady.is_open();
+        let connection = if steady {
+            &self.steady
+        } else {
+            &self.connection
+        };
+        let (members,): (Vec<Vec<u8>>,) = connection.pipeline(&oldest, &schedule).await?;
         Ok(members.iter().any(|member| !without.contains(member)))
     }
 }
@@ -197,7 +204,7 @@ impl Store for RedisStore {
             .fired
             .reserve(self.length(&self.keys.fired()).await?);
         let mut timings = HashSet::<Arc<str>>::new();
-        self.for_each(&self.keys.seen(), |name: String, value: String| {
+        self.for_each(&self.keys.seen(), |name, value| {
             let (at, timing) = value.split_once(' ')?;
             let at = instant(at)?;
             let known = timings.get(timing).cloned();
@@ -207,12 +214,12 @@ impl Store for RedisStore {
             Some(())
         })
         .await?;
-        self.for_each(&self.keys.fired(), |name, at: String| {
+        self.for_each(&self.keys.fired(), |name, at| {
             records.fired.insert(name, instant(&at)?);
             Some(())
         })
         .await?;
-        self.for_each(&self.keys.fires(), |name, fires: String| {
+        self.for_each(&self.keys.fires(), |name, fires| {
             records.fires.insert(name, fires.parse().ok()?);
             Some(())
         })
@@ -253,12 +260,10 @@ impl Store for RedisStore {
     }
 
     async fn dynamic_entries(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
-        let mut entries = BTreeMap::new();
-        self.for_each(&self.keys.dynamic_entries(), |name, json| {
-            entries.insert(name, json);
-            Some(())
-        })
-        .await?;
+        let key = self.keys.dynamic_entries();
+        let mut entries = redis::pipe();
+        entries.hgetall(&key);
+        let (entries,) = self.connection.pipeline(&entries, &key).await?;
         Ok(entries)
     }
 
@@ -326,7 +331,7 @@ impl Store for RedisStore {
         call.key(self.keys.lock()).key(schedule);
         call.arg(&self.identity.holder).arg(self.keys.bucket(b""));
         match behind {
-            Some(bucket) => call.arg(bucket.due.timestamp()),
+            Some(bucket) => call.arg(&bucket.score),
             None => call.arg("-inf"),
         };
         call.arg(now.timestamp()).arg(limit.count).arg(limit.bytes);
@@ -345,11 +350,12 @@ impl Store for RedisStore {
             full,
             ..Due::default()
         };
-        for (member, items) in buckets {
+        for (member, score, items) in buckets {
             match items {
                 Ok(items) => due.buckets.push(Bucket {
-                    due: time_of(&member).map_or(now, |at| at.min(now)),
                     member,
+                    due: time_of(&score).unwrap_or(now),
+                    score,
                     items,
                 }),
                 Err(reason) => due.unreadable.push((member, reason)),
@@ -400,7 +406,9 @@ fn instant(seconds: &str) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(seconds.parse().ok()?, 0)
 }
 
-/// The time that is the member of a bucket, in the schedule, where a well-behaved app wrote it.
-fn time_of(member: &[u8]) -> Option<DateTime<Utc>> {
-    instant(str::from_utf8(member).ok()?)
+/// The time of a score.
+fn time_of(score: &str) -> Option<DateTime<Utc>> {
+    let seconds: f64 = score.parse().ok()?;
+    #[expect(clippy::cast_possible_truncation, reason = "a fraction doesn't matter")]
+    DateTime::from_timestamp(seconds as i64, 0)
 }

@@ -45,8 +45,8 @@ pub(super) struct LeaseReply {
 pub(super) struct DueReply {
     /// Whether the batch is full.
     pub(super) full: bool,
-    /// Each bucket: its member, and its items or why it can't be read.
-    pub(super) buckets: Vec<(Vec<u8>, Result<Items, String>)>,
+    /// Each bucket: its member, its score, and its items or why it can't be read.
+    pub(super) buckets: Vec<(Vec<u8>, String, Result<Items, String>)>,
 }
 
 type Items = Vec<Vec<u8>>;
@@ -138,7 +138,8 @@ impl FromRedisValue for DueReply {
         let mut flat = Vec::<Value>::from_redis_value(value)?.into_iter();
         let full = flat.next().map_or(Ok(false), bool::from_redis_value)?;
         let mut buckets = vec![];
-        while let (Some(member), Some(what)) = (flat.next(), flat.next()) {
+        while let (Some(member), Some(score), Some(what)) = (flat.next(), flat.next(), flat.next())
+        {
             let items = match what {
                 Value::Int(count) => {
                     let items = flat.by_ref().take(usize::try_from(count).unwrap_or(0));
@@ -146,7 +147,11 @@ impl FromRedisValue for DueReply {
                 }
                 error => Err(String::from_redis_value(error)?),
             };
-            buckets.push((Vec::from_redis_value(member)?, items));
+            let (member, score) = (
+                Vec::from_redis_value(member)?,
+                String::from_redis_value(score)?,
+            );
+            buckets.push((member, score, items));
         }
         Ok(Self { full, buckets })
     }

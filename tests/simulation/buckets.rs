@@ -17,7 +17,7 @@ impl Model {
         without: &HashSet<Vec<u8>>,
         behind: Option<&Bucket>,
     ) -> Option<Due> {
-        let oldest = behind.map_or(i64::MIN, |bucket| bucket.due.timestamp());
+        let oldest = behind.map_or(i64::MIN, |bucket| bucket.score.parse().unwrap());
         let due = self.schedule.iter();
         let mut due = due
             .filter(|(score, member)| (oldest..=now).contains(score) && !without.contains(member))
@@ -46,6 +46,7 @@ impl Model {
             } else {
                 batch.buckets.push(Bucket {
                     member: member.clone(),
+                    score: score.to_string(),
                     due: DateTime::from_timestamp(*score, 0).unwrap(),
                     items,
                 });

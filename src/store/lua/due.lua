@@ -17,8 +17,8 @@
 -- ARGV[9 ..] members that are passed over
 --
 -- Returns  nil   the lease is lost
---          flat  1 if the batch is full, else 0; and for each bucket read, in order: its member, the
---                number of its items (or Redis' error, as of a wrong type), and the items
+--          flat  1 if the batch is full, else 0; and for each bucket read, in order: its member, its
+--                score, the number of its items (or Redis' error, as of a wrong type), and the items
 -- The last bucket may have more items.
 
 local call, pcall = redis.call, redis.pcall
@@ -50,16 +50,16 @@ local items_left, bytes_left = tonumber(ARGV[5]), tonumber(ARGV[6])
 local reply, n = { 0 }, 1
 
 -- Adds a bucket to the reply, from its item `first` on.
-local function read(member, first)
-  local key, header = ARGV[2] .. member, n + 2
+local function read(member, score, first)
+  local key, header = ARGV[2] .. member, n + 3
+  reply[n + 1], reply[n + 2] = member, score
   n = header
   repeat
     local at = first + n - header
     local wanted = math.min(chunk_size, items_left)
     local chunk = pcall("LRANGE", key, text[at], text[at + wanted - 1])
     if chunk.err then
-      reply[header - 1], reply[header] = member, chunk.err
-      n = header
+      reply[header], n = chunk.err, header
       return
     end
     local count, bytes = #chunk, 0
@@ -72,17 +72,18 @@ local function read(member, first)
     items_left, bytes_left = items_left - count, bytes_left - bytes
     chunk_size = bytes > LARGE * count and 1 or math.min(chunk_size * 2, ITEMS)
   until count < wanted or items_left <= 0 or bytes_left <= 0
-  reply[header - 1], reply[header] = member, n - header
+  reply[header] = n - header
 end
 
 local offset = 0
 repeat
-  local members =
-    call("ZRANGEBYSCORE", KEYS[2], ARGV[3], ARGV[4], "LIMIT", offset, MEMBERS)
-  offset = offset + #members
-  for _, member in ipairs(members) do
+  local found =
+    call("ZRANGEBYSCORE", KEYS[2], ARGV[3], ARGV[4], "WITHSCORES", "LIMIT", offset, MEMBERS)
+  offset = offset + MEMBERS
+  for i = 1, #found, 2 do
+    local member, score = found[i], found[i + 1]
     if not passed[member] then
-      read(member, member == ARGV[7] and tonumber(ARGV[8]) or 0)
+      read(member, score, member == ARGV[7] and tonumber(ARGV[8]) or 0)
       items_left = items_left - 1
       if items_left <= 0 or bytes_left <= 0 then
         reply[1] = 1
@@ -90,5 +91,5 @@ repeat
       end
     end
   end
-until #members < MEMBERS
+until #found < 2 * MEMBERS
 return reply

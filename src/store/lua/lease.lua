@@ -14,8 +14,6 @@
 --           -1  holder has it; ttl in milliseconds, -1: it has no end
 --   seconds, microseconds  the time of this server's clock
 --
--- What is there and is no string is as if it were not there.
---
 -- Two processes may have the same hostname:pid; the one whose token stands is the leader.
 
 local holder, token = unpack(redis.call("MGET", KEYS[1], KEYS[2]))
@@ -28,6 +26,9 @@ if holder and holder == ARGV[1] and token == ARGV[2] then
   redis.call("PEXPIRE", KEYS[2], ARGV[3])
   outcome = 1
 else
+  -- MGET says nothing of what is no string; it must not be overwritten.
+  redis.call("GET", KEYS[1])
+  redis.call("GET", KEYS[2])
   ttl = redis.call("PTTL", KEYS[1])
   if holder and (holder ~= ARGV[1] or token) and not (ttl == -1 and holder == ARGV[4]) then
     outcome = -1
