@@ -100,9 +100,10 @@ pub struct Fire<'a> {
 pub struct Bucket {
     /// Its member in the sorted set, byte for byte: Unix seconds, if a well-behaved app wrote it.
     pub member: Vec<u8>,
-    /// Its score, as Redis writes it: Unix seconds, mostly the same as its member.
+    /// Its score, Unix seconds, if it is the last one of a full batch; else its member, which mostly is the
+    /// same.
     pub score: String,
-    /// When it was due: its score, or now if that is no date.
+    /// When it was due: that time, or now if it is none, or later.
     pub due: DateTime<Utc>,
     /// Items from its head, oldest first.
     pub items: Vec<Vec<u8>>,

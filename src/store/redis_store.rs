@@ -354,7 +354,7 @@ impl Store for RedisStore {
             match items {
                 Ok(items) => due.buckets.push(Bucket {
                     member,
-                    due: time_of(&score).unwrap_or(now),
+                    due: time_of(&score).map_or(now, |at| at.min(now)),
                     score,
                     items,
                 }),

@@ -45,7 +45,7 @@ pub(super) struct LeaseReply {
 pub(super) struct DueReply {
     /// Whether the batch is full.
     pub(super) full: bool,
-    /// Each bucket: its member, its score, and its items or why it can't be read.
+    /// Each bucket: its member, its score (see [`super::Bucket`]), and its items or why it can't be read.
     pub(super) buckets: Vec<(Vec<u8>, String, Result<Items, String>)>,
 }
 

@@ -18,7 +18,8 @@
 --
 -- Returns  nil   the lease is lost
 --          flat  1 if the batch is full, else 0; and for each bucket read, in order: its member, its
---                score, the number of its items (or Redis' error, as of a wrong type), and the items
+--                score (of the last one if the batch is full; of the others its member, for Redis takes
+--                long to write scores), the number of its items (or Redis' error, as of a wrong type), and the items
 -- The last bucket may have more items.
 
 local call, pcall = redis.call, redis.pcall
@@ -50,9 +51,9 @@ local items_left, bytes_left = tonumber(ARGV[5]), tonumber(ARGV[6])
 local reply, n = { 0 }, 1
 
 -- Adds a bucket to the reply, from its item `first` on.
-local function read(member, score, first)
+local function read(member, first)
   local key, header = ARGV[2] .. member, n + 3
-  reply[n + 1], reply[n + 2] = member, score
+  reply[n + 1], reply[n + 2] = member, member
   n = header
   repeat
     local at = first + n - header
@@ -77,19 +78,21 @@ end
 
 local offset = 0
 repeat
-  local found =
-    call("ZRANGEBYSCORE", KEYS[2], ARGV[3], ARGV[4], "WITHSCORES", "LIMIT", offset, MEMBERS)
-  offset = offset + MEMBERS
-  for i = 1, #found, 2 do
-    local member, score = found[i], found[i + 1]
+  local members =
+    call("ZRANGEBYSCORE", KEYS[2], ARGV[3], ARGV[4], "LIMIT", offset, MEMBERS)
+  for i, member in ipairs(members) do
     if not passed[member] then
-      read(member, score, member == ARGV[7] and tonumber(ARGV[8]) or 0)
+      local score = n + 2
+      read(member, member == ARGV[7] and tonumber(ARGV[8]) or 0)
       items_left = items_left - 1
       if items_left <= 0 or bytes_left <= 0 then
+        local last = { "WITHSCORES", "LIMIT", offset + i - 1, 1 }
         reply[1] = 1
+        reply[score] = call("ZRANGEBYSCORE", KEYS[2], ARGV[3], ARGV[4], unpack(last))[2]
         return reply
       end
     end
   end
-until #found < 2 * MEMBERS
+  offset = offset + MEMBERS
+until #members < MEMBERS
 return reply
