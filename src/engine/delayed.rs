@@ -92,8 +92,7 @@ impl<S: Store> Delayed<S> {
     }
 
     /// Moves a batch of what is due at `now` (whole seconds): the oldest, or, within the same second, what
-    /// stands behind the last one. Items that can't be
-    /// enqueued go to quarantine; empty buckets are removed.
+    /// stands behind the last one. Items that can't be enqueued go to quarantine; empty buckets are removed.
     ///
     /// # Errors
     /// [`StoreError`]; what was not moved is still due. Ticking again is safe.

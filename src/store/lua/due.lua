@@ -19,7 +19,8 @@
 -- Returns  nil   the lease is lost
 --          flat  1 if the batch is full, else 0; and for each bucket read, in order: its member, its
 --                score (of the last one if the batch is full; of the others its member, for Redis takes
---                long to write scores), the number of its items (or Redis' error, as of a wrong type), and the items
+--                long to write scores), the number of its items (or Redis' error, as of a wrong type),
+--                and the items
 -- The last bucket may have more items.
 
 local call, pcall = redis.call, redis.pcall
