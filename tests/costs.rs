@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::harness::{
-    Program, Redis, eventually,
+    Program, Redis, eventually, item,
     proxy::{Proxy, Traffic},
 };
 
@@ -45,24 +45,10 @@ impl Calls {
 
 const JOBS: usize = 10_000;
 
-fn an_item(job: usize) -> String {
-    format!(r#"{{"class":"Job","args":[{job}],"queue":"moved"}}"#)
-}
-
 /// Moves the jobs, so many of them at each timestamp; what it took, and what passed.
 fn moved(at_each: usize) -> (Calls, Traffic) {
     let mut redis = Redis::start();
-    let mut seed = redis::pipe();
-    for job in 0..JOBS {
-        let (timestamp, item) = (1_000_000_000 + job / at_each, an_item(job));
-        let bucket = format!("delayed:{timestamp}");
-        seed.rpush(format!("resque:{bucket}"), &item).ignore();
-        seed.sadd(format!("resque:timestamps:{item}"), bucket)
-            .ignore();
-        seed.zadd("resque:delayed_queue_schedule", timestamp, timestamp)
-            .ignore();
-    }
-    seed.exec(&mut redis.connection).unwrap();
+    redis.delay_many("moved", JOBS, at_each);
     let network = Proxy::to(&redis);
     Calls::forget(&mut redis);
     let program = Program::new()
@@ -77,29 +63,29 @@ fn moved(at_each: usize) -> (Calls, Traffic) {
 }
 
 #[test]
-fn a_delayed_job_is_sent_once_each_way_and_takes_one_command_more_than_its_bucket() {
-    let item = an_item(JOBS).len();
+fn a_delayed_job_is_sent_once_each_way_and_takes_one_command_beside_two_of_its_bucket() {
+    let length = item("moved", JOBS).len();
     // Jobs, items and buckets that go in one step are 400.
     for (at_each, steps) in [(JOBS, 26), (10, 28), (1, 51)] {
         let (calls, traffic) = moved(at_each);
         let buckets = JOBS / at_each;
         assert_eq!(calls.count("srem"), JOBS);
-        // Once a bucket, and once more for each step that ends within one.
-        assert!(calls.count("rpush") <= buckets + steps);
+        // Once a step: all of them go to one queue.
+        assert!(calls.count("rpush") <= steps + 2);
         // A bucket is read, and looked at again when it is moved; a large one in parts of 64.
         assert!(calls.count("lrange") <= 2 * buckets + JOBS / 64 + 10 * steps);
         // A read and a move; each script is sent again when Redis doesn't know it yet.
         assert!(calls.count("evalsha") <= 2 * steps + 10);
-        assert!(calls.total() <= JOBS + 3 * buckets + JOBS / 64 + 30 * steps);
+        assert!(calls.total() <= JOBS + 2 * buckets + JOBS / 64 + 30 * steps);
         assert!(traffic.round_trips <= 2 * steps + 30);
         let (sent, received) = (traffic.sent / JOBS, traffic.received / JOBS);
-        let per_bucket = 40 / at_each;
+        let per_bucket = 30 / at_each;
         assert!(
-            sent <= item + 12 + per_bucket,
+            sent <= length + 12 + per_bucket,
             "{sent} bytes sent for a job"
         );
         assert!(
-            received <= item + 12 + per_bucket,
+            received <= length + 12 + per_bucket,
             "{received} bytes received"
         );
     }

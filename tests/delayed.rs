@@ -27,17 +27,7 @@ pub fn leftovers(redis: &mut Redis) -> Vec<String> {
 fn a_backlog_is_moved_in_order_with_far_fewer_commands_than_jobs() {
     const JOBS: usize = 20_000;
     let mut redis = Redis::start();
-    let mut seed = redis::pipe();
-    for number in 0..JOBS {
-        let (timestamp, item) = (1_000_000_000 + number / 10, item("bulk", number));
-        let bucket = format!("delayed:{timestamp}");
-        seed.rpush(format!("resque:{bucket}"), &item).ignore();
-        seed.sadd(format!("resque:timestamps:{item}"), bucket)
-            .ignore();
-        seed.zadd("resque:delayed_queue_schedule", timestamp, timestamp)
-            .ignore();
-    }
-    seed.exec(&mut redis.connection).unwrap();
+    redis.delay_many("bulk", JOBS, 10);
     let monitor = Monitor::start(&redis);
 
     let log = once(&redis);

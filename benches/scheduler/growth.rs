@@ -55,8 +55,7 @@ pub fn payloads() -> Vec<f64> {
             bytes,
             queues: 1,
         };
-        let (ours, bare) = shape.measure(3);
-        bare / ours.per_second
+        1.0 / shape.measure().2
     };
     [100, 1_000, 10_000, 100_000].map(ratio).to_vec()
 }

@@ -141,8 +141,7 @@ fn moved(at_each: usize) -> Measured {
         bytes: 0,
         queues: 1,
     };
-    let (ours, bare) = shape.measure(3);
-    let ratio = ours.per_second / bare;
+    let (ours, bare, ratio) = shape.measure();
     let Moved {
         per_second,
         in_redis,

@@ -140,17 +140,26 @@ impl Shape {
         self.jobs as f64 / seconds
     }
 
-    /// Medians of so many runs in turn: ours, and the bare script's jobs a second.
-    pub fn measure(self, runs: usize) -> (Moved, f64) {
+    /// Medians of five runs in turn: ours, the bare script's jobs a second, and the ratio of two that ran one
+    /// after the other.
+    pub fn measure(self) -> (Moved, f64, f64) {
         let mut redis = Redis::start();
-        let runs = (0..runs).map(|_| (self.ours(&mut redis), self.bare(&mut redis)));
-        let (ours, bare): (Vec<Moved>, _) = runs.unzip();
-        let of = |value: fn(&Moved) -> f64| median(ours.iter().map(value).collect());
+        let runs: Vec<_> = (0..5)
+            .map(|_| (self.ours(&mut redis), self.bare(&mut redis)))
+            .collect();
+        let of =
+            |value: fn(&Moved) -> f64| median(runs.iter().map(|(ours, _)| value(ours)).collect());
         let ours = Moved {
             per_second: of(|it| it.per_second),
             in_redis: of(|it| it.in_redis),
             in_us: of(|it| it.in_us),
         };
-        (ours, median(bare))
+        let bare = median(runs.iter().map(|(_, bare)| *bare).collect());
+        let ratio = median(
+            runs.iter()
+                .map(|(ours, bare)| ours.per_second / bare)
+                .collect(),
+        );
+        (ours, bare, ratio)
     }
 }

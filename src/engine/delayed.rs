@@ -163,10 +163,10 @@ impl<S: Store> Delayed<S> {
 
     /// What is due behind a batch that is full; `None`: there is none, or it is not known.
     async fn read_behind(&self, due: &Due, now: DateTime<Utc>) -> Result<Option<Due>, StoreError> {
-        match due.buckets.last().filter(|_| due.full) {
-            Some(last) => {
+        match due.end.as_ref() {
+            Some(end) => {
                 self.store
-                    .due(now, self.batch, &self.stuck, Some(last))
+                    .due(now, self.batch, &self.stuck, Some(end))
                     .await
             }
             None => Ok(None),

@@ -100,10 +100,7 @@ pub struct Fire<'a> {
 pub struct Bucket {
     /// Its member in the sorted set, byte for byte: Unix seconds, if a well-behaved app wrote it.
     pub member: Vec<u8>,
-    /// Its score, Unix seconds, if it is the last one of a full batch; else its member, which mostly is the
-    /// same.
-    pub score: String,
-    /// When it was due: that time, or now if it is none, or later.
+    /// When it was due: the time that its member tells, or now if that is none, or later.
     pub due: DateTime<Utc>,
     /// Items from its head, oldest first.
     pub items: Vec<Vec<u8>>,
@@ -116,8 +113,19 @@ pub struct Due {
     pub buckets: Vec<Bucket>,
     /// Their members in the sorted set, and Redis' words.
     pub unreadable: Vec<(Vec<u8>, String)>,
-    /// The batch is full: there may be more.
-    pub full: bool,
+    /// Where the batch ends, if it is full: there may be more.
+    pub end: Option<BatchEnd>,
+}
+
+/// Where a batch that is full ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchEnd {
+    /// The member of the last bucket that was read.
+    pub member: Vec<u8>,
+    /// Its score, as Redis writes it.
+    pub score: String,
+    /// How many items of it are in the batch.
+    pub items: usize,
 }
 
 /// Where a delayed item goes.
@@ -226,14 +234,14 @@ pub trait Store: Send + Sync + 'static {
     /// The oldest buckets that are due at `now` (whole seconds), and their items; without those
     /// whose members are in `without`. `None`: the lease is lost, and something may be due.
     ///
-    /// With `behind`, which is being moved: only what stands behind the items of that bucket, in it and
-    /// in buckets of the same score or a higher one.
+    /// With `behind`, the end of a batch that is being moved: only what stands behind it, in that bucket
+    /// and in others of the same score or a higher one.
     fn due(
         &self,
         now: DateTime<Utc>,
         limit: BatchLimit,
         without: &HashSet<Vec<u8>>,
-        behind: Option<&Bucket>,
+        behind: Option<&BatchEnd>,
     ) -> impl Future<Output = Result<Option<Due>, StoreError>> + Send;
 
     /// Moves the items of `buckets` to the `targets` (as many, in the same order), and removes the

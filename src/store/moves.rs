@@ -46,10 +46,17 @@ pub(super) fn add(
     for Bucket { member, items, .. } in buckets {
         let (ours, others) = rest.split_at(items.len());
         rest = others;
-        call.arg(member).arg(items.len());
         let runs = ours.chunk_by(|(one, ..), (other, ..)| one == other);
-        for run in runs.flat_map(|run| run.chunks(LONGEST_RUN)) {
-            call.arg(run.len() << 16 | run[0].0);
+        let runs: Vec<_> = runs.flat_map(|run| run.chunks(LONGEST_RUN)).collect();
+        let of_all = match runs[..] {
+            [run] => run[0].0,
+            _ => 0,
+        };
+        call.arg(member).arg(items.len() << 16 | of_all);
+        for run in runs {
+            if of_all == 0 {
+                call.arg(run.len() << 16 | run[0].0);
+            }
             for (form, item, target) in run {
                 call.arg(item);
                 match target {

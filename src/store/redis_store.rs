@@ -9,8 +9,8 @@ use std::{
 use chrono::{DateTime, FixedOffset, Utc};
 
 use super::{
-    Address, BatchLimit, Bucket, Due, Fire, FireOutcome, Identity, Keys, Lease, MoveOutcome,
-    Records, Store, StoreError, Target,
+    Address, BatchEnd, BatchLimit, Bucket, Due, Fire, FireOutcome, Identity, Keys, Lease,
+    MoveOutcome, Records, Store, StoreError, Target,
     connection::Connection,
     moves,
     scripts::{self, DueReply, LeaseReply, NotMoved},
@@ -321,7 +321,7 @@ impl Store for RedisStore {
         now: DateTime<Utc>,
         limit: BatchLimit,
         without: &HashSet<Vec<u8>>,
-        behind: Option<&Bucket>,
+        behind: Option<&BatchEnd>,
     ) -> Result<Option<Due>, StoreError> {
         let schedule = &self.keys.delayed_schedule();
         if behind.is_none() && !self.is_any_due(now, without).await? {
@@ -331,33 +331,45 @@ impl Store for RedisStore {
         call.key(self.keys.lock()).key(schedule);
         call.arg(&self.identity.holder).arg(self.keys.bucket(b""));
         match behind {
-            Some(bucket) => call.arg(&bucket.score),
+            Some(end) => call.arg(&end.score),
             None => call.arg("-inf"),
         };
         call.arg(now.timestamp()).arg(limit.count).arg(limit.bytes);
         match behind {
-            Some(bucket) => call.arg(&bucket.member).arg(bucket.items.len()),
+            Some(end) => call.arg(&end.member).arg(end.items),
             None => call.arg("").arg(0),
         };
         for member in without {
             call.arg(member);
         }
         let reply: Option<DueReply> = self.connection.script(&call, schedule).await?;
-        let Some(DueReply { full, buckets }) = self.unless_lost(reply).await else {
+        let Some(DueReply {
+            last_score,
+            buckets,
+        }) = self.unless_lost(reply).await
+        else {
             return Ok(None);
         };
-        let mut due = Due {
-            full,
-            ..Due::default()
-        };
-        for (member, score, items) in buckets {
+        let mut due = Due::default();
+        let last = buckets.last();
+        due.end = last_score
+            .zip(last)
+            .map(|(score, (member, items))| BatchEnd {
+                member: member.clone(),
+                score,
+                items: items.as_ref().map_or(0, Vec::len),
+            });
+        for (member, items) in buckets {
             match items {
-                Ok(items) => due.buckets.push(Bucket {
-                    member,
-                    due: time_of(&score).map_or(now, |at| at.min(now)),
-                    score,
-                    items,
-                }),
+                Ok(items) => {
+                    let at = str::from_utf8(&member).ok().and_then(instant);
+                    let due_at = at.map_or(now, |at| at.min(now));
+                    due.buckets.push(Bucket {
+                        member,
+                        due: due_at,
+                        items,
+                    });
+                }
                 Err(reason) => due.unreadable.push((member, reason)),
             }
         }
@@ -404,11 +416,4 @@ fn add_guards(call: &mut redis::ScriptInvocation<'_>, fires: &[Fire<'_>]) {
 /// The instant of a number of seconds.
 fn instant(seconds: &str) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(seconds.parse().ok()?, 0)
-}
-
-/// The time of a score.
-fn time_of(score: &str) -> Option<DateTime<Utc>> {
-    let seconds: f64 = score.parse().ok()?;
-    #[expect(clippy::cast_possible_truncation, reason = "a fraction doesn't matter")]
-    DateTime::from_timestamp(seconds as i64, 0)
 }

@@ -43,10 +43,10 @@ pub(super) struct LeaseReply {
 
 /// What `due.lua` answers.
 pub(super) struct DueReply {
-    /// Whether the batch is full.
-    pub(super) full: bool,
-    /// Each bucket: its member, its score (see [`super::Bucket`]), and its items or why it can't be read.
-    pub(super) buckets: Vec<(Vec<u8>, String, Result<Items, String>)>,
+    /// The score of the last bucket, if the batch is full.
+    pub(super) last_score: Option<String>,
+    /// Each bucket: its member, and its items or why it can't be read.
+    pub(super) buckets: Vec<(Vec<u8>, Result<Items, String>)>,
 }
 
 type Items = Vec<Vec<u8>>;
@@ -136,10 +136,9 @@ impl FromRedisValue for NotMoved {
 impl FromRedisValue for DueReply {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         let mut flat = Vec::<Value>::from_redis_value(value)?.into_iter();
-        let full = flat.next().map_or(Ok(false), bool::from_redis_value)?;
+        let last_score = flat.next().map_or(Ok(None), Option::from_redis_value)?;
         let mut buckets = vec![];
-        while let (Some(member), Some(score), Some(what)) = (flat.next(), flat.next(), flat.next())
-        {
+        while let (Some(member), Some(what)) = (flat.next(), flat.next()) {
             let items = match what {
                 Value::Int(count) => {
                     let items = flat.by_ref().take(usize::try_from(count).unwrap_or(0));
@@ -147,12 +146,11 @@ impl FromRedisValue for DueReply {
                 }
                 error => Err(String::from_redis_value(error)?),
             };
-            let (member, score) = (
-                Vec::from_redis_value(member)?,
-                String::from_redis_value(score)?,
-            );
-            buckets.push((member, score, items));
+            buckets.push((Vec::from_redis_value(member)?, items));
         }
-        Ok(Self { full, buckets })
+        Ok(Self {
+            last_score,
+            buckets,
+        })
     }
 }

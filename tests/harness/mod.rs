@@ -1,5 +1,6 @@
 //! What every integration test needs: a redis-server of its own, and the real program.
 
+mod delayed;
 pub mod proxy;
 pub mod ticks;
 
@@ -16,6 +17,8 @@ use redis::{Commands, Connection};
 use rescue_scheduler::store::{Listen, PrivateServer};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+
+pub use delayed::{delay, item, payload};
 
 /// No state of a test takes longer to come, or the test has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -180,50 +183,11 @@ impl Redis {
             .lrange(format!("resque:queue:{name}"), 0, -1)
             .unwrap()
     }
-
-    /// Waits until no delayed job is left, for as long as they become fewer.
-    #[track_caller]
-    pub fn wait_until_all_are_moved(&mut self) {
-        let mut left = usize::MAX;
-        while left > 0 {
-            let schedule = "resque:delayed_queue_schedule";
-            left = eventually(|| match self.connection.zcard(schedule).unwrap() {
-                fewer if fewer < left => Ok(fewer),
-                same => Err(format!("{same} buckets left")),
-            });
-        }
-    }
-
-    /// Adds a delayed item as an app does.
-    pub fn delay(&mut self, timestamp: i64, item: impl AsRef<[u8]>) {
-        let (item, bucket) = (item.as_ref(), format!("delayed:{timestamp}"));
-        let index = [b"resque:timestamps:", item].concat();
-        let () = self
-            .connection
-            .rpush(format!("resque:{bucket}"), item)
-            .unwrap();
-        let () = self.connection.sadd(index, bucket).unwrap();
-        let schedule = "resque:delayed_queue_schedule";
-        let () = self
-            .connection
-            .zadd(schedule, timestamp, timestamp)
-            .unwrap();
-    }
 }
 
 fn connect(url: &str) -> Connection {
     let client = redis::Client::open(url).unwrap();
     client.get_connection().unwrap()
-}
-
-/// The item of a delayed job for `queue`; each number is another job.
-pub fn item(queue: &str, number: usize) -> String {
-    format!(r#"{{"class":"Job","args":[{number}],"queue":"{queue}"}}"#)
-}
-
-/// What that job is in its queue.
-pub fn payload(number: usize) -> String {
-    format!(r#"{{"class":"Job","args":[{number}]}}"#)
 }
 
 fn text(value: &Value) -> &str {

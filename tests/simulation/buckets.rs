@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::DateTime;
-use rescue_scheduler::store::{BatchLimit, Bucket, Due, Identity, MoveOutcome, Target};
+use rescue_scheduler::store::{BatchEnd, BatchLimit, Bucket, Due, Identity, MoveOutcome, Target};
 
 use super::model::{Change, Model, WRONG_TYPE};
 
@@ -15,9 +15,9 @@ impl Model {
         now: i64,
         limit: BatchLimit,
         without: &HashSet<Vec<u8>>,
-        behind: Option<&Bucket>,
+        behind: Option<&BatchEnd>,
     ) -> Option<Due> {
-        let oldest = behind.map_or(i64::MIN, |bucket| bucket.score.parse().unwrap());
+        let oldest = behind.map_or(i64::MIN, |end| end.score.parse().unwrap());
         let due = self.schedule.iter();
         let mut due = due
             .filter(|(score, member)| (oldest..=now).contains(score) && !without.contains(member))
@@ -32,13 +32,18 @@ impl Model {
         let mut batch = Due::default();
         for (score, member) in due {
             let held = self.buckets.get(member).map_or(&[][..], Vec::as_slice);
-            let passed = behind.filter(|bucket| bucket.member == *member);
+            let passed = behind.filter(|end| end.member == *member);
             let held = held
-                .get(passed.map_or(0, |it| it.items.len())..)
+                .get(passed.map_or(0, |it| it.items)..)
                 .unwrap_or_default();
             let broken = self.broken_buckets.contains(member);
             let held = if broken { &[] } else { held };
             let items = read(held, &mut chunk_size, &mut left);
+            let end = BatchEnd {
+                member: member.clone(),
+                score: score.to_string(),
+                items: items.len(),
+            };
             if broken {
                 batch
                     .unreadable
@@ -46,14 +51,13 @@ impl Model {
             } else {
                 batch.buckets.push(Bucket {
                     member: member.clone(),
-                    score: score.to_string(),
                     due: DateTime::from_timestamp(*score, 0).unwrap(),
                     items,
                 });
             }
             left.count = left.count.saturating_sub(1);
-            batch.full = left.count == 0 || left.bytes == 0;
-            if batch.full {
+            if left.count == 0 || left.bytes == 0 {
+                batch.end = Some(end);
                 break;
             }
         }

@@ -13,7 +13,7 @@ use chrono::DateTime;
 use redis::Commands as _;
 use rescue_scheduler::{
     core::guard::{Guard, Overlap},
-    store::{BatchLimit, Bucket, Fire, Identity, RedisStore, Store, Target},
+    store::{BatchLimit, Due, Fire, Identity, RedisStore, Store, Target},
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,7 @@ struct Both<'a> {
     model: [ModelStore; 2],
     rng: fastrand::Rng,
     /// What was due when they last looked.
-    due: Vec<Bucket>,
+    due: Due,
     told: Vec<String>,
 }
 
@@ -265,9 +265,9 @@ impl Both<'_> {
         };
         let without = (0..6).filter(|_| self.rng.u8(0..8) == 0);
         let without: HashSet<_> = without.map(|it| it.to_string().into_bytes()).collect();
-        let being_moved = self.due.last().filter(|_| self.rng.bool());
-        let due = agree!(self, who, due(now, limit, &without, being_moved), |it| it);
-        self.due = due.unwrap().unwrap_or_default().buckets;
+        let behind = self.due.end.as_ref().filter(|_| self.rng.bool());
+        let due = agree!(self, who, due(now, limit, &without, behind), |it| it);
+        self.due = due.unwrap().unwrap_or_default();
     }
 
     /// Mostly what was due a while ago; much may have happened since.
@@ -280,16 +280,22 @@ impl Both<'_> {
             },
             queue => Target::Queue {
                 name: ["q", "r"][usize::from(queue % 2)].to_owned(),
-                payload: String::from_utf8(item.clone()).unwrap(),
+                // Another text, or, as of what Ruby writes, what an item begins with.
+                payload: if rng.bool() {
+                    "a payload".to_owned()
+                } else {
+                    format!("{}}}", str::from_utf8(&item[..item.len() / 2]).unwrap())
+                },
             },
         };
         let targets: Vec<Target> = self
             .due
+            .buckets
             .iter()
             .flat_map(|it| &it.items)
             .map(target)
             .collect();
-        let _ = agree!(self, who, move_batch(&self.due, &targets), |it| it);
+        let _ = agree!(self, who, move_batch(&self.due.buckets, &targets), |it| it);
     }
 
     /// The same items again and again, some of them large.
@@ -481,7 +487,7 @@ async fn the_model_does_what_redis_does() {
             real,
             model: identities.map(|identity| on_model(identity, &world)),
             rng,
-            due: vec![],
+            due: Due::default(),
             told: vec![format!("case {seed}")],
         };
         for _ in 0..STEPS {

@@ -10,8 +10,8 @@ use chrono::{DateTime, FixedOffset, Utc};
 use rescue_scheduler::{
     clock::Clock as _,
     store::{
-        BatchLimit, Bucket, Due, Fire, FireOutcome, Lease, MoveOutcome, Records, Store, StoreError,
-        Target,
+        BatchEnd, BatchLimit, Bucket, Due, Fire, FireOutcome, Lease, MoveOutcome, Records, Store,
+        StoreError, Target,
     },
 };
 use tokio::time::timeout_at;
@@ -119,7 +119,7 @@ impl Store for ModelStore {
         now: DateTime<Utc>,
         limit: BatchLimit,
         without: &HashSet<Vec<u8>>,
-        behind: Option<&Bucket>,
+        behind: Option<&BatchEnd>,
     ) -> Result<Option<Due>, StoreError> {
         // What it takes to be due may be no later than its own clock.
         let asked_for = now.min(self.process.host.now()).timestamp();

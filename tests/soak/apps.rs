@@ -8,7 +8,7 @@ use std::{
 
 use redis::{Commands, Connection};
 
-use crate::harness::{Redis, now, unix_now};
+use crate::harness::{Redis, delay, now, unix_now};
 
 /// What the apps did: for each job, by number, its timestamp, and whether it was removed.
 #[derive(Debug, Default)]
@@ -48,12 +48,7 @@ fn add(mut redis: Connection, length: Duration, rate: u64, seed: u64) -> Jobs {
         while (jobs.timestamps.len() as u128) < wanted && adds.len() < 3_000 {
             let number = jobs.timestamps.len();
             let timestamp = unix_now() + random.i64(3..7);
-            let (item, bucket) = (item(number, timestamp), format!("delayed:{timestamp}"));
-            adds.rpush(format!("resque:{bucket}"), &item).ignore();
-            adds.sadd(format!("resque:timestamps:{item}"), bucket)
-                .ignore();
-            adds.zadd("resque:delayed_queue_schedule", timestamp, timestamp)
-                .ignore();
+            delay(&mut adds, timestamp, item(number, timestamp).as_bytes());
             jobs.timestamps.push(timestamp);
             jobs.removed.push(false);
             if number.is_multiple_of(50) {

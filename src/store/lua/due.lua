@@ -17,10 +17,9 @@
 -- ARGV[9 ..] members that are passed over
 --
 -- Returns  nil   the lease is lost
---          flat  1 if the batch is full, else 0; and for each bucket read, in order: its member, its
---                score (of the last one if the batch is full; of the others its member, for Redis takes
---                long to write scores), the number of its items (or Redis' error, as of a wrong type),
---                and the items
+--          flat  the score of the last bucket read if the batch is full, else nil; and for each bucket
+--                read, in order: its member, the number of its items (or Redis' error, as of a wrong
+--                type), and the items
 -- The last bucket may have more items.
 
 local call, pcall = redis.call, redis.pcall
@@ -49,17 +48,15 @@ local text = setmetatable({}, { __index = function(known, number)
 end })
 
 local items_left, bytes_left = tonumber(ARGV[5]), tonumber(ARGV[6])
-local reply, n = { 0 }, 1
+local reply, n = { false }, 1
 
 -- Adds a bucket to the reply, from its item `first` on.
 local function read(member, first)
-  local key, header = ARGV[2] .. member, n + 3
-  reply[n + 1], reply[n + 2] = member, member
-  n = header
+  local key, header = ARGV[2] .. member, n + 2
+  reply[n + 1], n = member, header
   repeat
-    local at = first + n - header
-    local wanted = math.min(chunk_size, items_left)
-    local chunk = pcall("LRANGE", key, text[at], text[at + wanted - 1])
+    local wanted = chunk_size < items_left and chunk_size or items_left
+    local chunk = pcall("LRANGE", key, text[first], text[first + wanted - 1])
     if chunk.err then
       reply[header], n = chunk.err, header
       return
@@ -70,7 +67,7 @@ local function read(member, first)
       reply[n + i] = item
       bytes = bytes + #item
     end
-    n = n + count
+    n, first = n + count, first + count
     items_left, bytes_left = items_left - count, bytes_left - bytes
     chunk_size = bytes > LARGE * count and 1 or math.min(chunk_size * 2, ITEMS)
   until count < wanted or items_left <= 0 or bytes_left <= 0
@@ -83,13 +80,11 @@ repeat
     call("ZRANGEBYSCORE", KEYS[2], ARGV[3], ARGV[4], "LIMIT", offset, MEMBERS)
   for i, member in ipairs(members) do
     if not passed[member] then
-      local score = n + 2
       read(member, member == ARGV[7] and tonumber(ARGV[8]) or 0)
       items_left = items_left - 1
       if items_left <= 0 or bytes_left <= 0 then
         local last = { "WITHSCORES", "LIMIT", offset + i - 1, 1 }
-        reply[1] = 1
-        reply[score] = call("ZRANGEBYSCORE", KEYS[2], ARGV[3], ARGV[4], unpack(last))[2]
+        reply[1] = call("ZRANGEBYSCORE", KEYS[2], ARGV[3], ARGV[4], unpack(last))[2]
         return reply
       end
     end

@@ -22,10 +22,10 @@
 --         nothing, and a payload follows each item
 -- then for each bucket:
 --   ARGV  its member in the schedule
---   ARGV  number of its items that were read, from its head
---   then for each run of them that has one form:
---     ARGV  65536 times the number of items in it, at most as many as Lua can unpack; and the number of
---           the form
+--   ARGV  65536 times the number of its items that were read, from its head; and the number of the form
+--         that all of them have, or 0
+--   then for each run of its items that has one form; the first line only where that number is 0:
+--     ARGV  65536 times the number of items in the run; and the number of the form
 --     ARGV  the items, byte for byte, each perhaps with its payload
 --
 -- Returns  nil   the lease is lost: nothing was done
@@ -40,10 +40,15 @@
 
 local call, pcall, sub = redis.call, redis.pcall, string.sub
 
--- Numbers by their texts: for small buckets, reading them takes longer than the commands.
+-- Numbers by their texts, and texts by their numbers: for small buckets, to read and to write them takes
+-- longer than the commands.
 local number = setmetatable({}, { __index = function(known, text)
   known[text] = tonumber(text)
   return known[text]
+end })
+local text = setmetatable({}, { __index = function(known, number)
+  known[number] = tostring(number)
+  return known[number]
 end })
 
 if call("GET", KEYS[1]) ~= ARGV[1] then
@@ -73,59 +78,93 @@ if ARGV[arg] then
   call("DEL", index)
 end
 
--- How many items were looked at, those of them that were not moved; and buckets that have nothing more,
--- with their members: to remove them one by one would take a tenth of the time.
-local seen, left, empty, gone = 0, {}, {}, {}
-local payloads, places = {}, {}
-local failed
+-- Items that are pushed next with one command, for all of them go to one target: of each its place among
+-- all items, and its payload.
+local LONGEST = 1000
+local target, n = nil, 0
+local places, items, payloads = {}, {}, {}
+-- The buckets that they are from: of each its number, and its last one of these items.
+local from, to, parts = {}, {}, 0
+-- Of each bucket how many items it holds, how many at its head are pushed, whether one was rejected.
+local members, held, taken, rejected = {}, {}, {}, {}
+local left = {}
 
+local function push()
+  local pushed = n == 0 or pcall("RPUSH", target, unpack(payloads, 1, n))
+  local refused = type(pushed) == "table" and pushed.err
+  local first = 1
+  for part = 1, parts do
+    local bucket, last = from[part], to[part]
+    if refused then
+      for i = first, last do
+        left[#left + 1], left[#left + 2] = places[i], rejected[bucket] and 0 or refused
+        rejected[bucket] = true
+      end
+    else
+      local name = "delayed:" .. members[bucket]
+      for i = first, last do
+        -- Only for removals by apps: an index of the wrong type must not stop the move.
+        pcall("SREM", index .. items[i], name)
+      end
+      taken[bucket] = taken[bucket] + last - first + 1
+    end
+    first = last + 1
+  end
+  n, parts = 0, 0
+end
+
+local place, failed = 0, nil
 while ARGV[arg] do
-  local member, count = ARGV[arg], ARGV[arg + 1]
-  local bucket, name, total = prefix .. member, "delayed:" .. member, number[count]
+  local bucket, member, header = #members + 1, ARGV[arg], number[ARGV[arg + 1]]
+  local total, of_all = math.floor(header / 65536), header % 65536
   -- One more than is asked for tells whether it is all.
-  local held = pcall("LRANGE", bucket, "0", count)
-  if held.err then
-    failed = held
+  local now = pcall("LRANGE", prefix .. member, "0", text[total])
+  if now.err then
+    failed = now
     break
   end
-  local taken, rejected, ends = 0, false, seen + total
+  members[bucket], held[bucket], taken[bucket] = member, #now, 0
   arg = arg + 2
-  while seen < ends do
-    local header, n = number[ARGV[arg]], 0
-    local form, size = forms[header % 65536], math.floor(header / 65536)
-    local last = form.last
-    arg = arg + 1
-    for place = seen + 1, seen + size do
+  local ends, next = place + total, 1
+  while place < ends do
+    local size, form = total, forms[of_all]
+    if not form then
+      header = number[ARGV[arg]]
+      size, form = math.floor(header / 65536), forms[header % 65536]
+      arg = arg + 1
+    end
+    if form.target ~= target or n + size > LONGEST then
+      push()
+      target = form.target
+    end
+    local last, before, stopped = form.last, n, rejected[bucket]
+    for at = place + 1, place + size do
       local item = ARGV[arg]
-      if not rejected and held[taken + n + 1] == item then
-        n = n + 1
+      if not stopped and now[next] == item then
+        n, next = n + 1, next + 1
+        places[n], items[n] = at, item
         payloads[n] = last and sub(item, 1, last) .. "}" or ARGV[arg + 1]
-        places[n] = place
       else
-        left[#left + 1], left[#left + 2] = place, 0
+        left[#left + 1], left[#left + 2] = at, 0
       end
       arg = arg + (last and 1 or 2)
     end
-    seen = seen + size
-
-    local pushed = n == 0 or pcall("RPUSH", form.target, unpack(payloads, 1, n))
-    if type(pushed) == "table" then
-      rejected = true
-      for i = 1, n do
-        left[#left + 1], left[#left + 2] = places[i], i == 1 and pushed.err or 0
-      end
-    else
-      for i = 1, n do
-        -- Only for removals by apps: an index of the wrong type must not stop the move.
-        pcall("SREM", index .. held[taken + i], name)
-      end
-      taken = taken + n
+    place = place + size
+    if n > before then
+      parts = parts + 1
+      from[parts], to[parts] = bucket, n
     end
   end
-  if taken == #held then
-    empty[#empty + 1], gone[#gone + 1] = bucket, member
-  elseif taken > 0 then
-    call("LTRIM", bucket, taken, -1)
+end
+push()
+
+-- Buckets that have nothing more: to remove them one by one would take a tenth of the time.
+local empty, gone = {}, {}
+for bucket, member in ipairs(members) do
+  if taken[bucket] == held[bucket] then
+    empty[#empty + 1], gone[#gone + 1] = prefix .. member, member
+  elseif taken[bucket] > 0 then
+    call("LTRIM", prefix .. member, taken[bucket], -1)
   end
 end
 for i = 1, #gone, 1000 do
