@@ -79,7 +79,7 @@ fn a_delayed_job_is_sent_once_each_way_and_takes_one_command_beside_two_of_its_b
         assert!(calls.total() <= JOBS + 2 * buckets + JOBS / 64 + 30 * steps);
         assert!(traffic.round_trips <= 2 * steps + 30);
         let (sent, received) = (traffic.sent / JOBS, traffic.received / JOBS);
-        let per_bucket = 30 / at_each;
+        let per_bucket = 36 / at_each;
         assert!(
             sent <= length + 12 + per_bucket,
             "{sent} bytes sent for a job"

@@ -43,6 +43,22 @@ fn a_backlog_is_moved_in_order_with_far_fewer_commands_than_jobs() {
     assert!(calls < JOBS / 100, "{calls} commands");
 }
 
+#[test]
+fn a_step_may_have_more_jobs_than_fit_into_one_command() {
+    const JOBS: usize = 10_000;
+    for at_each in [1, JOBS] {
+        let mut redis = Redis::start();
+        redis.delay_many("bulk", JOBS, at_each);
+        let args = ["--once", "--delayed-requeue-batch-size", "10000"];
+
+        let log = Program::on(&redis).args(args).run().succeeded().log;
+
+        let expected: Vec<String> = (0..JOBS).map(payload).collect();
+        assert!(redis.queue("bulk") == expected, "{log}");
+        assert_eq!(leftovers(&mut redis), Vec::<String>::new());
+    }
+}
+
 /// All that the server does, as it says itself.
 struct Monitor(BufReader<UnixStream>);
 
@@ -140,6 +156,30 @@ fn what_stands_behind_a_batch_is_told_by_its_score_whatever_its_member_is() {
     assert_eq!(redis.queue("ordinary"), ordinary, "{log}");
     // A look that says nothing would be followed by another from the oldest on.
     assert!(monitor.client_calls(&mut redis) < 80);
+}
+
+#[test]
+fn a_batch_may_end_in_a_bucket_that_can_not_be_read() {
+    let mut redis = Redis::start();
+    let schedule = "resque:delayed_queue_schedule";
+    // With 400 in a step, the broken one is the last one of the first.
+    for (member, score, items) in [("first", 1, 398), ("broken", 2, 0), ("behind", 3, 1)] {
+        let () = redis.connection.zadd(schedule, member, score).unwrap();
+        for number in 0..items {
+            let bucket = format!("resque:delayed:{member}");
+            let () = redis
+                .connection
+                .rpush(bucket, item(member, number))
+                .unwrap();
+        }
+    }
+    redis.command("SET resque:delayed:broken x");
+
+    let log = Program::on(&redis).args(["--once"]).run().log;
+
+    assert_eq!(redis.queue("first").len(), 398, "{log}");
+    assert_eq!(redis.queue("behind"), [payload(0)], "{log}");
+    assert_eq!(log.matches("bucket is stuck").count(), 1, "{log}");
 }
 
 #[test]

@@ -106,12 +106,9 @@ pub struct Burst {
     pub first: f64,
     /// And the last.
     pub last: f64,
-    /// For each that came after those that came first, microseconds.
-    pub each: f64,
 }
 
 /// So many entries fire, several times.
-#[expect(clippy::cast_precision_loss, reason = "far below where it matters")]
 pub fn burst(count: usize, times: usize) -> Vec<Burst> {
     let redis = Redis::start();
     // All at every third second.
@@ -129,12 +126,7 @@ pub fn burst(count: usize, times: usize) -> Vec<Burst> {
                 .all(|(payload, _)| payload.contains(&format!("{fire_time}")))
         );
         let (first, last) = (late(&arrived[0]), late(&arrived[arrived.len() - 1]));
-        let behind = arrived.iter().filter(|it| late(it) > first).count();
-        Burst {
-            first,
-            last,
-            each: (last - first) * 1e3 / behind as f64,
-        }
+        Burst { first, last }
     });
     bursts.skip(1).collect()
 }

@@ -60,11 +60,11 @@ pub fn payloads() -> Vec<f64> {
     [100, 1_000, 10_000, 100_000].map(ratio).to_vec()
 }
 
-/// Of entries that fire at one second.
+/// Of entries that fire at one second, from that second to the last of them.
 pub fn entries() -> Vec<f64> {
-    let cost = |entries| {
-        let bursts = firing::burst(entries, 5).into_iter();
-        median(bursts.map(|burst| burst.each).collect())
+    let cost = |entries: u32| {
+        let bursts = firing::burst(entries as usize, 5).into_iter();
+        median(bursts.map(|burst| burst.last).collect()) * 1e3 / f64::from(entries)
     };
     [100, 1_000, 10_000, 100_000].map(cost).to_vec()
 }

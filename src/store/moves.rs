@@ -1,16 +1,15 @@
 //! What `move.lua` is told: which items go where, and how they become payloads.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZeroU16};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
-use indexmap::IndexSet;
 use redis::ScriptInvocation;
 use serde_json::json;
 
 use super::{Bucket, Keys, Target};
 
-/// How many items `move.lua` pushes in one command: Lua can't unpack any number.
+/// How many items a run has at most, for `move.lua` pushes it with one command.
 const LONGEST_RUN: usize = 1_000;
 
 /// Adds the keys and arguments of the moves of all items of `buckets` to `targets` (as many, in the same
@@ -27,40 +26,28 @@ pub(super) fn add(
         .arg(keys.bucket(b""))
         .arg(places.queues.len())
         .arg(keys.queue("").len());
-    // The target, and how it becomes the payload, of each kind of move that there is.
-    let mut forms = IndexSet::new();
     let items = buckets.iter().flat_map(|bucket| &bucket.items);
-    let moves: Vec<_> = items
+    let moves: Vec<Move<'_>> = items
         .zip(targets)
-        .map(|(item, target)| {
-            let form = (places.number(target), cut(item, target));
-            (forms.insert_full(form).0 + 1, item, target)
-        })
+        .map(|(item, target)| (item, target, cut(item, target), places.number(target)))
         .collect();
-    call.arg(forms.len());
-    for (target, cut) in &forms {
-        let cut = cut.map_or_else(String::new, |bytes| bytes.to_string());
-        call.arg(target).arg(cut);
-    }
     let mut rest = &moves[..];
     for Bucket { member, items, .. } in buckets {
         let (ours, others) = rest.split_at(items.len());
         rest = others;
-        let runs = ours.chunk_by(|(one, ..), (other, ..)| one == other);
+        let runs = ours.chunk_by(|one, other| (one.2, one.3) == (other.2, other.3));
         let runs: Vec<_> = runs.flat_map(|run| run.chunks(LONGEST_RUN)).collect();
-        let of_all = match runs[..] {
-            [run] => run[0].0,
-            _ => 0,
-        };
-        call.arg(member).arg(items.len() << 16 | of_all);
+        call.arg(member);
+        if runs.len() != 1 {
+            call.arg(header(items.len(), None, 0));
+        }
         for run in runs {
-            if of_all == 0 {
-                call.arg(run.len() << 16 | run[0].0);
-            }
-            for (form, item, target) in run {
+            let &(.., cut, place) = &run[0];
+            call.arg(header(run.len(), cut, place));
+            for (item, target, ..) in run {
                 call.arg(item);
                 match target {
-                    Target::Queue { payload, .. } if forms[form - 1].1.is_none() => {
+                    Target::Queue { payload, .. } if cut.is_none() => {
                         call.arg(payload);
                     }
                     Target::Queue { .. } => {}
@@ -71,6 +58,14 @@ pub(super) fn add(
             }
         }
     }
+}
+
+/// An item, where it goes, how it becomes the payload, and the place of its target among the keys.
+type Move<'m> = (&'m Vec<u8>, &'m Target, Option<NonZeroU16>, usize);
+
+/// One number for all that `move.lua` is told of items.
+fn header(items: usize, cut: Option<NonZeroU16>, place: usize) -> u64 {
+    (items as u64) << 32 | u64::from(cut.map_or(0, NonZeroU16::get)) << 16 | place as u64
 }
 
 /// The keys to which a batch goes, each once.
@@ -109,12 +104,13 @@ fn queue(target: &Target) -> Option<&str> {
 
 /// How many bytes at the end of the item `}` replaces, so that the payload is left, as in what Ruby
 /// writes: it need not be sent then.
-fn cut(item: &[u8], target: &Target) -> Option<usize> {
+fn cut(item: &[u8], target: &Target) -> Option<NonZeroU16> {
     let Target::Queue { payload, .. } = target else {
         return None;
     };
     let same = payload.strip_suffix('}')?.as_bytes();
-    item.starts_with(same).then_some(item.len() - same.len())
+    let rest = item.strip_prefix(same)?;
+    NonZeroU16::new(rest.len().try_into().ok()?)
 }
 
 /// What the quarantine keeps of an item: all that is needed to judge it and to put it back.

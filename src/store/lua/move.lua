@@ -15,18 +15,17 @@
 -- ARGV[3]  what stands before the member in the key of a bucket
 -- ARGV[4]  how many of the targets are queues
 -- ARGV[5]  how many bytes stand before the name in the key of a queue
--- ARGV[6]  number of the forms that follow
--- then for each form, in which items are moved:
---   ARGV  the target: its number among KEYS
---   ARGV  how many bytes to cut off at the end of an item, so that `}` makes it the payload; or
---         nothing, and a payload follows each item
 -- then for each bucket:
 --   ARGV  its member in the schedule
---   ARGV  65536 times the number of its items that were read, from its head; and the number of the form
---         that all of them have, or 0
---   then for each run of its items that has one form; the first line only where that number is 0:
---     ARGV  65536 times the number of items in the run; and the number of the form
---     ARGV  the items, byte for byte, each perhaps with its payload
+--   ARGV  the header of its items that were read, from its head
+--   then for each run of items that have one target and one cut:
+--     ARGV  its header, unless that of the bucket tells the target: then it is the only run
+--     ARGV  the items, byte for byte; each with its payload where there is no cut
+--
+-- A header is a number: (items * 65536 + cut) * 65536 + target.
+--   items   how many: at most 1000, but for a bucket without a target
+--   cut     how many bytes to cut off at the end of an item, so that `}` makes it the payload; or 0
+--   target  its number among KEYS; or 0
 --
 -- Returns  nil   the lease is lost: nothing was done
 --          flat  for each item that was not moved, its number (from 1), and
@@ -40,6 +39,9 @@
 
 local call, pcall, sub = redis.call, redis.pcall, string.sub
 
+-- A command gets no more arguments: Lua can't unpack any number.
+local LONGEST = 1000
+
 -- Numbers by their texts, and texts by their numbers: for small buckets, to read and to write them takes
 -- longer than the commands.
 local number = setmetatable({}, { __index = function(known, text)
@@ -51,6 +53,14 @@ local text = setmetatable({}, { __index = function(known, number)
   return known[number]
 end })
 
+-- Items, cut and target.
+local function parts_of(header)
+  local target = number[header] % 65536
+  local rest = (number[header] - target) / 65536
+  local cut = rest % 65536
+  return (rest - cut) / 65536, cut, target
+end
+
 if call("GET", KEYS[1]) ~= ARGV[1] then
   return false
 end
@@ -60,15 +70,10 @@ local names = {}
 for i = 1, number[ARGV[4]] do
   names[i] = sub(KEYS[3 + i], 1 + number[ARGV[5]])
 end
-for i = 1, #names, 1000 do
-  call("SADD", KEYS[3], unpack(names, i, math.min(i + 999, #names)))
+for i = 1, #names, LONGEST do
+  call("SADD", KEYS[3], unpack(names, i, math.min(i + LONGEST - 1, #names)))
 end
-local forms = {}
-for i = 1, number[ARGV[6]] do
-  local target, cut = ARGV[5 + 2 * i], ARGV[6 + 2 * i]
-  forms[i] = { target = KEYS[number[target]], last = cut ~= "" and -number[cut] - 1 }
-end
-local arg = 7 + 2 * #forms
+local arg = 6
 
 -- A script that fails is not rolled back. What could fail after a push (a command that we are not
 -- allowed, a key of the wrong type) is tried before the first one, without effect.
@@ -80,21 +85,20 @@ end
 
 -- Items that are pushed next with one command, for all of them go to one target: of each its place among
 -- all items, and its payload.
-local LONGEST = 1000
 local target, n = nil, 0
 local places, items, payloads = {}, {}, {}
 -- The buckets that they are from: of each its number, and its last one of these items.
-local from, to, parts = {}, {}, 0
--- Of each bucket how many items it holds, how many at its head are pushed, whether one was rejected.
-local members, held, taken, rejected = {}, {}, {}, {}
+local from, ends, parts = {}, {}, 0
+-- Of each bucket its length, how many items at its head are pushed, and whether one was rejected.
+local members, lengths, taken, rejected = {}, {}, {}, {}
 local left = {}
 
 local function push()
-  local pushed = n == 0 or pcall("RPUSH", target, unpack(payloads, 1, n))
+  local pushed = n == 0 or pcall("RPUSH", KEYS[target], unpack(payloads, 1, n))
   local refused = type(pushed) == "table" and pushed.err
   local first = 1
   for part = 1, parts do
-    local bucket, last = from[part], to[part]
+    local bucket, last = from[part], ends[part]
     if refused then
       for i = first, last do
         left[#left + 1], left[#left + 2] = places[i], rejected[bucket] and 0 or refused
@@ -113,46 +117,45 @@ local function push()
   n, parts = 0, 0
 end
 
-local place, failed = 0, nil
+local seen, failed = 0, nil
 while ARGV[arg] do
-  local bucket, member, header = #members + 1, ARGV[arg], number[ARGV[arg + 1]]
-  local total, of_all = math.floor(header / 65536), header % 65536
+  local bucket, member = #members + 1, ARGV[arg]
+  local total, cut, to = parts_of(ARGV[arg + 1])
   -- One more than is asked for tells whether it is all.
-  local now = pcall("LRANGE", prefix .. member, "0", text[total])
-  if now.err then
-    failed = now
+  local held, head = pcall("LRANGE", prefix .. member, "0", text[total]), 1
+  if held.err then
+    failed = held
     break
   end
-  members[bucket], held[bucket], taken[bucket] = member, #now, 0
+  members[bucket], lengths[bucket], taken[bucket] = member, #held, 0
   arg = arg + 2
-  local ends, next = place + total, 1
-  while place < ends do
-    local size, form = total, forms[of_all]
-    if not form then
-      header = number[ARGV[arg]]
-      size, form = math.floor(header / 65536), forms[header % 65536]
+  local size, several, last_of_bucket = total, to == 0, seen + total
+  while seen < last_of_bucket do
+    if several then
+      size, cut, to = parts_of(ARGV[arg])
       arg = arg + 1
     end
-    if form.target ~= target or n + size > LONGEST then
+    if to ~= target or n + size > LONGEST then
       push()
-      target = form.target
+      target = to
     end
-    local last, before, stopped = form.last, n, rejected[bucket]
-    for at = place + 1, place + size do
+    local last, step = -1 - cut, cut > 0 and 1 or 2
+    local before, stopped = n, rejected[bucket]
+    for place = seen + 1, seen + size do
       local item = ARGV[arg]
-      if not stopped and now[next] == item then
-        n, next = n + 1, next + 1
-        places[n], items[n] = at, item
-        payloads[n] = last and sub(item, 1, last) .. "}" or ARGV[arg + 1]
+      if not stopped and held[head] == item then
+        n, head = n + 1, head + 1
+        places[n], items[n] = place, item
+        payloads[n] = cut > 0 and sub(item, 1, last) .. "}" or ARGV[arg + 1]
       else
-        left[#left + 1], left[#left + 2] = at, 0
+        left[#left + 1], left[#left + 2] = place, 0
       end
-      arg = arg + (last and 1 or 2)
+      arg = arg + step
     end
-    place = place + size
+    seen = seen + size
     if n > before then
       parts = parts + 1
-      from[parts], to[parts] = bucket, n
+      from[parts], ends[parts] = bucket, n
     end
   end
 end
@@ -161,14 +164,14 @@ push()
 -- Buckets that have nothing more: to remove them one by one would take a tenth of the time.
 local empty, gone = {}, {}
 for bucket, member in ipairs(members) do
-  if taken[bucket] == held[bucket] then
+  if taken[bucket] == lengths[bucket] then
     empty[#empty + 1], gone[#gone + 1] = prefix .. member, member
   elseif taken[bucket] > 0 then
     call("LTRIM", prefix .. member, taken[bucket], -1)
   end
 end
-for i = 1, #gone, 1000 do
-  local last = math.min(i + 999, #gone)
+for i = 1, #gone, LONGEST do
+  local last = math.min(i + LONGEST - 1, #gone)
   call("DEL", unpack(empty, i, last))
   call("ZREM", KEYS[2], unpack(gone, i, last))
 end
