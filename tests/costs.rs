@@ -65,8 +65,8 @@ fn moved(at_each: usize) -> (Calls, Traffic) {
 #[test]
 fn a_delayed_job_is_sent_once_each_way_and_takes_one_command_beside_two_of_its_bucket() {
     let length = item("moved", JOBS).len();
-    // Jobs, items and buckets that go in one step are 400.
-    for (at_each, steps) in [(JOBS, 26), (10, 28), (1, 51)] {
+    // Jobs, items and buckets that go in one step are 300.
+    for (at_each, steps) in [(JOBS, 35), (10, 38), (1, 68)] {
         let (calls, traffic) = moved(at_each);
         let buckets = JOBS / at_each;
         assert_eq!(calls.count("srem"), JOBS);

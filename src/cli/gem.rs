@@ -16,7 +16,7 @@ pub(super) struct GemArguments {
 
     /// Move at most so many delayed jobs in one step
     #[arg(long, env = "DELAYED_REQUEUE_BATCH_SIZE", value_name = "NUMBER")]
-    #[arg(default_value = "400", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(default_value = "300", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(super) delayed_requeue_batch_size: u16,
 
     /// Refused: a supervisor (systemd, Docker, runit) runs it in the background
