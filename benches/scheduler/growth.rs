@@ -60,13 +60,19 @@ pub fn payloads() -> Vec<f64> {
     [100, 1_000, 10_000, 100_000].map(ratio).to_vec()
 }
 
-/// Of entries that fire at one second, from that second to the last of them.
+/// Of entries that fire at one second: how much later the last is in its queue, for each of those that are
+/// more.
 pub fn entries() -> Vec<f64> {
-    let cost = |entries: u32| {
+    let sizes: [u32; 4] = [100, 1_000, 10_000, 100_000];
+    let last = sizes.map(|entries| {
         let bursts = firing::burst(entries as usize, 5).into_iter();
-        median(bursts.map(|burst| burst.last).collect()) * 1e3 / f64::from(entries)
-    };
-    [100, 1_000, 10_000, 100_000].map(cost).to_vec()
+        (entries, median(bursts.map(|burst| burst.last).collect()))
+    });
+    let more = last.windows(2).map(|pair| {
+        let [(fewer, before), (entries, after)] = [pair[0], pair[1]];
+        (after - before) * 1e3 / f64::from(entries - fewer)
+    });
+    more.collect()
 }
 
 /// What others notice while a backlog is moved: milliseconds, sorted, but for the lease.

@@ -29,25 +29,29 @@ pub(super) fn add(
     let items = buckets.iter().flat_map(|bucket| &bucket.items);
     let moves: Vec<Move<'_>> = items
         .zip(targets)
-        .map(|(item, target)| (item, target, cut(item, target), places.number(target)))
+        .map(|(item, target)| Move {
+            item,
+            target,
+            form: (cut(item, target), places.number(target)),
+        })
         .collect();
     let mut rest = &moves[..];
     for Bucket { member, items, .. } in buckets {
         let (ours, others) = rest.split_at(items.len());
         rest = others;
-        let runs = ours.chunk_by(|one, other| (one.2, one.3) == (other.2, other.3));
+        let runs = ours.chunk_by(|one, other| one.form == other.form);
         let runs: Vec<_> = runs.flat_map(|run| run.chunks(LONGEST_RUN)).collect();
         call.arg(member);
         if runs.len() != 1 {
-            call.arg(header(items.len(), None, 0));
+            call.arg(header(items.len(), (None, 0)));
         }
         for run in runs {
-            let &(.., cut, place) = &run[0];
-            call.arg(header(run.len(), cut, place));
-            for (item, target, ..) in run {
+            let form = run[0].form;
+            call.arg(header(run.len(), form));
+            for Move { item, target, .. } in run {
                 call.arg(item);
                 match target {
-                    Target::Queue { payload, .. } if cut.is_none() => {
+                    Target::Queue { payload, .. } if form.0.is_none() => {
                         call.arg(payload);
                     }
                     Target::Queue { .. } => {}
@@ -60,11 +64,18 @@ pub(super) fn add(
     }
 }
 
-/// An item, where it goes, how it becomes the payload, and the place of its target among the keys.
-type Move<'m> = (&'m Vec<u8>, &'m Target, Option<NonZeroU16>, usize);
+struct Move<'m> {
+    item: &'m [u8],
+    target: &'m Target,
+    form: Form,
+}
 
-/// One number for all that `move.lua` is told of items.
-fn header(items: usize, cut: Option<NonZeroU16>, place: usize) -> u64 {
+/// How an item becomes the payload ([`cut`]), and the number of its target among the keys.
+type Form = (Option<NonZeroU16>, usize);
+
+/// One number for all that `move.lua` is told of items. A batch has far fewer than 65,536 targets: the
+/// command line allows no more than 10,000 items.
+fn header(items: usize, (cut, place): Form) -> u64 {
     (items as u64) << 32 | u64::from(cut.map_or(0, NonZeroU16::get)) << 16 | place as u64
 }
 

@@ -37,8 +37,11 @@ impl Model {
                 .get(passed.map_or(0, |it| it.items)..)
                 .unwrap_or_default();
             let broken = self.broken_buckets.contains(member);
-            let held = if broken { &[] } else { held };
-            let items = read(held, &mut chunk_size, &mut left);
+            let items = if broken {
+                vec![]
+            } else {
+                read(held, &mut chunk_size, &mut left)
+            };
             let end = BatchEnd {
                 member: member.clone(),
                 score: score.to_string(),

@@ -282,7 +282,7 @@ impl Both<'_> {
                 name: ["q", "r"][usize::from(queue % 2)].to_owned(),
                 // Another text, or, as of what Ruby writes, what an item begins with.
                 payload: if rng.bool() {
-                    "a payload".to_owned()
+                    format!("payload {}", rng.u32(..))
                 } else {
                     format!("{}}}", str::from_utf8(&item[..item.len() / 2]).unwrap())
                 },
@@ -300,7 +300,7 @@ impl Both<'_> {
 
     /// The same items again and again, some of them large.
     fn an_item(&mut self) -> (i64, Vec<u8>) {
-        let length = self.rng.choice([1, 1, 1, 1, 20, 5_000]).unwrap();
+        let length = self.rng.choice([1, 1, 2, 3, 20, 5_000, 140_000]).unwrap();
         let letter = self.rng.choice(*b"xyz").unwrap();
         (self.rng.i64(0..6), vec![letter; length])
     }

@@ -139,14 +139,14 @@ while ARGV[arg] do
       push()
       target = to
     end
-    local last, step = -1 - cut, cut > 0 and 1 or 2
+    local until_cut, step = -1 - cut, cut > 0 and 1 or 2
     local before, stopped = n, rejected[bucket]
     for place = seen + 1, seen + size do
       local item = ARGV[arg]
       if not stopped and held[head] == item then
         n, head = n + 1, head + 1
         places[n], items[n] = place, item
-        payloads[n] = cut > 0 and sub(item, 1, last) .. "}" or ARGV[arg + 1]
+        payloads[n] = cut > 0 and sub(item, 1, until_cut) .. "}" or ARGV[arg + 1]
       else
         left[#left + 1], left[#left + 2] = place, 0
       end
