@@ -75,8 +75,8 @@ type Form = (Option<NonZeroU16>, usize);
 
 /// One number for all that `move.lua` is told of items. A batch has far fewer than 65,536 targets: the
 /// command line allows no more than 10,000 items.
-fn header(items: usize, (cut, place): Form) -> u64 {
-    (items as u64) << 32 | u64::from(cut.map_or(0, NonZeroU16::get)) << 16 | place as u64
+fn header(items: usize, (cut, target): Form) -> u64 {
+    (items as u64) << 32 | u64::from(cut.map_or(0, NonZeroU16::get)) << 16 | target as u64
 }
 
 /// The keys to which a batch goes, each once.

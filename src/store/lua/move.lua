@@ -54,7 +54,7 @@ local text = setmetatable({}, { __index = function(known, number)
 end })
 
 -- Items, cut and target.
-local function parts_of(header)
+local function read_header(header)
   local target = number[header] % 65536
   local rest = (number[header] - target) / 65536
   local cut = rest % 65536
@@ -120,7 +120,7 @@ end
 local seen, failed = 0, nil
 while ARGV[arg] do
   local bucket, member = #members + 1, ARGV[arg]
-  local total, cut, to = parts_of(ARGV[arg + 1])
+  local total, cut, to = read_header(ARGV[arg + 1])
   -- One more than is asked for tells whether it is all.
   local held, head = pcall("LRANGE", prefix .. member, "0", text[total]), 1
   if held.err then
@@ -132,7 +132,7 @@ while ARGV[arg] do
   local size, several, last_of_bucket = total, to == 0, seen + total
   while seen < last_of_bucket do
     if several then
-      size, cut, to = parts_of(ARGV[arg])
+      size, cut, to = read_header(ARGV[arg])
       arg = arg + 1
     end
     if to ~= target or n + size > LONGEST then
