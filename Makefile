@@ -1,18 +1,24 @@
 # What CI runs, and what a newcomer types; CONTRIBUTING.md lists the plain commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fuzz soak failover redis
+.PHONY: help run test interop bench fuzz soak failover redis
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: redis ## Build, start a private Redis and the demo schedule
-	cargo run --release -- --dev schedules/demo.toml
+	cargo run --locked --profile trial -- --dev schedules/demo.toml
 
-test: redis ## All that CI checks: formatting, lints, tests, doc tests
+test: redis ## Check formatting and lints, run all tests that need only Rust and redis-server
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo test --locked -- --test-threads=4
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --quiet
+	@echo "$$(cargo test --locked --quiet --test integration -- --ignored --list 2>/dev/null | grep -c ': test$$')" \
+	  "tests were ignored: they need ruby, npm or pip. 'make interop' installs these and runs the tests."
+
+interop: redis ## Install Ruby, Node and Python, and run the tests that need them
+	@tests/install.sh ruby npm python3-venv
+	cargo test --locked --test integration -- --ignored --test-threads=2
 
 bench: redis ## Measure the whole program on a private Redis, and the next fire beside cron and croner
 	cargo bench --locked --quiet
@@ -33,18 +39,5 @@ fuzz: ## Read random texts as cron expressions, and as schedules of resque-sched
 	mkdir -p fuzz/corpus/gem
 	cargo fuzz run --sanitizer none gem fuzz/corpus/gem tests/data/yaml -- -dict=fuzz/gem.dict -max_len=2048 -timeout=10 -max_total_time=$(seconds)
 
-# The one thing beside Rust that --dev and the tests need. RUNLEVEL=1: only the program is wanted,
-# not a service on port 6379.
 redis:
-	@if command -v redis-server >/dev/null; then exit 0; fi; \
-	as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	if command -v apt-get >/dev/null; then \
-	  echo "There is no redis-server: installing it with apt-get"; \
-	  $$as_root apt-get update -qq && \
-	  $$as_root env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; \
-	elif command -v brew >/dev/null; then \
-	  echo "There is no redis-server: installing it with brew"; \
-	  brew install --quiet redis; \
-	else \
-	  echo "There is no redis-server, and no apt-get or brew to install it: please install it"; exit 1; \
-	fi
+	@tests/install.sh redis-server

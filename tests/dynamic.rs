@@ -379,10 +379,7 @@ async fn the_client_sets_and_removes_them_as_ruby_does() {
         name: String,
         after: Value,
     }
-    let Some(vectors) = vectors("wire.json") else {
-        return;
-    };
-    let cases: Vec<Case> = serde_json::from_str(&vectors).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(&vectors("wire.json")).unwrap();
     let after = |name| {
         &cases
             .iter()

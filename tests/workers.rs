@@ -1,19 +1,19 @@
 //! Resque in other languages: workers take the jobs that we pushed, and apps delay jobs that we move.
-//! (Ruby's are covered by the wire vectors.) Each test installs what it needs from its registry, or says
-//! why it was skipped; in CI it must not be skipped.
+//! (Ruby's are covered by the wire vectors.) Each test installs what it needs from its registry, so all of
+//! them are for `make interop`.
 
 mod producers;
 
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::OnceLock,
+    sync::LazyLock,
 };
 
 use rescue_scheduler::store::{ActiveJob, Client};
 use serde_json::{Value, json};
 
-use crate::harness::{Program, Redis, skip};
+use crate::harness::{Program, Redis};
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/workers");
 
@@ -31,45 +31,40 @@ pub fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// Runs an installation step. `false`: it can't be done here.
-pub fn installs(command: &mut Command) -> bool {
+/// Runs an installation step.
+#[track_caller]
+pub fn install(command: &mut Command) {
     let why = match command.output() {
-        Ok(output) if output.status.success() => return true,
+        Ok(output) if output.status.success() => return,
         Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
         Err(error) => error.to_string(),
     };
-    skip(&format!("{command:?} failed: {why}"));
-    false
+    panic!("{command:?} failed: {why}");
 }
 
-/// A folder with node-resque and our scripts for it; none where npm can't install it. Installed once, as
-/// npm would take it away from a test that uses it.
-fn node_resque() -> Option<&'static Path> {
-    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let install = || {
-        let folder = folder("node_resque");
-        for file in NODE_FILES {
-            std::fs::copy(Path::new(HERE).join(file), folder.join(file)).unwrap();
-        }
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(&folder);
-        installs(&mut npm).then_some(folder)
-    };
-    FOLDER.get_or_init(install).as_deref()
-}
+/// The folder with node-resque and our scripts for it. It is installed once, because `npm ci` would
+/// remove it while another test uses it.
+static NODE_RESQUE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = folder("node_resque");
+    for file in NODE_FILES {
+        std::fs::copy(Path::new(HERE).join(file), folder.join(file)).unwrap();
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--no-audit", "--no-fund"]);
+    install(npm.current_dir(&folder));
+    folder
+});
 
-/// node, about to run one of our scripts; none where node-resque can't be installed.
-fn node(script: &str) -> Option<Command> {
+/// Returns node, about to run one of our scripts with node-resque.
+fn node(script: &str) -> Command {
     let mut node = Command::new("node");
-    node.arg(node_resque()?.join(script));
-    Some(node)
+    node.arg(NODE_RESQUE.join(script));
+    node
 }
 
-/// python, about to run one of our scripts with pyres; none where pip can't install it.
-fn python(script: &str) -> Option<Command> {
-    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let install = || {
+/// Returns python, about to run one of our scripts with pyres.
+fn python(script: &str) -> Command {
+    static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
         let python = folder("pyres").join("bin/python3");
         let mut venv = Command::new("python3");
         venv.args(["-m", "venv"]).arg(folder("pyres"));
@@ -77,11 +72,13 @@ fn python(script: &str) -> Option<Command> {
         // The newest redis that knows the ZADD of pyres.
         let packages = ["pyres==1.5", "redis==2.10.6"];
         pip.args(["-m", "pip", "install", "--quiet"]).args(packages);
-        (installs(&mut venv) && installs(&mut pip)).then_some(python)
-    };
-    let mut python = Command::new(PYTHON.get_or_init(install).as_deref()?);
+        install(&mut venv);
+        install(&mut pip);
+        python
+    });
+    let mut python = Command::new(&*PYTHON);
     python.arg(Path::new(HERE).join(script));
-    Some(python)
+    python
 }
 
 /// The jobs that a worker takes, which are all that are in `queue`.
@@ -130,24 +127,20 @@ fn fire_at_noon(redis: &Redis, schedule: &str) {
 }
 
 #[test]
+#[ignore = "needs npm: run `make interop`"]
 fn a_node_resque_worker_takes_our_jobs() {
-    if let Some(worker) = node("node_resque.mjs") {
-        a_worker_takes_our_jobs(worker, "Reports::Daily");
-    }
+    a_worker_takes_our_jobs(node("node_resque.mjs"), "Reports::Daily");
 }
 
 #[test]
+#[ignore = "needs pip: run `make interop`"]
 fn a_pyres_worker_takes_our_jobs() {
-    if let Some(worker) = python("pyres_worker.py") {
-        a_worker_takes_our_jobs(worker, "reports.Daily");
-    }
+    a_worker_takes_our_jobs(python("pyres_worker.py"), "reports.Daily");
 }
 
 #[tokio::test]
+#[ignore = "needs npm: run `make interop`"]
 async fn a_worker_sees_what_active_job_s_wrapper_takes() {
-    let Some(worker) = node("node_resque.mjs") else {
-        return;
-    };
     let mut redis = Redis::on_port();
     let client = Client::open(redis.url(), "resque").unwrap();
     let job = ActiveJob::new("reports", "ReportJob", &("all", json!({"symbol": "daily"})));
@@ -163,7 +156,7 @@ async fn a_worker_sees_what_active_job_s_wrapper_takes() {
         {"_aj_serialized": "ActiveJob::Serializers::SymbolSerializer", "value": "daily"},
         {"region": "eu", "_aj_ruby2_keywords": ["region"]},
     ]);
-    let jobs = taken(worker, &mut redis, "reports");
+    let jobs = taken(node("node_resque.mjs"), &mut redis, "reports");
     assert_eq!(jobs.len(), 2);
     for job in &jobs {
         let wrapper = "ActiveJob::QueueAdapters::ResqueAdapter::JobWrapper";

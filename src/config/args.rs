@@ -1,5 +1,5 @@
 //! The arguments of an entry as JSON text, as Resque writes it: compact, keys in the order of the
-//! file, UTF-8 and `/` unescaped (PROTOCOL, "Bytes").
+//! file, UTF-8 and `/` unescaped (docs/protocol.md, "Bytes").
 
 use serde_json::value::RawValue;
 use toml::Spanned;

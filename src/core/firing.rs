@@ -2,7 +2,7 @@
 //!
 //! A fire time is *due* once it, and the delay by which jitter moves it, is not later than now. It is
 //! *on time* for the whole of the jitter and [`GRACE`] after, and *missed* from then on: the entry's
-//! catch-up policy decides about it (DESIGN, law 5).
+//! catch-up policy decides about it (docs/design.md, law 5).
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 

@@ -1,6 +1,6 @@
 //! Jobs as Resque stores them: a payload in a queue, an item in a delayed bucket.
 //!
-//! Arguments are bytes (DESIGN, law 4): they are carried as the JSON text in which they came and
+//! Arguments are bytes (docs/design.md, law 4): they are carried as the JSON text in which they came and
 //! never pass through numbers, so `1.0e+100`, `[]` and integers above 2^63 arrive as they left.
 
 use std::borrow::Cow;

@@ -12,7 +12,7 @@
 //! stood unchanged for as long as a lease.
 //!
 //! Leadership saves work; the fence in `fire.lua` and the atomic `move.lua` make us correct
-//! (DESIGN, law 3).
+//! (docs/design.md, law 3).
 
 use std::{
     sync::Arc,

@@ -9,8 +9,8 @@ use crate::{config::Report, core::schedule::Schedule, events::Transition};
 /// Reads the schedule anew. May block.
 pub type Load = Arc<dyn Fn() -> Result<Schedule, Report> + Send + Sync>;
 
-/// Reads the schedule and publishes it; keeps the one in force if there are mistakes (DESIGN,
-/// law 7), or nothing: a file that is just being written is empty for a moment.
+/// Reads the schedule and publishes it; keeps the one in force if there are mistakes (law 7 of
+/// docs/design.md), or nothing: a file that is just being written is empty for a moment.
 ///
 /// # Panics
 /// If reading panicked.

@@ -221,7 +221,7 @@ pub trait Store: Send + Sync + 'static {
         changes: &[(Vec<u8>, Vec<u8>)],
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Enqueues fires, each judged by itself against the fence and its guard, each once (DESIGN, law 1).
+    /// Enqueues fires, each judged by itself against the fence and its guard, each once (docs/design.md, law 1).
     /// The outcomes are in the order of `fires`; `None`: the lease is lost, nothing was done.
     ///
     /// `now` is stamped on the entries for resque-web, in the clocks that it shows.
@@ -245,7 +245,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Due>, StoreError>> + Send;
 
     /// Moves the items of `buckets` to the `targets` (as many, in the same order), and removes the
-    /// buckets that are empty then (DESIGN, law 2).
+    /// buckets that are empty then (docs/design.md, law 2).
     /// The outcomes are in the order of `targets`; `None`: the lease is lost, nothing was done.
     fn move_batch(
         &self,

@@ -1,4 +1,4 @@
-//! Beside the Ruby gem's scheduler, which is played by its exact lock commands (PROTOCOL.md).
+//! Beside the Ruby gem's scheduler, which is played by its exact lock commands (docs/protocol.md).
 
 use redis::{Commands, Connection};
 

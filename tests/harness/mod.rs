@@ -436,24 +436,9 @@ pub fn unix_now() -> i64 {
     SystemClock.now().timestamp()
 }
 
-/// The text of a file of golden data, which is read where it is and not from a copy. `None` where
-/// it is not beside the project: the test is skipped then, but not in CI.
-pub fn vectors(file: &str) -> Option<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/vectors")
-        .join(file);
-    let text = fs::read_to_string(path);
-    if let Err(error) = &text {
-        skip(&format!("no golden data {file}: {error}"));
-    }
-    text.ok()
-}
-
-/// Says why a test checks nothing. In CI none may be skipped.
-pub fn skip(why: &str) {
-    println!("skipped: {why}");
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "must not be skipped in CI: {why}"
-    );
+/// Returns the text of a file of golden data, whose forms `tests/data/vectors/README.md` describes.
+pub fn vectors(file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/vectors");
+    let text = fs::read_to_string(folder.join(file));
+    text.unwrap_or_else(|error| panic!("tests/data/vectors/{file}: {error}"))
 }

@@ -1,4 +1,4 @@
-//! DESIGN's laws 1, 2 and 5 and the pile-up guard as invariants: judged at each change of the model, and at the end.
+//! The laws 1, 2 and 5 of docs/design.md and the pile-up guard as invariants: judged at each change of the model, and at the end.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -23,16 +23,15 @@ struct Queue {
 }
 
 impl Queue {
-    /// None where node-resque can't be installed.
-    fn open(redis: &Redis) -> Option<Self> {
-        let mut node = node("node_resque_queue.mjs")?;
+    fn open(redis: &Redis) -> Self {
+        let mut node = node("node_resque_queue.mjs");
         let node = node.arg(redis.port()).stdin(Stdio::piped());
         let mut process = node.stdout(Stdio::piped()).spawn().unwrap();
-        Some(Self {
+        Self {
             calls: process.stdin.take().unwrap(),
             replies: BufReader::new(process.stdout.take().unwrap()).lines(),
             process,
-        })
+        }
     }
 
     /// Calls a method with arguments, in JSON, and waits for what it returns.
@@ -84,12 +83,11 @@ fn move_all(redis: &mut Redis) {
 }
 
 #[test]
+#[ignore = "needs npm: run `make interop`"]
 fn what_node_resque_delayed_and_did_not_take_back_is_performed_once() {
     const NEW_YEAR: i64 = 4_102_444_800;
     let mut redis = Redis::on_port();
-    let Some(mut queue) = Queue::open(&redis) else {
-        return;
-    };
+    let mut queue = Queue::open(&redis);
     for number in 0..4 {
         queue.enqueue_at(NEW_YEAR, &job(number));
     }
@@ -116,7 +114,7 @@ fn what_node_resque_delayed_and_did_not_take_back_is_performed_once() {
 
     let left = [7, 0, 2, 3, 5, 5];
     assert_eq!(redis.queue("reports"), left.map(payload));
-    let worker = node("node_resque.mjs").unwrap();
+    let worker = node("node_resque.mjs");
     let expected = left.map(|it| serde_json::from_str::<Value>(&payload(it)).unwrap());
     assert_eq!(taken(worker, &mut redis, "reports"), expected);
 }
@@ -152,12 +150,10 @@ fn app(mut queue: Queue, first: usize) -> JoinHandle<Vec<usize>> {
 }
 
 #[test]
+#[ignore = "needs npm: run `make interop`"]
 fn what_node_resque_takes_back_while_it_is_moved_is_taken_back_or_moved() {
     let mut redis = Redis::on_port();
-    let queues: Option<Vec<_>> = (0..APPS).map(|_| Queue::open(&redis)).collect();
-    let Some(queues) = queues else {
-        return;
-    };
+    let queues: Vec<_> = (0..APPS).map(|_| Queue::open(&redis)).collect();
     let often = ["--interval", "0.02", "--delayed-requeue-batch-size", "5"];
     let scheduler = Program::on(&redis).args(often).start();
     scheduler.wait_for("leading holder=");
@@ -186,13 +182,10 @@ fn what_node_resque_takes_back_while_it_is_moved_is_taken_back_or_moved() {
 }
 
 #[test]
+#[ignore = "needs pip: run `make interop`"]
 fn what_pyres_delayed_is_performed_by_its_worker() {
     let mut redis = Redis::on_port();
-    let (Some(mut producer), Some(worker)) =
-        (python("pyres_producer.py"), python("pyres_worker.py"))
-    else {
-        return;
-    };
+    let mut producer = python("pyres_producer.py");
     let delayed = producer.args([&redis.port(), "reports", "4102444800"]);
     let delayed = delayed.output().unwrap();
     assert!(
@@ -212,5 +205,8 @@ fn what_pyres_delayed_is_performed_by_its_worker() {
         json!({"class": "reports.Daily", "args": arguments}),
         json!({"class": "reports.Daily", "args": []}),
     ];
-    assert_eq!(taken(worker, &mut redis, "reports"), expected);
+    assert_eq!(
+        taken(python("pyres_worker.py"), &mut redis, "reports"),
+        expected
+    );
 }
