@@ -1,8 +1,10 @@
 //! What can be typed, and what is answered.
 
+use std::path::{Path, PathBuf};
+
 use redis::Commands;
 
-use crate::harness::{Program, Redis, eventually};
+use crate::harness::{Program, Redis, Scheduler, eventually};
 
 #[test]
 fn a_mistake_in_a_schedule_is_shown_with_its_line_and_nothing_is_touched() {
@@ -135,37 +137,59 @@ fn logs_go_to_a_file_as_logfmt_and_quiet_says_less() {
     );
 }
 
-#[test]
-fn dev_brings_its_own_redis_and_takes_it_away() {
+/// Starts the program with `--dev`, and returns the URL and the folder of its private Redis.
+fn dev() -> (Scheduler, redis::Client, PathBuf) {
     let program = Program::new().args(["--dev"]);
-    let mut scheduler = program
+    let scheduler = program
         .schedule("[schedule.t]\nevery = \"1s\"\nqueue = \"q\"\n")
         .start();
     scheduler
         .wait_for("private redis-server started")
         .wait_for("fired entry=\"t\"");
     let log = scheduler.log();
-    let url = log
-        .split("redis_url=\"")
-        .nth(1)
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap();
-    let folder = log
-        .split("data=")
-        .nth(1)
-        .unwrap()
-        .split_whitespace()
-        .next()
-        .unwrap();
-    let open = || redis::Client::open(url).unwrap().get_connection();
-    let queued: usize = open().unwrap().llen("resque:queue:q").unwrap();
+    let (_, url) = log.split_once("redis_url=\"").unwrap();
+    let (url, _) = url.split_once('"').unwrap();
+    let (_, folder) = log.split_once("data=").unwrap();
+    let folder = folder.split_whitespace().next().unwrap();
+    let client = redis::Client::open(url).unwrap();
+    assert!(Path::new(folder).exists());
+    (scheduler, client, folder.into())
+}
+
+#[track_caller]
+fn is_gone(client: &redis::Client, folder: &Path) {
+    eventually(|| client.get_connection().err().ok_or("it still listens"));
+    eventually(|| (!folder.exists()).then_some(()).ok_or("its folder is left"));
+}
+
+#[test]
+fn dev_brings_its_own_redis_and_takes_it_away() {
+    let (mut scheduler, client, folder) = dev();
+    let mut connection = client.get_connection().unwrap();
+    let queued: usize = connection.llen("resque:queue:q").unwrap();
     assert!(queued > 0);
     scheduler.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(scheduler.ended().code(), Some(0));
-    eventually(|| open().err().ok_or("it still listens"));
-    assert!(!std::path::Path::new(folder).exists());
+    is_gone(&client, &folder);
+}
+
+#[test]
+fn dev_killed_with_kill_9_leaves_no_redis_behind() {
+    let (mut scheduler, client, folder) = dev();
+    scheduler.kill();
+    is_gone(&client, &folder);
+}
+
+#[test]
+fn dev_says_that_it_runs_and_how_to_see_a_job() {
+    let (scheduler, ..) = dev();
+    let log = scheduler.log();
+    assert!(log.contains("rescue-scheduler is running."), "{log}");
+    let command = log.lines().find(|it| it.contains("redis-cli")).unwrap();
+    let mut shell = std::process::Command::new("sh");
+    let output = shell.args(["-c", command]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains(r#"{"class":"t","args":[]}"#), "{printed}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod address;
 mod batch;
 mod check;
 mod convert;
+mod dev;
 mod gem;
 mod next;
 mod output;

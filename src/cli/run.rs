@@ -10,14 +10,14 @@ use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, level_filters::LevelFilter, warn};
 
-use super::{Arguments, Failure, logs};
+use super::{Arguments, Failure, dev, logs};
 use crate::{
     clock::{Clock, StoppedClock, SystemClock},
     config::{self, Diagnostic},
     core::schedule::{LeftOut, Schedule, Why},
     engine::{Engine, Load, Options, Wishes},
     signals::Signals,
-    store::{Address, Credentials, Identity, Keys, Listen, PrivateServer, RedisStore, Store as _},
+    store::{Address, Credentials, Identity, Keys, PrivateServer, RedisStore, Store as _},
 };
 
 /// Runs until a signal, or, with `--once`, until all that is due is enqueued.
@@ -43,10 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 async fn serve(arguments: &Arguments, schedule: Schedule, load: Load) -> Result<(), Failure> {
     // First of all, so that whatever is begun below is also ended.
     let signals = Signals::new()?;
-    let server = arguments
-        .dev
-        .then(|| PrivateServer::start(Listen::Port))
-        .transpose()?;
+    let server = arguments.dev.then(dev::start).transpose()?;
     let address = match &server {
         Some(server) => Address::parse(server.url(), Credentials::default())?,
         None => arguments.redis.address()?,
@@ -58,6 +55,13 @@ async fn serve(arguments: &Arguments, schedule: Schedule, load: Load) -> Result<
         .map(Pidfile::write)
         .transpose()?;
     announce(arguments, &store, &schedule, server.as_ref());
+    if let Some(server) = &server
+        && !arguments.once
+        && !arguments.quiet
+        && arguments.log_format == logs::Format::Text
+    {
+        dev::explain(server, &schedule);
+    }
 
     let engine = engine(arguments, store);
     let (wishes, stop) = (Wishes::default(), CancellationToken::new());

@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     io::{self, BufRead, BufReader},
     net::{Ipv4Addr, TcpListener},
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -19,11 +20,17 @@ pub enum Listen {
     Socket,
 }
 
-/// A `redis-server` process with its data in a temporary folder; dropping it ends both.
+/// What ends the server and removes its folder if our process is killed, when nothing of ours can.
+/// `read` returns when the other end of its pipe is gone, and that is ours alone.
+const WATCH: &str = r#"read -r _; kill -9 "$1"; rm -rf "$2""#;
+
+/// A `redis-server` process with its data in a temporary folder. Both end when it is dropped, and also
+/// when our process is killed.
 #[derive(Debug)]
 pub struct PrivateServer {
     command: Command,
     process: Child,
+    watch: Child,
     folder: TempDir,
     url: String,
 }
@@ -53,7 +60,11 @@ impl PrivateServer {
         command
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(folder.path())
-            .args(options);
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            // Ctrl-C is for us, who need the server to stop in order.
+            .process_group(0);
         let url = match listen {
             Listen::Port => {
                 let port = free_port()?;
@@ -66,17 +77,18 @@ impl PrivateServer {
                 format!("unix://{}", socket.display())
             }
         };
-        let process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-        let process = process.map_err(|error| match error.kind() {
+        let process = command.spawn().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => io::Error::new(
                 io::ErrorKind::NotFound,
                 "redis-server is not installed (apt-get install redis-server, or brew install redis)",
             ),
             _ => error,
         })?;
+        let watch = watch(&process, folder.path())?;
         let mut server = Self {
             command,
             process,
+            watch,
             folder,
             url,
         };
@@ -89,6 +101,9 @@ impl PrivateServer {
     /// # Errors
     /// None that is expected.
     pub fn kill(&mut self) -> io::Result<()> {
+        // First, for it would kill whoever has the server's process number later.
+        self.watch.kill()?;
+        self.watch.wait()?;
         self.process.kill()?;
         self.process.wait().map(drop)
     }
@@ -100,6 +115,7 @@ impl PrivateServer {
     /// As [`Self::start`].
     pub fn revive(&mut self) -> io::Result<()> {
         self.process = self.command.spawn()?;
+        self.watch = watch(&self.process, self.folder.path())?;
         self.wait_until_ready()
     }
 
@@ -143,9 +159,20 @@ impl PrivateServer {
 impl Drop for PrivateServer {
     fn drop(&mut self) {
         // It keeps nothing, so there is nothing to say goodbye to; a failure means it is gone.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.kill();
     }
+}
+
+fn watch(process: &Child, folder: &Path) -> io::Result<Child> {
+    let mut watch = Command::new("sh");
+    watch
+        .args(["-c", WATCH, "watch", &process.id().to_string()])
+        .arg(folder);
+    watch
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .process_group(0)
+        .spawn()
 }
 
 /// A port that nobody listened on a moment ago.
