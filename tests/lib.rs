@@ -15,6 +15,7 @@ mod costs;
 mod delayed;
 mod deployments;
 mod dialect;
+mod docker;
 mod dynamic;
 mod faults;
 mod harness;

@@ -1,0 +1,62 @@
+#!/bin/sh
+# Builds the Dockerfile with buildah, without a registry, and lets the binary of the image fire a job.
+#
+# `rust:1-alpine` is played by a minimal Debian with the Rust toolchain of this host, in which `apk` installs
+# nothing. Needs root, Debian, redis-server, and the packages buildah and debootstrap.
+set -eu
+cd "$(dirname "$0")/../.."
+
+work=$(mktemp -d)
+image=rescue-scheduler-test
+export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
+buildah_() { buildah --root "$work/storage" --runroot "$work/run" "$@"; }
+clean_up() {
+  redis-cli -p "${port:-0}" shutdown nosave >/dev/null 2>&1 || true
+  buildah_ umount --all >/dev/null 2>&1 || true
+  rm -rf --one-file-system "$work"
+}
+trap clean_up EXIT
+
+echo "== a stand-in for rust:1-alpine"
+root=$work/root
+debootstrap --variant=minbase --include=ca-certificates,gcc,libc6-dev stable "$root" >"$work/log" 2>&1 ||
+  { cat "$work/log"; exit 1; }
+cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+mkdir -p "$root/opt"
+cp -a "$(rustc --print sysroot)" "$root/opt/rust"
+printf '#!/bin/sh\n' >"$root/usr/bin/apk"
+chmod +x "$root/usr/bin/apk"
+base=$(buildah_ from scratch)
+buildah_ add --quiet "$base" "$root" / >/dev/null
+# Alpine's Rust links statically by itself.
+buildah_ config --env PATH=/opt/rust/bin:/usr/bin:/bin \
+  --env RUSTFLAGS="-C target-feature=+crt-static" "$base"
+buildah_ commit --quiet "$base" docker.io/library/rust:1-alpine >/dev/null
+buildah_ rm "$base" >/dev/null
+rm -rf --one-file-system "$root"
+
+echo "== docker build"
+buildah_ build --pull-never --tag $image .
+
+echo "== the image"
+container=$(buildah_ from --pull-never $image)
+mounted=$(buildah_ mount "$container")
+find "$mounted" -type f -exec ls -lh {} +
+if ldd "$mounted/rescue-scheduler" 2>/dev/null | grep -q '=>'; then
+  echo "the binary is not static" >&2
+  exit 1
+fi
+
+echo "== a job"
+port=$((20000 + $$ % 20000))
+redis-server --port $port --save '' --daemonize yes >/dev/null
+until redis-cli -p $port ping >/dev/null 2>&1; do :; done
+mkdir "$mounted/schedules"
+printf '[schedule.Hello]\ncron = "* * * * *"\nqueue = "greetings"\n' >"$mounted/schedules/hello.toml"
+for at in 2026-11-23T11:59:30Z 2026-11-23T12:00:01Z; do
+  chroot --userspec=65532:65532 "$mounted" /rescue-scheduler --quiet --once --at $at \
+    --redis-url redis://127.0.0.1:$port /schedules/hello.toml
+done
+job=$(redis-cli -p $port lrange resque:queue:greetings 0 -1)
+echo "$job"
+[ "$job" = '{"class":"Hello","args":[]}' ]
