@@ -162,10 +162,12 @@ pub enum Transition<'a> {
         /// What was seen.
         error: &'a str,
     },
-    /// Redis can't be used. Said once an outage.
+    /// Redis cannot be used. Logged at the begin of an outage, and every minute.
     RedisLost {
-        /// What was seen.
+        /// What Redis, or the connection, said.
         error: &'a str,
+        /// How long the outage has lasted.
+        lasting: Duration,
     },
     /// Redis can be used again.
     RedisBack,
@@ -334,7 +336,10 @@ impl Transition<'_> {
             Self::ReleasedLead => info!("lease released"),
             Self::NoReport { error } => warn!(error, "can't tell where entries stand"),
             Self::ConnectionLost { error } => debug!(error, "connection lost, opens another"),
-            Self::RedisLost { error } => error!(error, "can't use Redis, will keep trying"),
+            Self::RedisLost { error, lasting } => {
+                let lasting_s = lasting.as_secs();
+                error!(error, lasting_s, "cannot use Redis; retrying");
+            }
             Self::RedisBack => info!("Redis is back"),
             Self::Reloaded(changes) => info!(
                 added = changes.added.join(" "),

@@ -22,7 +22,7 @@ fn is_hidden(path: &str) -> bool {
         );
         name == "*" || name == path
     });
-    matching.last().is_some_and(|it| !it.starts_with('!'))
+    matching.rev().next().is_some_and(|it| !it.starts_with('!'))
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn a_stop_does_not_wait_for_a_redis_that_hangs() {
         .start();
     scheduler.wait_for("fired entry=");
     redis.signal(Signal::SIGSTOP);
-    scheduler.wait_for("can't use Redis");
+    scheduler.wait_for("cannot use Redis");
     let asked = now();
     scheduler.signal(Signal::SIGTERM);
     assert_eq!(scheduler.ended().code(), Some(0), "{}", scheduler.log());

@@ -135,13 +135,13 @@ fn an_outage_is_said_once_and_what_was_due_is_fired_after_it() {
     let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
     wait_for_fires(&mut redis, &scheduler, 1);
     redis.signal(Signal::SIGSTOP);
-    scheduler.wait_for("can't use Redis");
+    scheduler.wait_for("cannot use Redis");
     redis.signal(Signal::SIGCONT);
     scheduler.wait_for("Redis is back");
     let fires = fire_times(&mut redis).len();
     assert_gapless(&wait_for_fires(&mut redis, &scheduler, fires + 2));
     let log = scheduler.log();
-    assert_eq!(log.matches("can't use Redis").count(), 1, "{log}");
+    assert_eq!(log.matches("cannot use Redis").count(), 1, "{log}");
 }
 
 #[test]

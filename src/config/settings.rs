@@ -1,7 +1,7 @@
 //! Flags and environment → meaning: one function for each kind of value. Errors are for clap, which
 //! names the flag.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -31,28 +31,42 @@ fn at_least(text: &str, least: TimeDelta, example: &str) -> Result<Duration, Str
     long_enough.ok_or_else(|| format!("expected at least {least}, for example `{example}`"))
 }
 
-/// A zone's name, or what else `TZ` may hold: a `:` in front is ignored, and a file of the
-/// system's zones, such as `/etc/localtime`, is the zone that it is.
+/// A zone's name, or another form in which POSIX allows it in `TZ`: with a `:` in front, or as a file of the
+/// system's zones, such as `/etc/localtime`.
 ///
 /// # Errors
-/// The nearest known name.
+/// The nearest known name, or that the file does not tell which zone it is.
 pub fn zone(text: &str) -> Result<Zone, String> {
     let text = text.strip_prefix(':').unwrap_or(text);
-    let file = Path::new(text)
-        .is_absolute()
-        .then(|| fs::canonicalize(text).ok())
-        .flatten();
-    let file = file.and_then(|file| file.into_os_string().into_string().ok());
-    let name = file
-        .as_deref()
-        .and_then(|file| Some(file.rsplit_once("/zoneinfo/")?.1));
-    match name.unwrap_or(text) {
+    let name = if text.starts_with('/') {
+        zone_of_file(text)?
+    } else {
+        text.to_owned()
+    };
+    match &*name {
         "" => Ok(Zone::UTC),
         name => name.parse().map_err(|error: crate::core::zone::ZoneError| {
             let nearest = error.nearest.as_ref();
             let hint = nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             format!("{error}{hint}")
         }),
+    }
+}
+
+/// The name of the zone whose rules a file holds: the file's place below `zoneinfo`, also if it is not there,
+/// as in an empty image. Of a copy of such a file, only that of the system can be known.
+fn zone_of_file(path: &str) -> Result<String, String> {
+    let file = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let file = file.to_string_lossy();
+    if let Some((_, name)) = file.rsplit_once("/zoneinfo/") {
+        return Ok(name.strip_prefix("posix/").unwrap_or(name).to_owned());
+    }
+    let system = (path == "/etc/localtime").then(|| fs::read_to_string("/etc/timezone"));
+    match system {
+        Some(Ok(name)) => Ok(name.trim().to_owned()),
+        _ => Err(format!(
+            "the file `{path}` does not tell which zone it is; expected a name such as `Europe/Paris`"
+        )),
     }
 }
 
@@ -84,6 +98,12 @@ mod tests {
     fn zones_are_read_as_tz_gives_them() {
         assert_eq!(zone(""), Ok(Zone::UTC));
         assert_eq!(zone(":Europe/Stockholm"), zone("Europe/Stockholm"));
+        for file in ["/usr/share/zoneinfo", "/no/zoneinfo", ":/no/zoneinfo/posix"] {
+            let text = format!("{file}/Europe/Stockholm");
+            assert_eq!(zone(&text), zone("Europe/Stockholm"), "{text}");
+        }
+        let error = zone("/etc/passwd").unwrap_err();
+        assert!(error.contains("does not tell which zone"), "{error}");
         let error = zone("Europe/Stokholm").unwrap_err();
         assert!(
             error.contains("did you mean `Europe/Stockholm`?"),

@@ -85,7 +85,7 @@ impl<S: Store> Delayed<S> {
                 self.stuck.clear();
                 self.ahead = None;
                 wake.health.set(Part::Buckets, None);
-                wake.outage.forget();
+                wake.outage.end();
                 until_next_second(wake.now())
             };
         }

@@ -127,7 +127,7 @@ impl Dynamic {
         outcome: Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         match outcome {
-            Err(error @ (StoreError::Corrupt { .. } | StoreError::Refused { .. })) => {
+            Err(error) if error.is_partial() => {
                 let error = error.to_string();
                 if self.unreadable.as_ref() != Some(&error) {
                     Transition::DynamicUnreadable { error: &error }.emit();

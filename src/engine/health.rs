@@ -1,16 +1,19 @@
-//! How the scheduler is, and what a loop does about errors of the store: say it once, and try again
+//! How the scheduler is, and what a loop does about errors of the store: log the outage, and try again
 //! a little later.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{events::Transition, store::StoreError};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// An outage that lasts is logged again after this.
+const REMINDER: Duration = Duration::from_secs(60);
 
 /// What can be in trouble by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,44 +35,73 @@ pub(super) enum Part {
 
 /// What is wrong now; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Health(Arc<Mutex<BTreeMap<Part, String>>>);
+pub struct Health(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    problems: BTreeMap<Part, String>,
+    /// Which outage each loop is in.
+    outages: BTreeMap<Part, String>,
+    /// When each outage began, and when it was logged last.
+    logged: BTreeMap<String, (Instant, Instant)>,
+}
 
 impl Health {
-    /// Each problem in words, the same one once; none: all is well.
+    /// Each problem in words, without repetitions; empty if all is well.
     pub fn problems(&self) -> Vec<String> {
-        let mut problems: Vec<String> = self.lock().values().cloned().collect();
+        let mut problems: Vec<String> = self.lock().problems.values().cloned().collect();
         problems.dedup();
         problems
     }
 
-    /// Takes note of what is wrong with `part`, or that nothing is. Returns what the loops are in
-    /// trouble with, but for `part`.
-    pub(super) fn set(&self, part: Part, problem: Option<String>) -> Vec<String> {
-        let mut problems = self.lock();
+    /// Records what is wrong with `part`, or that nothing is.
+    pub(super) fn set(&self, part: Part, problem: Option<String>) {
+        let problems = &mut self.lock().problems;
         match problem {
             Some(problem) => problems.insert(part, problem),
             None => problems.remove(&part),
         };
-        let others = problems
-            .range(..=Part::Delayed)
-            .filter(|(it, _)| **it != part);
-        others.map(|(_, problem)| problem.clone()).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Part, String>> {
+    /// Records that the loop `part` is in the outage `kind`. Returns how long that lasts if it is to be
+    /// logged: at its begin, whichever loop sees it first, and every minute.
+    fn enter_outage(&self, part: Part, kind: String, now: Instant) -> Option<Duration> {
+        let state = &mut *self.lock();
+        state.outages.insert(part, kind.clone());
+        let Some((began, last)) = state.logged.get_mut(&kind) else {
+            state.logged.insert(kind, (now, now));
+            return Some(Duration::ZERO);
+        };
+        if now.saturating_duration_since(*last) < REMINDER {
+            return None;
+        }
+        *last = now;
+        Some(now.saturating_duration_since(*began))
+    }
+
+    /// Records that the loop `part` is in no outage any more. Returns whether no loop is.
+    fn leave_outage(&self, part: Part) -> bool {
+        let state = &mut *self.lock();
+        state.problems.remove(&part);
+        state.outages.remove(&part);
+        let outages = &state.outages;
+        let lasts = |kind: &String| outages.values().any(|it| it == kind);
+        state.logged.retain(|kind, _| lasts(kind));
+        outages.is_empty()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One loop's view of Redis. All share their health, so that an outage is said once, and its end
-/// when the last of them is over it.
+/// One loop's view of Redis. All loops share their health, so that an outage is logged once a minute, and its
+/// end when the last of them is over it.
 #[derive(Debug)]
 pub(super) struct Outage {
     health: Health,
     part: Part,
     in_trouble: bool,
-    /// What was told last of the trouble that this loop is in.
-    told: Option<String>,
     failures: u32,
 }
 
@@ -80,27 +112,24 @@ impl Outage {
             health: health.clone(),
             part,
             in_trouble: false,
-            told: None,
             failures: 0,
         }
     }
 
-    /// Takes note of an outcome: the value, or how long to wait before the next try.
-    pub(super) fn note<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, Duration> {
+    /// Records an outcome at `now`. Returns its value, or how long to wait before the next try.
+    pub(super) fn note<T>(
+        &mut self,
+        outcome: Result<T, StoreError>,
+        now: Instant,
+    ) -> Result<T, Duration> {
         match outcome {
             Ok(value) => {
-                self.failures = 0;
-                self.told = None;
-                if std::mem::take(&mut self.in_trouble)
-                    && self.health.set(self.part, None).is_empty()
-                {
-                    Transition::RedisBack.emit();
-                }
+                self.end();
                 Ok(value)
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
-                self.say(&error);
+                self.log(&error, now);
                 let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures - 1);
                 // Jitter, so that schedulers that lost Redis together don't come back together.
                 Err(pause
@@ -110,51 +139,54 @@ impl Outage {
         }
     }
 
-    /// Says what is new: the first trouble of all, or one that is this loop's own. That a connection
-    /// broke is no trouble yet.
-    fn say(&mut self, error: &StoreError) {
+    /// A connection that broke is no outage yet: the next one may do.
+    fn log(&mut self, error: &StoreError, now: Instant) {
         let text = error.to_string();
         if matches!(error, StoreError::Unavailable { dropped: true, .. }) && self.failures == 1 {
             Transition::ConnectionLost { error: &text }.emit();
             return;
         }
-        let others = self.health.set(self.part, Some(text.clone()));
-        let new = if let StoreError::Unavailable { .. } = error {
-            !self.in_trouble && others.is_empty()
-        } else {
-            self.told.as_ref() != Some(&text) && !others.contains(&text)
+        // Loops may see one outage in different ways: refused, reset, timed out.
+        let kind = match error {
+            StoreError::Unavailable { server, .. } => server.clone(),
+            _ => text.clone(),
         };
         self.in_trouble = true;
-        if new {
-            Transition::RedisLost { error: &text }.emit();
-            self.told = Some(text);
+        self.health.set(self.part, Some(text.clone()));
+        if let Some(lasting) = self.health.enter_outage(self.part, kind, now) {
+            let error = &text;
+            Transition::RedisLost { error, lasting }.emit();
         }
     }
 
-    /// This loop has nothing to do with Redis for now, whatever was.
-    pub(super) fn forget(&mut self) {
-        // No pause comes of a success.
-        let _ = self.note(Ok(()));
+    /// The loop reached Redis, or does not need it for now.
+    pub(super) fn end(&mut self) {
+        self.failures = 0;
+        if std::mem::take(&mut self.in_trouble) && self.health.leave_outage(self.part) {
+            Transition::RedisBack.emit();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Clock as _, SystemClock};
 
-    fn unavailable() -> Result<(), StoreError> {
+    fn unavailable(reason: &str) -> Result<(), StoreError> {
         Err(StoreError::Unavailable {
             server: "here".into(),
-            reason: "gone".into(),
+            reason: reason.into(),
             dropped: false,
         })
     }
 
     #[test]
-    fn pauses_grow_to_a_few_seconds_and_begin_anew_after_a_success() {
+    fn pauses_grow_to_a_few_seconds_and_begin_again_after_a_success() {
+        let now = SystemClock.monotonic();
         let mut outage = Outage::of(Part::Delayed, &Health::default());
         let pauses: Vec<Duration> = (0..40)
-            .map(|_| outage.note(unavailable()).unwrap_err())
+            .map(|_| outage.note(unavailable("gone"), now).unwrap_err())
             .collect();
         assert!(pauses[0] <= FIRST_PAUSE, "{pauses:?}");
         for pause in &pauses[10..] {
@@ -163,21 +195,43 @@ mod tests {
                 "{pauses:?}"
             );
         }
-        outage.note(Ok(())).unwrap();
-        assert!(outage.note(unavailable()).unwrap_err() <= FIRST_PAUSE);
+        outage.note(Ok(()), now).unwrap();
+        assert!(outage.note(unavailable("gone"), now).unwrap_err() <= FIRST_PAUSE);
     }
 
     #[test]
     fn health_is_bad_until_the_last_loop_is_over_it() {
+        let now = SystemClock.monotonic();
         let health = Health::default();
         let mut loops = [Part::Leadership, Part::Delayed].map(|part| Outage::of(part, &health));
         for outage in &mut loops {
-            outage.note(unavailable()).unwrap_err();
+            outage.note(unavailable("gone"), now).unwrap_err();
         }
         assert_eq!(health.problems(), ["Redis at here is unavailable: gone"]);
-        loops[0].note(Ok(())).unwrap();
+        loops[0].note(Ok(()), now).unwrap();
         assert_eq!(health.problems().len(), 1);
-        loops[1].note(Ok(())).unwrap();
+        loops[1].note(Ok(()), now).unwrap();
         assert!(health.problems().is_empty());
+    }
+
+    #[test]
+    fn an_outage_is_logged_at_its_begin_and_every_minute() {
+        let (health, start) = (Health::default(), SystemClock.monotonic());
+        let enter = |part, kind: &str, seconds| {
+            let now = start + Duration::from_secs(seconds);
+            let lasting = health.enter_outage(part, kind.to_owned(), now);
+            lasting.map(|it| it.as_secs())
+        };
+        assert_eq!(enter(Part::Delayed, "unavailable", 0), Some(0));
+        assert_eq!(enter(Part::Recurring, "unavailable", 1), None);
+        assert_eq!(enter(Part::Leadership, "wrong password", 2), Some(0));
+        assert_eq!(enter(Part::Delayed, "unavailable", 59), None);
+        assert_eq!(enter(Part::Recurring, "unavailable", 60), Some(60));
+        assert_eq!(enter(Part::Delayed, "unavailable", 61), None);
+        assert!(!health.leave_outage(Part::Delayed));
+        assert_eq!(enter(Part::Recurring, "unavailable", 121), Some(121));
+        assert!(!health.leave_outage(Part::Recurring));
+        assert!(health.leave_outage(Part::Leadership));
+        assert_eq!(enter(Part::Recurring, "unavailable", 122), Some(0));
     }
 }

@@ -118,7 +118,7 @@ impl<S: Store> Leadership<S> {
         let outcome = self.attempt().await;
         self.judge_clock();
         self.outage
-            .note(outcome)
+            .note(outcome, self.clock.monotonic())
             .unwrap_or_else(|pause| match self.term {
                 // The outcome is unknown: a leader is trusted until its term ends, not longer.
                 Some(term) => pause.min(term.remaining(self.clock.monotonic())),

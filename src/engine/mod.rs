@@ -278,7 +278,7 @@ impl<S: Store> Engine<S> {
         let schedule = match &self.options.dynamic {
             Some(context) => match dynamic::merged(&store, files, context).await {
                 // Health tells why.
-                Err(StoreError::Corrupt { .. } | StoreError::Refused { .. }) => &**files,
+                Err(error) if error.is_partial() => &**files,
                 merged => &merged?,
             },
             None => &**files,

@@ -146,7 +146,7 @@ impl<S: Store> Recurring<S> {
                 wake.health.set(Part::Entries, None);
                 wake.health.set(Part::Stamps, None);
                 wake.health.set(Part::Dynamic, None);
-                wake.outage.forget();
+                wake.outage.end();
                 until_next_second(wake.now())
             };
         }

@@ -78,7 +78,7 @@ impl Wake {
 
     /// Turns the outcome of a pass into the pause after it. `idle` is the longest.
     pub(super) fn pause(&mut self, outcome: Result<Tick, StoreError>, idle: Duration) -> Duration {
-        match self.outage.note(outcome) {
+        match self.outage.note(outcome, self.clock.monotonic()) {
             Ok(Tick::More) => Duration::ZERO,
             Ok(Tick::Done { until: None }) => idle,
             Ok(Tick::Done { until: Some(until) }) => {

@@ -70,6 +70,7 @@ impl Address {
     /// # Errors
     /// [`StoreError::Address`], without the URL, for it may hold a password.
     pub fn parse(url: &str, credentials: Credentials) -> Result<Self, StoreError> {
+        check_encoding(url)?;
         let (place, shown) = match url.split_once("+sentinel://") {
             Some((scheme, rest)) => sentinel(scheme, rest)?,
             None => match url.split_once("+cluster://") {
@@ -182,7 +183,7 @@ impl Address {
         Ok(Connector::Cluster(Box::new(client.build()?)))
     }
 
-    fn uses_tls(&self) -> bool {
+    pub(super) fn uses_tls(&self) -> bool {
         let with_tls = |it: &ConnectionInfo| matches!(it.addr(), ConnectionAddr::TcpTls { .. });
         match &self.place {
             Place::Server(server) | Place::Sentinel { server, .. } => with_tls(server),
@@ -213,6 +214,22 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
+    }
+}
+
+/// Refuses a user or password in which a letter has a meaning of its own in a URL: what follows it would be
+/// taken for the path, and what stands before it for the host.
+fn check_encoding(url: &str) -> Result<(), StoreError> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Ok(());
+    };
+    let user = rest.rfind('@').map_or("", |at| &rest[..at]);
+    match user.chars().find(|letter| "/?#".contains(*letter)) {
+        Some(letter) if scheme != "unix" => Err(StoreError::Address(format!(
+            "the user or the password has a `{letter}`, which must be percent-encoded: write `%{:02X}`",
+            u32::from(letter)
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -334,6 +351,23 @@ mod tests {
             assert!(error.contains("can't be used"), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_password_with_letters_of_a_url_is_to_be_percent_encoded() {
+        for (url, hint) in [
+            ("redis://:sec/ret@host", "write `%2F`"),
+            ("redis://user:12#secret@host", "write `%23`"),
+            ("rediss+cluster://:secret?@a,b", "write `%3F`"),
+            ("redis+sentinel://:/secret@a/main", "write `%2F`"),
+        ] {
+            let error = shown(url);
+            assert!(error.contains(hint), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+        assert_eq!(shown("redis://:%2F%23%40@host"), "host:6379/0");
+        assert_eq!(shown("redis://:a@b@host"), "host:6379/0");
+        assert_eq!(shown("unix:///run/a@b.sock"), "/run/a@b.sock/0");
     }
 
     #[test]

@@ -1,10 +1,16 @@
 //! The connection to Redis: timeouts, and opening it again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use redis::{
-    AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisFuture, RedisResult,
-    ScriptInvocation, Value,
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
+    RedisResult, ScriptInvocation, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster_async::ClusterConnection,
 };
@@ -31,6 +37,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Connection {
     address: Arc<Address>,
     server: Arc<str>,
+    /// Whether Redis has ever answered at this address.
+    answered: Arc<AtomicBool>,
     slot: Arc<Mutex<Slot>>,
 }
 
@@ -54,6 +62,7 @@ impl Connection {
         Self {
             address: Arc::new(address.clone()),
             server: address.to_string().into(),
+            answered: Arc::default(),
             slot: Arc::default(),
         }
     }
@@ -109,8 +118,11 @@ impl Connection {
             Ok(opened) => opened,
             Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
         };
-        let (mut link, number) = opened.map_err(|e| StoreError::new(&self.server, key, &e))?;
+        let (mut link, number) = opened.map_err(|error| self.error(key, &error))?;
         let reply = send(&mut link).await;
+        if reply.is_ok() {
+            self.answered.store(true, Ordering::Relaxed);
+        }
         if let Err(error) = &reply
             && error::is_of_the_connection(error)
         {
@@ -119,7 +131,38 @@ impl Connection {
                 slot.link = None;
             }
         }
-        reply.map_err(|error| StoreError::new(&self.server, key, &error))
+        reply.map_err(|error| self.error(key, &error))
+    }
+
+    /// Sorts an error; until Redis has answered once, with a hint if the two sides may disagree about TLS.
+    fn error(&self, key: &str, error: &RedisError) -> StoreError {
+        let sorted = StoreError::new(&self.server, key, error);
+        if self.answered.load(Ordering::Relaxed) {
+            return sorted;
+        }
+        // A Redis without TLS waits for the end of a line, or answers in text.
+        let is_plain = error.is_timeout() || error.to_string().contains("corrupt message");
+        let hint = match self.address.uses_tls() {
+            true if is_plain => {
+                "if this port does not speak TLS, the Redis URL begins with `redis`, not `rediss`"
+            }
+            false if error.kind() == ErrorKind::Parse || error.is_connection_dropped() => {
+                "if this port speaks TLS, the Redis URL begins with `rediss`, not `redis`"
+            }
+            _ => return sorted,
+        };
+        match sorted {
+            StoreError::Unavailable {
+                server,
+                reason,
+                dropped,
+            } => StoreError::Unavailable {
+                server,
+                reason: format!("{reason}; {hint}"),
+                dropped,
+            },
+            other => other,
+        }
     }
 
     /// Whether a call would find an open connection, and need not wait for one.

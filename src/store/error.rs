@@ -16,12 +16,34 @@ pub enum StoreError {
         /// Whether that was the end of a connection; the next one may do.
         dropped: bool,
     },
-    /// Redis doesn't know us, until someone mends its users or the URL.
-    #[error("Redis at {server} refuses user or password: {reason}")]
+    /// Redis refuses the user or the password, until someone corrects its users or the URL.
+    #[error(
+        "Redis at {server} refuses the user or the password: {reason}; check both in the Redis URL"
+    )]
     Unauthenticated {
         /// Where, without password.
         server: String,
-        /// What was seen.
+        /// Redis' own words.
+        reason: String,
+    },
+    /// Redis has no database of that number, until someone corrects its settings or the URL.
+    #[error(
+        "Redis at {server} has no such database: {reason}; check the number at the end of the Redis URL"
+    )]
+    NoDatabase {
+        /// Where, without password.
+        server: String,
+        /// Redis' own words.
+        reason: String,
+    },
+    /// The user lacks a right, until someone grants it.
+    #[error(
+        "Redis at {server} denies its user a right: {reason}; the README lists the rights that are needed"
+    )]
+    Denied {
+        /// Where, without password.
+        server: String,
+        /// Redis' own words, and the key if they are about one.
         reason: String,
     },
     /// Redis answered no, and will again until someone mends its settings or the URL.
@@ -66,6 +88,14 @@ impl StoreError {
     pub(super) fn new(server: &str, key: &str, error: &RedisError) -> Self {
         let (server, key) = (server.to_owned(), key.to_owned());
         let reason = error.to_string();
+        if reason.contains("refused to switch database") {
+            return match error.detail() {
+                Some(detail) if detail.contains("no permissions") => {
+                    Self::Denied { server, reason }
+                }
+                _ => Self::NoDatabase { server, reason },
+            };
+        }
         match code(error).as_deref() {
             None if error.kind() == ErrorKind::UnexpectedReturnType => Self::Corrupt {
                 server,
@@ -95,12 +125,28 @@ impl StoreError {
                 key,
                 reason,
             },
+            // Of a command, Redis names it; of a key, it does not.
+            Some("NOPERM") if reason.contains("command") => Self::Denied { server, reason },
+            Some("NOPERM") => Self::Denied {
+                server,
+                reason: format!("{reason} (most likely `{key}`)"),
+            },
             Some(_) => Self::Refused {
                 server,
                 key,
                 reason,
             },
         }
+    }
+}
+
+impl StoreError {
+    /// Whether the error is about single keys or commands: others may still work.
+    pub fn is_partial(&self) -> bool {
+        matches!(
+            self,
+            Self::Corrupt { .. } | Self::Denied { .. } | Self::Refused { .. }
+        )
     }
 }
 

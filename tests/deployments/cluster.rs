@@ -128,7 +128,7 @@ fn cluster_with_a_hash_tag_and_its_failover() {
 
     owner.kill();
     scheduler
-        .wait_for("can't use Redis")
+        .wait_for("cannot use Redis")
         .wait_for("Redis is back");
     assert_gapless(&wait_for_fires(replica, fires.len() + 4));
     let () = redis::pipe()

@@ -99,7 +99,7 @@ fn sentinel_failover_is_followed() {
 
     master.kill();
     scheduler
-        .wait_for("can't use Redis")
+        .wait_for("cannot use Redis")
         .wait_for("Redis is back");
     // The sentinels closed all connections to it.
     replica.connection = replica.connect();
@@ -122,6 +122,6 @@ fn an_unknown_service_is_told() {
     let url = format!("redis+sentinel://127.0.0.1:{}/mian", sentinel.port);
     let scheduler = program(&url, &[]).start();
     scheduler
-        .wait_for("can't use Redis")
+        .wait_for("cannot use Redis")
         .wait_for("mian/0 of sentinels");
 }

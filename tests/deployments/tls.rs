@@ -111,13 +111,26 @@ fn tls_trusts_nobody_else_and_is_trusted_by_nobody_else() {
         (["--tls-ca", &ca].to_vec(), "alert"),
     ] {
         let scheduler = program(&url, &args).start();
-        scheduler.wait_for("can't use Redis");
+        scheduler.wait_for("cannot use Redis");
         let log = scheduler.log();
         assert!(
             log.contains(reason) && !log.contains("leading holder="),
             "{args:?} {log}"
         );
     }
+}
+
+#[test]
+fn a_url_with_tls_for_a_port_without_and_the_other_way_round_is_explained() {
+    let certificates = Certificates::new();
+    let (_redis, url) = server(&certificates, "server");
+    let scheduler = program(&url.replace("rediss:", "redis:"), &[]).start();
+    scheduler.wait_for("begins with `rediss`, not `redis`");
+
+    let plain = Redis::on_port();
+    let url = plain.url().replace("redis:", "rediss:");
+    let scheduler = program(&url, &["--tls-ca", &certificates.path("ca.pem")]).start();
+    scheduler.wait_for("begins with `redis`, not `rediss`");
 }
 
 #[test]

@@ -26,11 +26,19 @@ mkdir -p "$root/opt"
 cp -a "$(rustc --print sysroot)" "$root/opt/rust"
 printf '#!/bin/sh\n' >"$root/usr/bin/apk"
 chmod +x "$root/usr/bin/apk"
+# Alpine's Rust links statically by itself. A glibc host needs to be told, and then writes elsewhere.
+mkdir "$root/opt/bin"
+cat >"$root/opt/bin/cargo" <<'SH'
+#!/bin/sh
+set -e
+target=x86_64-unknown-linux-gnu
+RUSTFLAGS="-C target-feature=+crt-static" /opt/rust/bin/cargo "$@" --target $target
+ln -s $target/release target/release
+SH
+chmod +x "$root/opt/bin/cargo"
 base=$(buildah_ from scratch)
 buildah_ add --quiet "$base" "$root" / >/dev/null
-# Alpine's Rust links statically by itself.
-buildah_ config --env PATH=/opt/rust/bin:/usr/bin:/bin \
-  --env RUSTFLAGS="-C target-feature=+crt-static" "$base"
+buildah_ config --env PATH=/opt/bin:/opt/rust/bin:/usr/bin:/bin "$base"
 buildah_ commit --quiet "$base" docker.io/library/rust:1-alpine >/dev/null
 buildah_ rm "$base" >/dev/null
 rm -rf --one-file-system "$root"

@@ -24,7 +24,7 @@ fn started(redis: &mut Redis, url: &str) -> Scheduler {
 /// Waits until `scheduler` has noticed that Redis fails, with `reason`; it says so once.
 #[track_caller]
 fn notices(scheduler: &Scheduler, reason: &str) {
-    scheduler.wait_for("can't use Redis").status("not healthy");
+    scheduler.wait_for("cannot use Redis").status("not healthy");
     assert!(scheduler.log().contains(reason), "{}", scheduler.log());
 }
 
@@ -35,7 +35,7 @@ fn recovers(redis: &mut Redis, scheduler: &Scheduler) {
     scheduler.wait_for("Redis is back").status(" healthy");
     goes_on_without_a_gap(redis, scheduler, 2);
     let log = scheduler.log();
-    assert_eq!(log.matches("can't use Redis").count(), 1, "{log}");
+    assert_eq!(log.matches("cannot use Redis").count(), 1, "{log}");
     assert_eq!(log.matches("Redis is back").count(), 1, "{log}");
 }
 
@@ -147,7 +147,7 @@ fn restarted_without_any_data() {
         .last()
         .unwrap();
     redis.kill();
-    scheduler.wait_for("can't use Redis");
+    scheduler.wait_for("cannot use Redis");
     std::thread::sleep(Duration::from_secs(3));
     redis.revive();
     let fires = goes_on_without_a_gap(&mut redis, &scheduler, 4);
@@ -272,7 +272,7 @@ fn scripts_flushed() {
         goes_on_without_a_gap(&mut redis, &scheduler, 1);
     }
     let log = scheduler.log();
-    assert!(!log.contains("can't use Redis"), "{log}");
+    assert!(!log.contains("cannot use Redis"), "{log}");
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn no_permission() {
     redis.command("ACL SETUSER few +rpush");
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
     redis.command("ACL SETUSER few -evalsha");
-    notices(&scheduler, "refuses a command on `resque:");
+    notices(&scheduler, "denies its user a right: ");
     redis.command("ACL SETUSER few +evalsha");
     scheduler.wait_for("Redis is back").status(" healthy");
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
@@ -319,11 +319,30 @@ fn wrong_password() {
     redis.command("ACL SETUSER few on >pw ~* &* +@all");
     let url = format!("{}?user=few&pass=secret", redis.url());
     let mut scheduler = Program::new().args(["--redis-url", &url]).start();
-    notices(&scheduler, "refuses user or password");
-    assert_eq!(scheduler.log().matches("can't use Redis").count(), 1);
+    notices(&scheduler, "refuses the user or the password");
+    assert_eq!(scheduler.log().matches("cannot use Redis").count(), 1);
     assert!(!scheduler.log().contains("secret"), "{}", scheduler.log());
     scheduler.signal(Signal::SIGTERM);
     assert_eq!(scheduler.ended().code(), Some(0));
+}
+
+#[test]
+fn wrong_database() {
+    let redis = Redis::start();
+    let url = format!("{}?db=99", redis.url());
+    let scheduler = Program::new().args(["--redis-url", &url]).start();
+    notices(&scheduler, "has no such database: ");
+    assert_eq!(scheduler.log().matches("cannot use Redis").count(), 1);
+}
+
+#[test]
+fn a_database_that_the_user_may_not_select() {
+    let mut redis = Redis::start();
+    redis.command("ACL SETUSER few on >pw ~* &* +@all -select");
+    let url = format!("{}?db=1&user=few&pass=pw", redis.url());
+    let scheduler = Program::new().args(["--redis-url", &url]).start();
+    notices(&scheduler, "denies its user a right: ");
+    scheduler.wait_for("'select' command");
 }
 
 #[test]
@@ -334,7 +353,7 @@ fn slow() {
     redis.command("DEBUG SLEEP 1.5");
     goes_on_without_a_gap(&mut redis, &scheduler, 1);
     redis.command("DEBUG SLEEP 3");
-    scheduler.wait_for("can't use Redis");
+    scheduler.wait_for("cannot use Redis");
     recovers(&mut redis, &scheduler);
 }
 
