@@ -14,7 +14,7 @@ fn lines(file: &str) -> Vec<String> {
 fn is_hidden(path: &str) -> bool {
     let patterns = lines(".dockerignore").into_iter();
     let patterns = patterns.filter(|it| !it.is_empty() && !it.starts_with('#'));
-    let matching = patterns.filter(|pattern| {
+    let mut matching = patterns.filter(|pattern| {
         let name = pattern.trim_start_matches('!');
         assert!(
             name == "*" || !name.contains(['*', '?', '[', '/']),
@@ -22,7 +22,7 @@ fn is_hidden(path: &str) -> bool {
         );
         name == "*" || name == path
     });
-    matching.rev().next().is_some_and(|it| !it.starts_with('!'))
+    matching.next_back().is_some_and(|it| !it.starts_with('!'))
 }
 
 #[test]
