@@ -25,6 +25,7 @@ mod next;
 mod pile_up;
 mod recurring;
 mod resque_web;
+mod ruby_json;
 mod simulation;
 mod soak;
 mod store;

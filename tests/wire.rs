@@ -1,10 +1,11 @@
 //! The states before and after that the real resque-scheduler left in Redis: ours are the same,
 //! byte for byte.
 
+use chrono::TimeDelta;
 use redis::Commands as _;
-use rescue_scheduler::store::Client;
+use rescue_scheduler::store::{ActiveJob, Client};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use crate::harness::{Program, Redis, vectors};
 
@@ -147,4 +148,35 @@ async fn the_client_delays_as_resque_scheduler_does() {
         "resque:queues": {"type": "set", "value": ["now"]},
     });
     assert_eq!(redis.dump(), expected);
+}
+
+#[tokio::test]
+async fn the_client_enqueues_no_job_that_its_worker_would_not_survive() {
+    let mut redis = Redis::start();
+    let client = Client::open(redis.url(), "resque").unwrap();
+    let nested = |levels| "[".repeat(levels) + &"]".repeat(levels);
+    for (json, error) in [
+        (&*nested(99), "nested too deep"),
+        (r#"["\ud83d"]"#, "half a surrogate pair"),
+        ("1e400", "number too large"),
+    ] {
+        let arguments = &RawValue::from_string(json.to_owned()).unwrap();
+        let later = chrono::DateTime::from_timestamp(4_102_444_800, 0).unwrap();
+        let job = ActiveJob::new("q", "C", arguments).map(|_| ());
+        for refused in [
+            client.enqueue("q", "C", arguments).await,
+            client.enqueue_at(later, "q", "C", arguments).await,
+            client
+                .enqueue_in(TimeDelta::hours(1), "q", "C", arguments)
+                .await,
+            job,
+        ] {
+            let refused = refused.unwrap_err().to_string();
+            let expected = format!("the arguments of C cannot be enqueued: {error}");
+            assert!(refused.starts_with(&expected), "{refused}");
+        }
+    }
+    assert_eq!(redis.dump(), json!({}));
+    let deepest = RawValue::from_string(nested(98)).unwrap();
+    client.enqueue("q", "C", &deepest).await.unwrap();
 }

@@ -6,7 +6,10 @@ use super::{
     diagnostic::Mistake,
     raw::Table,
 };
-use crate::core::active_job;
+use crate::core::{
+    active_job,
+    json::{AROUND_ARGUMENTS, Unperformable},
+};
 
 /// The keys of an entry that only ActiveJob has.
 const KEYS: [&str; 4] = ["kwargs", "locale", "priority", "active_job_timezone"];
@@ -43,7 +46,12 @@ impl<'t> Settings<'t> {
                 .map(|mistake| table.report(node.span(), mistake))
                 .is_none()
         });
-        let list = arguments(table);
+        let around = if self.active_job {
+            active_job::AROUND
+        } else {
+            AROUND_ARGUMENTS
+        };
+        let list = arguments(table, around);
         if !self.active_job {
             for key in KEYS {
                 table.not_alone(key, "`active_job = true`");
@@ -59,9 +67,9 @@ impl<'t> Settings<'t> {
         if let Ok(rest) = active_job::arguments(rest, kwargs.as_deref()) {
             return joined(done, &rest);
         }
-        // It is JSON, so nothing else can be wrong with it.
+        // It is JSON that was written here, so that nothing else can be wrong with it.
         for key in ["args", "kwargs"] {
-            table.report_key(key, Mistake::TooDeep);
+            table.report_key(key, Mistake::Unperformable(Unperformable::TooDeep));
         }
         list
     }
@@ -144,6 +152,20 @@ mod tests {
             r#"[{"_aj_globalid":"gid://app/User/1"}]"#,
         );
         case("args_json = '[{\"a\":1.0e+2}]'", r#"[{"a":1.0e+2}]"#);
+    }
+
+    #[test]
+    fn arguments_that_a_worker_would_not_survive_are_refused() {
+        let nested = |levels| "[".repeat(levels) + &"]".repeat(levels);
+        case(&format!("args_json = '{}'", nested(96)), &nested(96));
+        for (args, mistake) in [
+            (&*nested(97), "nested too deep"),
+            ("[1e400]", "number too large"),
+        ] {
+            let (_, mistakes) = read(&format!("active_job = true\nargs_json = '{args}'"));
+            assert!(mistakes[0].starts_with(mistake), "{mistakes:?}");
+            assert_eq!(mistakes.len(), 1);
+        }
     }
 
     #[test]

@@ -10,12 +10,14 @@ use super::{
     tree::{Node, Value},
 };
 use crate::core::{
-    job::{argument_list, quoted, readable},
+    job::{argument_list, quoted},
+    json::{self, Unperformable},
     ruby,
 };
 
 /// The argument list, a JSON array: an array is the list itself, anything else is one argument.
-pub(super) fn arguments(table: &mut Table<'_>) -> String {
+/// `around` is how many levels of arrays and objects are around it when a worker performs the job.
+pub(super) fn arguments(table: &mut Table<'_>, around: usize) -> String {
     table.not_both("args", "args_json");
     let args = table.value("args");
     let args_json = table.text("args_json");
@@ -23,10 +25,11 @@ pub(super) fn arguments(table: &mut Table<'_>) -> String {
     let json = args_json.map_or("null", |text| checked_json(&text, table));
     let json = args.map_or_else(|| json.to_owned(), |args| json_of(args, table));
     let list = argument_list(&json).into_owned();
-    if !readable(&list) {
+    if let Err(error) = json::check(&list, around) {
         for key in ["args", "args_json"] {
-            table.report_key(key, Mistake::TooDeep);
+            table.report_key(key, Mistake::Unperformable(error));
         }
+        return "[]".to_owned();
     }
     list
 }
@@ -64,6 +67,13 @@ fn write_json(value: &Node<'_>, table: &mut Table<'_>, out: &mut String) {
     match value.get_ref() {
         Value::Null => out.push_str("null"),
         Value::Text(text) => out.push_str(&quoted(text)),
+        Value::LoneSurrogate => {
+            table.report(
+                value.span(),
+                Mistake::Unperformable(Unperformable::LoneSurrogate),
+            );
+            out.push_str("null");
+        }
         Value::Flag(flag) => out.push_str(&flag.to_string()),
         Value::Integer(digits) => out.push_str(digits),
         Value::TooLarge => write_number(None, value, table, out),
@@ -107,14 +117,17 @@ mod tests {
     use std::ops::Range;
 
     use super::*;
-    use crate::config::{Source, from_toml};
+    use crate::{
+        config::{Source, from_toml},
+        core::json::AROUND_ARGUMENTS,
+    };
 
     /// The argument list, and each mistake with the place that it is about.
     fn read(toml: &str) -> (String, Vec<(Mistake, Range<usize>)>) {
         let source = Source::new("a.toml", toml);
         let values = from_toml::parse(&source).unwrap().root;
         let mut table = Table::new(&values, &source);
-        let json = arguments(&mut table);
+        let json = arguments(&mut table, AROUND_ARGUMENTS);
         let mistakes = table.finish().into_iter();
         let placed = mistakes.map(|found| (found.mistake, found.places[0].span.clone().unwrap()));
         (json, placed.collect())
@@ -203,6 +216,24 @@ mod tests {
             };
             assert_eq!(mistake, &Mistake::BadNumber(number.to_owned()));
             assert_eq!(&toml[span.clone()], number);
+        }
+    }
+
+    #[test]
+    fn arguments_that_a_worker_would_not_survive_are_refused() {
+        let nested = |levels| "[".repeat(levels) + &"]".repeat(levels);
+        // TOML itself has fewer levels.
+        case(&format!("args_json = '{}'", nested(98)), &nested(98));
+        for (json, error) in [
+            (&*nested(99), Unperformable::TooDeep),
+            (r#"["\ud83d"]"#, Unperformable::LoneSurrogate),
+            (r#"[{"a":1e400}]"#, Unperformable::TooLarge),
+        ] {
+            let (_, mistakes) = read(&format!("args_json = '{json}'"));
+            let [(Mistake::Unperformable(found), _)] = &mistakes[..] else {
+                panic!("{mistakes:?}");
+            };
+            assert_eq!(*found, error);
         }
     }
 

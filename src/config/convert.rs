@@ -185,8 +185,8 @@ fn json(source: &Source, members: &Members<'_>) -> String {
 /// The value in TOML, in one line; `None` if it has none.
 fn toml(node: &Node<'_>) -> Option<String> {
     Some(match node.get_ref() {
-        // The last one is never in YAML.
-        Value::Null | Value::TooLarge | Value::Time(..) => return None,
+        // The last two are never in YAML.
+        Value::Null | Value::TooLarge | Value::Time(..) | Value::LoneSurrogate => return None,
         Value::Integer(digits) => digits.parse::<i64>().ok()?.to_string(),
         Value::Flag(flag) => flag.to_string(),
         Value::Float(number) => ruby::float(*number),

@@ -97,6 +97,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
+    use crate::core::json::Unperformable;
 
     fn read(json: &str) -> Result<DynamicEntry, Vec<AtPath>> {
         let context = Context::default();
@@ -182,6 +183,40 @@ mod tests {
         refused(
             r#"{"cron":"0 25 * * *","queue":"q"}"#,
             &["$.cron: `25` is not an hour"],
+        );
+    }
+
+    #[test]
+    fn arguments_that_a_worker_would_not_survive_are_refused() {
+        let surrogate = Unperformable::LoneSurrogate.to_string();
+        let deep = "[".repeat(96) + &"]".repeat(96);
+        for (args, path, plain, active_job) in [
+            (r#"[1,"\ud83d"]"#, "[1]", &surrogate, &surrogate),
+            (
+                "[[1e400]]",
+                "[0][0]",
+                &Unperformable::TooLarge.to_string(),
+                &"`1e400` can't be an argument".to_owned(),
+            ),
+            (
+                &format!("[[[{deep}]]]"),
+                "",
+                &Unperformable::TooDeep.to_string(),
+                &Unperformable::TooDeep.to_string(),
+            ),
+        ] {
+            let entry = |more: &str| format!(r#"{{"every":"1h","queue":"q","args":{args}{more}}}"#);
+            refused(&entry(""), &[&format!("$.args: {plain}")]);
+            let more = r#","rescue_scheduler":{"active_job":true}"#;
+            refused(&entry(more), &[&format!("$.args{path}: {active_job}")]);
+        }
+        refused(
+            r#"{"every":"1h","queue":"q","class":"\udc00"}"#,
+            &[&format!("$.class: {surrogate}")],
+        );
+        refused(
+            r#"{"every":"1h","queue":"q","args":[{"\ud83d":1}]}"#,
+            &["$: not JSON: unexpected end of hex escape at line 1 column 9"],
         );
     }
 }

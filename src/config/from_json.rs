@@ -11,7 +11,7 @@ use super::{
     diagnostic::Mistake,
     tree::{Members, Node, Value},
 };
-use crate::core::job::DEEPEST;
+use crate::core::json::{DEEPEST, Unperformable};
 
 /// Reads a JSON object.
 ///
@@ -67,7 +67,7 @@ struct Reader<'t> {
 impl<'t> Reader<'t> {
     fn node(&mut self, raw: &'t RawValue) -> Result<Node<'t>, Mistake> {
         if self.depth == DEEPEST {
-            return Err(Mistake::TooDeep);
+            return Err(Mistake::Unperformable(Unperformable::TooDeep));
         }
         self.depth += 1;
         let json = raw.get();
@@ -85,8 +85,8 @@ impl<'t> Reader<'t> {
                 let items = items.into_iter().map(|raw| self.node(raw));
                 Value::List(items.collect::<Result<_, _>>()?)
             }
-            // A half of a surrogate pair: there is no such text, but its bytes may be kept.
-            Some(b'"') => Value::Text(from_str(json).unwrap_or_else(|_| json.into())),
+            // The only thing that can be wrong with text in valid JSON.
+            Some(b'"') => from_str(json).map_or(Value::LoneSurrogate, Value::Text),
             Some(b't' | b'f') => Value::Flag(json == "true"),
             Some(b'n') => Value::Null,
             // Larger than any: refused where it is looked at.

@@ -17,7 +17,10 @@ use super::{
     raw::diagnostic,
     tree::{Members, Node, Value},
 };
-use crate::core::{job::DEEPEST, ruby};
+use crate::core::{
+    json::{DEEPEST, Unperformable},
+    ruby,
+};
 
 /// Aliases repeat what they stand for, and anchors keep it; all of them together not more values than
 /// this.
@@ -367,7 +370,7 @@ fn binary<'t>(text: &str) -> Result<Value<'t>, Mistake> {
 fn too_deep(span: &Range<usize>) -> Stop {
     Stop {
         span: span.clone(),
-        mistake: Mistake::TooDeep,
+        mistake: Mistake::Unperformable(Unperformable::TooDeep),
     }
 }
 

@@ -2,8 +2,8 @@
 //! for what `core` says about an expression, a zone or a duration.
 
 use crate::core::{
-    cron::CronError, duration::DurationError, every::EveryError, suggestion::nearest,
-    zone::ZoneError,
+    cron::CronError, duration::DurationError, every::EveryError, json::Unperformable,
+    suggestion::nearest, zone::ZoneError,
 };
 
 /// What is wrong with a schedule. Displayed, it is the message without the place.
@@ -123,9 +123,9 @@ pub enum Mistake {
     /// Aliases of aliases.
     #[error("the aliases up to here stand for too many values")]
     TooManyAliases,
-    /// Deeper than Ruby's JSON reads.
-    #[error("nested too deep")]
-    TooDeep,
+    /// Values on which the worker would exit.
+    #[error(transparent)]
+    Unperformable(Unperformable),
     /// A warning: a key that the gem doesn't look at, and those that it does.
     #[error("`{0}` is ignored, as resque-scheduler ignores it")]
     Ignored(String, Vec<&'static str>),

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use toml::Spanned;
 
 use super::diagnostic::Mistake;
+use crate::core::json::Unperformable;
 
 /// A value and the bytes of the file that it is.
 pub(super) type Node<'t> = Spanned<Value<'t>>;
@@ -25,6 +26,8 @@ pub(super) enum Value<'t> {
     TooLarge,
     Float(f64),
     Text(Cow<'t, str>),
+    /// Text with half a surrogate pair, only in JSON.
+    LoneSurrogate,
     /// A time or a date, only in TOML: the text for it, in which seconds are never left out, and
     /// whether that has an offset.
     Time(String, bool),
@@ -51,6 +54,7 @@ impl<'t> Value<'t> {
     pub(super) fn as_text(&self) -> Result<&str, Mistake> {
         match self {
             Self::Text(text) => Ok(text),
+            Self::LoneSurrogate => Err(Mistake::Unperformable(Unperformable::LoneSurrogate)),
             _ => Err(self.instead_of("a string")),
         }
     }
@@ -76,7 +80,7 @@ impl<'t> Value<'t> {
             Self::Flag(_) => "a boolean",
             Self::Integer(_) | Self::TooLarge => "an integer",
             Self::Float(_) => "a float",
-            Self::Text(_) => "a string",
+            Self::Text(_) | Self::LoneSurrogate => "a string",
             Self::Time(..) => "a date-time",
             Self::List(_) => "an array",
             Self::Table(_) => "a table",

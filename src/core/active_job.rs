@@ -11,7 +11,10 @@ use serde::{
 use serde_json::{Error, value::RawValue};
 use uuid::Uuid;
 
-use super::job::{DEEPEST, Unqueueable, appended, depth, payload, quoted};
+use super::{
+    job::{appended, payload, quoted},
+    json::{self, AROUND_ARGUMENTS},
+};
 
 /// The class that Resque workers perform; it finds the job's own class in its argument.
 pub const WRAPPER: &str = "ActiveJob::QueueAdapters::ResqueAdapter::JobWrapper";
@@ -131,9 +134,9 @@ fn shown(at: DateTime<Utc>) -> String {
 /// What I18n speaks where nothing is said: Rails' own default.
 pub const LOCALE: &str = "en";
 
-/// How many levels of a payload are around a job's arguments: the payload, the wrapper's argument
-/// list, and its argument.
-const AROUND: usize = 3;
+/// How many levels of arrays and objects are around a job's arguments when a worker performs it: those
+/// around the wrapper's argument list, that list, and its argument.
+pub const AROUND: usize = AROUND_ARGUMENTS + 2;
 
 /// The arguments in ActiveJob's form, one JSON array: those of `list`, a JSON array, and behind them
 /// the keyword arguments in `kwargs`, a JSON object.
@@ -143,12 +146,12 @@ const AROUND: usize = 3;
 /// text are kept.
 ///
 /// # Errors
-/// Where one of the two is not what it should be, or the job would be nested deeper than a worker
-/// can read.
+/// Where one of the two is not what it should be, or a worker would exit on the job
+/// ([`json::Unperformable`]).
 pub fn arguments(list: &str, kwargs: Option<&str>) -> Result<String, Error> {
     // Before we go down into them: as they are, they might be deeper than our stack.
     for json in [list, kwargs.unwrap_or_default()] {
-        readable(json)?;
+        check(json)?;
     }
     let mut out = String::with_capacity(list.len());
     write_list(list, &mut out)?;
@@ -157,14 +160,12 @@ pub fn arguments(list: &str, kwargs: Option<&str>) -> Result<String, Error> {
         write_hash(serde_json::from_str(kwargs)?, Marker::Keywords, &mut hash)?;
         out = appended(&out, &hash);
     }
-    readable(&out)?;
+    check(&out)?;
     Ok(out)
 }
 
-fn readable(arguments: &str) -> Result<(), Error> {
-    let fits = depth(arguments) + AROUND <= DEEPEST;
-    fits.then_some(())
-        .ok_or_else(|| Error::custom(Unqueueable::TooDeep))
+fn check(arguments: &str) -> Result<(), Error> {
+    json::check(arguments, AROUND).map_err(Error::custom)
 }
 
 /// What ActiveJob notes in a hash about its keys.
@@ -327,18 +328,18 @@ mod tests {
     }
 
     #[test]
-    fn what_no_worker_could_read_is_refused() {
+    fn what_a_worker_would_not_survive_is_refused() {
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
-        assert!(arguments(&nested(97), None).is_ok());
+        assert!(arguments(&nested(96), None).is_ok());
         let too_deep = |list: &str, kwargs: Option<&str>| {
             let error = arguments(list, kwargs).unwrap_err().to_string();
             assert!(error.starts_with("nested too deep"), "{error}");
         };
-        too_deep(&nested(98), None);
+        too_deep(&nested(97), None);
         too_deep(&nested(1_000_000), None);
         too_deep("[]", Some(&format!("{{\"a\":{}}}", nested(1_000_000))));
         // The hash itself would fit, what ActiveJob notes in it doesn't.
-        let hash = format!("{}{{}}{}", "[".repeat(96), "]".repeat(96));
+        let hash = format!("{}{{}}{}", "[".repeat(95), "]".repeat(95));
         too_deep(&hash, None);
     }
 }

@@ -9,7 +9,10 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{error::Category, value::RawValue};
 
-use super::active_job::ActiveJob;
+use super::{
+    active_job::ActiveJob,
+    json::{self, AROUND_ARGUMENTS, Unperformable},
+};
 
 /// A job that an entry of the schedule enqueues.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,10 +160,6 @@ pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The deepest payload that Ruby's JSON reads, its own object and argument list included. A worker
-/// that takes a deeper one dies, and the job with it.
-pub const DEEPEST: usize = 100;
-
 /// A delayed item that can be enqueued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DelayedItem {
@@ -179,9 +178,9 @@ pub enum Unqueueable {
     /// No JSON object of the expected shape.
     #[error("not a delayed job: expected an object with text as \"class\" and \"queue\"")]
     NotAJob,
-    /// No worker could read its arguments.
-    #[error("nested too deep: expected at most {DEEPEST} levels, as Ruby's JSON reads")]
-    TooDeep,
+    /// The worker that takes it would exit.
+    #[error(transparent)]
+    Unperformable(#[from] Unperformable),
     /// `class` is absent, null or empty.
     #[error("no class: expected \"class\" to be a non-empty string")]
     NoClass,
@@ -224,49 +223,12 @@ impl DelayedItem {
         let class = raw.class.filter(filled).ok_or(Unqueueable::NoClass)?;
         let queue = raw.queue.filter(filled).ok_or(Unqueueable::NoQueue)?;
         let arguments = argument_list(raw.args.map_or("null", RawValue::get));
-        if !readable(&arguments) {
-            return Err(Unqueueable::TooDeep);
-        }
+        json::check(&arguments, AROUND_ARGUMENTS)?;
         Ok(Self {
             queue: queue.into_owned(),
             payload: payload(&class, &arguments),
         })
     }
-}
-
-/// Whether Ruby's JSON can read a payload with this argument list, a JSON array.
-pub fn readable(arguments: &str) -> bool {
-    depth(arguments) < DEEPEST
-}
-
-/// How many arrays and objects of valid JSON are within each other.
-pub(super) fn depth(json: &str) -> usize {
-    let (mut depth, mut deepest, mut rest) = (0_usize, 0, json.as_bytes());
-    while let [byte, after @ ..] = rest {
-        rest = after;
-        match byte {
-            b'"' => rest = behind_text(rest),
-            b'[' | b'{' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
-/// What follows a text of JSON, whose first quote is gone.
-fn behind_text(mut rest: &[u8]) -> &[u8] {
-    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
-        if rest[at] == b'"' {
-            return &rest[at + 1..];
-        }
-        // The character behind is escaped.
-        rest = rest.get(at + 2..).unwrap_or_default();
-    }
-    &[]
 }
 
 #[cfg(test)]
@@ -292,7 +254,7 @@ mod tests {
             "[[],{}]",
             "[1.0e+100,9223372036854775808,\"\\u00e9\"]",
             "[ 1 , 2 ]",
-            "[\"\\ud800\"]",
+            "[\"\\ud83d\\ude00\"]",
         ] {
             decoded(
                 &format!(r#"{{"class":"C","args":{arguments},"queue":"q"}}"#),
@@ -326,7 +288,7 @@ mod tests {
         refused(b"[]", "not a delayed job");
         refused(b"\"secret\"", "not a delayed job: expected an object");
         refused(
-            br#"{"class":7,"queue":"q"}"#,
+            br#"{"class":{},"queue":"q"}"#,
             "not a delayed job: expected an object",
         );
         refused(br#"{"class":"","queue":"q"}"#, "no class");
@@ -336,14 +298,27 @@ mod tests {
     }
 
     #[test]
-    fn what_ruby_could_not_read_for_its_depth_is_refused() {
+    fn a_job_that_its_worker_would_not_survive_is_refused() {
         let item = |levels: usize| {
             let (open, close) = ("[".repeat(levels), "]".repeat(levels));
             format!(r#"{{"class":"C","args":{open}"]}}[\"[{{"{close},"queue":"q"}}"#)
         };
-        assert!(DelayedItem::decode(item(99).as_bytes()).is_ok());
-        refused(item(100).as_bytes(), "nested too deep");
+        assert!(DelayedItem::decode(item(98).as_bytes()).is_ok());
+        refused(item(99).as_bytes(), "nested too deep");
         refused(item(1_000_000).as_bytes(), "nested too deep");
+        refused(
+            br#"{"class":"C","args":["\ud83d"],"queue":"q"}"#,
+            "half a surrogate pair",
+        );
+        refused(
+            br#"{"class":"C","args":1e400,"queue":"q"}"#,
+            "number too large",
+        );
+        // What is not pushed kills no worker.
+        decoded(
+            r#"{"class":"C","x":["\ud83d",1e400],"queue":"q"}"#,
+            r#"{"class":"C","args":[]}"#,
+        );
     }
 
     #[test]

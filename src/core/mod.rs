@@ -10,6 +10,7 @@ pub mod every;
 pub mod firing;
 pub mod guard;
 pub mod job;
+pub mod json;
 pub mod ruby;
 pub mod schedule;
 pub mod stable_hash;

@@ -1,5 +1,16 @@
 //! Numbers as Ruby writes them.
 
+use std::borrow::Cow;
+
+/// A number of JSON, finite as a double, as Ruby's `to_s` writes it after Ruby's JSON parsed it.
+pub fn number(json: &str) -> Cow<'_, str> {
+    match json.parse() {
+        Ok(number) if json.contains(['.', 'e', 'E']) => Cow::Owned(float(number)),
+        _ if json == "-0" => Cow::Borrowed("0"),
+        _ => Cow::Borrowed(json),
+    }
+}
+
 /// A finite number as Ruby's JSON, and its `to_s`, write it: the shortest digits that read back as
 /// the same number, `1.0e+20` rather than `1e20`.
 pub fn float(number: f64) -> String {

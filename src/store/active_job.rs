@@ -43,8 +43,8 @@ impl ActiveJob {
     /// priority.
     ///
     /// # Errors
-    /// [`ClientError::Nameless`], and [`ClientError::Arguments`]: for what serde can't write as JSON,
-    /// and what is nested deeper than Ruby's JSON reads.
+    /// [`ClientError::Nameless`], and [`ClientError::Arguments`] if serde cannot write the arguments as
+    /// JSON, or a worker would exit on them (see [`super::Client`]).
     ///
     /// # Panics
     /// Where the operating system has no random bytes.
@@ -70,7 +70,7 @@ impl ActiveJob {
     /// Keyword arguments: a struct or map.
     ///
     /// # Errors
-    /// [`ClientError::Arguments`], also for anything but a struct or map.
+    /// [`ClientError::Arguments`], as for [`Self::new`], and for anything but a struct or map.
     pub fn kwargs(self, kwargs: &(impl Serialize + ?Sized)) -> Result<Self, ClientError> {
         let kwargs = json(&self.class, kwargs)?;
         self.with_arguments(Some(&kwargs))

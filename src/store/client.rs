@@ -3,12 +3,16 @@
 use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::{Serialize, ser::Error as _};
 
 use super::{ActiveJob, Address, Credentials, Keys, StoreError, connection::Connection};
 use crate::{
     clock::{Clock, SystemClock},
-    core::{active_job::WRAPPER, job},
+    core::{
+        active_job::WRAPPER,
+        job,
+        json::{self, AROUND_ARGUMENTS},
+    },
 };
 
 /// Enqueues jobs for Resque workers, now or later, with the keys and bytes of Resque 3.0 and
@@ -16,6 +20,9 @@ use crate::{
 ///
 /// Arguments are anything that serde can write as JSON: an array, tuple or `Vec` is the argument
 /// list; a struct or map is one argument, and so is a string, number or boolean; `()` is none.
+/// Arguments on which a Ruby worker would exit are rejected: arrays and objects nested more than 98
+/// levels deep, the argument list included (96 levels for an [`ActiveJob`]); and, in JSON that you bring
+/// yourself as a [`serde_json::value::RawValue`], half a surrogate pair or a number such as `1e400`.
 ///
 /// Cheap to clone; clones share a connection, which opens itself again when it breaks.
 ///
@@ -71,8 +78,8 @@ pub enum ClientError {
     /// Redis. After [`StoreError::Unavailable`] the job may have been enqueued.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The arguments are no JSON, or none that a worker could read as arguments.
-    #[error("the arguments of {class} can't be written as JSON: {error}")]
+    /// serde cannot write the arguments as JSON, or a worker would exit on them.
+    #[error("the arguments of {class} cannot be enqueued: {error}")]
     Arguments {
         /// The job's class.
         class: String,
@@ -134,7 +141,7 @@ impl Client {
     /// Enqueues a job of class `class` at the end of `queue`, at once, in one transaction.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError::Nameless`], [`ClientError::Arguments`], and [`ClientError::Store`].
     pub async fn enqueue(
         &self,
         queue: &str,
@@ -149,7 +156,7 @@ impl Client {
     /// In one transaction.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError::Nameless`], [`ClientError::Arguments`], and [`ClientError::Store`].
     pub async fn enqueue_at(
         &self,
         at: DateTime<Utc>,
@@ -165,7 +172,7 @@ impl Client {
     /// Enqueues a job after `delay` from now, by this host's clock; at once if that is not positive.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError::Nameless`], [`ClientError::Arguments`], and [`ClientError::Store`].
     pub async fn enqueue_in(
         &self,
         delay: TimeDelta,
@@ -281,7 +288,10 @@ pub(super) fn checked(
         return Err(ClientError::Nameless { class, queue });
     }
     let json = json(class, arguments)?;
-    Ok(job::argument_list(&json).into_owned())
+    let list = job::argument_list(&json).into_owned();
+    json::check(&list, AROUND_ARGUMENTS)
+        .map_err(|error| unfit(class, serde_json::Error::custom(error)))?;
+    Ok(list)
 }
 
 /// Arguments of a job of class `class` as JSON.
@@ -289,8 +299,12 @@ pub(super) fn json(
     class: &str,
     arguments: &(impl Serialize + ?Sized),
 ) -> Result<String, ClientError> {
-    serde_json::to_string(arguments).map_err(|error| ClientError::Arguments {
+    serde_json::to_string(arguments).map_err(|error| unfit(class, error))
+}
+
+fn unfit(class: &str, error: serde_json::Error) -> ClientError {
+    ClientError::Arguments {
         class: class.to_owned(),
         error,
-    })
+    }
 }

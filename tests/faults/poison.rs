@@ -52,6 +52,14 @@ fn each_kind_of_bad_item_goes_to_quarantine_and_the_rest_flows() {
         ("no queue", br#"{"class":"C","args":[]}"#.to_vec()),
         ("no queue", br#"{"class":"C","queue":""}"#.to_vec()),
         ("nested too deep", nested("[", "]")),
+        (
+            "half a surrogate pair",
+            br#"{"class":"C","args":["cut \ud83d"],"queue":"q"}"#.to_vec(),
+        ),
+        (
+            "number too large",
+            br#"{"class":"C","args":[1e400],"queue":"q"}"#.to_vec(),
+        ),
         ("not JSON", nested("[", "")),
     ];
     let mut redis = Redis::start();

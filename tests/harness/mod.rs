@@ -2,6 +2,7 @@
 
 mod delayed;
 pub mod proxy;
+pub mod ruby;
 pub mod ticks;
 
 use std::{

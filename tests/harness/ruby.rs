@@ -1,0 +1,32 @@
+//! Ruby, which knows what Resque's workers do.
+
+use std::{
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+};
+
+/// Runs a script of `tests/ruby`, which answers each line of its input with one line. Lines need not be
+/// UTF-8.
+#[track_caller]
+pub fn ask_ruby(script: &str, questions: &[Vec<u8>]) -> Vec<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/ruby")
+        .join(script);
+    let mut ruby = Command::new("ruby");
+    let ruby = ruby.arg("-W0").arg(script);
+    let ruby = ruby.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut ruby = ruby.unwrap_or_else(|error| panic!("this test needs ruby: {error}"));
+    let mut input = ruby.stdin.take().unwrap();
+    let lines = questions.join(&b'\n');
+    // Ruby answers before it has read all.
+    let writer = thread::spawn(move || input.write_all(&lines));
+    let output = ruby.wait_with_output().unwrap();
+    assert!(output.status.success(), "Ruby failed");
+    writer.join().unwrap().unwrap();
+    let answers = String::from_utf8_lossy(&output.stdout);
+    let answers: Vec<_> = answers.lines().map(str::to_owned).collect();
+    assert_eq!(answers.len(), questions.len(), "one answer to each line");
+    answers
+}
