@@ -123,6 +123,14 @@ fn what_can_not_be_enqueued_is_kept_in_quarantine_and_the_rest_flows() {
 }
 
 #[test]
+fn a_number_names_a_class_or_queue_as_the_gem_writes_it() {
+    let mut redis = Redis::start();
+    redis.delay(1_000, r#"{"class":7,"args":[],"queue":5}"#);
+    once(&redis);
+    assert_eq!(redis.queue("5"), [r#"{"class":"7","args":[]}"#]);
+}
+
+#[test]
 fn what_stands_behind_a_batch_is_told_by_its_score_whatever_its_member_is() {
     const MANY: usize = 900;
     let mut redis = Redis::start();

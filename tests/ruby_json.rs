@@ -229,3 +229,29 @@ fn an_item_is_moved_if_and_only_if_a_ruby_worker_survives_it() {
         assert!(counts[kind] > 200, "few are {kind}: {counts:?}");
     }
 }
+
+#[test]
+#[ignore = "needs ruby: run `make interop`"]
+fn a_number_as_class_or_queue_is_its_text_in_ruby() {
+    let mut rng = Rng::with_seed(1);
+    let random = repeat_with(|| number(&mut rng)).take(1_000);
+    let numbers: Vec<_> = NUMBERS
+        .map(str::to_owned)
+        .into_iter()
+        .chain(random)
+        .collect();
+    let questions: Vec<_> = numbers.iter().map(|it| it.clone().into_bytes()).collect();
+    for (number, text) in numbers.iter().zip(ask_ruby("to_s.rb", &questions)) {
+        let item = format!(r#"{{"class":{number},"args":[],"queue":{number}}}"#);
+        let payload = format!(r#"{{"class":"{text}","args":[]}}"#);
+        let expected = if text.ends_with("Infinity") {
+            Err(Unperformable::TooLarge.into())
+        } else {
+            Ok(DelayedItem {
+                queue: text,
+                payload,
+            })
+        };
+        assert_eq!(DelayedItem::decode(item.as_bytes()), expected, "{number}");
+    }
+}

@@ -12,6 +12,7 @@ use serde_json::{error::Category, value::RawValue};
 use super::{
     active_job::ActiveJob,
     json::{self, AROUND_ARGUMENTS, Unperformable},
+    ruby,
 };
 
 /// A job that an entry of the schedule enqueues.
@@ -192,11 +193,11 @@ pub enum Unqueueable {
 #[derive(Deserialize)]
 struct RawItem<'a> {
     #[serde(borrow, default)]
-    class: Option<Cow<'a, str>>,
+    class: Option<&'a RawValue>,
     #[serde(borrow, default)]
     args: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    queue: Option<Cow<'a, str>>,
+    queue: Option<&'a RawValue>,
 }
 
 impl DelayedItem {
@@ -219,15 +220,35 @@ impl DelayedItem {
             return Err(Unqueueable::NotAJob);
         }
         let raw: RawItem<'_> = serde_json::from_slice(item).map_err(not_a_job)?;
-        let filled = |text: &Cow<'_, str>| !text.is_empty();
-        let class = raw.class.filter(filled).ok_or(Unqueueable::NoClass)?;
-        let queue = raw.queue.filter(filled).ok_or(Unqueueable::NoQueue)?;
+        let class = name(raw.class, Unqueueable::NoClass)?;
+        let queue = name(raw.queue, Unqueueable::NoQueue)?;
         let arguments = argument_list(raw.args.map_or("null", RawValue::get));
         json::check(&arguments, AROUND_ARGUMENTS)?;
         Ok(Self {
             queue: queue.into_owned(),
             payload: payload(&class, &arguments),
         })
+    }
+}
+
+/// The class or queue that a JSON value names: text, or a number, which stands for the text that Ruby's
+/// `to_s` makes of it.
+fn name(value: Option<&RawValue>, absent: Unqueueable) -> Result<Cow<'_, str>, Unqueueable> {
+    let json = value.map_or("\"\"", RawValue::get);
+    match json.as_bytes() {
+        b"\"\"" => Err(absent),
+        [b'"', text @ .., b'"'] if !text.contains(&b'\\') => {
+            Ok(Cow::Borrowed(&json[1..json.len() - 1]))
+        }
+        // It is valid JSON, so that nothing else can be wrong with it.
+        [b'"', ..] => serde_json::from_str(json)
+            .map(Cow::Owned)
+            .map_err(|_| Unperformable::LoneSurrogate.into()),
+        [b'-' | b'0'..=b'9', ..] => {
+            json::check(json, 0)?;
+            Ok(ruby::number(json))
+        }
+        _ => Err(Unqueueable::NotAJob),
     }
 }
 
@@ -295,6 +316,42 @@ mod tests {
         refused(br#"{"args":[],"queue":"q"}"#, "no class");
         refused(br#"{"class":"C","args":[]}"#, "no queue");
         refused(br#"{"class":"C","queue":null}"#, "no queue");
+    }
+
+    #[test]
+    fn a_number_names_a_class_or_queue_as_ruby_writes_it() {
+        for (number, text) in [
+            ("7", "7"),
+            ("-0", "0"),
+            (
+                "123456789012345678901234567890",
+                "123456789012345678901234567890",
+            ),
+            ("7.50", "7.5"),
+            ("1E20", "1.0e+20"),
+            ("-0.0", "-0.0"),
+        ] {
+            let item = format!(r#"{{"class":{number},"args":[],"queue":{number}}}"#);
+            let item = DelayedItem::decode(item.as_bytes()).unwrap();
+            let payload = format!(r#"{{"class":"{text}","args":[]}}"#);
+            assert_eq!((&*item.queue, item.payload), (text, payload));
+        }
+        refused(br#"{"class":1e400,"queue":"q"}"#, "number too large");
+        refused(br#"{"class":true,"queue":"q"}"#, "not a delayed job");
+        refused(br#"{"class":"C","queue":["q"]}"#, "not a delayed job");
+    }
+
+    #[test]
+    fn escapes_in_the_class_are_read() {
+        decoded(
+            r#"{"class":"\u0043\"\ud83d\ude00","queue":"\u0071"}"#,
+            r#"{"class":"C\"😀","args":[]}"#,
+        );
+        refused(
+            br#"{"class":"\ud83d","queue":"q"}"#,
+            "half a surrogate pair",
+        );
+        refused(b"{\"class\":\"C\xff\",\"queue\":\"q\"}", "not JSON");
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn each_kind_of_bad_item_goes_to_quarantine_and_the_rest_flows() {
         ("not a delayed job", b"[]".to_vec()),
         ("not a delayed job", b"17".to_vec()),
         ("not a delayed job", br#"{"class":[],"queue":"q"}"#.to_vec()),
-        ("not a delayed job", br#"{"class":"C","queue":7}"#.to_vec()),
+        ("not a delayed job", br#"{"class":"C","queue":{}}"#.to_vec()),
         ("no class", br#"{"args":[],"queue":"q"}"#.to_vec()),
         ("no class", br#"{"class":null,"queue":"q"}"#.to_vec()),
         ("no queue", br#"{"class":"C","args":[]}"#.to_vec()),
