@@ -17,7 +17,7 @@ test: redis ## Check formatting and lints, run all tests that need only Rust and
 	  "tests were ignored: they need ruby, npm or pip. 'make interop' installs these and runs the tests."
 
 interop: redis ## Install Ruby, Node and Python, and run the tests that need them
-	@tests/install.sh ruby npm python3-venv
+	@tests/install.sh ruby ruby-activejob npm python3-venv
 	cargo test --locked --test integration -- --ignored --test-threads=2
 
 bench: redis ## Measure the whole program on a private Redis, and the next fire beside cron and croner

@@ -8,7 +8,7 @@ use rescue_scheduler::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Program, Redis, vectors};
+use crate::harness::{Program, Redis, ruby::ask_ruby, vectors};
 
 /// The lines of an entry that make the job of each case.
 const ENTRIES: [(&str, &str); 7] = [
@@ -140,6 +140,39 @@ fn a_fire_is_the_same_job_whoever_fires_it() {
         with_value_of(&next, "job_id", &first),
         "each fire is a job of its own"
     );
+}
+
+#[test]
+#[ignore = "needs ruby and activejob: run `make interop`"]
+fn active_job_performs_with_the_metadata_before_the_keywords() {
+    let metadata = json!({"scheduled_at": 1_795_435_200});
+    let cases = [
+        ("", json!([[metadata], {}])),
+        (
+            "args = ['all', { ':limit' = 5 }]",
+            json!([["all", {"limit": 5}, metadata], {}]),
+        ),
+        (
+            "args = ['all']\nkwargs = { region = 'eu' }",
+            json!([["all", metadata], {"region": "eu"}]),
+        ),
+        (
+            "kwargs = { region = 'eu' }",
+            json!([[metadata], {"region": "eu"}]),
+        ),
+        (
+            "args_json = '[1, {\"a\": 2, \"_aj_ruby2_keywords\": [\"a\"]}]'",
+            json!([[1, metadata], {"a": 2}]),
+        ),
+    ];
+    let payloads = cases.each_ref().map(|(lines, _)| {
+        let schedule = entry(&format!("include_metadata = true\n{lines}"));
+        fired(&mut Redis::start(), &schedule, "reports").into_bytes()
+    });
+    for ((lines, expected), performed) in cases.iter().zip(ask_ruby("active_job.rb", &payloads)) {
+        let performed: Value = serde_json::from_str(&performed).expect(&performed);
+        assert_eq!(performed, *expected, "{lines}");
+    }
 }
 
 /// The jobs of the vectors, as an app in Rust says them.

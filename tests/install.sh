@@ -8,6 +8,7 @@ set -eu
 missing=
 for program; do
   case $program in
+    ruby-activejob) ruby -e 'require "active_job"' >/dev/null 2>&1 || missing="$missing $program" ;;
     python3-venv) python3 -m ensurepip --version >/dev/null 2>&1 || missing="$missing $program" ;;
     *) command -v "$program" >/dev/null || missing="$missing $program" ;;
   esac
@@ -21,6 +22,7 @@ if ! command -v apt-get >/dev/null; then
       case $program in
         redis-server) brew install --quiet redis ;;
         npm) brew install --quiet node ;;
+        ruby-activejob) gem install --silent activejob ;;
         python3-venv) brew install --quiet python3 ;;
         *) brew install --quiet "$program" ;;
       esac

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::core::{
     active_job,
+    job::appended,
     json::{AROUND_ARGUMENTS, Unperformable},
 };
 
@@ -75,11 +76,11 @@ impl<'t> Settings<'t> {
     }
 }
 
-/// Two JSON arrays as one.
+/// Two JSON arrays as one; the second is compact.
 fn joined(first: &str, second: &str) -> String {
-    match (first, second) {
-        ("[]", only) | (only, "[]") => only.to_owned(),
-        _ => format!("{},{}", &first[..first.len() - 1], &second[1..]),
+    match second {
+        "[]" => first.to_owned(),
+        _ => appended(first, &second[1..second.len() - 1]),
     }
 }
 
@@ -143,6 +144,10 @@ mod tests {
             r#"[1,{"region":"eu","limit":5,"_aj_ruby2_keywords":["region","limit"]}]"#,
         );
         case("kwargs = {}", r#"[{"_aj_ruby2_keywords":[]}]"#);
+        case(
+            "args_json = '[ ]'\nkwargs = {}",
+            r#"[ {"_aj_ruby2_keywords":[]}]"#,
+        );
     }
 
     #[test]

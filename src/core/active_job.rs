@@ -42,7 +42,7 @@ pub struct ActiveJob {
     pub timezone: Option<String>,
     /// Small ones first, for adapters that know priorities (Resque's does not).
     pub priority: Option<i64>,
-    /// Each fire appends `{"scheduled_at":<fire time>}` to the arguments.
+    /// With each fire, `{"scheduled_at":<fire time>}` is the last positional argument.
     pub include_metadata: bool,
 }
 
@@ -59,7 +59,7 @@ impl ActiveJob {
     pub(super) fn payload_of(&self, id: &str, seconds: &str, at: &str) -> String {
         let metadata = format!("{{\"scheduled_at\":{seconds},\"_aj_symbol_keys\":[]}}");
         let arguments = if self.include_metadata {
-            &appended(&self.arguments, &metadata)
+            &with_positional(&self.arguments, &metadata)
         } else {
             &self.arguments
         };
@@ -74,6 +74,26 @@ impl ActiveJob {
         let (id, at) = (format!("\"{id}\""), format!("\"{at}\""));
         payload(WRAPPER, &job.written(&id, &at, &at))
     }
+}
+
+/// `list`, arguments in ActiveJob's form, with one more positional argument behind the others. Ruby
+/// takes a hash for keyword arguments only if it is the last argument, so that it has to stay the last.
+fn with_positional(list: &str, argument: &str) -> String {
+    let elements: Vec<&RawValue> = serde_json::from_str(list).unwrap_or_default();
+    match elements.last().map(|it| it.get()) {
+        Some(keywords) if is_keywords(keywords) => {
+            // They are a part of `list`.
+            let at = keywords.as_ptr().addr() - list.as_ptr().addr();
+            [&list[..at], argument, ",", &list[at..]].concat()
+        }
+        _ => appended(list, argument),
+    }
+}
+
+/// Whether an argument in ActiveJob's form is a hash of keyword arguments.
+fn is_keywords(json: &str) -> bool {
+    let members = serde_json::from_str(json);
+    members.is_ok_and(|Members(members)| members.iter().any(|(key, _)| key == KEYWORDS))
 }
 
 /// What the wrapper's argument holds of a job.
@@ -130,6 +150,9 @@ fn null() -> String {
 fn shown(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Nanos, true)
 }
+
+/// The key in a hash of keyword arguments by which ActiveJob knows it.
+const KEYWORDS: &str = "_aj_ruby2_keywords";
 
 /// What I18n speaks where nothing is said: Rails' own default.
 pub const LOCALE: &str = "en";
@@ -226,12 +249,11 @@ fn write_hash(members: Members<'_>, marker: Marker, out: &mut String) -> Result<
             noted.push(name);
         }
     }
-    out.push_str(match marker {
-        Marker::Symbols => "\"_aj_symbol_keys\":[",
-        Marker::Keywords => "\"_aj_ruby2_keywords\":[",
-    });
-    out.push_str(&noted.join(","));
-    out.push_str("]}");
+    let key = match marker {
+        Marker::Symbols => "_aj_symbol_keys",
+        Marker::Keywords => KEYWORDS,
+    };
+    out.extend(["\"", key, "\":[", &noted.join(","), "]}"]);
     Ok(())
 }
 
@@ -310,6 +332,38 @@ mod tests {
             error.contains("keyword arguments are a struct or map"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_further_positional_argument_is_before_the_keywords() {
+        for (list, expected) in [
+            ("[]", "[7]"),
+            ("[ ]", "[ 7]"),
+            ("[1]", "[1,7]"),
+            (
+                r#"[{"a":1,"_aj_symbol_keys":["a"]}]"#,
+                r#"[{"a":1,"_aj_symbol_keys":["a"]},7]"#,
+            ),
+            (r#"["_aj_ruby2_keywords"]"#, r#"["_aj_ruby2_keywords",7]"#),
+            (
+                r#"[[{"_aj_ruby2_keywords":[]}]]"#,
+                r#"[[{"_aj_ruby2_keywords":[]}],7]"#,
+            ),
+            (
+                r#"[{"_aj_ruby2_keywords":[]},1]"#,
+                r#"[{"_aj_ruby2_keywords":[]},1,7]"#,
+            ),
+            (
+                r#"[{"_aj_ruby2_keywords":[]}]"#,
+                r#"[7,{"_aj_ruby2_keywords":[]}]"#,
+            ),
+            (
+                r#"[ 1 , {"a" : {}, "\u005faj_ruby2_keywords":["a"] } ]"#,
+                r#"[ 1 , 7,{"a" : {}, "\u005faj_ruby2_keywords":["a"] } ]"#,
+            ),
+        ] {
+            assert_eq!(with_positional(list, "7"), expected);
+        }
     }
 
     #[test]

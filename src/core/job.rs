@@ -123,11 +123,12 @@ fn with_metadata(payload: &str, scheduled_at: &str) -> String {
     appended(list, &format!("{{\"scheduled_at\":{scheduled_at}}}")) + "}"
 }
 
-/// `text`, which ends in a JSON array, with one more element of it.
-pub(super) fn appended(text: &str, element: &str) -> String {
+/// `text`, which ends in a JSON array, with more elements in it.
+pub fn appended(text: &str, elements: &str) -> String {
     let open = text.strip_suffix(']').unwrap_or(text);
-    let comma = if open.ends_with('[') { "" } else { "," };
-    format!("{open}{comma}{element}]")
+    let is_empty = open.trim_ascii_end().ends_with('[');
+    let comma = if is_empty { "" } else { "," };
+    format!("{open}{comma}{elements}]")
 }
 
 /// The payload that a worker pops: class first, no spaces. `arguments` is JSON text, an array.
@@ -390,6 +391,10 @@ mod tests {
             job("[[]]").payload(at),
             r#"{"class":"C","args":[[],{"scheduled_at":1795454398}]}"#
         );
+        assert_eq!(
+            job("[ ]").payload(at),
+            r#"{"class":"C","args":[ {"scheduled_at":1795454398}]}"#
+        );
     }
 
     #[test]
@@ -399,12 +404,12 @@ mod tests {
         let expected = [r#"{"class":"C","args":["\u0000",{"scheduled_at":"#, "}]}"];
         assert_eq!(plain(true).pattern().unwrap(), expected);
 
-        let active_job = |include_metadata| {
+        let active_job = |arguments: &str, include_metadata| {
             Job::from(ActiveJob {
                 entry: "e".into(),
                 class: "\0".into(),
                 queue: "q".into(),
-                arguments: "[]".into(),
+                arguments: arguments.into(),
                 locale: "en".into(),
                 timezone: None,
                 priority: None,
@@ -413,8 +418,9 @@ mod tests {
         };
         for (job, parts) in [
             (plain(true), 1),
-            (active_job(false), 3),
-            (active_job(true), 4),
+            (active_job("[]", false), 3),
+            (active_job("[]", true), 4),
+            (active_job(r#"[1,{"_aj_ruby2_keywords":[]}]"#, true), 4),
         ] {
             let pattern = job.pattern().unwrap();
             assert_eq!(pattern.len(), parts + 1);
