@@ -3,7 +3,7 @@
 
 use redis::Commands;
 
-use crate::harness::{Program, Redis};
+use crate::harness::{Program, Redis, ruby::ask_ruby};
 
 /// An hourly entry `e` of class `C`, with more lines.
 fn entry(lines: &str) -> String {
@@ -98,6 +98,61 @@ fn what_a_worker_works_on_is_not_enqueued_again() {
     skipped(&redis, &schedule, "16:00", "running");
     is_done(&mut redis);
     fired(&redis, &schedule, "17:00");
+}
+
+/// `text` as ActiveSupport writes it, with one or both of its options on.
+fn as_active_support(text: &str, html: bool, separators: bool) -> String {
+    let escapes = [
+        ("&", "\\u0026", html),
+        ("<", "\\u003c", html),
+        (">", "\\u003e", html),
+        ("\u{2028}", "\\u2028", separators),
+        ("\u{2029}", "\\u2029", separators),
+    ];
+    let escapes = escapes.iter().filter(|(_, _, on)| *on);
+    escapes.fold(text.to_owned(), |text, (from, to, _)| {
+        text.replace(from, to)
+    })
+}
+
+#[test]
+#[ignore = "needs ruby and activesupport: run `make interop`"]
+fn active_support_escapes_as_these_tests_do() {
+    let payload =
+        "{\"class\":\"C\",\"args\":[\"a&b<c>&'/é\u{7f}\u{2028}\u{2029}\\\\u0026\",1.5,[],{}]}";
+    let theirs = ask_ruby("active_support.rb", &[payload.into()]);
+    assert_eq!(theirs, [as_active_support(payload, true, true)]);
+}
+
+#[test]
+fn a_job_that_a_rails_app_wrote_escaped_is_identical() {
+    let text = "args = ['a&b<c>&', '\u{2028}\u{2029}', '\\\\u0026 \\u003c']";
+    for more in ["", "include_metadata = true", "active_job = true"] {
+        let schedule = entry(&format!("overlap = 'skip_if_running'\n{text}\n{more}"));
+        for (html, separators) in [(true, true), (true, false), (false, true)] {
+            let mut redis = seen(&schedule);
+            fired(&redis, &schedule, "12:00");
+            let payload = redis.queue("q").remove(0);
+            let escaped = as_active_support(&payload, html, separators);
+            assert_ne!(escaped, payload);
+            redis.command("DEL resque:queue:q");
+            // A worker works on it.
+            works_on(&mut redis, &escaped);
+            skipped(&redis, &schedule, "13:00", "running");
+            // The app enqueued the same job.
+            is_done(&mut redis);
+            let () = redis.connection.rpush("resque:queue:q", &escaped).unwrap();
+            skipped(&redis, &schedule, "14:00", "queued");
+            // Another one.
+            redis.command("DEL resque:queue:q");
+            let other = escaped
+                .replace("\\u0026", "\\u003c")
+                .replace("\\u2028", "\\u2029");
+            works_on(&mut redis, &other);
+            let () = redis.connection.rpush("resque:queue:q", &other).unwrap();
+            fired(&redis, &schedule, "15:00");
+        }
+    }
 }
 
 #[test]

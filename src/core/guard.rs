@@ -14,7 +14,8 @@ pub struct Guard {
 }
 
 /// What becomes of a fire while an identical job is not done yet. Jobs are identical that differ in
-/// nothing but what comes from their fire time ([`super::job::Job::pattern`]).
+/// nothing but what comes from their fire time ([`super::job::Job::pattern`]), and in the characters that
+/// ActiveSupport escapes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Overlap {
     /// It is enqueued all the same.

@@ -181,7 +181,10 @@ impl Both<'_> {
     fn a_job(&mut self) -> String {
         let fire_time = self.rng.i64(1..30);
         let (job, _) = a_payload(&mut self.rng, fire_time);
-        match self.rng.u8(0..8) {
+        match self.rng.u8(0..11) {
+            8 => job.replace('&', "\\u0026"),
+            9 => job.replace('\u{2028}', "\\u2028"),
+            10 => job.replace('&', "\\u0026").replace('\u{2028}', "\\u2028"),
             0 => format!(" {job}"),
             1 => format!("{job} "),
             2 => job.replace(':', ":{\"at\":"),
@@ -434,10 +437,12 @@ impl Both<'_> {
 
 /// A payload, and the pattern of those that are identical, where they are not the same.
 fn a_payload(rng: &mut fastrand::Rng, fire_time: i64) -> (String, Option<Vec<String>>) {
-    let pattern: &[&str] = match rng.u8(0..4) {
+    let pattern: &[&str] = match rng.u8(0..6) {
         0 => return ("{\"n\":1}".to_owned(), None),
         1 => return ("{\"n\":[]}".to_owned(), None),
-        2 => &["{\"at\":", ",\"n\":1}"],
+        2 => return ("{\"n\":\"&\u{2028}\"}".to_owned(), None),
+        3 => &["{\"&&\":", ",\"\u{2028}\":1}"],
+        4 => &["{\"at\":", ",\"n\":1}"],
         _ => &["{\"at\":", ",\"n\":{\"é\":\"", "\"}}"],
     };
     let payload = pattern.join(&fire_time.to_string());

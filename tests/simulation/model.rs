@@ -60,10 +60,30 @@ impl From<&Fire<'_>> for Shot {
 impl Shot {
     /// Where in `text` an identical payload may end that begins with it, every way it can be read.
     fn identical_ends(&self, text: &str) -> Vec<usize> {
-        let Some((first, others)) = self.pattern.as_ref().and_then(|it| it.split_first()) else {
-            let same = text.starts_with(&self.payload);
-            return same.then_some(self.payload.len()).into_iter().collect();
+        let parts = self.pattern.as_deref();
+        let parts = parts.unwrap_or(std::slice::from_ref(&self.payload));
+        let html = [("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")];
+        let separators = [("\u{2028}", "\\u2028"), ("\u{2029}", "\\u2029")];
+        let escaped = |parts: &[String], letters: &[(&str, &str)]| -> Vec<String> {
+            let part = |part: &String| {
+                let escape = |text: String, (from, to): &(&str, &str)| text.replace(from, to);
+                letters.iter().fold(part.clone(), escape)
+            };
+            parts.iter().map(part).collect()
         };
+        // Each of the two may be off in an app.
+        let forms = [
+            parts.to_vec(),
+            escaped(parts, &html),
+            escaped(parts, &separators),
+            escaped(&escaped(parts, &html), &separators),
+        ];
+        forms.iter().flat_map(|it| Self::ends(it, text)).collect()
+    }
+
+    /// The same for one form of the payload.
+    fn ends(parts: &[String], text: &str) -> Vec<usize> {
+        let (first, others) = parts.split_first().unwrap();
         let mut ends: Vec<usize> = text
             .starts_with(first.as_str())
             .then_some(first.len())

@@ -43,7 +43,8 @@
 --
 -- Atomic: a fire is recorded if and only if its payload was pushed, or it was skipped; what was
 -- skipped is not counted. What is of the wrong type keeps no fire away. Nothing is decoded here:
--- payloads are compared as text. A worker's job is the payload as Resque writes it there, compact.
+-- payloads are compared as text. A worker's job is the payload as Resque writes it there, compact. In an
+-- app with ActiveSupport, Resque escapes some characters there, and in what the app enqueues.
 
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
   return false
@@ -51,19 +52,44 @@ end
 
 local count = tonumber(ARGV[4])
 
+-- What ActiveSupport escapes: `escape_html_entities_in_json`, and `escape_js_separators_in_json`, which
+-- is for U+2028 and U+2029. Either may be off.
+local ESCAPES = {
+  ["[&<>]"] = { ["&"] = "\\u0026", ["<"] = "\\u003c", [">"] = "\\u003e" },
+  ["\226\128[\168\169]"] = { ["\226\128\168"] = "\\u2028", ["\226\128\169"] = "\\u2029" },
+}
+
+-- All forms of `parts`, texts of a payload: as they are, and as ActiveSupport escapes them.
+local function forms_of(parts)
+  local forms = { parts }
+  for letters, escapes in pairs(ESCAPES) do
+    for form = 1, #forms do
+      local escaped, changes = {}, 0
+      for i, text in ipairs(forms[form]) do
+        local more
+        escaped[i], more = text:gsub(letters, escapes)
+        changes = changes + more
+      end
+      forms[#forms + 1] = changes > 0 and escaped or nil
+    end
+  end
+  return forms
+end
+
 -- By number of the fire.
 local guards = {}
 local arg = 5 * count + 5
 while arg <= #ARGV do
   local number, longest, overlap, parts = unpack(ARGV, arg, arg + 3)
-  local guard = { longest = tonumber(longest), overlap = overlap }
+  local pattern = {}
   arg = arg + 4
   for part = 1, tonumber(parts) do
-    guard[part] = ARGV[arg]
+    pattern[part] = ARGV[arg]
     arg = arg + 1
   end
-  guard[1] = guard[1] or ARGV[5 * number + 4]
-  guards[tonumber(number)] = guard
+  pattern[1] = pattern[1] or ARGV[5 * number + 4]
+  guards[tonumber(number)] =
+    { longest = tonumber(longest), overlap = overlap, forms = forms_of(pattern) }
 end
 
 -- What Redis answers; nil: the key is of the wrong type. Any other error, as of a command that we are
@@ -78,9 +104,9 @@ local function ask(...)
   error({ err = (...) .. " for its guard: " .. reply.err })
 end
 
--- Where a payload that is identical ends in `text`, if it begins at `from`.
-local function identical(guard, text, from)
-  for part = 1, #guard do
+-- Where a payload of this form ends in `text`, if it begins at `from`.
+local function end_of(form, text, from)
+  for part = 1, #form do
     if part > 1 then
       local _, last = text:find("^[%w:.-]+", from)
       if not last then
@@ -88,13 +114,23 @@ local function identical(guard, text, from)
       end
       from = last + 1
     end
-    local after = from + #guard[part]
-    if text:sub(from, after - 1) ~= guard[part] then
+    local after = from + #form[part]
+    if text:sub(from, after - 1) ~= form[part] then
       return nil
     end
     from = after
   end
   return from - 1
+end
+
+-- Where a payload that is identical ends in `text`, if it begins at `from`.
+local function identical(guard, text, from)
+  for _, form in ipairs(guard.forms) do
+    local last = end_of(form, text, from)
+    if last then
+      return last
+    end
+  end
 end
 
 -- Only so many payloads of a queue are looked at, the newest: other clients wait meanwhile.
@@ -104,8 +140,13 @@ local NEWEST = 100000
 local LARGE = 1048576
 
 local function is_queued(guard, queue)
-  if #guard == 1 then
-    return ask("LPOS", queue, guard[1], "RANK", -1, "MAXLEN", NEWEST)
+  if #guard.forms[1] == 1 then
+    for _, form in ipairs(guard.forms) do
+      if ask("LPOS", queue, form[1], "RANK", -1, "MAXLEN", NEWEST) then
+        return true
+      end
+    end
+    return false
   end
   local seen, wanted = 0, 1
   repeat
