@@ -1,16 +1,11 @@
 //! Schedules in YAML: what the real resque-scheduler pushed for them, we push; what it dies of, drops
 //! or makes nonsense of is a mistake here, shown with its line.
 
-use std::{
-    io::Write as _,
-    process::{Command, Stdio},
-};
-
 use rescue_scheduler::config::{self, Context, Source};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::harness::{Program, Redis, vectors};
+use crate::harness::{Program, Redis, ruby::ask_ruby, vectors};
 
 #[derive(Deserialize)]
 struct Case {
@@ -228,25 +223,11 @@ fn anchors_within_anchors_do_not_eat_the_memory() {
 /// What Ruby makes of the arguments of these schedules: JSON, `false` if it can't load them, `null` if
 /// they are no YAML to it.
 fn psych(schedules: &[String]) -> Vec<Value> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/yaml/psych.rb");
-    let mut ruby = Command::new("ruby");
-    let ruby = ruby
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut ruby = ruby.spawn().unwrap();
-    let mut questions = ruby.stdin.take().unwrap();
-    let lines: Vec<_> = schedules
-        .iter()
-        .map(|it| Value::from(it.as_str()).to_string())
-        .collect();
-    let writer = std::thread::spawn(move || questions.write_all(lines.join("\n").as_bytes()));
-    let output = ruby.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
-    let answers = String::from_utf8(output.stdout).unwrap();
-    let lines = answers.lines();
-    lines
-        .map(|line| serde_json::from_str(line).unwrap())
+    let line = |schedule: &String| Value::from(schedule.as_str()).to_string().into_bytes();
+    let lines: Vec<_> = schedules.iter().map(line).collect();
+    let answers = ask_ruby("psych.rb", &lines).into_iter();
+    answers
+        .map(|line| serde_json::from_str(&line).unwrap())
         .collect()
 }
 
