@@ -155,6 +155,9 @@ pub enum Mistake {
     /// A warning: a key that is given twice in a table.
     #[error("`{0}` is given twice")]
     GivenTwice(String),
+    /// A warning: nothing beside a comma of a cron expression.
+    #[error("an empty item in the list is skipped")]
+    EmptyItem,
     /// A warning: an entry without a timing.
     #[error("entry `{0}` never fires by itself")]
     NeverFires(String),
@@ -183,6 +186,7 @@ impl Mistake {
                 | Self::Beside(..)
                 | Self::Persist
                 | Self::GivenTwice(_)
+                | Self::EmptyItem
                 | Self::NeverFires(_)
         )
     }
@@ -216,6 +220,7 @@ impl Mistake {
                  \"2026-12-24 15:00\""
             }
             Self::Alone(..) | Self::Beside(..) | Self::Persist => "take it out",
+            Self::EmptyItem => "take the comma out, or write the value that is missing beside it",
             Self::Priority => "write a number such as `10`, or take it out",
             Self::NoQueue(_) => {
                 "give the entry a `queue` (in TOML, `[defaults]` may have one for all); what its class \

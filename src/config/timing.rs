@@ -96,6 +96,9 @@ fn cron_pattern<'t>(
         table.report(table.part(&text, error.span.clone()), Mistake::Cron(error));
     });
     let cron = cron.ok()?;
+    if let Some(comma) = Cron::empty_item(text.get_ref()) {
+        table.report(table.part(&text, comma), Mistake::EmptyItem);
+    }
     let zone = cron.zone().unwrap_or(zone);
     Some(Pattern::Cron { cron, zone })
 }
@@ -363,6 +366,17 @@ mod tests {
             "every = '1h'\nfirst_in = 1\nfirst_at = 'now'",
             "both `first_in` and `first_at` are given",
         );
+    }
+
+    #[test]
+    fn an_empty_item_in_a_cron_list_is_a_warning() {
+        let (timing, mistakes) = read("cron = '1,,2 * * * *'");
+        assert_eq!(
+            timing.unwrap().to_string(),
+            "cron 1,2 * * * * in Europe/Paris"
+        );
+        assert_eq!(mistakes, ["an empty item in the list is skipped"]);
+        assert!(Mistake::EmptyItem.is_warning());
     }
 
     #[test]

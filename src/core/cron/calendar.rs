@@ -5,13 +5,16 @@
 //! third week" or "either day field", so that its walk would have to be filtered and merged; and
 //! it takes five times the memory and twice the time. It is the oracle of a property below.
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
+use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, TimeDelta, Timelike};
 
 /// The walk gives up after this year, so that it ends where nothing matches.
 const LAST_YEAR: i32 = 2199;
 
 /// The Monday that begins week 0 of `%`, as fugit counts (`rweek`). The compiler checks the date.
 const WEEK_ZERO: NaiveDate = NaiveDate::from_ymd_opt(2018, 12, 31).unwrap();
+
+/// After so many steps fugit gives up (`MAX_ITERATION_COUNT`).
+const MOST_STEPS: usize = 2048;
 
 /// The fields of an expression. Bit `n` of a set is the value `n`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +76,37 @@ impl Calendar {
         let date = self.date(month, day + 1)?;
         let (hour, minute, second) = self.time(0, 0, 0)?;
         date.and_hms_opt(hour, minute, second)
+    }
+
+    /// Returns the first matching civil time after `from` if fugit finds it: by `next_time` of fugit 1.14,
+    /// step by step.
+    pub(super) fn next_in_steps(&self, from: NaiveDateTime) -> Option<NaiveDateTime> {
+        let mut at = from;
+        for _ in 0..MOST_STEPS {
+            let month = at.date().with_day(1)?;
+            let midnight = NaiveDateTime::from(at.date());
+            let hour = i64::from(at.hour());
+            let minute = hour * 60 + i64::from(at.minute());
+            let has = |set: u64, value: u32| set & 1 << value != 0;
+            at = if at == from {
+                at + TimeDelta::seconds(1)
+            } else if !has(self.months, at.month()) {
+                month.checked_add_months(Months::new(1))?.into()
+            } else if !has(self.days_of(month), at.day()) {
+                midnight + TimeDelta::days(1)
+            } else if !has(self.hours, at.hour()) {
+                midnight + TimeDelta::hours(hour + 1)
+            } else if !has(self.minutes, at.minute()) {
+                midnight + TimeDelta::minutes(minute + 1)
+            } else if !has(self.seconds, at.second()) {
+                let second = next_bit(self.seconds, at.second());
+                let second = second.or_else(|| Some(60 + next_bit(self.seconds, 0)?))?;
+                midnight + TimeDelta::seconds(minute * 60 + i64::from(second))
+            } else {
+                return Some(at);
+            };
+        }
+        None
     }
 
     /// The first matching time of day at or after the one given.

@@ -7,17 +7,28 @@ use super::{
     parse::Piece,
 };
 
-/// The items of a list. Empty ones are skipped, but the first, as the gem does.
+/// Returns the items of a list. Empty ones are skipped, as fugit skips them: between commas a space
+/// may stand, before a comma that follows an item none.
 pub(super) fn items<'a>(field: &Field, list: Piece<'a>) -> Result<Vec<Piece<'a>>, CronError> {
-    let mut items = Vec::new();
+    let mut items: Vec<Piece<'a>> = Vec::new();
     let mut start = 0;
     for (end, _) in list.text.match_indices(',').chain([(list.text.len(), "")]) {
-        if start < end {
-            items.push(list.part(start, end));
-        } else if start == 0 {
-            return Err(field.missing(list));
+        let item = list.text[start..end].trim_end();
+        if !item.is_empty() {
+            if let Some(before) = items.last()
+                && list.text[before.at + before.length - list.at..].starts_with([' ', '\t'])
+            {
+                return Err(before.error(
+                    "stands before a space and a comma",
+                    "write the list without spaces: `1,2`",
+                ));
+            }
+            items.push(list.part(start, start + item.len()));
         }
         start = end + 1;
+    }
+    if items.is_empty() {
+        return Err(field.missing(list));
     }
     Ok(items)
 }

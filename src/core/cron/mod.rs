@@ -13,6 +13,7 @@ mod display;
 mod field;
 mod list;
 mod parse;
+mod warnings;
 
 use std::{fmt, ops::Range};
 
