@@ -171,7 +171,18 @@ fn an_empty_file_on_reload_stops_nothing() {
     scheduler.signal(Signal::SIGHUP);
     scheduler
         .wait_for("reload refused")
-        .wait_for("it has no entries");
+        .wait_for("the file has no entries");
+}
+
+#[test]
+fn a_reload_may_disable_the_only_entry() {
+    let redis = Redis::start();
+    let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
+    scheduler.wait_for("leading holder=");
+    let disabled = format!("{EACH_SECOND}\nenabled = false\n");
+    scheduler.program.write("schedule.toml", &disabled);
+    scheduler.signal(Signal::SIGHUP);
+    scheduler.wait_for("removed=");
 }
 
 #[test]

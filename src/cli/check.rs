@@ -32,9 +32,6 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
         writeln!(std::io::stderr(), "{warning}\n")?;
     }
     let schedule = loaded.schedule;
-    if schedule.entries().len() == 0 && schedule.left_out().is_empty() {
-        writeln!(std::io::stderr(), "the schedule has no entries")?;
-    }
     let now = SystemClock.now();
     let left_out = schedule.left_out().iter();
     let left_out = left_out.map(|it| [it.name.clone(), "left out".to_owned(), it.why.to_string()]);

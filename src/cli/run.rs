@@ -159,8 +159,6 @@ fn announce(
         info!("dynamic entries are read from Redis, over those of the files");
     } else if arguments.schedules.is_empty() {
         info!("no schedule given: delayed jobs only");
-    } else if schedule.entries().len() == 0 && schedule.left_out().is_empty() {
-        warn!("the schedule has no entries: delayed jobs only");
     } else if schedule.entries().len() == 0 {
         warn!("the schedule has no entry for this environment: delayed jobs only");
     }

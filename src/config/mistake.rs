@@ -18,6 +18,9 @@ pub enum Mistake {
     /// A directory without schedule files.
     #[error("no `*.toml`, `*.yml` or `*.yaml` in this directory")]
     NoFiles,
+    /// A file without any entry.
+    #[error("the file has no entries")]
+    NoEntries,
     /// A file in TOML where one in YAML is wanted.
     #[error("not a schedule in YAML")]
     NotYaml,
@@ -199,6 +202,10 @@ impl Mistake {
             }
             Self::Unreadable(_) => "the user that the scheduler works as must be able to read it",
             Self::NoFiles => "put a schedule file into it, or name the file itself",
+            Self::NoEntries => {
+                "a template that fails leaves such a file; if you want delayed jobs only, start without a \
+                 schedule"
+            }
             Self::NotYaml => "name a file that ends in `.yml` or `.yaml`",
             Self::NotUtf8 => "save the file in UTF-8",
             Self::Syntax(message) if message == "duplicate key" => {

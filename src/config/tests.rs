@@ -252,10 +252,54 @@ fn the_schedules_that_we_ship_load() {
 }
 
 #[test]
-fn no_files_and_empty_files_are_an_empty_schedule() {
+fn no_files_are_an_empty_schedule() {
     assert_eq!(load(&[], &CONTEXT), Ok(Loaded::default()));
-    let empty = Source::new("empty.toml", "# nothing yet\n");
-    assert_eq!(parse(&[empty], &CONTEXT), Ok(Loaded::default()));
+}
+
+#[test]
+fn a_file_without_entries_is_an_error_also_beside_another() {
+    let files = [
+        ("a.toml", "[defaults]\nqueue = 'q'\n"),
+        ("b.toml", "[schedule.a]\nqueue = 'q'\n"),
+        ("c.yml", "--- {}\n"),
+    ];
+    insta::assert_snapshot!(refused(&files), @"
+    error: the file has no entries
+    --> a.toml
+     |
+    help: a template that fails leaves such a file; if you want delayed jobs only, start without a schedule
+
+    error: the file has no entries
+    --> c.yml
+     |
+    help: a template that fails leaves such a file; if you want delayed jobs only, start without a schedule
+
+    2 mistakes in 2 files; nothing of this schedule is used
+    ");
+    for (path, text) in [
+        ("a.toml", ""),
+        ("a.toml", "# nothing yet\n"),
+        ("a.toml", "[schedule]\n"),
+        ("a.yml", ""),
+        ("a.yml", "# nothing yet\n"),
+        ("a.yml", "---\n"),
+        ("a.yml", "~\n"),
+    ] {
+        let report = refused(&[(path, text)]);
+        assert!(report.contains("the file has no entries"), "{report}");
+    }
+}
+
+#[test]
+fn an_entry_that_is_left_out_is_an_entry_of_its_file() {
+    for (path, text) in [
+        ("a.toml", "schedule.a = { queue = 'q', enabled = false }"),
+        ("a.toml", "schedule.a = { queue = 'q', env = 'elsewhere' }"),
+        ("a.yml", "defaults: &defaults {class: J}"),
+    ] {
+        let loaded = parse(&[Source::new(path, text)], &CONTEXT).unwrap();
+        assert_eq!(loaded.schedule.left_out().len(), 1, "{text}");
+    }
 }
 
 /// Parses the text and shows what comes of it, which must not panic.

@@ -79,6 +79,12 @@ pub(super) fn contents(source: &Source, alone: bool, context: &Context) -> Conte
             Err(error) => contents.mistakes.push(error),
         },
     }
+    let read = contents.mistakes.iter().all(|it| it.mistake.is_warning());
+    if read && contents.entries.is_empty() && contents.left_out.is_empty() {
+        contents
+            .mistakes
+            .push(diagnostic(source, None, Mistake::NoEntries));
+    }
     contents.mistakes.sort_by_key(start);
     contents
 }

@@ -10,24 +10,21 @@ use crate::{config::Report, core::schedule::Schedule, events::Transition};
 pub type Load = Arc<dyn Fn() -> Result<Schedule, Report> + Send + Sync>;
 
 /// Reads the schedule and publishes it; keeps the one in force if there are mistakes (law 7 of
-/// docs/design.md), or nothing: a file that is just being written is empty for a moment.
+/// docs/design.md).
 ///
 /// # Panics
 /// If reading panicked.
 pub(super) async fn reload(load: &Load, in_force: &watch::Sender<Arc<Schedule>>) {
     let load = Arc::clone(load);
-    let refused = match task::spawn_blocking(move || load()).await {
+    match task::spawn_blocking(move || load()).await {
         Ok(Ok(new)) => {
-            let old = Arc::clone(&in_force.borrow());
-            if new.entries().len() > 0 || old.entries().len() == 0 {
-                Transition::Reloaded(&old.changes_to(&new)).emit();
-                in_force.send_replace(Arc::new(new));
-                return;
-            }
-            "it has no entries; to have none, start anew".to_owned()
+            Transition::Reloaded(&in_force.borrow().changes_to(&new)).emit();
+            in_force.send_replace(Arc::new(new));
         }
-        Ok(Err(report)) => report.to_string(),
-        Err(ended) => return super::rethrow(Err(ended)),
-    };
-    Transition::ReloadRefused { report: &refused }.emit();
+        Ok(Err(report)) => {
+            let report = &report.to_string();
+            Transition::ReloadRefused { report }.emit();
+        }
+        Err(ended) => super::rethrow(Err(ended)),
+    }
 }
