@@ -97,6 +97,29 @@ fn one_entry_can_be_asked_for() {
 }
 
 #[test]
+fn an_entry_that_is_left_out_says_why() {
+    let text = "\
+        [defaults]\nqueue = 'q'\n\
+        [schedule.off]\nevery = '1h'\nenabled = false\n\
+        [schedule.live]\nevery = '1h'\nenv = 'production'\n";
+    let ask = |name| {
+        Program::new()
+            .args(["next", "--entry", name])
+            .schedule(text)
+    };
+    let off = ask("off").run();
+    assert_eq!((off.status.code(), off.output.as_str()), (Some(1), ""));
+    insta::assert_snapshot!(off.log, @"error: entry `off` is not enabled; take `enabled = false` out of it");
+    let elsewhere = ask("live").env("RAILS_ENV", "test").run();
+    assert_eq!(elsewhere.status.code(), Some(1));
+    insta::assert_snapshot!(elsewhere.log, @"error: entry `live` is for another environment; choose the environment with --environment or RAILS_ENV");
+    ask("live").env("RAILS_ENV", "production").run().succeeded();
+    let mut anchor = Program::new().args(["next", "--entry", "base", "a.yml"]);
+    anchor.write("a.yml", "base: &base {class: J}\n");
+    insta::assert_snapshot!(anchor.run().log, @"error: entry `base` is left out: it never fires and names no queue");
+}
+
+#[test]
 fn one_expression_can_be_asked_for() {
     let from = "2026-10-24T12:00:00Z";
     let zone = "Europe/Berlin";
@@ -173,6 +196,37 @@ fn check_reports_mistakes_as_the_daemon_does() {
         checked.log.contains("3 mistakes in 1 file"),
         "{}",
         checked.log
+    );
+}
+
+#[test]
+fn check_may_be_strict_about_warnings() {
+    let check = |text: &str, strict: bool| {
+        let mut program = Program::new().args(["check", "a.yml"]);
+        if strict {
+            program = program.args(["--strict"]);
+        }
+        program.write("a.yml", text);
+        program.run()
+    };
+    let text = "a: {every: 1h, queue: q, timeout: 5}\nb: {queue: q}\n";
+    let lenient = check(text, false).succeeded();
+    let strict = check(text, true);
+    assert_eq!(strict.status.code(), Some(1));
+    assert_eq!(strict.output, lenient.output);
+    assert_eq!(
+        strict.log,
+        format!("{}error: 2 warnings (--strict)\n", lenient.log)
+    );
+    let one = check("a: {every: 1h, queue: q, timeout: 5}\n", true);
+    assert!(
+        one.log.ends_with("error: 1 warning (--strict)\n"),
+        "{}",
+        one.log
+    );
+    assert_eq!(
+        check("a: {every: 1h, queue: q}\n", true).succeeded().log,
+        ""
     );
 }
 

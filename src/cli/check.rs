@@ -13,19 +13,25 @@ use crate::{
 
 /// Report every mistake in schedule files, or list their entries, each with its next fire
 ///
-/// Mistakes are reported as at start, with exit code 1. It uses no Redis: intervals are counted as
-/// if the entries were first seen now.
+/// Mistakes are reported as at start, with exit code 1; warnings are printed and leave the exit code at
+/// 0, unless --strict is given. It uses no Redis: intervals are counted as if the entries were first
+/// seen now.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Schedule files (TOML, or resque-scheduler's YAML), or directories of them
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
+    /// Exit with 1 if there is a warning, too
+    #[arg(long)]
+    strict: bool,
+
     #[command(flatten)]
     context: ContextArguments,
 }
 
-/// Lists the entries with their timings and next fires, or fails with all mistakes.
+/// Lists the entries with their timings and next fires, or fails with all mistakes; with `--strict`, it
+/// does both if there are warnings.
 pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = config::load(&arguments.files, &arguments.context.context())?;
     for warning in &loaded.warnings {
@@ -49,7 +55,9 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
         })
         .chain(left_out)
         .collect();
-    Ok(output::print(|output| {
-        output.write_all(output::columns(&rows).as_bytes())
-    })?)
+    output::print(|output| output.write_all(output::columns(&rows).as_bytes()))?;
+    match loaded.warnings.len() {
+        count if arguments.strict && count > 0 => Err(Failure::Warnings { count }),
+        _ => Ok(()),
+    }
 }

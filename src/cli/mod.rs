@@ -27,7 +27,10 @@ use clap::{
 
 use crate::{
     config::{Context, Diagnostic, Report, settings},
-    core::zone::Zone,
+    core::{
+        schedule::{LeftOut, Why},
+        zone::Zone,
+    },
     engine::OnceError,
     logs::{self, Format},
     store::StoreError,
@@ -184,6 +187,10 @@ enum Failure {
         name: String,
         nearest: Option<String>,
     },
+    #[error("error: entry `{}` is {}", .0.name, why_left_out(.0.why))]
+    LeftOut(LeftOut),
+    #[error("error: {count} warning{} (--strict)", if *count == 1 { "" } else { "s" })]
+    Warnings { count: usize },
     #[error(
         "error: --background (BACKGROUND) is refused: run it in the foreground, and let a supervisor \
          (systemd, Docker, runit) keep it in the background and start it again"
@@ -205,6 +212,16 @@ enum Failure {
 
 fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
+}
+
+fn why_left_out(why: Why) -> String {
+    match why {
+        Why::Environment => {
+            format!("{why}; choose the environment with --environment or RAILS_ENV")
+        }
+        Why::Disabled => format!("{why}; take `enabled = false` out of it"),
+        Why::NoQueue => format!("left out: it {why}"),
+    }
 }
 
 /// Does what the command line asks for. Exit codes: 0 done, 1 mistakes or failure, 2 usage.

@@ -127,12 +127,15 @@ fn entries(arguments: &Arguments) -> Result<Vec<Arc<Entry>>, Failure> {
     let Some(name) = &arguments.entry else {
         return Ok(schedule.entries().cloned().collect());
     };
-    let entry = schedule.get(name).cloned();
-    let unknown = || Failure::NoEntry {
-        name: name.clone(),
-        nearest: schedule.nearest(name).map(str::to_owned),
-    };
-    Ok(vec![entry.ok_or_else(unknown)?])
+    let left_out = schedule.left_out().iter().find(|it| it.name == *name);
+    match (schedule.get(name), left_out) {
+        (Some(entry), _) => Ok(vec![Arc::clone(entry)]),
+        (None, Some(left_out)) => Err(Failure::LeftOut(left_out.clone())),
+        (None, None) => Err(Failure::NoEntry {
+            name: name.clone(),
+            nearest: schedule.nearest(name).map(str::to_owned),
+        }),
+    }
 }
 
 fn json<'a>(
