@@ -204,6 +204,73 @@ e:
     "#);
 }
 
+/// The warnings about this file, each with the line that it is about and its help.
+#[track_caller]
+fn warnings(yaml: &str) -> String {
+    let sources = [Source::new("a.yml", yaml)];
+    let loaded = config::parse(&sources, &Context::default());
+    let warnings = loaded.unwrap_or_else(|report| panic!("{report}")).warnings;
+    let shown = warnings.iter().map(|it| {
+        let help = it.mistake.help().unwrap_or_default();
+        format!("{}: {}; {help}\n", it.places[0], it.mistake)
+    });
+    shown.collect()
+}
+
+#[test]
+fn a_slip_in_a_key_says_what_it_does_to_the_entry() {
+    let yaml = "\
+never_fires:
+  crn: '0 5 * * *'
+  queue: q
+fires_all_the_same:
+  crn: '0 5 * * *'
+  every: 1h
+  queue: q
+everywhere:
+  every: 1h
+  queue: q
+  railsenv: production
+only_in_test:
+  every: 1h
+  queue: q
+  rails_envs: production
+  env: test
+without:
+  every: 1h
+  queue: q
+  arg: [1]
+  clas: J
+with:
+  every: 1h
+  queue: q
+  arg: [1]
+  args: [2]
+  clas: J
+  class: K
+meant_so:
+  evry: 1h
+  never: true
+  queue: q
+anchor:
+  evry: 1h
+  clas: J
+";
+    insta::assert_snapshot!(warnings(yaml), @"
+    a.yml:2: `crn` is ignored, as resque-scheduler ignores it: this entry never fires; did you mean `cron`?
+    a.yml:5: `crn` is ignored, as resque-scheduler ignores it; did you mean `cron`?
+    a.yml:11: `railsenv` is ignored, as resque-scheduler ignores it: this entry is loaded in every environment; did you mean `rails_env`?
+    a.yml:15: `rails_envs` is ignored, as resque-scheduler ignores it; did you mean `rails_env`?
+    a.yml:20: `arg` is ignored, as resque-scheduler ignores it: the job gets no arguments; did you mean `args`?
+    a.yml:21: `clas` is ignored, as resque-scheduler ignores it: the entry's name is used as the class; did you mean `class`?
+    a.yml:25: `arg` is ignored, as resque-scheduler ignores it; did you mean `args`?
+    a.yml:27: `clas` is ignored, as resque-scheduler ignores it; did you mean `class`?
+    a.yml:30: `evry` is ignored, as resque-scheduler ignores it; did you mean `every`?
+    a.yml:34: `evry` is ignored, as resque-scheduler ignores it: this entry never fires; did you mean `every`?
+    a.yml:35: `clas` is ignored, as resque-scheduler ignores it; did you mean `class`?
+    ");
+}
+
 #[test]
 fn anchors_within_anchors_do_not_eat_the_memory() {
     let open: Vec<_> = (0..90).map(|depth| format!("&a{depth} [")).collect();

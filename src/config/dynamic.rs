@@ -21,7 +21,8 @@ pub struct DynamicEntry {
     pub warnings: Vec<AtPath>,
 }
 
-/// A mistake in JSON. Displayed, it has its path, `$.every[1].first_in`, in front.
+/// A mistake in JSON. Displayed, it has its path, `$.every[1].first_in`, in front, and the key that may be
+/// meant behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AtPath {
     /// Where it is.
@@ -32,7 +33,9 @@ pub struct AtPath {
 
 impl fmt::Display for AtPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.mistake)
+        write!(f, "{}: {}", self.path, self.mistake)?;
+        let meant = self.mistake.meant();
+        meant.map_or(Ok(()), |meant| write!(f, "; did you mean `{meant}`?"))
     }
 }
 
@@ -160,6 +163,22 @@ mod tests {
         assert!(
             payload.contains(r#""arguments":[{"a":1,"_aj_symbol_keys":["a"]}]"#),
             "{payload}"
+        );
+    }
+
+    #[test]
+    fn a_slip_in_a_key_says_what_it_does_to_the_entry() {
+        let json = r#"{"crn":"0 5 * * *","queue":"q","descripton":"d"}"#;
+        let warnings = read(json).unwrap().warnings;
+        let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            warnings,
+            [
+                "$.crn: `crn` is ignored, as resque-scheduler ignores it: this entry never fires; did you \
+                 mean `cron`?",
+                "$.descripton: `descripton` is ignored, as resque-scheduler ignores it; did you mean \
+                 `description`?",
+            ]
         );
     }
 

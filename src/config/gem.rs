@@ -115,7 +115,8 @@ pub(super) fn translated<'t>(
     let has = |key: &&str| entry.members.contains_key(*key);
     let fires = ["cron", "every", "at", "in"].iter().any(has);
     let leave_out = !fires && !has(&"queue");
-    if !fires && !never && !leave_out {
+    let slipped = entry.slips(!fires && !never, !leave_out);
+    if !fires && !never && !leave_out && !slipped {
         entry.report(name.span(), Mistake::NeverFires(name.get_ref().to_string()));
     }
     Translated {
@@ -181,6 +182,33 @@ impl Entry<'_, '_> {
                 }
             });
         }
+    }
+
+    /// Says of each ignored key that may be a slip what the entry does without the key that was meant, if
+    /// that is so; returns whether the entry never fires for such a slip.
+    fn slips(&mut self, never_fires: bool, enqueued: bool) -> bool {
+        let lacks = |keys: &[&str]| !keys.iter().any(|key| self.members.contains_key(*key));
+        let everywhere = enqueued && lacks(&["rails_env", "env"]);
+        let no_arguments = enqueued && lacks(&["args", "args_json", "kwargs"]);
+        let no_class = enqueued && lacks(&["class"]);
+        let mut slipped = false;
+        for Diagnostic { mistake, .. } in &mut self.mistakes {
+            let (Mistake::Ignored(key, _), Some(meant)) = (&*mistake, mistake.meant()) else {
+                continue;
+            };
+            let effect = match meant {
+                "cron" | "every" if never_fires => {
+                    slipped = true;
+                    "this entry never fires"
+                }
+                "rails_env" | "env" if everywhere => "this entry is loaded in every environment",
+                "args" if no_arguments => "the job gets no arguments",
+                "class" if no_class => "the entry's name is used as the class",
+                _ => continue,
+            };
+            *mistake = Mistake::Slip(key.clone(), meant, effect);
+        }
+        slipped
     }
 
     /// Whether it says that it never fires by itself.

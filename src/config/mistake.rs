@@ -132,6 +132,10 @@ pub enum Mistake {
     /// A warning: a key that the gem doesn't look at, and those that it does.
     #[error("`{0}` is ignored, as resque-scheduler ignores it")]
     Ignored(String, Vec<&'static str>),
+    /// A warning: a key that the gem doesn't look at, the one that it may be a slip of, and what the entry
+    /// does without that.
+    #[error("`{0}` is ignored, as resque-scheduler ignores it: {2}")]
+    Slip(String, &'static str, &'static str),
     /// An entry below a key of another.
     #[error("an entry stands within another one")]
     Nested,
@@ -184,6 +188,7 @@ impl Mistake {
         matches!(
             self,
             Self::Ignored(..)
+                | Self::Slip(..)
                 | Self::Option(..)
                 | Self::CustomJobClass
                 | Self::Beside(..)
@@ -192,6 +197,15 @@ impl Mistake {
                 | Self::EmptyItem
                 | Self::NeverFires(_)
         )
+    }
+
+    /// Returns the key that an ignored one may be a slip of.
+    pub(super) fn meant(&self) -> Option<&'static str> {
+        match self {
+            Self::Ignored(key, known) => nearest(key, known.iter().copied()),
+            Self::Slip(_, meant, _) => Some(meant),
+            _ => None,
+        }
     }
 
     /// How to mend it; printed as a `help:` line.
@@ -292,9 +306,9 @@ impl Mistake {
             }
             Self::GivenTwice(_) => "keep the last one, which counts",
             Self::Tag(_) => "take it out, or write the value that it stands for",
-            Self::Ignored(key, known) => {
-                if let Some(other) = nearest(key, known.iter().copied()) {
-                    return Some(format!("did you mean `{other}`?"));
+            Self::Ignored(..) | Self::Slip(..) => {
+                if let Some(meant) = self.meant() {
+                    return Some(format!("did you mean `{meant}`?"));
                 }
                 "take it out; keys that only this scheduler has stand below `rescue_scheduler`"
             }
