@@ -74,6 +74,9 @@ cancel_orders:
     since: ~
   # no more: limit
 
+tuesdays:
+  cron: 0 5 * * tue%2
+  queue: orders
 heartbeat: {every: 30s, queue: ops}
 # The end.
 ";
@@ -95,6 +98,11 @@ heartbeat: {every: 30s, queue: ops}
     args_json = '[{"days":7,"since":null}]'
     # as the terms say
     # no more: limit
+
+    [schedule.tuesdays]
+    # NOTE: apps with et-orbi before 1.4.0 fire `tue%2` in other weeks, as `tue%2+1` does here.
+    cron = "0 5 * * tue%2"
+    queue = "orders"
 
     [schedule.heartbeat]
     every = "30s"

@@ -112,7 +112,8 @@ impl Writer<'_> {
             let start = members
                 .get_key_value(name)
                 .map_or(0, |(key, _)| key.span().start);
-            self.remarks_before(start);
+            // A note about the key begins where it does.
+            self.remarks_before(start + 1);
             self.out.push_str(&line);
             if let Some(remark) = self.remark_beside(start) {
                 self.out.push_str("  ");

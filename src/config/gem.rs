@@ -15,7 +15,10 @@ use super::{
     tree::{Members, Node, Value},
     validate::{self, Contents, Defaults},
 };
-use crate::core::schedule::{LeftOut, Why};
+use crate::core::{
+    cron::Cron,
+    schedule::{LeftOut, Why},
+};
 
 /// The keys that mean something to the gem, and here.
 const KEYS: [&str; 10] = [
@@ -109,6 +112,7 @@ pub(super) fn translated<'t>(
     };
     entry.only_known();
     let never = entry.timing();
+    entry.weeks();
     entry.job();
     entry.environment();
     entry.take_ours();
@@ -248,6 +252,21 @@ impl Entry<'_, '_> {
         for key in unknown {
             let mistake = Mistake::Option(key.get_ref().to_string(), OPTIONS.to_vec());
             self.report(key.span(), mistake);
+        }
+    }
+
+    /// Says which days of some weeks are others for the gem if the app's et-orbi is old.
+    fn weeks(&mut self) {
+        let Some((key, cron)) = self.members.get_key_value("cron") else {
+            return;
+        };
+        let text = cron.get_ref().as_list().and_then(<[_]>::first);
+        let text = text.unwrap_or(cron);
+        let read = text.get_ref().as_text().ok().filter(|it| it.contains('%'));
+        let read = read.and_then(|text| Cron::parse(text, "").ok());
+        let span = key.span();
+        for (item, here) in read.map_or_else(Vec::new, |it| it.weeks_before_et_orbi_1_4()) {
+            self.report(span.clone(), Mistake::OtherWeeks(item, here));
         }
     }
 

@@ -162,6 +162,9 @@ pub enum Mistake {
     /// A warning: a key that is given twice in a table.
     #[error("`{0}` is given twice")]
     GivenTwice(String),
+    /// A warning: days of some weeks that are others in older apps, with what those are called here.
+    #[error("apps with et-orbi before 1.4.0 fire `{0}` in other weeks, as `{1}` does here")]
+    OtherWeeks(String, String),
     /// A warning: nothing beside a comma of a cron expression.
     #[error("an empty item in the list is skipped")]
     EmptyItem,
@@ -194,6 +197,7 @@ impl Mistake {
                 | Self::Beside(..)
                 | Self::Persist
                 | Self::GivenTwice(_)
+                | Self::OtherWeeks(..)
                 | Self::EmptyItem
                 | Self::NeverFires(_)
         )
@@ -297,6 +301,11 @@ impl Mistake {
                 }
                 "take it out: such options are about threads of the Ruby process; `overlap` below \
                  `rescue_scheduler` is about jobs"
+            }
+            Self::OtherWeeks(_, here) => {
+                return Some(format!(
+                    "if the app has an older one (`bundle list et-orbi`), write `{here}`"
+                ));
             }
             Self::LineBreak => "take it out, or put the text into quotes",
             Self::RubyTime(_) => "put it into quotes, as text",

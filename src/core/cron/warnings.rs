@@ -2,9 +2,29 @@
 
 use std::ops::Range;
 
-use super::Cron;
+use super::{Cron, calendar::InWeeks, field::WEEKDAY};
 
 impl Cron {
+    /// Returns the weekdays with a modulo, such as `tue%2`, that et-orbi before 1.4.0 finds in other weeks
+    /// than fugit 1.14 does, each with what they are called here, `tue%2+1`.
+    ///
+    /// Before, the weeks were counted from Tuesday 2019-01-01 as the first of week 1 (`rweek` of et-orbi
+    /// 1.2.11), and not from Monday 2018-12-31 as the first of week 0: every day but Monday had a number
+    /// that was higher by one.
+    pub fn weeks_before_et_orbi_1_4(&self) -> Vec<(String, String)> {
+        let rules = self.calendar.weekdays.as_ref().map(|it| &*it.in_weeks);
+        let days = rules
+            .unwrap_or_default()
+            .chunk_by(|one, other| one.weekday == other.weekday);
+        let differ = days.filter(|rules| {
+            let mut before: Vec<_> = rules.iter().map(before).collect();
+            before.sort_unstable();
+            rules[0].weekday != MONDAY && before != *rules
+        });
+        let shown = |rule: &InWeeks| (item(rule), item(&before(rule)));
+        differ.flatten().map(shown).collect()
+    }
+
     /// Returns the place of the first comma beside which the text has an empty item, as `1,,2` has. Fugit
     /// skips such items, but they may be slips.
     pub fn empty_item(text: &str) -> Option<Range<usize>> {
@@ -19,9 +39,45 @@ impl Cron {
     }
 }
 
+const MONDAY: u32 = 1;
+
+/// Returns the rule that fires here when `rule` fired with et-orbi before 1.4.0, if not on a Monday.
+fn before(rule: &InWeeks) -> InWeeks {
+    InWeeks {
+        remainder: (rule.remainder + rule.divisor - 1) % rule.divisor,
+        ..*rule
+    }
+}
+
+fn item(rule: &InWeeks) -> String {
+    let weekday = WEEKDAY.words[rule.weekday as usize];
+    match rule.remainder {
+        0 => format!("{weekday}%{}", rule.divisor),
+        remainder => format!("{weekday}%{}+{remainder}", rule.divisor),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Both versions of et-orbi, asked through fugit 1.14 from 2026-11-24 on: with 1.2.11, `tue%2` fires on
+    /// 2026-12-01 and `sat%3+2` on 2026-11-28; with 1.4.1, `tue%2+1` and `sat%3+1` do.
+    #[test]
+    fn weeks_differ_on_every_day_but_monday() {
+        let differ = |days: &str| {
+            let cron = Cron::parse(&format!("0 0 * * {days}"), "").unwrap();
+            let items = cron.weeks_before_et_orbi_1_4().into_iter();
+            let items: Vec<_> = items.map(|(item, here)| format!("{item} {here}")).collect();
+            items.join(", ")
+        };
+        assert_eq!(differ("tue%2"), "tue%2 tue%2+1");
+        assert_eq!(differ("sat%3+2"), "sat%3+2 sat%3+1");
+        assert_eq!(differ("7%2+1,mon%2,3%4"), "sun%2+1 sun%2, wed%4 wed%4+3");
+        for same in ["mon%2", "tue%1", "tue,tue%2", "tue%2,tue%2+1", "tue#2", "*"] {
+            assert_eq!(differ(same), "", "{same}");
+        }
+    }
 
     #[test]
     fn a_comma_beside_nothing_is_found() {
