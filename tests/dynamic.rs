@@ -409,5 +409,12 @@ async fn the_client_sets_and_removes_them_as_ruby_does() {
         mistakes,
         "$.every: `soon` is not a number; $.queue: the queue is empty"
     );
+    // An error in any environment is one.
+    let elsewhere = json!({"every": "soon", "queue": "q", "rails_env": "production"});
+    let refused = client.set_schedule("bad", &elsewhere).await;
+    assert!(
+        matches!(refused, Err(ClientError::Entry { .. })),
+        "{refused:?}"
+    );
     assert_eq!(redis.dump(), *after("remove_schedule"));
 }

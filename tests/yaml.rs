@@ -1,6 +1,8 @@
 //! Schedules in YAML: what the real resque-scheduler pushed for them, we push; what it dies of, drops
 //! or makes nonsense of is a mistake here, shown with its line.
 
+mod warnings;
+
 use rescue_scheduler::config::{self, Context, Source};
 use serde::Deserialize;
 use serde_json::Value;
@@ -108,7 +110,9 @@ fn yaml_is_enqueued_as_the_gem_enqueues_it() {
 
 #[test]
 fn mistakes_and_what_means_nothing_are_shown_with_their_lines() {
-    let mut program = Program::new().args(["check", "b.yml"]);
+    let mut program = Program::new()
+        .args(["check", "b.yml"])
+        .env("RAILS_ENV", "production");
     let yaml = "\
 defaults: &defaults
   queue: low   # all of them
@@ -202,90 +206,6 @@ e:
 
     5 mistakes in 1 file; nothing of this schedule is used
     "#);
-}
-
-/// The warnings about this file, each with the line that it is about and its help.
-#[track_caller]
-fn warnings(yaml: &str) -> String {
-    let sources = [Source::new("a.yml", yaml)];
-    let loaded = config::parse(&sources, &Context::default());
-    let warnings = loaded.unwrap_or_else(|report| panic!("{report}")).warnings;
-    let shown = warnings.iter().map(|it| {
-        let help = it.mistake.help().unwrap_or_default();
-        format!("{}: {}; {help}\n", it.places[0], it.mistake)
-    });
-    shown.collect()
-}
-
-#[test]
-fn a_slip_in_a_key_says_what_it_does_to_the_entry() {
-    let yaml = "\
-never_fires:
-  crn: '0 5 * * *'
-  queue: q
-fires_all_the_same:
-  crn: '0 5 * * *'
-  every: 1h
-  queue: q
-everywhere:
-  every: 1h
-  queue: q
-  railsenv: production
-only_in_test:
-  every: 1h
-  queue: q
-  rails_envs: production
-  env: test
-without:
-  every: 1h
-  queue: q
-  arg: [1]
-  clas: J
-with:
-  every: 1h
-  queue: q
-  arg: [1]
-  args: [2]
-  clas: J
-  class: K
-meant_so:
-  evry: 1h
-  never: true
-  queue: q
-anchor:
-  evry: 1h
-  clas: J
-";
-    insta::assert_snapshot!(warnings(yaml), @"
-    a.yml:2: `crn` is ignored, as resque-scheduler ignores it: this entry never fires; did you mean `cron`?
-    a.yml:5: `crn` is ignored, as resque-scheduler ignores it; did you mean `cron`?
-    a.yml:11: `railsenv` is ignored, as resque-scheduler ignores it: this entry is loaded in every environment; did you mean `rails_env`?
-    a.yml:15: `rails_envs` is ignored, as resque-scheduler ignores it; did you mean `rails_env`?
-    a.yml:20: `arg` is ignored, as resque-scheduler ignores it: the job gets no arguments; did you mean `args`?
-    a.yml:21: `clas` is ignored, as resque-scheduler ignores it: the entry's name is used as the class; did you mean `class`?
-    a.yml:25: `arg` is ignored, as resque-scheduler ignores it; did you mean `args`?
-    a.yml:27: `clas` is ignored, as resque-scheduler ignores it; did you mean `class`?
-    a.yml:30: `evry` is ignored, as resque-scheduler ignores it; did you mean `every`?
-    a.yml:34: `evry` is ignored, as resque-scheduler ignores it: this entry never fires; did you mean `every`?
-    a.yml:35: `clas` is ignored, as resque-scheduler ignores it; did you mean `class`?
-    ");
-}
-
-#[test]
-fn weeks_that_older_apps_count_otherwise_are_a_warning() {
-    let yaml = "\
-tuesdays: {cron: '0 5 * * tue%2', queue: q}
-weekend:
-  cron: ['0 5 * * sat%3+2,sun%3', {first_in: 1h}]
-  queue: q
-mondays: {cron: '0 5 * * mon%2', queue: q}
-all: {cron: '0 5 * * tue%1', queue: q}
-";
-    insta::assert_snapshot!(warnings(yaml), @"
-    a.yml:1: apps with et-orbi before 1.4.0 fire `tue%2` in other weeks, as `tue%2+1` does here; if the app has an older one (`bundle list et-orbi`), write `tue%2+1`
-    a.yml:3: apps with et-orbi before 1.4.0 fire `sun%3` in other weeks, as `sun%3+2` does here; if the app has an older one (`bundle list et-orbi`), write `sun%3+2`
-    a.yml:3: apps with et-orbi before 1.4.0 fire `sat%3+2` in other weeks, as `sat%3+1` does here; if the app has an older one (`bundle list et-orbi`), write `sat%3+1`
-    ");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::{iter::Peekable, ops::Range, vec};
 
 use super::{
-    Context, Diagnostic, Report, Source,
+    Context, Diagnostic, Mistake, Report, Source,
     active_job::Settings,
     from_yaml, gem, parse,
     raw::Table,
@@ -19,6 +19,10 @@ use crate::core::{job::quoted, ruby, schedule::Why};
 pub fn toml_of(source: &Source) -> Result<String, Report> {
     let context = Context::default();
     let warnings = parse(std::slice::from_ref(source), &context)?.warnings;
+    let elsewhere: Vec<_> = warnings.iter().filter_map(elsewhere).collect();
+    if !elsewhere.is_empty() {
+        return Err(Report::new(elsewhere));
+    }
     let document = from_yaml::parse(source).map_err(|error| Report::new(vec![error]))?;
     let notes = warnings.iter().filter_map(Remark::note);
     let comments = document.comments.iter().map(|comment| Remark {
@@ -55,6 +59,17 @@ pub fn toml_of(source: &Source) -> Result<String, Report> {
     }
     writer.remarks_before(usize::MAX);
     Ok(writer.out.trim_end().to_owned() + "\n")
+}
+
+/// An error in an entry of another environment, which would be an error in TOML.
+fn elsewhere(warning: &Diagnostic) -> Option<Diagnostic> {
+    let Mistake::Elsewhere(mistake) = &warning.mistake else {
+        return None;
+    };
+    Some(Diagnostic {
+        mistake: (**mistake).clone(),
+        places: warning.places.clone(),
+    })
 }
 
 /// A comment, or what is to be said about the file.

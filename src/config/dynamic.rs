@@ -183,6 +183,16 @@ mod tests {
     }
 
     #[test]
+    fn an_error_in_an_entry_of_another_environment_leaves_it_out() {
+        let found = read(r#"{"cron":"61 * * * *","queue":"q","rails_env":"production"}"#).unwrap();
+        assert!(found.entry.is_err());
+        assert_eq!(
+            found.warnings[0].to_string(),
+            "$.cron: `61` is not a minute; the entry is for another environment"
+        );
+    }
+
+    #[test]
     fn mistakes_have_their_paths() {
         refused("[1]", &["$: expected a table, found an array"]);
         refused(

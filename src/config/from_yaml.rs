@@ -229,6 +229,9 @@ impl<'t> Reader<'t> {
             let (event, span) = self.inner()?;
             let is_list = matches!(event, Event::SequenceStart(..));
             let value = self.node(event, &span)?;
+            if self.depth == 2 && key.get_ref() == "description" {
+                self.time_is_text(&value.span());
+            }
             if key.get_ref() == "<<"
                 && !is_text
                 && let Some(merged) = merged(&value, is_list)
@@ -241,6 +244,16 @@ impl<'t> Reader<'t> {
                 self.report(key.span(), self.given_twice(name));
             }
             members.insert(key, value);
+        }
+    }
+
+    /// Takes the date or time at `span`, if the last error is about it, as the text that it is.
+    fn time_is_text(&mut self, span: &Range<usize>) {
+        if let Some(last) = self.document.mistakes.last_mut()
+            && last.places.iter().all(|it| it.span.as_ref() == Some(span))
+            && matches!(last.mistake, Mistake::RubyTime(_))
+        {
+            last.mistake = Mistake::TimeAsText;
         }
     }
 
@@ -288,8 +301,12 @@ impl<'t> Reader<'t> {
             Some(Err(tag)) => Err(Mistake::Tag(tag)),
         };
         value.unwrap_or_else(|mistake| {
+            let text = match &mistake {
+                Mistake::RubyTime(text) => text.clone(),
+                _ => String::new(),
+            };
             self.report(span.clone(), mistake);
-            Value::Text("".into())
+            Value::Text(text.into())
         })
     }
 

@@ -13,7 +13,7 @@ use super::{
     from_yaml::{Document, scalar_text},
     raw::{Table, diagnostic},
     tree::{Members, Node, Value},
-    validate::{self, Contents, Defaults},
+    validate::{self, Contents, Defaults, environments},
 };
 use crate::core::{
     cron::Cron,
@@ -70,7 +70,8 @@ pub(super) fn entries(
     }
 }
 
-/// Reads one of them, once `rewrite` has made what it wants of it.
+/// Reads one of them, once `rewrite` has made what it wants of it. At an entry of another environment the
+/// gem does not look: it is left out, and its errors are warnings.
 pub(super) fn entry<'t>(
     contents: &mut Contents,
     name: &Spanned<Cow<'t, str>>,
@@ -79,17 +80,40 @@ pub(super) fn entry<'t>(
     source: &Source,
     context: &Context,
 ) {
-    let translated = translated(name, members, source);
-    contents.mistakes.extend(translated.mistakes);
+    let mut translated = translated(name, members, source);
+    let left_out = |why| LeftOut {
+        name: name.get_ref().to_string(),
+        why,
+    };
     let Some(members) = translated.members.map(rewrite) else {
-        let (name, why) = (name.get_ref().to_string(), Why::NoQueue);
-        contents.left_out.push(LeftOut { name, why });
+        contents.mistakes.extend(translated.mistakes);
+        contents.left_out.push(left_out(Why::NoQueue));
         return;
     };
     let (nothing, mut table) = (Members::new(), Table::new(&members, source));
     let defaults = Defaults::read(&mut Table::new(&nothing, source), context);
-    contents.entry(validate::entry(name, &mut table, &defaults, context));
-    contents.mistakes.extend(table.finish());
+    let entry = validate::entry(name, &mut table, &defaults, context);
+    translated.mistakes.extend(table.finish());
+    if is_elsewhere(&members, context) {
+        for Diagnostic { mistake, .. } in &mut translated.mistakes {
+            if !mistake.is_warning() {
+                *mistake = Mistake::Elsewhere(Box::new(mistake.clone()));
+            }
+        }
+        contents.left_out.push(left_out(Why::Environment));
+    } else {
+        contents.entry(entry);
+    }
+    contents.mistakes.extend(translated.mistakes);
+}
+
+/// Whether the entry names environments, and this one is none of them.
+fn is_elsewhere(members: &Members<'_>, context: &Context) -> bool {
+    let named = members.get("rails_env").or_else(|| members.get("env"));
+    let named = named.and_then(|node| node.get_ref().as_text().ok());
+    let named: Vec<_> = named.into_iter().flat_map(environments).collect();
+    let here = context.environment.as_deref();
+    !named.is_empty() && here.is_none_or(|here| !named.contains(&here))
 }
 
 /// An entry of ours, and what is wrong with the gem's.
@@ -217,15 +241,45 @@ impl Entry<'_, '_> {
 
     /// Whether it says that it never fires by itself.
     fn timing(&mut self) -> bool {
-        let never = self.members.shift_remove("never").is_some();
+        let mut never = self.members.shift_remove("never").is_some();
         for key in ["cron", "every"] {
             self.drop_empty(key);
+            if self.members.get(key).is_some_and(is_empty) {
+                self.ignore(key, Mistake::NoTiming);
+            }
+            self.first_of_list(key);
             self.options(key);
         }
         if self.members.contains_key("cron") {
             self.ignore("every", |_| Mistake::Beside("every", "cron"));
         }
+        for key in ["cron", "every"] {
+            if let Some((span, times)) = self.members.get(key).and_then(no_times) {
+                self.report(span, Mistake::NoTimes(times));
+                self.members.shift_remove(key);
+                never = true;
+            }
+        }
         never
+    }
+
+    /// Keeps the first value of a list that is not one value and its options, as
+    /// `optionizate_interval_value` of the gem does.
+    fn first_of_list(&mut self, key: &'static str) {
+        let Some(Value::List(list)) = self.members.get_mut(key).map(Spanned::get_mut) else {
+            return;
+        };
+        let with_options =
+            |options: &Node<'_>| matches!(options.get_ref(), Value::Table(_) | Value::Null);
+        match &list[..] {
+            [_, options] if with_options(options) => {}
+            [_, second, ..] => {
+                let span = second.span();
+                list.truncate(1);
+                self.report(span, Mistake::FirstCounts(key));
+            }
+            _ => {}
+        }
     }
 
     /// Takes out the options that the gem's scheduler has and ours doesn't.
@@ -286,6 +340,10 @@ impl Entry<'_, '_> {
         for key in ["queue", "description"] {
             self.drop_empty(key);
         }
+        let is_text = |node: &Node<'_>| !matches!(node.get_ref(), Value::List(_) | Value::Table(_));
+        if !self.members.get("description").is_none_or(is_text) {
+            self.ignore("description", |_| Mistake::Description);
+        }
         if matches!(
             self.members.get("args").map(Spanned::get_ref),
             Some(Value::Null)
@@ -325,5 +383,28 @@ impl Entry<'_, '_> {
             Ok(members) => self.members.extend(members.clone()),
             Err(mistake) => self.report(ours.span(), mistake),
         }
+    }
+}
+
+/// Whether Ruby's `empty?` is true of the value.
+fn is_empty(node: &Node<'_>) -> bool {
+    match node.get_ref() {
+        Value::Text(text) => text.is_empty(),
+        Value::List(items) => items.is_empty(),
+        Value::Table(members) => members.is_empty(),
+        _ => false,
+    }
+}
+
+/// The option `times` of a timing, and where it is, if it allows no fire: rufus-scheduler takes any integer
+/// and fires while it is above 0 (`RepeatJob#trigger`).
+fn no_times(timing: &Node<'_>) -> Option<(Range<usize>, String)> {
+    let options = timing.get_ref().as_list()?.get(1)?;
+    let times = options.get_ref().as_table().ok()?.get("times")?;
+    match times.get_ref() {
+        Value::Integer(digits) if digits == "0" || digits.starts_with('-') => {
+            Some((times.span(), digits.to_string()))
+        }
+        _ => None,
     }
 }

@@ -156,6 +156,24 @@ pub enum Mistake {
     /// A warning: the first key is ignored beside the second.
     #[error("`{0}` is ignored beside `{1}`, as resque-scheduler ignores it")]
     Beside(&'static str, &'static str),
+    /// A warning: a `cron` or `every` that says nothing.
+    #[error("`{0}` is empty and ignored, as resque-scheduler ignores it")]
+    NoTiming(String),
+    /// A warning: more values of a `cron` or `every` than one, and no options.
+    #[error("`{0}` is a list: only its first value counts, as in resque-scheduler")]
+    FirstCounts(&'static str),
+    /// A warning: a number of fires below 1.
+    #[error("`times` is {0}: this entry never fires, as in resque-scheduler")]
+    NoTimes(String),
+    /// A warning: a description that is a list or a table.
+    #[error("`description` is ignored: it is not text")]
+    Description,
+    /// A warning: a description that Ruby reads as a time.
+    #[error("`description` is a date or a time and is read as text")]
+    TimeAsText,
+    /// A warning: an error in an entry that is for another environment, at which the gem does not look.
+    #[error("{0}; the entry is for another environment")]
+    Elsewhere(Box<Mistake>),
     /// A warning: an entry of a file that is to outlive it.
     #[error("`persist` is ignored: an entry is there as long as the file, or Redis, has it")]
     Persist,
@@ -195,6 +213,12 @@ impl Mistake {
                 | Self::Option(..)
                 | Self::CustomJobClass
                 | Self::Beside(..)
+                | Self::NoTiming(_)
+                | Self::FirstCounts(_)
+                | Self::NoTimes(_)
+                | Self::Description
+                | Self::TimeAsText
+                | Self::Elsewhere(_)
                 | Self::Persist
                 | Self::GivenTwice(_)
                 | Self::OtherWeeks(..)
@@ -307,6 +331,13 @@ impl Mistake {
                     "if the app has an older one (`bundle list et-orbi`), write `{here}`"
                 ));
             }
+            Self::NoTiming(_) => "fill it in, or take it out",
+            Self::FirstCounts(_) => {
+                "give each of the others an entry of its own; options are a table: `[\"1h\", {first_in: 5m}]`"
+            }
+            Self::NoTimes(_) => "write a number above 0, or take the entry out",
+            Self::Description | Self::TimeAsText => "write it as text, in quotes",
+            Self::Elsewhere(mistake) => return mistake.help(),
             Self::LineBreak => "take it out, or put the text into quotes",
             Self::RubyTime(_) => "put it into quotes, as text",
             Self::SecondDocument => "Ruby reads the first one alone: take the others out",

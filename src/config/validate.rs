@@ -240,20 +240,25 @@ fn catch_up(table: &mut Table<'_>, default: CatchUp) -> CatchUp {
 }
 
 /// Whether the entry is for this environment; as in resque-scheduler, one that names none is for
-/// all, and one that names some needs one to be set. Names are parted by commas or white space.
+/// all, and one that names some needs one to be set.
 fn is_for(environment: Option<&str>, table: &mut Table<'_>) -> bool {
     table.not_both("env", "rails_env");
     let (env, rails_env) = (table.texts("env"), table.texts("rails_env"));
     let Some(texts) = env.or(rails_env) else {
         return true;
     };
-    let parting = |letter: char| letter == ',' || letter.is_whitespace();
-    let names = texts.get_ref().iter().flat_map(|text| text.split(parting));
-    let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
+    let names = texts.get_ref().iter().flat_map(|text| environments(text));
+    let names: Vec<_> = names.collect();
     if names.is_empty() {
         table.report(texts.span(), Mistake::NoEnvironment);
     }
     environment.is_some_and(|environment| names.contains(&environment))
+}
+
+/// Returns the environments that a text names, parted by commas or white space.
+pub(super) fn environments(text: &str) -> impl Iterator<Item = &str> {
+    let names = text.split(|letter: char| letter == ',' || letter.is_whitespace());
+    names.filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]

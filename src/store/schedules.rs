@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Client, ClientError};
 use crate::{
-    config::{Context, dynamic_entry},
+    config::{AtPath, Context, Mistake, dynamic_entry},
     core::schedule::Why,
 };
 
@@ -53,6 +53,13 @@ impl Client {
             let mistakes: Vec<_> = mistakes.map(ToString::to_string).collect();
             refused(mistakes.join("; "))
         })?;
+        // What is no error here is one in the environment that the entry is for.
+        let elsewhere = |it: &&AtPath| matches!(it.mistake, Mistake::Elsewhere(_));
+        let elsewhere = read.warnings.iter().filter(elsewhere);
+        let elsewhere: Vec<_> = elsewhere.map(ToString::to_string).collect();
+        if !elsewhere.is_empty() {
+            return Err(refused(elsewhere.join("; ")));
+        }
         if let Err(left_out) = read.entry
             && left_out.why == Why::NoQueue
         {
