@@ -94,8 +94,10 @@ pub enum Event<'a> {
     EntryStatus {
         /// Which.
         entry: &'a Entry,
-        /// Its last fire time, be it enqueued or skipped.
-        last: Option<DateTime<Utc>>,
+        /// Its last fire time that was enqueued.
+        last_enqueued: Option<DateTime<Utc>>,
+        /// What became of its last fire: `enqueued` or `skipped`.
+        last_outcome: Option<&'static str>,
         /// Its next fire time.
         next: Option<DateTime<Utc>>,
     },
@@ -285,10 +287,16 @@ impl Event<'_> {
                 last_fire = shown(*last_fire),
                 "fired for a time that is still to come, waits for it"
             ),
-            Self::EntryStatus { entry, last, next } => info!(
+            Self::EntryStatus {
+                entry,
+                last_enqueued,
+                last_outcome,
+                next,
+            } => info!(
                 entry = entry.name,
                 timing = entry.timing.to_string(),
-                last = last.map(shown),
+                last_enqueued = last_enqueued.map(shown),
+                last_outcome,
                 next = next.map(shown),
                 "entry"
             ),

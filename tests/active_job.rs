@@ -51,7 +51,10 @@ fn entry(lines: &str) -> String {
 fn fired(redis: &mut Redis, schedule: &str, queue: &str) -> String {
     for at in ["2026-11-23T11:59:30Z", "2026-11-23T12:00:00Z"] {
         let program = Program::on(redis).schedule(schedule);
-        program.args(["--once", "--at", at]).run().succeeded();
+        program
+            .args(["--once", "--yes", "--at", at])
+            .run()
+            .succeeded();
     }
     let mut payloads = redis.queue(queue);
     assert_eq!(payloads.len(), 1);
@@ -105,7 +108,7 @@ fn a_delayed_job_of_active_job_is_moved_unchanged() {
     let item = bucket[0].as_str().unwrap();
     let mut redis = Redis::start();
     redis.delay(4_102_444_800, item);
-    let program = Program::on(&redis).args(["--once", "--at", "2100-01-01T00:00:00Z"]);
+    let program = Program::on(&redis).args(["--once", "--yes", "--at", "2100-01-01T00:00:00Z"]);
     { program }.run().succeeded();
     let payload = item.replace(",\"queue\":\"reports\"}", "}");
     assert_eq!(redis.queue("reports"), [payload]);
@@ -128,7 +131,7 @@ fn a_fire_is_the_same_job_whoever_fires_it() {
     let mut redis = Redis::start();
     fired(&mut redis, &schedule, "reports");
     let () = redis.connection.del("resque:queue:reports").unwrap();
-    let at = ["--once", "--at", "2026-11-23T12:01:00Z"];
+    let at = ["--once", "--yes", "--at", "2026-11-23T12:01:00Z"];
     Program::on(&redis)
         .schedule(&schedule)
         .args(at)
@@ -280,7 +283,7 @@ async fn a_delayed_job_knows_its_time_and_is_moved_unchanged() {
         .connection
         .lrange("resque:delayed:1795435290", 0, -1)
         .unwrap();
-    let once = Program::on(&redis).args(["--once", "--at", "2026-11-23T12:01:30Z"]);
+    let once = Program::on(&redis).args(["--once", "--yes", "--at", "2026-11-23T12:01:30Z"]);
     { once }.run().succeeded();
     let payloads = redis.queue("reports").into_iter();
     let moved: Vec<_> = payloads

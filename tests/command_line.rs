@@ -35,6 +35,35 @@ fn a_mistake_in_a_schedule_is_shown_with_its_line_and_nothing_is_touched() {
 }
 
 #[test]
+fn commands_by_habit_are_answered_with_what_to_type() {
+    for (args, advice) in [
+        (&["status"][..], "send the signal USR1"),
+        (&["validate", "schedule.toml"], "rescue-scheduler check"),
+        (&["run", "schedule.toml"], "runs without a command"),
+        (
+            &["--timezone", "UTC", "next", "a.toml"],
+            "the command before its options",
+        ),
+    ] {
+        let finished = Program::new().more_args(args).run();
+        assert_eq!(finished.status.code(), Some(2), "{args:?}");
+        assert!(finished.log.contains(advice), "{args:?}: {}", finished.log);
+    }
+}
+
+#[test]
+fn a_time_in_the_future_for_once_needs_a_yes() {
+    let mut redis = Redis::start();
+    redis.delay(4_102_444_800, crate::harness::item("q", 1));
+    let once = || Program::on(&redis).args(["--once", "--at", "2100-01-02T00:00:00Z"]);
+    let finished = once().run();
+    assert_eq!(finished.status.code(), Some(2));
+    assert!(finished.log.contains("pass --yes"), "{}", finished.log);
+    once().args(["--yes"]).run().succeeded();
+    assert_eq!(redis.queue("q"), [crate::harness::payload(1)]);
+}
+
+#[test]
 fn usage_errors_exit_with_2() {
     let finished = Program::new().args(["--lease", "0"]).run();
     assert_eq!(finished.status.code(), Some(2));

@@ -103,7 +103,7 @@ fn a_fire_takes_six_commands_and_few_bytes_beside_its_payload() {
     }
     let once = |at: &str| {
         let url = network.url();
-        let program = Program::new().args(["--once", "--at", at, "--redis-url", &url]);
+        let program = Program::new().args(["--once", "--yes", "--at", at, "--redis-url", &url]);
         program.schedule(&schedule).run().succeeded();
     };
     once("2026-01-01T00:00:30Z");

@@ -167,7 +167,8 @@ fn they_fire_with_their_bytes() {
     let json = r#"{"class":"Mail","args":[ 1.0e2, "é" ],"cron":"* * * * *","queue":"mail"}"#;
     let () = redis.connection.hset(ENTRIES, "mail", json).unwrap();
     for at in ["2026-11-23T11:59:30Z", "2026-11-23T12:00:01Z"] {
-        let mut program = Program::on(&redis).args(["--dynamic-schedule", "--once", "--at", at]);
+        let mut program =
+            Program::on(&redis).args(["--dynamic-schedule", "--once", "--yes", "--at", at]);
         program.run().succeeded();
     }
     assert_eq!(

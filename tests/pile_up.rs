@@ -14,7 +14,10 @@ fn entry(lines: &str) -> String {
 fn at(redis: &Redis, schedule: &str, time: &str) -> String {
     let time = format!("2026-11-23T{time}:00Z");
     let program = Program::on(redis).schedule(schedule);
-    let finished = program.args(["--once", "--at", &time]).run().succeeded();
+    let finished = program
+        .args(["--once", "--yes", "--at", &time])
+        .run()
+        .succeeded();
     finished.log
 }
 
@@ -41,6 +44,23 @@ fn fired(redis: &Redis, schedule: &str, time: &str) {
     let log = at(redis, schedule, time);
     assert!(log.contains("fired entry=\"e\""), "{log}");
     assert!(!log.contains("skipped"), "{log}");
+}
+
+#[test]
+fn a_skipped_fire_is_not_the_last_enqueued_one() {
+    let redis = Redis::start();
+    let program = Program::on(&redis).schedule(
+        "[schedule.e]\nevery = '1s'\nqueue = 'q'\noverlap = 'skip_if_queued'\ncatch_up = 'all'",
+    );
+    let scheduler = program.start();
+    scheduler.wait_for("skipped entry=\"e\"");
+    let log = scheduler.log();
+    let (_, fire) = log.split_once("fired entry=\"e\"").unwrap();
+    let (_, fire_time) = fire.split_once("fire_time=").unwrap();
+    let (fire_time, _) = fire_time.split_once(' ').unwrap();
+    scheduler.status(&format!(
+        "timing=\"every 1s\" last_enqueued={fire_time} last_outcome=\"skipped\" next="
+    ));
 }
 
 /// A worker takes the oldest job: what Resque's says of it in Redis.
@@ -287,7 +307,7 @@ fn a_queue_of_the_wrong_type_refuses_a_guarded_fire_like_any_other() {
         ));
         let mut redis = seen(&schedule);
         redis.command("SET resque:queue:q garbage");
-        let once = ["--once", "--at", "2026-11-23T12:00:00Z"];
+        let once = ["--once", "--yes", "--at", "2026-11-23T12:00:00Z"];
         let finished = Program::on(&redis).schedule(&schedule).args(once).run();
         let refused = finished.log.contains("queue refuses the job");
         assert!(refused, "{}", finished.log);
@@ -308,6 +328,7 @@ fn who_may_not_look_is_told_and_fires_once_it_may() {
         "--redis-url",
         &url,
         "--once",
+        "--yes",
         "--at",
         "2026-11-23T12:00:00Z",
     ];

@@ -31,7 +31,10 @@ fn an_interval_goes_on_from_its_last_recorded_fire() {
     let mut redis = Redis::start();
     let mut fires_at = |at: &str| {
         let program = Program::on(&redis).schedule(HOURLY);
-        program.args(["--once", "--at", at]).run().succeeded();
+        program
+            .args(["--once", "--yes", "--at", at])
+            .run()
+            .succeeded();
         redis.queue("q").len()
     };
     assert_eq!(fires_at("2026-11-23T12:20:00Z"), 0);
@@ -50,7 +53,10 @@ fn an_entry_that_was_away_has_missed_nothing() {
     let mut redis = Redis::start();
     let mut fires_at = |schedule: &str, at: &str| {
         let program = Program::on(&redis).schedule(schedule);
-        program.args(["--once", "--at", at]).run().succeeded();
+        program
+            .args(["--once", "--yes", "--at", at])
+            .run()
+            .succeeded();
         redis.queue("q").len()
     };
     assert_eq!(fires_at(DAILY, "2026-11-22T00:00:00Z"), 0);
@@ -74,7 +80,10 @@ fn the_catch_up_policy_decides_what_a_gap_fires() {
         let mut redis = Redis::start();
         for at in ["2026-11-23T12:00:30Z", "2026-11-23T12:30:30Z"] {
             let program = Program::on(&redis).schedule(&schedule(policy));
-            program.args(["--once", "--at", at]).run().succeeded();
+            program
+                .args(["--once", "--yes", "--at", at])
+                .run()
+                .succeeded();
         }
         assert_eq!(redis.queue("q").len(), fires, "{policy}");
     }
@@ -125,7 +134,7 @@ fn a_reload_changes_what_changed_and_a_broken_file_nothing() {
     scheduler.wait_for("fired entry=\"new\"");
 
     scheduler.signal(Signal::SIGUSR1);
-    scheduler.wait_for("entry entry=\"new\" timing=\"every 1s\" last=\"2");
+    scheduler.wait_for("entry entry=\"new\" timing=\"every 1s\" last_enqueued=\"2");
     scheduler.wait_for("entry entry=\"stays\" timing=\"every 1h\" next=\"2");
 }
 
@@ -149,7 +158,7 @@ fn a_pass_for_delayed_jobs_only_forgets_no_entry() {
     const DAILY: &str = "[schedule.d]\ncron = \"0 12 * * *\"\nqueue = \"q\"\n";
     let mut redis = Redis::start();
     let once = |schedule: Option<&str>, at: &str| {
-        let program = Program::on(&redis).args(["--once", "--at", at]);
+        let program = Program::on(&redis).args(["--once", "--yes", "--at", at]);
         let mut program = match schedule {
             Some(text) => program.schedule(text),
             None => program,
@@ -191,7 +200,7 @@ fn a_last_fire_in_the_future_is_told() {
     for at in ["2099-01-01T00:00:00Z", "2099-01-01T00:00:01Z"] {
         Program::on(&redis)
             .schedule(EACH_SECOND)
-            .args(["--once", "--at", at])
+            .args(["--once", "--yes", "--at", at])
             .run()
             .succeeded();
     }
@@ -206,7 +215,10 @@ fn queued_after(schedule: &str, times: &[&str]) -> Vec<usize> {
     let mut redis = Redis::start();
     let mut queued = |at: &&str| {
         let program = Program::on(&redis).schedule(schedule);
-        program.args(["--once", "--at", at]).run().succeeded();
+        program
+            .args(["--once", "--yes", "--at", at])
+            .run()
+            .succeeded();
         redis.queue("q").len()
     };
     times.iter().map(&mut queued).collect()
@@ -245,7 +257,10 @@ fn what_a_ruby_scheduler_fired_is_not_caught_up_with() {
             let () = redis.connection.hset(key, "d", stamp).unwrap();
         }
         let program = Program::on(&redis).schedule(DAILY);
-        program.args(["--once", "--at", at]).run().succeeded();
+        program
+            .args(["--once", "--yes", "--at", at])
+            .run()
+            .succeeded();
         redis.queue("q").len()
     };
     assert_eq!(fires_at("2026-11-23T11:30:00Z", None), 0);
@@ -273,7 +288,10 @@ fn the_switch_from_a_ruby_scheduler_misses_nothing_and_doubles_nothing() {
     let () = redis.connection.hset_multiple(key, &stamps).unwrap();
     let mut queued_at = |at: &str| {
         let program = Program::on(&redis).schedule(schedule);
-        program.args(["--once", "--at", at]).run().succeeded();
+        program
+            .args(["--once", "--yes", "--at", at])
+            .run()
+            .succeeded();
         ["cron", "every", "new"].map(|queue| redis.queue(queue).len())
     };
     // Ruby's stopped at 11:59:59, ours led at once. It had never seen any of them.
@@ -292,7 +310,10 @@ fn a_sibling_with_another_prefix_takes_no_fire_away() {
         let program = Program::on(&redis)
             .schedule(&schedule)
             .args(["--lock-prefix", prefix]);
-        program.args(["--once", "--at", at]).run().succeeded();
+        program
+            .args(["--once", "--yes", "--at", at])
+            .run()
+            .succeeded();
     };
     for at in ["2026-11-23T11:59:00Z", "2026-11-23T12:00:03Z"] {
         once("sibling", entry("* * * * *", "other"), at);

@@ -36,7 +36,7 @@ fn scheduled_at(redis: &mut Redis, item: &str) -> Vec<String> {
 }
 
 fn once(redis: &Redis, at: &str) {
-    let program = Program::on(redis).args(["--once", "--at", at]);
+    let program = Program::on(redis).args(["--once", "--yes", "--at", at]);
     { program }.run().succeeded();
 }
 
@@ -104,7 +104,10 @@ fn the_schedule_tab_shows_when_each_entry_was_last_enqueued_in_the_clocks_of_the
         let at = format!("2026-11-23T{time}Z");
         let program = Program::on(&redis).schedule(SCHEDULE);
         let program = program.env("TZ", "Europe/Stockholm");
-        program.args(["--once", "--at", &at]).run().succeeded();
+        program
+            .args(["--once", "--yes", "--at", &at])
+            .run()
+            .succeeded();
         let mut shown = last_enqueued(&mut redis);
         shown.sort_unstable();
         shown
@@ -159,7 +162,10 @@ fn a_dynamic_schedule_is_left_to_ruby() {
     for at in ["12:00:00", "13:00:00", "14:00:00"] {
         let at = format!("2026-11-23T{at}Z");
         let program = Program::on(&redis).schedule(HOURLY);
-        program.args(["--once", "--at", &at]).run().succeeded();
+        program
+            .args(["--once", "--yes", "--at", &at])
+            .run()
+            .succeeded();
     }
     let scheduler = Program::on(&redis).schedule(HOURLY).start();
     scheduler.wait_for("leading holder=");

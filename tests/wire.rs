@@ -56,7 +56,7 @@ fn delayed_jobs_are_moved_as_the_gem_moves_them() {
         redis.seed(&case.before);
         let program = Program::on(&redis).args(["--namespace", &case.namespace]);
         program
-            .args(["--once", "--at", &rfc3339(case.now)])
+            .args(["--once", "--yes", "--at", &rfc3339(case.now)])
             .run()
             .succeeded();
         redis.dump()
@@ -70,7 +70,8 @@ fn recurring_jobs_are_enqueued_as_the_gem_enqueues_them() {
     each("recurring", |case| {
         let mut redis = Redis::start();
         for at in ["2026-11-23T16:24:34Z", STAMP] {
-            let program = Program::on(&redis).args(["resque_schedule.yml", "--once", "--at", at]);
+            let program =
+                Program::on(&redis).args(["resque_schedule.yml", "--once", "--yes", "--at", at]);
             program.write("resque_schedule.yml", &yaml_of(case));
             let mut program = program;
             program.run().succeeded();

@@ -122,7 +122,10 @@ fn a_worker_takes_our_jobs(worker: Command, class: &str) {
 fn fire_at_noon(redis: &Redis, schedule: &str) {
     for at in ["2026-11-23T11:59:30Z", "2026-11-23T12:00:01Z"] {
         let program = Program::on(redis).schedule(schedule);
-        program.args(["--once", "--at", at]).run().succeeded();
+        program
+            .args(["--once", "--yes", "--at", at])
+            .run()
+            .succeeded();
     }
 }
 

@@ -45,7 +45,7 @@ fn program(redis: &Redis, case: &Case, at: i64) -> Program {
     let at = chrono::DateTime::from_timestamp(at, 0)
         .unwrap()
         .to_rfc3339();
-    let program = Program::on(redis).args(["resque_schedule.yml", "--once", "--at", &at]);
+    let program = Program::on(redis).args(["resque_schedule.yml", "--once", "--yes", "--at", &at]);
     program.write("resque_schedule.yml", &case.schedule_yaml);
     match &case.rails_env {
         Some(environment) => program.env("RAILS_ENV", environment),

@@ -6,6 +6,7 @@ mod check;
 mod convert;
 mod dev;
 mod gem;
+mod habit;
 mod next;
 mod output;
 mod run;
@@ -19,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand,
     builder::{FalseyValueParser, Resettable},
@@ -137,6 +138,10 @@ struct Arguments {
     #[arg(long, requires = "once", value_name = "TIME", value_parser = settings::instant)]
     at: Option<DateTime<Utc>>,
 
+    /// Do it also if --at is in the future
+    #[arg(long, requires = "at")]
+    yes: bool,
+
     /// Start a private redis-server for a first try, and stop it at the end; --redis-url is not used
     #[arg(long)]
     dev: bool,
@@ -175,7 +180,7 @@ struct Arguments {
     gem: gem::GemArguments,
 }
 
-/// Why a command ended with exit code 1; shown to the user as it is.
+/// Why a command failed; shown to the user as it is.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
@@ -197,6 +202,14 @@ enum Failure {
     )]
     Background,
     #[error("error: {0}")]
+    Habit(String),
+    #[error(
+        "error: --at is in the future: all that is due until {} would be enqueued now, and entries would not \
+         fire before that time; pass --yes to do it",
+        .0.to_rfc3339_opts(SecondsFormat::Secs, true)
+    )]
+    Future(DateTime<Utc>),
+    #[error("error: {0}")]
     Store(#[from] StoreError),
     #[error("error: {0}")]
     Once(#[from] OnceError),
@@ -209,6 +222,18 @@ enum Failure {
     #[error("error: {0}")]
     Io(#[from] io::Error),
 }
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Habit(_) | Self::Future(_) => ExitCode::from(USAGE),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// The exit code for what was typed wrong, as clap has it.
+const USAGE: u8 = 2;
 
 fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
@@ -238,7 +263,7 @@ pub fn main() -> ExitCode {
         Err(failure) => {
             // Nobody may be listening.
             let _ = writeln!(io::stderr(), "{failure}");
-            ExitCode::FAILURE
+            failure.exit_code()
         }
     }
 }

@@ -6,11 +6,12 @@ use std::{
     sync::Arc,
 };
 
+use chrono::TimeDelta;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, level_filters::LevelFilter, warn};
 
-use super::{Arguments, Failure, dev, logs};
+use super::{Arguments, Failure, dev, habit, logs};
 use crate::{
     clock::{Clock, StoppedClock, SystemClock},
     config::{self, Diagnostic},
@@ -22,6 +23,13 @@ use crate::{
 
 /// Runs until a signal, or, with `--once`, until all that is due is enqueued.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(advice) = arguments.schedules.iter().find_map(|it| habit::advice(it)) {
+        return Err(Failure::Habit(advice));
+    }
+    let latest = SystemClock.now() + TimeDelta::minutes(1);
+    if let Some(at) = arguments.at.filter(|at| *at > latest && !arguments.yes) {
+        return Err(Failure::Future(at));
+    }
     start_logs(arguments)?;
     arguments.gem.take_up()?;
     let context = arguments.context.context();

@@ -93,7 +93,10 @@ impl Progress {
             .map_or(settled, |at| settled.max(at));
         // Where the user names a start and no first fire, intervals are counted from it for ever.
         let start = bounds.starts_at.filter(|_| bounds.first.is_none());
-        let anchor = ahead.or(start).or(history.last_fire).or(first);
+        // Else from the last fire, whichever scheduler enqueued it.
+        let last = history.last_fire;
+        let last = last.map(|last| history.enqueued_elsewhere.map_or(last, |at| at.max(last)));
+        let anchor = ahead.or(start).or(last).or(first);
         Self {
             anchor: anchor.unwrap_or(first_seen),
             first,

@@ -27,12 +27,19 @@ pub(super) async fn report(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let records = store.records().await?;
+    let enqueued = store.last_enqueued().await?;
     for entry in schedule.entries() {
         let history = history(entry, &records, now);
         let progress = Progress::resume(&entry.timing, history);
+        let last_enqueued = enqueued.get(&entry.name).copied();
         Event::EntryStatus {
             entry,
-            last: history.last_fire,
+            last_enqueued,
+            last_outcome: history.last_fire.map(|last| {
+                // The last fire time is recorded for fires that were skipped, too.
+                let was_enqueued = last_enqueued.is_some_and(|enqueued| enqueued >= last);
+                if was_enqueued { "enqueued" } else { "skipped" }
+            }),
             next: firing::next_to_fire(entry, progress, now),
         }
         .emit();

@@ -196,6 +196,12 @@ pub trait Store: Send + Sync + 'static {
     /// All that is known of entries.
     fn records(&self) -> impl Future<Output = Result<Records, StoreError>> + Send;
 
+    /// The fire time of each entry, by name, that was enqueued last by a scheduler of ours. Fires that were
+    /// skipped are none of them.
+    fn last_enqueued(
+        &self,
+    ) -> impl Future<Output = Result<HashMap<String, DateTime<Utc>>, StoreError>> + Send;
+
     /// Records that the entries in `first` (name, timing) are first seen at `now`, where they are not
     /// recorded with that timing, and forgets the names in `gone`. `false`: the lease is lost, nothing
     /// was done.

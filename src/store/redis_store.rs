@@ -106,8 +106,8 @@ impl RedisStore {
             Some(())
         })
         .await?;
-        self.for_each(&self.keys.stamps(), |name, ours| {
-            let ours = instant(&ours)?;
+        self.for_each(&self.keys.stamps(), |name, stamp| {
+            let ours = instant(stamp.split(' ').next()?)?;
             if elsewhere.get(&name).is_some_and(|at| *at <= ours) {
                 elsewhere.remove(&name);
             }
@@ -231,6 +231,16 @@ impl Store for RedisStore {
             enqueued => records.enqueued_elsewhere = enqueued?,
         }
         Ok(records)
+    }
+
+    async fn last_enqueued(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
+        let mut enqueued = HashMap::new();
+        self.for_each(&self.keys.stamps(), |name, stamp| {
+            enqueued.insert(name, instant(stamp.split(' ').next_back()?)?);
+            Some(())
+        })
+        .await?;
+        Ok(enqueued)
     }
 
     async fn record_seen(

@@ -33,7 +33,7 @@ cat >"$root/opt/bin/cargo" <<'SH'
 set -e
 target=x86_64-unknown-linux-gnu
 RUSTFLAGS="-C target-feature=+crt-static" /opt/rust/bin/cargo "$@" --target $target
-ln -s $target/release target/release
+cp target/$target/release/rescue-scheduler target/release/
 SH
 chmod +x "$root/opt/bin/cargo"
 base=$(buildah_ from scratch)

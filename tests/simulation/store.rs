@@ -1,7 +1,7 @@
 //! The trait `Store` on the model: which script each method calls, as `RedisStore` does.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -72,6 +72,11 @@ impl Store for ModelStore {
 
     async fn records(&self) -> Result<Records, StoreError> {
         self.call(|model| model.records()).await
+    }
+
+    async fn last_enqueued(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
+        // Only people ask for it.
+        Ok(HashMap::new())
     }
 
     async fn record_seen(

@@ -77,7 +77,7 @@ fn payload(number: usize) -> String {
 
 /// Moves what is due until 2100; nothing of it is left then.
 fn move_all(redis: &mut Redis) {
-    let program = Program::on(redis).args(["--once", "--at", "2100-01-01T02:00:00Z"]);
+    let program = Program::on(redis).args(["--once", "--yes", "--at", "2100-01-01T02:00:00Z"]);
     { program }.run().succeeded();
     assert_eq!(leftovers(redis), Vec::<String>::new());
 }

@@ -134,6 +134,8 @@ fn an_entry_that_another_scheduler_enqueued_goes_on_in_its_rhythm() {
     let mut timing = every(60);
     assert_eq!(next(&timing, None), Some(at(970)));
     assert_eq!(next(&timing, Some(1020)), Some(at(1080)));
+    // Ours fired before the other scheduler did, in another rhythm.
+    assert_eq!(next(&timing, Some(880)), Some(at(1030)));
     timing.bound(|it| it.first = Some(Moment::In(TimeDelta::seconds(5))));
     assert_eq!(next(&timing, None), Some(at(1005)));
 }

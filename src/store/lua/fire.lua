@@ -5,7 +5,8 @@
 -- KEYS[2]  fired             hash    the fence: entry name -> last fire time, Unix seconds
 -- KEYS[3]  fires             hash    entry name -> number of its fires, where that is limited
 -- KEYS[4]  last_enqueued_at  hash    entry name -> time as Ruby prints it, for resque-web
--- KEYS[5]  stamps            hash    entry name -> the time that we stamped there, Unix seconds
+-- KEYS[5]  stamps            hash    entry name -> the time that we stamped there, and the fire time
+--                                  that was enqueued then, both Unix seconds
 -- KEYS[6]  queues            set     names of all queues
 -- KEYS[6+i] queue            list    where fire i goes
 -- KEYS[7+n] workers          set     ids of all workers; only if a guard is about running jobs
@@ -238,7 +239,7 @@ for i = 1, count do
     else
       -- For people to look at only: a key of the wrong type must not stop the fire.
       redis.pcall("HSET", KEYS[4], name, ARGV[2])
-      redis.pcall("HSET", KEYS[5], name, ARGV[3])
+      redis.pcall("HSET", KEYS[5], name, ARGV[3] .. " " .. fire_time)
       outcomes[i] = 1
     end
   end

@@ -1,0 +1,33 @@
+//! Commands that people type because other programs have them, and what to type here.
+
+use std::path::Path;
+
+/// What to type instead of `path`, if that is a command by habit and not a file.
+pub(super) fn advice(path: &Path) -> Option<String> {
+    let word = path.to_str().filter(|_| !path.exists())?;
+    let advice = match word {
+        "next" | "check" | "convert" => "write the command before its options",
+        "run" | "start" | "daemon" | "server" | "work" => {
+            "the scheduler runs without a command: `rescue-scheduler schedules/prod.toml`"
+        }
+        "validate" | "verify" | "lint" | "test" => {
+            "`rescue-scheduler check FILE` shows every error of a schedule"
+        }
+        "list" | "ls" | "show" | "entries" | "schedule" => {
+            "`rescue-scheduler check FILE` lists the entries of a schedule"
+        }
+        "preview" | "upcoming" | "plan" => "`rescue-scheduler next FILE` shows the fires to come",
+        "import" | "migrate" => {
+            "`rescue-scheduler convert FILE` writes a schedule of resque-scheduler as TOML"
+        }
+        "status" | "health" | "info" => {
+            "send the signal USR1 to the scheduler: it logs its health and its entries"
+        }
+        "reload" => "send the signal HUP to the scheduler: it reads its schedule again",
+        "stop" | "quit" | "kill" => "send the signal TERM to the scheduler: it stops in order",
+        "help" => "`rescue-scheduler --help` shows what can be typed",
+        "version" => "`rescue-scheduler --version` shows the version",
+        _ => return None,
+    };
+    Some(format!("there is no file `{word}`; {advice}"))
+}
