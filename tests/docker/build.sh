@@ -59,7 +59,10 @@ echo "== a job"
 port=$((20000 + $$ % 20000))
 redis-server --port $port --save '' --daemonize yes >/dev/null
 until redis-cli -p $port ping >/dev/null 2>&1; do :; done
-mkdir "$mounted/schedules"
+# Every container engine gives a container these devices.
+mkdir -p "$mounted/dev" "$mounted/schedules"
+mknod -m 666 "$mounted/dev/random" c 1 8
+mknod -m 666 "$mounted/dev/urandom" c 1 9
 printf '[schedule.Hello]\ncron = "* * * * *"\nqueue = "greetings"\n' >"$mounted/schedules/hello.toml"
 for at in 2026-11-23T11:59:30Z 2026-11-23T12:00:01Z; do
   chroot --userspec=65532:65532 "$mounted" /rescue-scheduler --quiet --once --at $at \
