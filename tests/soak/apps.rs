@@ -1,13 +1,17 @@
 //! Apps that add delayed jobs, and take some of them back, with the gem's commands.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use redis::{Commands, Connection};
 
+use super::faults::Gate;
 use crate::harness::{Redis, delay, now, unix_now};
 
 /// What the apps did: for each job, by number, its timestamp, and whether it was removed.
@@ -26,11 +30,19 @@ pub fn item(number: usize, timestamp: i64) -> String {
 }
 
 impl Apps {
-    /// Adds `rate` jobs a second for `length`, in buckets of one job to some hundreds, due three to six
+    /// Adds `rate` jobs a second until it is over, in buckets of one job to some hundreds, due three to six
     /// seconds later; and removes one in fifty when it is about to be due.
-    pub fn start(redis: &Redis, length: Duration, rate: u64, seed: u64) -> Self {
-        let connection = redis.connect();
-        Self(thread::spawn(move || add(connection, length, rate, seed)))
+    pub fn start(
+        redis: &Redis,
+        rate: u64,
+        seed: u64,
+        gate: &Arc<Gate>,
+        over: Arc<AtomicBool>,
+    ) -> Self {
+        let (connection, gate) = (redis.connect(), Arc::clone(gate));
+        Self(thread::spawn(move || {
+            add(connection, rate, seed, &gate, &over)
+        }))
     }
 
     pub fn join(self) -> Arc<Jobs> {
@@ -38,11 +50,12 @@ impl Apps {
     }
 }
 
-fn add(mut redis: Connection, length: Duration, rate: u64, seed: u64) -> Jobs {
+fn add(mut redis: Connection, rate: u64, seed: u64, gate: &Gate, over: &AtomicBool) -> Jobs {
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut jobs, mut to_remove) = (Jobs::default(), Vec::new());
     let started = now();
-    while started.elapsed() < length {
+    while !over.load(Ordering::SeqCst) {
+        let open = gate.read().unwrap();
         let wanted = started.elapsed().as_millis() * u128::from(rate) / 1000;
         let mut adds = redis::pipe();
         while (jobs.timestamps.len() as u128) < wanted && adds.len() < 3_000 {
@@ -66,6 +79,7 @@ fn add(mut redis: Connection, length: Duration, rate: u64, seed: u64) -> Jobs {
             }
             !due
         });
+        drop(open);
         thread::sleep(Duration::from_millis(random.u64(..10)));
     }
     jobs

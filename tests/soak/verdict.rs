@@ -5,7 +5,7 @@ use std::{
     num::NonZeroUsize,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -13,14 +13,24 @@ use std::{
 
 use redis::Connection;
 
-use super::apps::Jobs;
-use crate::harness::{Redis, ticks::fire_time, unix_now};
+use super::{apps::Jobs, faults::Gate};
+use crate::harness::{Redis, eventually, ticks::fire_time, unix_now};
 
 /// One job as it was taken: when, its number, and its timestamp.
 type Taken = (i64, usize, i64);
 
 /// Takes all jobs until it is over.
-pub struct Worker(JoinHandle<Collected>);
+pub struct Worker {
+    thread: JoinHandle<Collected>,
+    seen: Arc<Seen>,
+}
+
+/// How many jobs of each kind were taken so far.
+#[derive(Default)]
+struct Seen {
+    jobs: AtomicUsize,
+    fires: AtomicUsize,
+}
 
 #[derive(Default)]
 struct Collected {
@@ -34,18 +44,38 @@ struct Collected {
 }
 
 impl Worker {
-    pub fn start(redis: &Redis, entries: usize, over: Arc<AtomicBool>) -> Self {
-        let connection = redis.connect();
-        Self(thread::spawn(move || collect(connection, entries, &over)))
+    pub fn start(redis: &Redis, entries: usize, gate: &Arc<Gate>, over: Arc<AtomicBool>) -> Self {
+        let (connection, gate) = (redis.connect(), Arc::clone(gate));
+        let seen = Arc::<Seen>::default();
+        let to_see = Arc::clone(&seen);
+        let thread = thread::spawn(move || collect(connection, entries, &gate, &to_see, &over));
+        Self { thread, seen }
+    }
+
+    /// Waits until another fire and another delayed job have been taken.
+    pub fn wait_for_both_loops(&self) {
+        let Seen { jobs, fires } = &*self.seen;
+        let before = [jobs, fires].map(|it| it.load(Ordering::SeqCst));
+        eventually(|| {
+            let now = [jobs, fires].map(|it| it.load(Ordering::SeqCst));
+            let both = now[0] > before[0] && now[1] > before[1];
+            both.then_some(()).ok_or("a loop is silent")
+        });
     }
 
     /// The verdict on all that it took, once it is over.
     pub fn join(self, jobs: &Jobs) -> Verdict {
-        judge(&self.0.join().unwrap(), jobs)
+        judge(&self.thread.join().unwrap(), jobs)
     }
 }
 
-fn collect(mut redis: Connection, entries: usize, over: &AtomicBool) -> Collected {
+fn collect(
+    mut redis: Connection,
+    entries: usize,
+    gate: &Gate,
+    seen: &Seen,
+    over: &AtomicBool,
+) -> Collected {
     let mut collected = Collected {
         fires: vec![vec![]; entries],
         ..Collected::default()
@@ -60,10 +90,13 @@ fn collect(mut redis: Connection, entries: usize, over: &AtomicBool) -> Collecte
                 NonZeroUsize::new(1_000),
             );
         }
+        let open = gate.read().unwrap();
         let popped: Vec<Option<Vec<String>>> = pops.query(&mut redis).unwrap();
+        drop(open);
         let now = unix_now();
         let mut popped = popped.into_iter().map(Option::unwrap_or_default);
         let jobs = popped.next().unwrap();
+        seen.jobs.fetch_add(jobs.len(), Ordering::SeqCst);
         let done = last_round && jobs.is_empty();
         collected
             .jobs
@@ -72,6 +105,8 @@ fn collect(mut redis: Connection, entries: usize, over: &AtomicBool) -> Collecte
             let popped = popped.iter().map(|it| fire_time(it));
             let before = fires.len();
             fires.extend(popped);
+            let taken = fires.len() - before;
+            seen.fires.fetch_add(taken, Ordering::SeqCst);
             collected.early_fires += fires[before..].iter().filter(|it| **it > now).count();
         }
         if done {
