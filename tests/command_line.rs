@@ -39,10 +39,14 @@ fn commands_by_habit_are_answered_with_what_to_type() {
     for (args, advice) in [
         (&["status"][..], "send the signal USR1"),
         (&["validate", "schedule.toml"], "rescue-scheduler check"),
+        (
+            &["Chek", "schedule.toml"],
+            "did you mean the command `check`?",
+        ),
         (&["run", "schedule.toml"], "runs without a command"),
         (
             &["--timezone", "UTC", "next", "a.toml"],
-            "the command before its options",
+            "write the command first",
         ),
     ] {
         let finished = Program::new().more_args(args).run();
@@ -168,9 +172,12 @@ fn logs_go_to_a_file_as_logfmt_and_quiet_says_less() {
 
 /// Starts the program with `--dev`, and returns the URL and the folder of its private Redis.
 fn dev() -> (Scheduler, redis::Client, PathBuf) {
-    let program = Program::new().args(["--dev"]);
+    let program = Program::new().args(["--dev", "--namespace", "shop"]);
     let scheduler = program
-        .schedule("[schedule.t]\nevery = \"1s\"\nqueue = \"q\"\n")
+        .schedule(
+            "[schedule.t]\nevery = \"1s\"\nqueue = \"it's\"\n\
+             [schedule.a]\nevery = \"1d\"\nqueue = \"q\"\n",
+        )
         .start();
     scheduler
         .wait_for("private redis-server started")
@@ -195,7 +202,7 @@ fn is_gone(client: &redis::Client, folder: &Path) {
 fn dev_brings_its_own_redis_and_takes_it_away() {
     let (mut scheduler, client, folder) = dev();
     let mut connection = client.get_connection().unwrap();
-    let queued: usize = connection.llen("resque:queue:q").unwrap();
+    let queued: usize = connection.llen("shop:queue:it's").unwrap();
     assert!(queued > 0);
     scheduler.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(scheduler.ended().code(), Some(0));

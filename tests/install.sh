@@ -42,6 +42,9 @@ if [ ! -e $policy ]; then
   printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
   $as_root chmod +x $policy
   trap '$as_root rm -f $policy' EXIT
+  # A shell that ends by a signal does not run what is for EXIT.
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
 fi
 
 echo "installing with apt-get:$missing"
@@ -56,6 +59,6 @@ case $missing in
     # is what the helper asks for outside of a package's own script.
     $as_root update-rc.d redis-server disable >/dev/null
     $as_root env DPKG_MAINTSCRIPT_PACKAGE=redis-server \
-      deb-systemd-helper disable redis-server.service >/dev/null 2>&1
+      deb-systemd-helper disable redis-server.service >/dev/null
     ;;
 esac

@@ -168,12 +168,15 @@ fn arguments(rng: &mut Rng) -> Vec<u8> {
     json
 }
 
-/// Whether a worker survives this job although it is quarantined, for one of three reasons:
+/// Whether a worker survives this job although it is quarantined, for one of four reasons:
 ///
 /// * JSON 2.6 takes the next six bytes of the text, whatever they are, for the other half of a
 ///   surrogate pair. JSON 2.14 and later reject such text.
 /// * An escape that JSON does not have, such as `\q`, is the letter alone for Ruby.
 /// * Of a key that an object has twice, Ruby drops the first value, whatever is in it.
+/// * JSON 2.6 copies some bytes that are not UTF-8.
+/// * JSON 2.6 copies some bytes that are not UTF-8.
+/// * JSON 2.6 copies some bytes that are not UTF-8.
 fn is_survived_nevertheless(error: &Unqueueable, payload: &str) -> bool {
     if payload.matches("\"doubled\"").count() > 1 {
         return true;
@@ -182,7 +185,8 @@ fn is_survived_nevertheless(error: &Unqueueable, payload: &str) -> bool {
     match error {
         Unqueueable::Unperformable(Unperformable::LoneSurrogate) => taken.is_match(payload),
         Unqueueable::NotJson(error) => {
-            error.starts_with("invalid escape") || taken.is_match(payload)
+            let accepted = ["invalid escape", "invalid unicode code point"];
+            accepted.iter().any(|it| error.starts_with(it)) || taken.is_match(payload)
         }
         _ => false,
     }

@@ -2,9 +2,11 @@
 
 use std::io::{self, Write as _};
 
+use chrono::{DateTime, Utc};
+
 use crate::{
-    core::schedule::Schedule,
-    store::{Listen, PrivateServer},
+    core::{schedule::Schedule, upcoming::upcoming},
+    store::{Keys, Listen, PrivateServer},
 };
 
 /// Starts the private redis-server. It ends, with its data, when the returned value is dropped or
@@ -13,19 +15,27 @@ pub(super) fn start() -> io::Result<PrivateServer> {
     PrivateServer::start(Listen::Port)
 }
 
-/// Writes to standard error where the private Redis is, and how to see a job of `schedule`.
-pub(super) fn explain(server: &PrivateServer, schedule: &Schedule) {
-    let text = explanation(server.url(), schedule);
+/// Writes to standard error where the private Redis is, and how to see the next job of `schedule`.
+pub(super) fn explain(
+    server: &PrivateServer,
+    keys: &Keys,
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+) {
+    let text = explanation(server.url(), keys, schedule, now);
     // It is a courtesy: the scheduler works without a reader.
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn explanation(url: &str, schedule: &Schedule) -> String {
-    let look = match schedule.entries().next() {
-        Some(entry) => format!(
-            "redis-cli -u {url} lrange 'resque:queue:{}' 0 -1",
-            entry.job.queue()
-        ),
+fn explanation(url: &str, keys: &Keys, schedule: &Schedule, now: DateTime<Utc>) -> String {
+    let entries: Vec<_> = schedule.entries().cloned().collect();
+    let next = upcoming(&entries, now).next();
+    let look = match next {
+        Some((_, entry)) => {
+            // Quoted for a shell.
+            let queue = keys.queue(entry.job.queue()).replace('\'', r"'\''");
+            format!("redis-cli -u {url} lrange '{queue}' 0 -1")
+        }
         None => format!("redis-cli -u {url} keys '*'"),
     };
     format!(

@@ -2,11 +2,16 @@
 
 use std::path::Path;
 
+use crate::core::suggestion::nearest;
+
+const COMMANDS: [&str; 3] = ["next", "check", "convert"];
+
 /// What to type instead of `path`, if that is a command by habit and not a file.
 pub(super) fn advice(path: &Path) -> Option<String> {
     let word = path.to_str().filter(|_| !path.exists())?;
-    let advice = match word {
-        "next" | "check" | "convert" => "write the command before its options",
+    let lower = word.to_lowercase();
+    let advice = match &*lower {
+        _ if COMMANDS.contains(&word) => "write the command first, then its options",
         "run" | "start" | "daemon" | "server" | "work" => {
             "the scheduler runs without a command: `rescue-scheduler schedules/prod.toml`"
         }
@@ -24,10 +29,19 @@ pub(super) fn advice(path: &Path) -> Option<String> {
             "send the signal USR1 to the scheduler: it logs its health and its entries"
         }
         "reload" => "send the signal HUP to the scheduler: it reads its schedule again",
-        "stop" | "quit" | "kill" => "send the signal TERM to the scheduler: it stops in order",
-        "help" => "`rescue-scheduler --help` shows what can be typed",
+        "stop" | "quit" | "kill" => {
+            "send the signal TERM to the scheduler: it releases its lease and exits"
+        }
+        "help" => "`rescue-scheduler --help` lists the commands and options",
         "version" => "`rescue-scheduler --version` shows the version",
-        _ => return None,
+        // The names of files have an ending, or a folder.
+        _ if word.contains(['.', '/']) => return None,
+        _ => {
+            let command = nearest(word, COMMANDS)?;
+            return Some(format!(
+                "there is no file `{word}`; did you mean the command `{command}`?"
+            ));
+        }
     };
     Some(format!("there is no file `{word}`; {advice}"))
 }

@@ -138,7 +138,7 @@ struct Arguments {
     #[arg(long, requires = "once", value_name = "TIME", value_parser = settings::instant)]
     at: Option<DateTime<Utc>>,
 
-    /// Do it also if --at is in the future
+    /// Confirm an --at that is more than a minute ahead
     #[arg(long, requires = "at")]
     yes: bool,
 

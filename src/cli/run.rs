@@ -68,7 +68,7 @@ async fn serve(arguments: &Arguments, schedule: Schedule, load: Load) -> Result<
         && !arguments.quiet
         && arguments.log_format == logs::Format::Text
     {
-        dev::explain(server, &schedule);
+        dev::explain(server, &keys(arguments), &schedule, SystemClock.now());
     }
 
     let engine = engine(arguments, store);
@@ -123,13 +123,16 @@ fn start_logs(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn open_store(arguments: &Arguments, address: &Address) -> Result<RedisStore, Failure> {
-    let keys = Keys::new(&arguments.redis.namespace, arguments.lock_prefix.as_deref());
     let hostname = gethostname::gethostname();
     let identity = Identity {
         holder: format!("{}:{}", hostname.to_string_lossy(), std::process::id()),
         token: format!("{:016x}", getrandom::u64().map_err(io::Error::from)?),
     };
-    Ok(RedisStore::open(address, keys, identity)?)
+    Ok(RedisStore::open(address, keys(arguments), identity)?)
+}
+
+fn keys(arguments: &Arguments) -> Keys {
+    Keys::new(&arguments.redis.namespace, arguments.lock_prefix.as_deref())
 }
 
 /// The first lines of the log: what this process works on.

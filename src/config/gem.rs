@@ -206,7 +206,8 @@ impl Entry<'_, '_> {
                 if nested {
                     Mistake::Nested
                 } else {
-                    Mistake::Ignored(key, KEYS.to_vec())
+                    let known = KEYS.into_iter().chain([OURS]);
+                    Mistake::Ignored(key, known.collect())
                 }
             });
         }
@@ -231,6 +232,7 @@ impl Entry<'_, '_> {
                 }
                 "rails_env" | "env" if everywhere => "this entry is loaded in every environment",
                 "args" if no_arguments => "the job gets no arguments",
+                OURS => "the settings below it do not count",
                 "class" if no_class => "the entry's name is used as the class",
                 _ => continue,
             };

@@ -230,10 +230,24 @@ impl Mistake {
     /// Returns the key that an ignored one may be a slip of.
     pub(super) fn meant(&self) -> Option<&'static str> {
         match self {
-            Self::Ignored(key, known) => nearest(key, known.iter().copied()),
+            Self::Ignored(key, known) => {
+                let other_word = match &**key {
+                    "environment" | "environments" | "enviroment" => Some("rails_env"),
+                    "arguments" | "arg" | "params" => Some("args"),
+                    "klass" => Some("class"),
+                    _ => None,
+                };
+                other_word.or_else(|| nearest(key, known.iter().copied()))
+            }
             Self::Slip(_, meant, _) => Some(meant),
             _ => None,
         }
+    }
+
+    /// Whether the warning is about something that may be right, and that the file cannot say: it is not for
+    /// `check --strict`.
+    pub fn is_advice(&self) -> bool {
+        matches!(self, Self::OtherWeeks(..) | Self::Elsewhere(_))
     }
 
     /// How to mend it; printed as a `help:` line.
@@ -328,7 +342,7 @@ impl Mistake {
             }
             Self::OtherWeeks(_, here) => {
                 return Some(format!(
-                    "if the app has an older one (`bundle list et-orbi`), write `{here}`"
+                    "if the app has an older one (`bundle info et-orbi`), write `{here}`"
                 ));
             }
             Self::NoTiming(_) => "fill it in, or take it out",

@@ -1,7 +1,7 @@
 //! Flags and environment → meaning: one function for each kind of value. Errors are for clap, which
 //! names the flag.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -35,7 +35,7 @@ fn at_least(text: &str, least: TimeDelta, example: &str) -> Result<Duration, Str
 /// system's zones, such as `/etc/localtime`.
 ///
 /// # Errors
-/// The nearest known name, or that the file does not tell which zone it is.
+/// The nearest known name, or that the zone of the file cannot be found.
 pub fn zone(text: &str) -> Result<Zone, String> {
     let text = text.strip_prefix(':').unwrap_or(text);
     let name = if text.starts_with('/') {
@@ -43,7 +43,7 @@ pub fn zone(text: &str) -> Result<Zone, String> {
     } else {
         text.to_owned()
     };
-    match &*name {
+    match name.strip_prefix("posix/").unwrap_or(&name) {
         "" => Ok(Zone::UTC),
         name => name.parse().map_err(|error: crate::core::zone::ZoneError| {
             let nearest = error.nearest.as_ref();
@@ -53,19 +53,26 @@ pub fn zone(text: &str) -> Result<Zone, String> {
     }
 }
 
-/// The name of the zone whose rules a file holds: the file's place below `zoneinfo`, also if it is not there,
-/// as in an empty image. Of a copy of such a file, only that of the system can be known.
+/// Returns the name of the zone whose rules a file holds: its place below `zoneinfo`. The file need not exist,
+/// as in an empty image. A copy of a zone's file has no such place; if it is the system's, `/etc/timezone` may
+/// name the zone, and is believed if that zone's file is the same.
 fn zone_of_file(path: &str) -> Result<String, String> {
     let file = fs::canonicalize(path).unwrap_or_else(|_| path.into());
-    let file = file.to_string_lossy();
-    if let Some((_, name)) = file.rsplit_once("/zoneinfo/") {
-        return Ok(name.strip_prefix("posix/").unwrap_or(name).to_owned());
+    if let Some((_, name)) = file.to_string_lossy().rsplit_once("/zoneinfo/") {
+        return Ok(name.to_owned());
     }
-    let system = (path == "/etc/localtime").then(|| fs::read_to_string("/etc/timezone"));
-    match system {
-        Some(Ok(name)) => Ok(name.trim().to_owned()),
+    let named = fs::read_to_string("/etc/timezone").unwrap_or_default();
+    let named = named.trim();
+    let rules = |path: &Path| fs::read(path).ok();
+    match (
+        rules(&file),
+        rules(&Path::new("/usr/share/zoneinfo").join(named)),
+    ) {
+        (Some(ours), Some(theirs)) if path == "/etc/localtime" && ours == theirs => {
+            Ok(named.to_owned())
+        }
         _ => Err(format!(
-            "the file `{path}` does not tell which zone it is; expected a name such as `Europe/Paris`"
+            "cannot see which zone the file `{path}` is; expected a name such as `Europe/Paris`"
         )),
     }
 }
@@ -103,7 +110,8 @@ mod tests {
             assert_eq!(zone(&text), zone("Europe/Stockholm"), "{text}");
         }
         let error = zone("/etc/passwd").unwrap_err();
-        assert!(error.contains("does not tell which zone"), "{error}");
+        assert!(error.contains("cannot see which zone"), "{error}");
+        assert_eq!(zone(":posix/Europe/Paris"), zone("Europe/Paris"));
         let error = zone("Europe/Stokholm").unwrap_err();
         assert!(
             error.contains("did you mean `Europe/Stockholm`?"),

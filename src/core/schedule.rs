@@ -62,9 +62,13 @@ impl Schedule {
         found.ok().map(|index| &self.entries[index])
     }
 
-    /// The name in this schedule that `name` may be a slip of.
+    /// Returns the name of an entry, in the schedule or left out of it, that `name` may be a slip of.
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        nearest(name, self.entries.iter().map(|entry| entry.name.as_str()))
+        let entries = self.entries.iter().map(|entry| entry.name.as_str());
+        nearest(
+            name,
+            entries.chain(self.left_out.iter().map(|it| &*it.name)),
+        )
     }
 
     /// All entries, in the order of their names.

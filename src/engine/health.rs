@@ -46,6 +46,15 @@ struct State {
     logged: BTreeMap<String, (Instant, Instant)>,
 }
 
+impl State {
+    /// Forgets the outages that no loop is in any more.
+    fn forget_ended(&mut self) {
+        let outages = &self.outages;
+        let lasts = |kind: &String| outages.values().any(|it| it == kind);
+        self.logged.retain(|kind, _| lasts(kind));
+    }
+}
+
 impl Health {
     /// Each problem in words, without repetitions; empty if all is well.
     pub fn problems(&self) -> Vec<String> {
@@ -68,6 +77,7 @@ impl Health {
     fn enter_outage(&self, part: Part, kind: String, now: Instant) -> Option<Duration> {
         let state = &mut *self.lock();
         state.outages.insert(part, kind.clone());
+        state.forget_ended();
         let Some((began, last)) = state.logged.get_mut(&kind) else {
             state.logged.insert(kind, (now, now));
             return Some(Duration::ZERO);
@@ -84,10 +94,8 @@ impl Health {
         let state = &mut *self.lock();
         state.problems.remove(&part);
         state.outages.remove(&part);
-        let outages = &state.outages;
-        let lasts = |kind: &String| outages.values().any(|it| it == kind);
-        state.logged.retain(|kind, _| lasts(kind));
-        outages.is_empty()
+        state.forget_ended();
+        state.outages.is_empty()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -139,7 +147,7 @@ impl Outage {
         }
     }
 
-    /// A connection that broke is no outage yet: the next one may do.
+    /// Logs the outage, unless a connection has just broken: the next connection may work.
     fn log(&mut self, error: &StoreError, now: Instant) {
         let text = error.to_string();
         if matches!(error, StoreError::Unavailable { dropped: true, .. }) && self.failures == 1 {
@@ -148,8 +156,8 @@ impl Outage {
         }
         // Loops may see one outage in different ways: refused, reset, timed out.
         let kind = match error {
-            StoreError::Unavailable { server, .. } => server.clone(),
-            _ => text.clone(),
+            StoreError::Corrupt { .. } | StoreError::Refused { .. } => text.clone(),
+            _ => format!("{:?}", std::mem::discriminant(error)),
         };
         self.in_trouble = true;
         self.health.set(self.part, Some(text.clone()));

@@ -225,7 +225,7 @@ fn check_encoding(url: &str) -> Result<(), StoreError> {
     };
     let user = rest.rfind('@').map_or("", |at| &rest[..at]);
     match user.chars().find(|letter| "/?#".contains(*letter)) {
-        Some(letter) if scheme != "unix" => Err(StoreError::Address(format!(
+        Some(letter) if !scheme.ends_with("unix") => Err(StoreError::Address(format!(
             "the user or the password has a `{letter}`, which must be percent-encoded: write `%{:02X}`",
             u32::from(letter)
         ))),
@@ -368,6 +368,7 @@ mod tests {
         assert_eq!(shown("redis://:%2F%23%40@host"), "host:6379/0");
         assert_eq!(shown("redis://:a@b@host"), "host:6379/0");
         assert_eq!(shown("unix:///run/a@b.sock"), "/run/a@b.sock/0");
+        assert_eq!(shown("redis+unix:///run/a@b.sock"), "/run/a@b.sock/0");
     }
 
     #[test]

@@ -146,7 +146,8 @@ impl Connection {
             true if is_plain => {
                 "if this port does not speak TLS, the Redis URL begins with `redis`, not `rediss`"
             }
-            false if error.kind() == ErrorKind::Parse || error.is_connection_dropped() => {
+            // A Redis with TLS closes a connection on which it understands nothing.
+            false if error.kind() == ErrorKind::Parse || is_closed(error) => {
                 "if this port speaks TLS, the Redis URL begins with `rediss`, not `redis`"
             }
             _ => return sorted,
@@ -185,6 +186,12 @@ impl Connection {
         slot.number += 1;
         Ok((slot.link.insert(link).clone(), slot.number))
     }
+}
+
+/// Whether the server closed a connection that it had accepted.
+fn is_closed(error: &RedisError) -> bool {
+    let text = error.to_string();
+    error.is_connection_dropped() && ["reset", "end of file"].iter().any(|it| text.contains(it))
 }
 
 impl Connector {

@@ -89,11 +89,13 @@ impl StoreError {
         let (server, key) = (server.to_owned(), key.to_owned());
         let reason = error.to_string();
         if reason.contains("refused to switch database") {
-            return match error.detail() {
-                Some(detail) if detail.contains("no permissions") => {
-                    Self::Denied { server, reason }
-                }
-                _ => Self::NoDatabase { server, reason },
+            let about = |words: &str| error.detail().is_some_and(|it| it.contains(words));
+            return if about("no permissions") {
+                Self::Denied { server, reason }
+            } else if about("Authentication required") {
+                Self::Unauthenticated { server, reason }
+            } else {
+                Self::NoDatabase { server, reason }
             };
         }
         match code(error).as_deref() {
@@ -125,8 +127,12 @@ impl StoreError {
                 key,
                 reason,
             },
-            // Of a command, Redis names it; of a key, it does not.
+            // Redis names a command that is denied, but not within a script.
+            Some(_) if reason.contains("user executing the script") => {
+                Self::Denied { server, reason }
+            }
             Some("NOPERM") if reason.contains("command") => Self::Denied { server, reason },
+            // It does not name a key that is denied.
             Some("NOPERM") => Self::Denied {
                 server,
                 reason: format!("{reason} (most likely `{key}`)"),

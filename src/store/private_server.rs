@@ -20,8 +20,8 @@ pub enum Listen {
     Socket,
 }
 
-/// What ends the server and removes its folder if our process is killed, when nothing of ours can.
-/// `read` returns when the other end of its pipe is gone, and that is ours alone.
+/// A shell script that ends the server and removes its folder if our process is killed. `read` returns when the
+/// other end of its pipe closes, and only our process holds that end.
 const WATCH: &str = r#"read -r _; kill -9 "$1"; rm -rf "$2""#;
 
 /// A `redis-server` process with its data in a temporary folder. Both end when it is dropped, and also

@@ -53,7 +53,7 @@ impl Client {
             let mistakes: Vec<_> = mistakes.map(ToString::to_string).collect();
             refused(mistakes.join("; "))
         })?;
-        // What is no error here is one in the environment that the entry is for.
+        // An entry of another environment has warnings here that are errors there.
         let elsewhere = |it: &&AtPath| matches!(it.mistake, Mistake::Elsewhere(_));
         let elsewhere = read.warnings.iter().filter(elsewhere);
         let elsewhere: Vec<_> = elsewhere.map(ToString::to_string).collect();

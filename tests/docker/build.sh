@@ -65,7 +65,7 @@ mknod -m 666 "$mounted/dev/random" c 1 8
 mknod -m 666 "$mounted/dev/urandom" c 1 9
 printf '[schedule.Hello]\ncron = "* * * * *"\nqueue = "greetings"\n' >"$mounted/schedules/hello.toml"
 for at in 2026-11-23T11:59:30Z 2026-11-23T12:00:01Z; do
-  chroot --userspec=65532:65532 "$mounted" /rescue-scheduler --quiet --once --at $at \
+  chroot --userspec=65532:65532 "$mounted" /rescue-scheduler --quiet --once --yes --at $at \
     --redis-url redis://127.0.0.1:$port /schedules/hello.toml
 done
 job=$(redis-cli -p $port lrange resque:queue:greetings 0 -1)

@@ -311,6 +311,18 @@ fn no_permission() {
     redis.command("ACL SETUSER few +evalsha");
     scheduler.wait_for("Redis is back").status(" healthy");
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
+    redis.command("ACL SETUSER few -get");
+    scheduler.wait_for("denies its user a right: ResponseError: The user executing the script");
+    redis.command("ACL SETUSER few +get");
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+}
+
+#[test]
+fn a_missing_password_is_not_a_missing_database() {
+    let redis = Redis::with(&["--requirepass", "pw"]);
+    let url = format!("{}?db=1", redis.url());
+    let scheduler = Program::new().args(["--redis-url", &url]).start();
+    notices(&scheduler, "refuses the user or the password");
 }
 
 #[test]

@@ -70,7 +70,7 @@ anchor:
 }
 
 #[test]
-fn weeks_that_older_apps_count_otherwise_are_a_warning() {
+fn a_weekday_that_older_apps_fire_in_other_weeks_is_a_warning() {
     let yaml = "\
 tuesdays: {cron: '0 5 * * tue%2', queue: q}
 weekend:
@@ -80,9 +80,9 @@ mondays: {cron: '0 5 * * mon%2', queue: q}
 all: {cron: '0 5 * * tue%1', queue: q}
 ";
     insta::assert_snapshot!(warnings(yaml), @"
-    a.yml:1: apps with et-orbi before 1.4.0 fire `tue%2` in other weeks, as `tue%2+1` does here; if the app has an older one (`bundle list et-orbi`), write `tue%2+1`
-    a.yml:3: apps with et-orbi before 1.4.0 fire `sun%3` in other weeks, as `sun%3+2` does here; if the app has an older one (`bundle list et-orbi`), write `sun%3+2`
-    a.yml:3: apps with et-orbi before 1.4.0 fire `sat%3+2` in other weeks, as `sat%3+1` does here; if the app has an older one (`bundle list et-orbi`), write `sat%3+1`
+    a.yml:1: apps with et-orbi before 1.4.0 fire `tue%2` in other weeks, as `tue%2+1` does here; if the app has an older one (`bundle info et-orbi`), write `tue%2+1`
+    a.yml:3: apps with et-orbi before 1.4.0 fire `sun%3` in other weeks, as `sun%3+2` does here; if the app has an older one (`bundle info et-orbi`), write `sun%3+2`
+    a.yml:3: apps with et-orbi before 1.4.0 fire `sat%3+2` in other weeks, as `sat%3+1` does here; if the app has an older one (`bundle info et-orbi`), write `sat%3+1`
     ");
 }
 

@@ -1,4 +1,4 @@
-//! What a valid expression may not mean as it stands.
+//! Parts of a valid expression that may not mean what its author wants.
 
 use std::ops::Range;
 

@@ -124,10 +124,12 @@ local function end_of(form, text, from)
   return from - 1
 end
 
--- Where a payload that is identical ends in `text`, if it begins at `from`.
+-- Where a payload that is identical ends in `text`, if it begins at `from`. Only text with an escape can have
+-- an escaped form.
 local function identical(guard, text, from)
-  for _, form in ipairs(guard.forms) do
-    local last = end_of(form, text, from)
+  local forms = text:find("\\u", 1, true) and #guard.forms or 1
+  for form = 1, forms do
+    local last = end_of(guard.forms[form], text, from)
     if last then
       return last
     end
