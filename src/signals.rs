@@ -1,15 +1,22 @@
 //! Signals → wishes, with the meanings that resque-scheduler gives them.
 
-use std::io;
+use std::{io, process, sync::Arc, thread, time::Duration};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Wishes;
 
+/// How long a stop may take. After that the process ends as it is, which is safe: laws 1 and 2 of
+/// docs/design.md hold whenever it is killed.
+const STOP_LIMIT: Duration = Duration::from_millis(950);
+
 /// All signals that this process listens to, instead of ending by them.
-#[derive(Debug)]
-pub struct Signals {
+struct Signals {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
@@ -18,12 +25,31 @@ pub struct Signals {
     user2: Signal,
 }
 
+/// Begins to listen, on a thread of its own, so that nothing that keeps other threads busy delays a signal. HUP
+/// and USR2 wish for a reload, USR1 for a report. TERM, INT and QUIT cancel `stop`; if the process still runs
+/// a second later, they end it.
+///
+/// # Errors
+/// If the system refuses.
+pub fn listen(wishes: &Arc<Wishes>, stop: &CancellationToken) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let signals = runtime.block_on(async { Signals::new() })?;
+    let (wishes, stop) = (Arc::clone(wishes), stop.clone());
+    let thread = thread::Builder::new().name("signals".to_owned());
+    thread.spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                () = signals.grant(&wishes, &stop) => {}
+                () = async { stop.cancelled().await; sleep(STOP_LIMIT).await } => {}
+            }
+        });
+        process::exit(0);
+    })?;
+    Ok(())
+}
+
 impl Signals {
-    /// Begins to listen. To be called within a tokio runtime.
-    ///
-    /// # Errors
-    /// Where the system refuses.
-    pub fn new() -> io::Result<Self> {
+    fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -34,9 +60,8 @@ impl Signals {
         })
     }
 
-    /// Turns signals into wishes, for ever: TERM, INT and QUIT cancel `stop`; HUP and USR2 wish for
-    /// a reload, USR1 for a report.
-    pub async fn listen(mut self, wishes: &Wishes, stop: CancellationToken) {
+    /// Turns signals into wishes, for ever.
+    async fn grant(mut self, wishes: &Wishes, stop: &CancellationToken) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => stop.cancel(),

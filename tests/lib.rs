@@ -10,6 +10,7 @@
 mod active_job;
 mod architecture;
 mod command_line;
+mod containment_cli;
 mod convert;
 mod costs;
 mod delayed;

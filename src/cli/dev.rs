@@ -1,6 +1,6 @@
 //! `--dev`: a private redis-server for a first try, and what to type to see that it works.
 
-use std::io::{self, Write as _};
+use std::io;
 
 use chrono::{DateTime, Utc};
 
@@ -15,19 +15,13 @@ pub(super) fn start() -> io::Result<PrivateServer> {
     PrivateServer::start(Listen::Port)
 }
 
-/// Writes to standard error where the private Redis is, and how to see the next job of `schedule`.
-pub(super) fn explain(
-    server: &PrivateServer,
+/// Returns where the private Redis is, and how to see the next job of `schedule`.
+pub(super) fn explanation(
+    url: &str,
     keys: &Keys,
     schedule: &Schedule,
     now: DateTime<Utc>,
-) {
-    let text = explanation(server.url(), keys, schedule, now);
-    // It is a courtesy: the scheduler works without a reader.
-    let _ = io::stderr().write_all(text.as_bytes());
-}
-
-fn explanation(url: &str, keys: &Keys, schedule: &Schedule, now: DateTime<Utc>) -> String {
+) -> String {
     let entries: Vec<_> = schedule.entries().cloned().collect();
     let next = upcoming(&entries, now).next();
     let look = match next {

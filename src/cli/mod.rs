@@ -33,7 +33,7 @@ use crate::{
         zone::Zone,
     },
     engine::OnceError,
-    logs::{self, Format},
+    logs::Format,
     store::StoreError,
 };
 
@@ -254,12 +254,14 @@ pub fn main() -> ExitCode {
     let CommandLine { daemon, command } = parse();
     let done = match command {
         None => run::run(&daemon),
-        Some(Command::Next(arguments)) => next::next(&arguments),
-        Some(Command::Check(arguments)) => check::check(&arguments),
-        Some(Command::Convert(arguments)) => convert::convert(&arguments),
+        Some(Command::Next(arguments)) => next::next(&arguments).map(|()| ExitCode::SUCCESS),
+        Some(Command::Check(arguments)) => check::check(&arguments).map(|()| ExitCode::SUCCESS),
+        Some(Command::Convert(arguments)) => {
+            convert::convert(&arguments).map(|()| ExitCode::SUCCESS)
+        }
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             // Nobody may be listening.
             let _ = writeln!(io::stderr(), "{failure}");

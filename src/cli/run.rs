@@ -3,26 +3,35 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use chrono::TimeDelta;
-use tokio::runtime::Builder;
+use tokio::{runtime::Builder, task};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, level_filters::LevelFilter, warn};
 
-use super::{Arguments, Failure, dev, habit, logs};
+use super::{Arguments, Failure, dev, habit};
 use crate::{
     clock::{Clock, StoppedClock, SystemClock},
     config::{self, Diagnostic},
     core::schedule::{LeftOut, Schedule, Why},
-    engine::{Engine, Load, Options, Wishes},
-    signals::Signals,
+    engine::{Engine, Load, OnceError, Options, Wishes},
+    logs::{self, Logs},
+    signals,
     store::{Address, Credentials, Identity, Keys, PrivateServer, RedisStore, Store as _},
 };
 
-/// Runs until a signal, or, with `--once`, until all that is due is enqueued.
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+/// How long the last log lines may take to be written after a signal, and without one.
+const LAST_LINES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5)];
+
+/// Runs until a signal, or, with `--once`, until all that is due is enqueued. Logs its failure itself, because
+/// nobody may read standard error; only one that comes before the log starts is returned.
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let (wishes, stop) = (Arc::default(), CancellationToken::new());
+    signals::listen(&wishes, &stop)?;
     if let Some(advice) = arguments.schedules.iter().find_map(|it| habit::advice(it)) {
         return Err(Failure::Habit(advice));
     }
@@ -30,27 +39,44 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(at) = arguments.at.filter(|at| *at > latest && !arguments.yes) {
         return Err(Failure::Future(at));
     }
-    start_logs(arguments)?;
+    let logs = start_logs(arguments)?;
+    let done = work(arguments, &logs, &wishes, &stop);
+    if let Err(failure) = &done {
+        logs.say(&format!("{failure}\n"));
+    }
+    logs.flush(LAST_LINES[usize::from(!stop.is_cancelled())]);
+    Ok(match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    })
+}
+
+fn work(
+    arguments: &Arguments,
+    logs: &Logs,
+    wishes: &Wishes,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
     arguments.gem.take_up()?;
-    let context = arguments.context.context();
-    let paths = arguments.schedules.clone();
-    let load: Load = Arc::new(move || {
-        let loaded = config::load(&paths, &context)?;
-        loaded.warnings.iter().for_each(warning);
-        Ok(loaded.schedule)
-    });
-    let schedule = load()?;
     // One thread: Redis does the work, and each further one would take memory.
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(serve(arguments, schedule, load));
+    let done = runtime.block_on(serve(arguments, logs, wishes, stop));
     // What may still hang in it, such as a host name's lookup, doesn't matter any more.
     runtime.shutdown_background();
     done
 }
 
-async fn serve(arguments: &Arguments, schedule: Schedule, load: Load) -> Result<(), Failure> {
-    // First of all, so that whatever is begun below is also ended.
-    let signals = Signals::new()?;
+async fn serve(
+    arguments: &Arguments,
+    logs: &Logs,
+    wishes: &Wishes,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let load = load(arguments);
+    let Some(schedule) = first_load(&load, stop).await? else {
+        let undone = arguments.once.then_some(OnceError::Stopped.into());
+        return undone.map_or(Ok(()), Err);
+    };
     let server = arguments.dev.then(dev::start).transpose()?;
     let address = match &server {
         Some(server) => Address::parse(server.url(), Credentials::default())?,
@@ -68,28 +94,38 @@ async fn serve(arguments: &Arguments, schedule: Schedule, load: Load) -> Result<
         && !arguments.quiet
         && arguments.log_format == logs::Format::Text
     {
-        dev::explain(server, &keys(arguments), &schedule, SystemClock.now());
+        let next = dev::explanation(server.url(), &keys(arguments), &schedule, SystemClock.now());
+        logs.say(&next);
     }
 
     let engine = engine(arguments, store);
-    let (wishes, stop) = (Wishes::default(), CancellationToken::new());
-    let work = async {
-        if arguments.once {
-            engine
-                .run_once(&schedule, stop.clone())
-                .await
-                .map_err(Failure::from)
-        } else {
-            engine.run(schedule, load, &wishes, stop.clone()).await;
-            Ok(())
-        }
-    };
-    tokio::select! {
-        done = work => done?,
-        () = signals.listen(&wishes, stop.clone()) => {}
+    if arguments.once {
+        engine.run_once(&schedule, stop.clone()).await?;
+    } else {
+        engine.run(schedule, load, wishes, stop.clone()).await;
     }
     info!("stopped");
     Ok(())
+}
+
+fn load(arguments: &Arguments) -> Load {
+    let context = arguments.context.context();
+    let paths = arguments.schedules.clone();
+    Arc::new(move || {
+        let loaded = config::load(&paths, &context)?;
+        loaded.warnings.iter().for_each(warning);
+        Ok(loaded.schedule)
+    })
+}
+
+/// Reads the schedule; `None` if a stop comes first, which does not wait for it.
+async fn first_load(load: &Load, stop: &CancellationToken) -> Result<Option<Schedule>, Failure> {
+    let load = Arc::clone(load);
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(None),
+        loaded = task::spawn_blocking(move || load()) => Ok(Some(loaded.map_err(io::Error::other)??)),
+    }
 }
 
 fn engine(arguments: &Arguments, store: RedisStore) -> Engine<RedisStore> {
@@ -107,7 +143,7 @@ fn engine(arguments: &Arguments, store: RedisStore) -> Engine<RedisStore> {
     Engine::new(store, clock, options)
 }
 
-fn start_logs(arguments: &Arguments) -> Result<(), Failure> {
+fn start_logs(arguments: &Arguments) -> Result<Logs, Failure> {
     let level = match (arguments.quiet, arguments.verbose) {
         (true, _) => LevelFilter::WARN,
         (false, true) => LevelFilter::DEBUG,

@@ -9,7 +9,7 @@ use std::{
     fmt, fs,
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -275,6 +275,20 @@ impl Program {
         assert!(answers.next().is_none(), "an answer without a question");
         assert!(process.wait().unwrap().success());
         answered
+    }
+
+    /// Starts it as a daemon whose log goes to a pipe. If nobody reads it, it fills.
+    pub fn start_with_pipe(mut self) -> (Scheduler, ChildStderr) {
+        let command = self.command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let pipe = process.stderr.take().unwrap();
+        let log = self.path("log");
+        let scheduler = Scheduler {
+            program: self,
+            process,
+            log,
+        };
+        (scheduler, pipe)
     }
 
     /// Starts it as a daemon; its log goes to a file.
