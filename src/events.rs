@@ -1,11 +1,14 @@
 //! What happened: each event is one log line, and all of them are here.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tracing::{debug, error, info, warn};
 
-use crate::core::{entry::Entry, guard::SkipReason, schedule::Changes};
+use crate::{
+    config::{Diagnostic, Place, Report},
+    core::{entry::Entry, guard::SkipReason, schedule::Changes},
+};
 
 /// What became of a job, or of an entry.
 #[derive(Debug)]
@@ -206,7 +209,17 @@ pub enum Transition<'a> {
     /// A new schedule has mistakes; the old one stays in force.
     ReloadRefused {
         /// All mistakes, with their places.
-        report: &'a str,
+        report: &'a Report,
+    },
+    /// Reading the schedule took too long; the old one stays in force.
+    ReloadGivenUp {
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// Too many reloads hang for another one.
+    ReloadImpossible {
+        /// How many.
+        hanging: usize,
     },
 }
 
@@ -350,15 +363,15 @@ impl Transition<'_> {
             }
             Self::RedisBack => info!("Redis is back"),
             Self::Reloaded(changes) => info!(
-                added = changes.added.join(" "),
-                changed = changes.changed.join(" "),
-                removed = changes.removed.join(" "),
+                added = names(&changes.added),
+                changed = names(&changes.changed),
+                removed = names(&changes.removed),
                 "schedule reloaded"
             ),
             Self::DynamicChanged(changes) => info!(
-                added = changes.added.join(" "),
-                changed = changes.changed.join(" "),
-                removed = changes.removed.join(" "),
+                added = names(&changes.added),
+                changed = names(&changes.changed),
+                removed = names(&changes.removed),
                 "dynamic entries changed"
             ),
             Self::DynamicRefused { entry, mistakes } => {
@@ -374,12 +387,51 @@ impl Transition<'_> {
                     "can't use the keys of dynamic entries, goes on with those that are known"
                 );
             }
-            Self::DynamicWarning { entry, warning } => warn!(entry, "{warning}"),
-            Self::ReloadRefused { report } => {
-                error!("reload refused, the schedule in force stays\n{report}");
+            Self::DynamicWarning { entry, warning } => {
+                warn!(entry, warning, "warning about a dynamic entry");
             }
+            Self::ReloadRefused { report } => {
+                let (shown, more) = report.shown();
+                for found in shown {
+                    log_mistake(found);
+                }
+                error!(
+                    mistakes = report.mistakes().count(),
+                    not_shown = more,
+                    "reload refused, the schedule in force stays"
+                );
+            }
+            Self::ReloadGivenUp { limit } => error!(
+                limit_s = limit.as_secs(),
+                "reload given up, the schedule in force stays: a schedule file cannot be read in time"
+            ),
+            Self::ReloadImpossible { hanging } => error!(
+                hanging,
+                "reload given up, the schedule in force stays: earlier reloads still hang"
+            ),
         }
     }
+}
+
+/// Writes the log line of a mistake, or of a warning, in a schedule file.
+pub fn log_mistake(found: &Diagnostic) {
+    let file = found.places.first().map(Place::position);
+    let (what, help) = (found.message(), found.help());
+    if found.mistake.is_warning() {
+        warn!(file, warning = what, help, "warning about a schedule file");
+    } else {
+        error!(file, error = what, help, "error in a schedule file");
+    }
+}
+
+/// Returns the first names of a list, and how many more there are.
+fn names(names: &[String]) -> String {
+    const SHOWN: usize = 50;
+    let mut shown = names[..names.len().min(SHOWN)].join(" ");
+    if names.len() > SHOWN {
+        let _ = write!(shown, " … and {} more", names.len() - SHOWN);
+    }
+    shown
 }
 
 /// An instant as logs show it: RFC 3339, UTC, whole seconds.

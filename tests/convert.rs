@@ -18,7 +18,7 @@ fn load(path: &Path, environment: Option<&str>) -> Loaded {
         environment: environment.map(str::to_owned),
         zone: Zone::UTC,
     };
-    let loaded = config::load(&[path.to_owned()], &context);
+    let loaded = config::load(&[path.to_owned()], &context, config::MAX_SIZE);
     loaded.unwrap_or_else(|report| panic!("{report}"))
 }
 

@@ -7,7 +7,6 @@ use clap::Args;
 use super::{ContextArguments, Failure, output};
 use crate::{
     clock::{Clock as _, SystemClock},
-    config,
     core::upcoming::{fires, in_words, zone},
 };
 
@@ -34,7 +33,7 @@ pub(super) struct Arguments {
 /// Lists the entries with their timings and next fires, or fails with all mistakes; with `--strict`, it
 /// does both if there are warnings.
 pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
-    let loaded = config::load(&arguments.files, &arguments.context.context())?;
+    let loaded = arguments.context.load(&arguments.files)?;
     for warning in &loaded.warnings {
         writeln!(std::io::stderr(), "{warning}\n")?;
     }

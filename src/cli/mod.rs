@@ -27,7 +27,7 @@ use clap::{
 };
 
 use crate::{
-    config::{Context, Diagnostic, Report, settings},
+    config::{self, Context, Diagnostic, Loaded, Report, settings},
     core::{
         schedule::{LeftOut, Why},
         zone::Zone,
@@ -72,6 +72,16 @@ struct ContextArguments {
     /// Time zone of entries that name none; UTC without it
     #[arg(long, env = "TZ", value_name = "ZONE", value_parser = settings::zone)]
     timezone: Option<Zone>,
+
+    /// Refuse schedule files that are larger than this
+    #[arg(
+        long,
+        env = "MAX_SCHEDULE_SIZE",
+        value_name = "SIZE",
+        default_value = "64MB"
+    )]
+    #[arg(value_parser = settings::size)]
+    max_schedule_size: u64,
 }
 
 impl ContextArguments {
@@ -80,6 +90,10 @@ impl ContextArguments {
             environment: self.environment.clone(),
             zone: self.zone(),
         }
+    }
+
+    fn load(&self, files: &[PathBuf]) -> Result<Loaded, Report> {
+        config::load(files, &self.context(), self.max_schedule_size)
     }
 
     fn zone(&self) -> Zone {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{ContextArguments, Failure, batch, output};
 use crate::{
     clock::{Clock as _, SystemClock},
-    config::{self, Source, expression, settings},
+    config::{Source, expression, settings},
     core::{
         entry::Entry,
         upcoming::{in_words, upcoming, zone},
@@ -123,7 +123,7 @@ fn entries(arguments: &Arguments) -> Result<Vec<Arc<Entry>>, Failure> {
     if let Some(entry) = typed {
         return Ok(vec![Arc::new(entry.map_err(Failure::Expression)?)]);
     }
-    let schedule = config::load(&arguments.files, &arguments.context.context())?.schedule;
+    let schedule = arguments.context.load(&arguments.files)?.schedule;
     let Some(name) = &arguments.entry else {
         return Ok(schedule.entries().cloned().collect());
     };

@@ -1,7 +1,7 @@
 //! `rescue-scheduler [SCHEDULE]...`: puts the floors together and runs the engine.
 
 use std::{
-    fs, io,
+    fs, future, io,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -9,16 +9,17 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use tokio::{runtime::Builder, task};
+use tokio::{runtime::Builder, task, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, level_filters::LevelFilter, warn};
 
 use super::{Arguments, Failure, dev, habit};
 use crate::{
     clock::{Clock, StoppedClock, SystemClock},
-    config::{self, Diagnostic},
+    config,
     core::schedule::{LeftOut, Schedule, Why},
     engine::{Engine, Load, OnceError, Options, Wishes},
+    events,
     logs::{self, Logs},
     signals,
     store::{Address, Credentials, Identity, Keys, PrivateServer, RedisStore, Store as _},
@@ -26,6 +27,9 @@ use crate::{
 
 /// How long the last log lines may take to be written after a signal, and without one.
 const LAST_LINES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5)];
+
+/// When the first reading of the schedule is said to take long.
+const SLOW_LOAD: Duration = Duration::from_secs(30);
 
 /// Runs until a signal, or, with `--once`, until all that is due is enqueued. Logs its failure itself, because
 /// nobody may read standard error; only one that comes before the log starts is returned.
@@ -110,10 +114,13 @@ async fn serve(
 
 fn load(arguments: &Arguments) -> Load {
     let context = arguments.context.context();
-    let paths = arguments.schedules.clone();
+    let (paths, max_size) = (
+        arguments.schedules.clone(),
+        arguments.context.max_schedule_size,
+    );
     Arc::new(move || {
-        let loaded = config::load(&paths, &context)?;
-        loaded.warnings.iter().for_each(warning);
+        let loaded = config::load(&paths, &context, max_size)?;
+        loaded.warnings.iter().for_each(events::log_mistake);
         Ok(loaded.schedule)
     })
 }
@@ -121,9 +128,15 @@ fn load(arguments: &Arguments) -> Load {
 /// Reads the schedule; `None` if a stop comes first, which does not wait for it.
 async fn first_load(load: &Load, stop: &CancellationToken) -> Result<Option<Schedule>, Failure> {
     let load = Arc::clone(load);
+    let slow = async {
+        sleep(SLOW_LOAD).await;
+        warn!("reading the schedule takes long; waiting for it");
+        future::pending::<()>().await;
+    };
     tokio::select! {
         biased;
         () = stop.cancelled() => Ok(None),
+        () = slow => Ok(None),
         loaded = task::spawn_blocking(move || load()) => Ok(Some(loaded.map_err(io::Error::other)??)),
     }
 }
@@ -209,17 +222,6 @@ fn announce(
     } else if schedule.entries().len() == 0 {
         warn!("the schedule has no entry for this environment: delayed jobs only");
     }
-}
-
-/// What a schedule file says in vain.
-fn warning(warning: &Diagnostic) {
-    let place = warning.places.first().map(ToString::to_string);
-    warn!(
-        file = place,
-        help = warning.mistake.help(),
-        "{}",
-        warning.mistake
-    );
 }
 
 /// A file with our process number, for as long as we live.

@@ -2,7 +2,13 @@
 //!
 //! What can be wrong is worded in `mistake`.
 
-use std::{collections::BTreeSet, fmt, ops::Range, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt, iter,
+    ops::Range,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use annotate_snippets::{
     AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
@@ -10,14 +16,31 @@ use annotate_snippets::{
 
 pub use super::mistake::Mistake;
 
-/// A schedule file: its text, and the path that messages give it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How many mistakes a report shows, and how many places of one mistake.
+const SHOWN: usize = 50;
+const SHOWN_PLACES: usize = 10;
+/// How much of a long line is shown, on each side of a mistake and of it.
+const SHOWN_BYTES: usize = 200;
+
+/// A schedule file: its text, and the path that messages give it. Clones share both.
+#[derive(Debug, Clone)]
 pub struct Source {
     /// Where it is.
     pub path: Arc<Path>,
     /// What is in it.
     pub text: Arc<str>,
+    /// Where each line begins, from the first time that someone asks.
+    lines: Arc<OnceLock<Box<[usize]>>>,
 }
+
+/// Files are the same if their paths and texts are.
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.path, &self.text) == (&other.path, &other.text)
+    }
+}
+
+impl Eq for Source {}
 
 /// What a schedule file is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,21 +54,34 @@ pub enum Syntax {
 impl Source {
     /// A file with this text.
     pub fn new(path: impl AsRef<Path>, text: impl Into<Arc<str>>) -> Self {
-        let (path, text) = (path.as_ref().into(), text.into());
-        Self { path, text }
+        Self {
+            path: path.as_ref().into(),
+            text: text.into(),
+            lines: Arc::default(),
+        }
     }
 
-    /// The number of the line in which `span` begins, from 1; and the whole lines that it is in.
-    fn lines(&self, span: &Range<usize>) -> (usize, Range<usize>) {
-        let bytes = self.text.as_bytes();
-        let is_break = |byte: &u8| *byte == b'\n';
-        let start = span.start.min(bytes.len());
-        let breaks = bytes[..start].iter().filter(|byte| is_break(byte)).count();
-        let begin = bytes[..start].iter().rposition(is_break);
-        let end = span.end.clamp(start, bytes.len());
-        let rest = bytes[end..].iter().position(is_break);
-        let end = rest.map_or(bytes.len(), |length| end + length);
-        (breaks + 1, begin.map_or(0, |at| at + 1)..end)
+    /// The number of the line in which `at` is, from 1; and where that line begins.
+    fn line(&self, at: usize) -> (usize, usize) {
+        let lines = self.lines.get_or_init(|| {
+            let breaks = memchr::memchr_iter(b'\n', self.text.as_bytes());
+            iter::once(0).chain(breaks.map(|at| at + 1)).collect()
+        });
+        let number = lines.partition_point(|begin| *begin <= at);
+        // The first line begins at 0, so the number is at least 1.
+        (number, lines[number - 1])
+    }
+
+    /// The number of the letter at `at` in its line, from 1.
+    fn column(&self, at: usize) -> usize {
+        let (_, begin) = self.line(at);
+        self.text[begin..at].chars().count() + 1
+    }
+
+    /// Where the line in which `at` is ends, without its line break.
+    fn line_end(&self, at: usize) -> usize {
+        let rest = &self.text.as_bytes()[at..];
+        memchr::memchr(b'\n', rest).map_or(self.text.len(), |length| at + length)
     }
 
     /// YAML where the path ends in `.yml` or `.yaml`, else TOML.
@@ -72,9 +108,66 @@ pub struct Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.source.path.display().fmt(f)?;
-        let line = self.span.as_ref().map(|span| self.source.lines(span).0);
+        let line = self
+            .span
+            .as_ref()
+            .map(|span| self.source.line(span.start).0);
         line.map_or(Ok(()), |line| write!(f, ":{line}"))
     }
+}
+
+impl Place {
+    /// Returns the file, the line and the column, `a.toml:3:9`.
+    pub fn position(&self) -> String {
+        match &self.span {
+            Some(span) => {
+                let start = boundary(&self.source.text, span.start);
+                format!("{self}:{}", self.source.column(start))
+            }
+            None => self.to_string(),
+        }
+    }
+
+    /// Adds the lines of the place to what is shown; of long ones, what stands around it.
+    fn show<'a>(&self, shown: Group<'a>) -> Group<'a> {
+        let source = &self.source;
+        let path = source.path.display().to_string();
+        let Some(span) = &self.span else {
+            return shown.element(Origin::path(path));
+        };
+        let text = &*source.text;
+        let start = boundary(text, span.start);
+        let (line, begin) = source.line(start);
+        let end = boundary(text, span.end.clamp(start, start + SHOWN_BYTES));
+        let from = boundary(text, start.saturating_sub(SHOWN_BYTES)).max(begin);
+        let to = boundary(text, end + SHOWN_BYTES).min(source.line_end(end));
+        let caret = AnnotationKind::Primary.span(start - from..end - from);
+        let snippet = Snippet::source(text[from..to].to_owned()).line_start(line);
+        if from == begin {
+            return shown.element(snippet.path(path).annotation(caret));
+        }
+        // The column is that in the whole line.
+        let origin = Origin::path(path)
+            .line(line)
+            .char_column(source.column(start));
+        shown.element(origin).element(snippet.annotation(caret))
+    }
+}
+
+/// The end of the last whole letter of the first `at` bytes.
+fn boundary(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    let boundary = (0..=at).rev().find(|at| text.is_char_boundary(*at));
+    boundary.unwrap_or(0)
+}
+
+/// At most 1,000 bytes of a text that may hold a key or a value of any length.
+fn cut(mut text: String) -> String {
+    if text.len() > 1_000 {
+        text.truncate(boundary(&text, 1_000));
+        text.push('…');
+    }
+    text
 }
 
 /// A mistake, and where it was made. Displayed, it shows the lines with carets under the mistake.
@@ -86,6 +179,18 @@ pub struct Diagnostic {
     pub places: Vec<Place>,
 }
 
+impl Diagnostic {
+    /// Returns what is wrong, in words; a long text is cut.
+    pub fn message(&self) -> String {
+        cut(self.mistake.to_string())
+    }
+
+    /// Returns how to mend it; a long text is cut.
+    pub fn help(&self) -> Option<String> {
+        self.mistake.help().map(cut)
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let level = if self.mistake.is_warning() {
@@ -93,23 +198,17 @@ impl fmt::Display for Diagnostic {
         } else {
             Level::ERROR
         };
-        let title = level.primary_title(self.mistake.to_string());
+        let title = level.primary_title(self.message());
         let mut error = Group::with_title(title);
-        for Place { source, span } in &self.places {
-            let path = source.path.display().to_string();
-            error = if let Some(span) = span {
-                let (line, lines) = source.lines(span);
-                let text = source.text.get(lines.clone()).unwrap_or_default();
-                let span = span.start - lines.start..span.end - lines.start;
-                let caret = AnnotationKind::Primary.span(span);
-                let snippet = Snippet::source(text).path(path).line_start(line);
-                error.element(snippet.annotation(caret))
-            } else {
-                error.element(Origin::path(path))
-            };
+        for place in self.places.iter().take(SHOWN_PLACES) {
+            error = place.show(error);
+        }
+        if self.places.len() > SHOWN_PLACES {
+            let more = self.places.len() - SHOWN_PLACES;
+            error = error.element(Level::NOTE.message(format!("… and in {more} more places")));
         }
         let mut groups = vec![error];
-        if let Some(help) = self.mistake.help() {
+        if let Some(help) = self.help() {
             let help = Level::HELP.secondary_title(normalize_untrusted_str(&help));
             groups.push(Group::with_title(help));
         }
@@ -135,6 +234,29 @@ impl Report {
         &self.diagnostics
     }
 
+    /// The first ones, of which mistakes go before warnings, in their order; and how many more there are.
+    pub fn shown(&self) -> (impl Iterator<Item = &Diagnostic>, usize) {
+        let mut mistakes = SHOWN;
+        let mut warnings = SHOWN.saturating_sub(self.mistakes().count());
+        let shown = self.diagnostics.iter().filter(move |found| {
+            let left = if found.mistake.is_warning() {
+                &mut warnings
+            } else {
+                &mut mistakes
+            };
+            let is_shown = *left > 0;
+            *left = left.saturating_sub(1);
+            is_shown
+        });
+        (shown, self.diagnostics.len().saturating_sub(SHOWN))
+    }
+
+    /// Only the mistakes, without the warnings beside them.
+    pub fn mistakes(&self) -> impl Iterator<Item = &Diagnostic> + Clone {
+        let found = self.diagnostics.iter();
+        found.filter(|found| !found.mistake.is_warning())
+    }
+
     pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.diagnostics
     }
@@ -142,13 +264,14 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for diagnostic in &self.diagnostics {
+        let (shown, more) = self.shown();
+        for diagnostic in shown {
             write!(f, "{diagnostic}\n\n")?;
         }
-        let mistakes = self
-            .diagnostics
-            .iter()
-            .filter(|found| !found.mistake.is_warning());
+        if more > 0 {
+            write!(f, "… and {more} more\n\n")?;
+        }
+        let mistakes = self.mistakes();
         let places = mistakes.clone().flat_map(|diagnostic| &diagnostic.places);
         let paths: BTreeSet<_> = places.map(|place| &place.source.path).collect();
         let plural = |count| if count == 1 { "" } else { "s" };

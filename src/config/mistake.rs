@@ -15,6 +15,12 @@ pub enum Mistake {
     /// The system refuses to read it, in the system's words.
     #[error("can't be read: {0}")]
     Unreadable(String),
+    /// Something other than a plain file: what it is.
+    #[error("not a plain file but {0}")]
+    NotPlain(&'static str),
+    /// A file that is larger than this many bytes.
+    #[error("the file is larger than {0} bytes")]
+    TooLarge(u64),
     /// A directory without schedule files.
     #[error("no `*.toml`, `*.yml` or `*.yaml` in this directory")]
     NoFiles,
@@ -257,6 +263,12 @@ impl Mistake {
                 "check the path; of a directory, every `*.toml`, `*.yml` and `*.yaml` in it is read"
             }
             Self::Unreadable(_) => "the user that the scheduler works as must be able to read it",
+            Self::NotPlain(_) => {
+                "name a plain file; write the output of a command to a file first, so that a reload can read it again"
+            }
+            Self::TooLarge(_) => {
+                "split the schedule into several files, or raise --max-schedule-size"
+            }
             Self::NoFiles => "put a schedule file into it, or name the file itself",
             Self::NoEntries => {
                 "a template that fails leaves such a file; if you want delayed jobs only, start without a \

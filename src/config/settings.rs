@@ -31,6 +31,27 @@ fn at_least(text: &str, least: TimeDelta, example: &str) -> Result<Duration, Str
     long_enough.ok_or_else(|| format!("expected at least {least}, for example `{example}`"))
 }
 
+/// A size in bytes: a whole number, with `KB`, `MB` or `GB` behind it for 2^10, 2^20 or 2^30 bytes; at least one.
+///
+/// # Errors
+/// What is expected.
+pub fn size(text: &str) -> Result<u64, String> {
+    let end = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &*text[end.len()..].to_ascii_uppercase() {
+        "" | "B" => Some(1),
+        "K" | "KB" | "KIB" => Some(1 << 10),
+        "M" | "MB" | "MIB" => Some(1 << 20),
+        "G" | "GB" | "GIB" => Some(1 << 30),
+        _ => None,
+    };
+    let size = end.trim().parse::<u64>().ok();
+    let size = size
+        .zip(unit)
+        .and_then(|(size, unit)| size.checked_mul(unit));
+    let size = size.filter(|size| *size > 0);
+    size.ok_or_else(|| "expected a size in bytes, for example `65536` or `64MB`".to_owned())
+}
+
 /// A zone's name, or another form in which POSIX allows it in `TZ`: with a `:` in front, or as a file of the
 /// system's zones, such as `/etc/localtime`.
 ///
@@ -99,6 +120,21 @@ mod tests {
         assert_eq!(lease("0"), Err(expected.to_owned()));
         assert_eq!(lease("-5s"), Err(expected.to_owned()));
         assert!(lease("soon").is_err());
+    }
+
+    #[test]
+    fn sizes_are_bytes_or_have_a_unit() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("65536", 65_536),
+            ("64MB", 64 << 20),
+            ("2 gib", 2 << 30),
+        ] {
+            assert_eq!(size(text), Ok(bytes));
+        }
+        for text in ["", "0", "-1", "MB", "1.5MB", "1TB", "99999999999GB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
     }
 
     #[test]

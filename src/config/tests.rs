@@ -1,5 +1,7 @@
 //! Whole files, and what is said of them.
 
+use std::{fmt::Write as _, fs, path::Path};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -181,7 +183,7 @@ fn what_cannot_be_read_is_reported_with_all_the_rest() {
     fs::write(path("latin1.toml"), b"[schedule.a]\nqueue = 'caf\xe9'\n").unwrap();
     fs::write(path("typo.toml"), "[schedul.a]\n").unwrap();
     let paths = ["absent.toml", "empty", "latin1.toml", "typo.toml"].map(path);
-    let report = load(&paths, &CONTEXT).unwrap_err().to_string();
+    let report = load(&paths, &CONTEXT, MAX_SIZE).unwrap_err().to_string();
     let report = report.replace(&format!("{}/", directory.path().display()), "");
     insta::assert_snapshot!(report, @"
     error: no such file or directory
@@ -226,7 +228,7 @@ fn a_directory_is_its_toml_files() {
     fs::write(path("below/d.toml"), "not a schedule").unwrap();
     // Named twice, read once.
     let paths = [path(""), path("a.toml")];
-    let schedule = load(&paths, &CONTEXT).unwrap().schedule;
+    let schedule = load(&paths, &CONTEXT, MAX_SIZE).unwrap().schedule;
     assert_eq!(schedule.entries().len(), 1);
     assert!(schedule.get("a").is_some());
 }
@@ -238,7 +240,7 @@ fn the_schedules_that_we_ship_load() {
             environment: environment.map(str::to_owned),
             zone: Zone::UTC,
         };
-        let schedule = load(&[Path::new(SCHEDULES).join(file)], &context);
+        let schedule = load(&[Path::new(SCHEDULES).join(file)], &context, MAX_SIZE);
         schedule
             .unwrap_or_else(|report| panic!("{report}"))
             .schedule
@@ -253,7 +255,7 @@ fn the_schedules_that_we_ship_load() {
 
 #[test]
 fn no_files_are_an_empty_schedule() {
-    assert_eq!(load(&[], &CONTEXT), Ok(Loaded::default()));
+    assert_eq!(load(&[], &CONTEXT, MAX_SIZE), Ok(Loaded::default()));
 }
 
 #[test]
@@ -338,4 +340,59 @@ proptest! {
         let after = text[end..].iter().copied();
         survives(&before.chain(insert.chars()).chain(after).collect::<String>());
     }
+}
+
+#[test]
+fn of_many_mistakes_the_first_fifty_are_shown_and_the_rest_is_counted() {
+    let mut text = String::new();
+    for number in 0..10_000 {
+        writeln!(text, "[schedule.a{number}]\nqueue = 'q'\nevery = 'soon'").unwrap();
+    }
+    let report = refused(&[("a.toml", &text)]);
+    assert_eq!(report.matches("error: ").count(), 50);
+    assert!(report.contains("--> a.toml:150:"), "{report}");
+    let end = "\n\n… and 9950 more\n\n10000 mistakes in 1 file; nothing of this schedule is used";
+    assert!(report.ends_with(end), "{report}");
+}
+
+#[test]
+fn mistakes_are_shown_before_warnings() {
+    let mut text = String::new();
+    for number in 0..60 {
+        writeln!(text, "a{number}: {{class: J, queue: q, every: 1h, crn: x}}").unwrap();
+    }
+    text.push_str("b: {class: J, queue: q, every: soon}\n");
+    let report = refused(&[("a.yml", &text)]);
+    assert_eq!(report.matches("warning: ").count(), 49);
+    assert_eq!(report.matches("error: ").count(), 1);
+    assert!(report.contains("… and 11 more\n"), "{report}");
+}
+
+#[test]
+fn a_long_line_is_cut_around_its_mistake() {
+    let args = format!("[{}]", "'ö', ".repeat(100_000));
+    let text = format!("schedule = {{ a = {{ args = {args}, evry = '1h', b = {args} }} }}\n");
+    let report = refused(&[("a.toml", &text)]);
+    assert!(report.len() < 2_000, "{} bytes", report.len());
+    assert!(report.contains("--> a.toml:1:500031"), "{report}");
+    assert!(report.contains("evry = '1h'"), "{report}");
+    assert!(report.contains("^^^^"), "{report}");
+}
+
+#[test]
+fn a_long_name_is_cut() {
+    let report = refused(&[("a.toml", &format!("{} = 1\n", "x".repeat(100_000)))]);
+    assert!(report.len() < 4_000, "{} bytes", report.len());
+}
+
+#[test]
+fn an_entry_that_is_in_every_file_is_shown_at_ten_places() {
+    let files: Vec<_> = (0..1_000).map(|it| format!("{it:03}.toml")).collect();
+    let files: Vec<_> = files
+        .iter()
+        .map(|it| (&**it, "[schedule.a]\nqueue = 'q'\n"))
+        .collect();
+    let report = refused(&files);
+    assert_eq!(report.matches(".toml:1:").count(), 10, "{report}");
+    assert!(report.contains("… and in 990 more places"), "{report}");
 }

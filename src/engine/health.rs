@@ -31,6 +31,8 @@ pub(super) enum Part {
     Dynamic,
     /// This host's clock.
     Clock,
+    /// Reading the schedule anew.
+    Schedule,
 }
 
 /// What is wrong now; clones share it.

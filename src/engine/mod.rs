@@ -12,7 +12,7 @@ mod reload;
 mod standing;
 mod wake;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tokio::{
@@ -28,6 +28,7 @@ use self::{
     health::{Health, Outage, Part},
     leadership::Leadership,
     recurring::Recurring,
+    reload::Reloads,
     wake::Wake,
 };
 use crate::{
@@ -171,14 +172,12 @@ impl<S: Store> Engine<S> {
                 .run(wake.of(Part::Recurring, led_recurring)),
         );
         loops.spawn(self.delayed().run(self.options.interval, wake));
+        let mut reloads = pin!(Reloads::new(&load, &schedules, &self.health).run(&wishes.reload));
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                () = wishes.reload.notified() => tokio::select! {
-                    () = stop.cancelled() => break,
-                    () = reload::reload(&load, &schedules) => {}
-                },
+                () = &mut reloads => {}
                 () = wishes.report.notified() => tokio::select! {
                     () = stop.cancelled() => break,
                     () = self.report(&schedules, &led) => {}

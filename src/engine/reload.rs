@@ -1,30 +1,187 @@
 //! A new schedule for the running engine, or none: a schedule with a mistake changes nothing.
+//!
+//! Schedules are read beside the loops, on threads that may hang: on a mount that is gone, for example.
 
-use std::sync::Arc;
+use std::{future, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task};
+use tokio::{
+    sync::{Notify, watch},
+    task::{JoinError, JoinSet},
+    time::{Sleep, sleep},
+};
 
-use crate::{config::Report, core::schedule::Schedule, events::Transition};
+use super::health::{Health, Part};
+use crate::{
+    config::Report,
+    core::schedule::{Changes, Schedule},
+    events::Transition,
+};
 
 /// Reads the schedule anew. May block.
 pub type Load = Arc<dyn Fn() -> Result<Schedule, Report> + Send + Sync>;
 
-/// Reads the schedule and publishes it; keeps the one in force if there are mistakes (law 7 of
-/// docs/design.md).
-///
-/// # Panics
-/// If reading panicked.
-pub(super) async fn reload(load: &Load, in_force: &watch::Sender<Arc<Schedule>>) {
-    let load = Arc::clone(load);
-    match task::spawn_blocking(move || load()).await {
-        Ok(Ok(new)) => {
-            Transition::Reloaded(&in_force.borrow().changes_to(&new)).emit();
-            in_force.send_replace(Arc::new(new));
+/// How long a reload may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// How many threads may hang in reloads that were given up.
+const MAX_HANGING: usize = 3;
+
+/// Reads schedules and publishes them. A schedule that is refused, or whose reading takes too long, changes nothing
+/// (law 7 of docs/design.md).
+pub(super) struct Reloads<'a> {
+    load: Load,
+    in_force: &'a watch::Sender<Arc<Schedule>>,
+    health: Health,
+    /// One for each reload that has not ended, those that were given up included.
+    threads: JoinSet<Read>,
+    /// Counts the reloads.
+    number: u64,
+    /// Ends when the present reload is given up, if there is one.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+/// What a thread comes back with: the number of its reload, and the new schedule if it is not refused.
+type Read = (u64, Option<(Schedule, Changes)>);
+
+impl<'a> Reloads<'a> {
+    pub(super) fn new(
+        load: &Load,
+        in_force: &'a watch::Sender<Arc<Schedule>>,
+        health: &Health,
+    ) -> Self {
+        Self {
+            load: Arc::clone(load),
+            in_force,
+            health: health.clone(),
+            threads: JoinSet::new(),
+            number: 0,
+            deadline: None,
         }
-        Ok(Err(report)) => {
-            let report = &report.to_string();
-            Transition::ReloadRefused { report }.emit();
+    }
+
+    /// Grants each wish, one at a time, for ever. Wishes that come during a reload are granted together after it.
+    ///
+    /// # Panics
+    /// If reading panicked.
+    pub(super) async fn run(mut self, wishes: &Notify) {
+        loop {
+            tokio::select! {
+                () = wishes.notified(), if self.deadline.is_none() => self.begin(),
+                Some(read) = self.threads.join_next() => self.end(read),
+                () = until(&mut self.deadline) => self.give_up(),
+            }
         }
-        Err(ended) => super::rethrow(Err(ended)),
+    }
+
+    fn begin(&mut self) {
+        let hanging = self.threads.len();
+        if hanging >= MAX_HANGING {
+            Transition::ReloadImpossible { hanging }.emit();
+            return;
+        }
+        self.number += 1;
+        self.deadline = Some(Box::pin(sleep(LIMIT)));
+        let (load, number) = (Arc::clone(&self.load), self.number);
+        let old = Arc::clone(&self.in_force.borrow());
+        self.threads.spawn_blocking(move || match load() {
+            Ok(new) => {
+                let changes = old.changes_to(&new);
+                (number, Some((new, changes)))
+            }
+            Err(report) => {
+                Transition::ReloadRefused { report: &report }.emit();
+                (number, None)
+            }
+        });
+    }
+
+    fn end(&mut self, read: Result<Read, JoinError>) {
+        match read {
+            // One that was given up changes nothing any more.
+            Ok((number, _)) if number != self.number || self.deadline.is_none() => {}
+            Ok((_, read)) => {
+                self.deadline = None;
+                self.health.set(Part::Schedule, None);
+                if let Some((new, changes)) = read {
+                    Transition::Reloaded(&changes).emit();
+                    self.in_force.send_replace(Arc::new(new));
+                }
+            }
+            Err(ended) => super::rethrow(Err(ended)),
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.deadline = None;
+        Transition::ReloadGivenUp { limit: LIMIT }.emit();
+        let problem = format!("the last reload took longer than {} s", LIMIT.as_secs());
+        self.health.set(Part::Schedule, Some(problem));
+    }
+}
+
+async fn until(deadline: &mut Option<Pin<Box<Sleep>>>) {
+    match deadline {
+        Some(deadline) => deadline.await,
+        None => future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    };
+
+    use super::*;
+
+    /// Lets everything that can go on without time go on.
+    async fn settle() {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_that_hangs_is_given_up_and_threads_do_not_pile_up() {
+        let (release, hanging) = mpsc::channel::<()>();
+        let hanging = Mutex::new(hanging);
+        let reads = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&reads);
+        let load: Load = Arc::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let _ = hanging.lock().unwrap().recv();
+            Ok(Schedule::default())
+        });
+        let (in_force, published) = watch::channel(Arc::default());
+        let (health, wishes) = (Health::default(), Notify::new());
+        let mut reloads = Box::pin(Reloads::new(&load, &in_force, &health).run(&wishes));
+        let test = async {
+            for number in 1..=5 {
+                wishes.notify_one();
+                settle().await;
+                tokio::time::advance(LIMIT).await;
+                settle().await;
+                let problem = "the last reload took longer than 30 s";
+                assert_eq!(health.problems(), [problem], "reload {number}");
+            }
+            drop(release);
+            while reads.load(Ordering::SeqCst) < MAX_HANGING {
+                tokio::task::yield_now().await;
+            }
+            // Those that were given up end, and change nothing.
+            settle().await;
+            assert!(!published.has_changed().unwrap());
+            while !published.has_changed().unwrap() {
+                wishes.notify_one();
+                tokio::task::yield_now().await;
+            }
+            assert!(health.problems().is_empty());
+        };
+        tokio::select! {
+            () = &mut reloads => unreachable!(),
+            () = test => {}
+        }
+        assert_eq!(reads.load(Ordering::SeqCst), MAX_HANGING + 1);
     }
 }

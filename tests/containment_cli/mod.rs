@@ -2,4 +2,5 @@
 //! files that hang, and values that forge or reveal.
 
 mod logs;
+mod schedules;
 mod signals;
