@@ -2,7 +2,7 @@
 //! a little later.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -58,11 +58,12 @@ impl State {
 }
 
 impl Health {
-    /// Each problem in words, without repetitions; empty if all is well.
+    /// Each problem in words; a problem that several parts have is there once. Empty if all is well.
     pub fn problems(&self) -> Vec<String> {
-        let mut problems: Vec<String> = self.lock().problems.values().cloned().collect();
-        problems.dedup();
-        problems
+        let mut seen = BTreeSet::new();
+        let state = self.lock();
+        let problems = state.problems.values();
+        problems.filter(|it| seen.insert(*it)).cloned().collect()
     }
 
     /// Records what is wrong with `part`, or that nothing is.
@@ -222,6 +223,19 @@ mod tests {
         assert_eq!(health.problems().len(), 1);
         loops[1].note(Ok(()), now).unwrap();
         assert!(health.problems().is_empty());
+    }
+
+    #[test]
+    fn a_problem_of_several_parts_is_there_once() {
+        let health = Health::default();
+        for (part, problem) in [
+            (Part::Leadership, "gone"),
+            (Part::Recurring, "full"),
+            (Part::Delayed, "gone"),
+        ] {
+            health.set(part, Some(problem.to_owned()));
+        }
+        assert_eq!(health.problems(), ["gone", "full"]);
     }
 
     #[test]
