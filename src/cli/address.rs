@@ -1,6 +1,6 @@
 //! Where Redis is, as the command line and the environment say it.
 
-use std::{fs, path::PathBuf};
+use std::{fmt, fs, path::PathBuf};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
 
@@ -8,11 +8,12 @@ use super::Failure;
 use crate::store::{Address, Credentials};
 
 /// What it takes to reach Redis.
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(next_help_heading = "Redis")]
 pub(super) struct AddressArguments {
     /// Where Redis is: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, `unix:///PATH`,
-    /// `redis+sentinel://HOST,HOST/SERVICE[/DB]` or `redis+cluster://HOST,HOST`; `rediss` for TLS
+    /// `redis+sentinel://HOST,HOST/SERVICE[/DB]` or `redis+cluster://HOST,HOST`; `rediss` for TLS. A URL with a
+    /// password belongs into the variable: other users of the host see the command line
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
     #[arg(default_value = "redis://127.0.0.1:6379/0")]
     pub(super) redis_url: String,
@@ -39,6 +40,7 @@ pub(super) struct AddressArguments {
     #[arg(
         long,
         env = "REDIS_TLS_KEY",
+        hide_env_values = true,
         value_name = "FILE",
         requires = "tls_cert"
     )]
@@ -46,12 +48,22 @@ pub(super) struct AddressArguments {
 
     /// The user at the sentinels; the URL has that of Redis itself
     #[arg(long, env = "REDIS_SENTINEL_USERNAME", value_name = "NAME")]
+    #[arg(hide_env_values = true)]
     sentinel_username: Option<String>,
 
     /// The password at the sentinels
     #[arg(long, env = "REDIS_SENTINEL_PASSWORD", value_name = "PASSWORD")]
     #[arg(hide_env_values = true)]
     sentinel_password: Option<String>,
+}
+
+/// Without the passwords.
+impl fmt::Debug for AddressArguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("AddressArguments");
+        shown.field("namespace", &self.namespace);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl AddressArguments {

@@ -9,6 +9,7 @@ mod gem;
 mod habit;
 mod next;
 mod output;
+mod pidfile;
 mod run;
 
 use std::{
@@ -314,4 +315,21 @@ fn without_empty_variables(mut command: clap::Command) -> clap::Command {
         command = command.mut_arg(id, |argument| argument.env(Resettable::Reset));
     }
     command.mut_subcommands(without_empty_variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_in_the_debug_output_of_the_command_line() {
+        let parsed = CommandLine::try_parse_from([
+            "rescue-scheduler",
+            "--redis-url=redis://:s3cret@host",
+            "--sentinel-password=s3cret",
+        ]);
+        let shown = format!("{:?}", parsed.unwrap());
+        assert!(shown.contains("namespace: \"resque\""), "{shown}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
 }

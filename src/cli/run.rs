@@ -1,19 +1,13 @@
 //! `rescue-scheduler [SCHEDULE]...`: puts the floors together and runs the engine.
 
-use std::{
-    fs, future, io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future, io, process::ExitCode, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use tokio::{runtime::Builder, task, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, level_filters::LevelFilter, warn};
 
-use super::{Arguments, Failure, dev, habit};
+use super::{Arguments, Failure, dev, habit, pidfile::Pidfile};
 use crate::{
     clock::{Clock, StoppedClock, SystemClock},
     config,
@@ -221,31 +215,5 @@ fn announce(
         info!("no schedule given: delayed jobs only");
     } else if schedule.entries().len() == 0 {
         warn!("the schedule has no entry for this environment: delayed jobs only");
-    }
-}
-
-/// A file with our process number, for as long as we live.
-struct Pidfile(PathBuf);
-
-impl Pidfile {
-    fn write(path: &Path) -> Result<Self, Failure> {
-        let written = fs::write(path, format!("{}\n", std::process::id()));
-        let failure = |error| Failure::File {
-            what: "write process number to",
-            path: path.to_owned(),
-            error,
-        };
-        written.map_err(failure)?;
-        Ok(Self(path.to_owned()))
-    }
-}
-
-impl Drop for Pidfile {
-    fn drop(&mut self) {
-        let ours = format!("{}\n", std::process::id());
-        if fs::read_to_string(&self.0).is_ok_and(|text| text == ours) {
-            // There is nobody left to tell if it can't be removed.
-            let _ = fs::remove_file(&self.0);
-        }
     }
 }

@@ -9,7 +9,11 @@ use redis::{
     cluster::ClusterClient,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use rustls::{
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::CertifiedKey,
+};
 
 use super::{Keys, StoreError, connection};
 
@@ -71,6 +75,7 @@ impl Address {
     /// [`StoreError::Address`], without the URL, for it may hold a password.
     pub fn parse(url: &str, credentials: Credentials) -> Result<Self, StoreError> {
         check_encoding(url)?;
+        check_options(url)?;
         let (place, shown) = match url.split_once("+sentinel://") {
             Some((scheme, rest)) => sentinel(scheme, rest)?,
             None => match url.split_once("+cluster://") {
@@ -101,10 +106,29 @@ impl Address {
         if !ca.as_deref().is_none_or(holds_some) {
             return refused("the file of the authorities holds no certificate in PEM");
         }
-        if !certificate.as_ref().is_none_or(|(own, _)| holds_some(own)) {
+        let Some((own, key)) = certificate else {
+            return Ok(());
+        };
+        if !holds_some(own) {
             return refused("the file of our certificate holds none in PEM");
         }
-        Ok(())
+        // What a handshake would need is seen now, and not when Redis is first used.
+        let own: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(own).collect();
+        let Ok(own) = own else {
+            return refused("the file of our certificate is not PEM throughout");
+        };
+        let Ok(key) = PrivateKeyDer::from_pem_slice(key) else {
+            return refused("the file of our certificate's key holds no private key in PEM");
+        };
+        match CertifiedKey::from_der(own, key, &ring::default_provider()) {
+            Ok(_) => Ok(()),
+            Err(rustls::Error::InconsistentKeys(_)) => {
+                refused("the key does not belong to our certificate (--tls-key, --tls-cert)")
+            }
+            Err(error) => refused(&format!(
+                "our certificate or its key cannot be used: {error}"
+            )),
+        }
     }
 
     /// In a cluster all keys must be on one node, which takes a hash tag in the namespace.
@@ -197,7 +221,7 @@ impl Address {
         let tls = self.uses_tls();
         if tls {
             // An error means that another part of this process has chosen one.
-            let _ = rustls::crypto::ring::default_provider().install_default();
+            let _ = ring::default_provider().install_default();
         }
         let own = self.credentials.certificate.clone();
         tls.then(|| TlsCertificates {
@@ -233,8 +257,35 @@ fn check_encoding(url: &str) -> Result<(), StoreError> {
     }
 }
 
+/// Refuses a fragment, and options that would be ignored, which may be a password at the wrong place.
+fn check_options(url: &str) -> Result<(), StoreError> {
+    let refused = |reason: &str| Err(StoreError::Address(reason.to_owned()));
+    if url.ends_with("#insecure") {
+        return refused(
+            "TLS without a check of the server's certificate (`#insecure`) is not supported; name the \
+             authority that signed it with --tls-ca",
+        );
+    }
+    if url.contains('#') {
+        return refused("it has a `#`, which must be percent-encoded: write `%23`");
+    }
+    let (place, options) = url.split_once('?').unwrap_or((url, ""));
+    let known: &[&str] = match place.split_once("://") {
+        Some(("unix" | "redis+unix" | "valkey+unix", _)) => &["db", "user", "pass", "protocol"],
+        _ => &["protocol"],
+    };
+    let name = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
+    let mut options = options.split('&').filter(|option| !option.is_empty());
+    if options.any(|option| !known.contains(&&*name(option))) {
+        return refused(
+            "it has an unknown option after the `?`; expected user and password before the host",
+        );
+    }
+    Ok(())
+}
+
 fn server(url: &str) -> Result<(Place, String), StoreError> {
-    let info = url.into_connection_info().map_err(invalid)?;
+    let info = url.into_connection_info().map_err(unreadable)?;
     let info = quiet(info);
     let shown = format!("{}/{}", info.addr(), info.redis_settings().db());
     Ok((Place::Server(info), shown))
@@ -249,7 +300,7 @@ fn sentinel(scheme: &str, rest: &str) -> Result<(Place, String), StoreError> {
     }
     let info = |user: &str, host: &str, db: &str| {
         let url = format!("{scheme}://{user}{host}/{db}");
-        url.into_connection_info().map(quiet).map_err(invalid)
+        url.into_connection_info().map(quiet).map_err(unreadable)
     };
     let sentinels: Vec<ConnectionAddr> = hosts
         .split(',')
@@ -281,7 +332,7 @@ fn cluster(scheme: &str, rest: &str) -> Result<(Place, String), StoreError> {
     }
     let node = |host: &str| {
         let url = format!("{scheme}://{user}{host}");
-        url.into_connection_info().map(quiet).map_err(invalid)
+        url.into_connection_info().map(quiet).map_err(unreadable)
     };
     let nodes: Vec<ConnectionInfo> = hosts.split(',').map(node).collect::<Result<_, _>>()?;
     Ok((Place::Cluster(nodes), format!("cluster {hosts}")))
@@ -305,11 +356,19 @@ fn quiet(info: ConnectionInfo) -> ConnectionInfo {
     info.set_redis_settings(settings)
 }
 
-/// The address is not repeated: it may hold a password, and in places that only a parser that had
-/// understood it would know.
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn invalid(error: redis::RedisError) -> StoreError {
     StoreError::Address(error.to_string())
+}
+
+/// The address is not repeated, in no part: it may hold a password, and in places that only a parser that had
+/// understood it would know.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unreadable(error: redis::RedisError) -> StoreError {
+    let text = error.to_string();
+    let part = error.detail().unwrap_or_default();
+    let words = text.strip_suffix(part).unwrap_or_default();
+    StoreError::Address(words.trim_end_matches(": ").to_owned())
 }
 
 #[cfg(test)]

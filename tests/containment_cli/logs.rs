@@ -3,9 +3,11 @@
 use std::{fmt::Write as _, io::Read as _, time::Duration};
 
 use nix::sys::signal::Signal;
+use redis::Commands as _;
+use serde_json::json;
 
 use crate::harness::{
-    Program, Redis, Scheduler, eventually, now,
+    LOCK, Program, Redis, Scheduler, eventually, now,
     ticks::{EACH_SECOND, goes_on_without_a_gap, wait_for_fires},
 };
 
@@ -47,8 +49,7 @@ fn a_log_pipe_that_nobody_reads_delays_neither_fires_nor_a_stop() {
     scheduler.signal(Signal::SIGTERM);
     assert_eq!(scheduler.ended().code(), Some(0));
     assert!(started.elapsed() < Duration::from_secs(1), "{started:?}");
-    let lock: Option<String> =
-        redis::Commands::get(&mut redis.connection, crate::harness::LOCK).unwrap();
+    let lock: Option<String> = redis.connection.get(LOCK).unwrap();
     assert_eq!(lock, None, "the lease was not released");
 }
 
@@ -99,4 +100,58 @@ fn a_failure_is_the_last_thing_on_standard_error() {
         "{}",
         finished.log
     );
+}
+
+/// Letters that would break a line, move the cursor of a terminal, or turn the text around.
+const HOSTILE: &str = "\n\r\t\u{1b}[2J\u{7f}\u{85}\u{9b}\u{2028}\u{2029}\u{202e}\u{2066}";
+
+#[test]
+fn no_value_breaks_a_log_line_or_brings_control_characters_into_it() {
+    let forged = "2026-01-01T00:00:00Z  INFO leading";
+    let hostile = format!("x{HOSTILE}{forged}");
+    let entry =
+        json!({"class": "C", "queue": "q", "every": "1s", &hostile: 1, "description": &hostile});
+    let refused = json!({"class": &hostile, "queue": "q", "every": &hostile});
+    let schedule = json!({"every": "1s", "class": &hostile, "queue": &hostile, &hostile: 1});
+    for format in ["text", "json", "logfmt"] {
+        let mut redis = Redis::start();
+        let entries = "resque:persistent_schedules";
+        let () = redis
+            .connection
+            .hset(entries, &hostile, entry.to_string())
+            .unwrap();
+        let () = redis
+            .connection
+            .hset(entries, "refused", refused.to_string())
+            .unwrap();
+        redis.delay(1_000, format!("no JSON{hostile}"));
+        let program =
+            Program::on(&redis).args(["--dynamic", "-F", format, "a.yml", "--app-name", &hostile]);
+        let mut yaml = json!({ &hostile: schedule }).to_string();
+        for letter in HOSTILE.chars().filter(|it| *it > '~') {
+            yaml = yaml.replace(letter, &format!("\\u{:04x}", u32::from(letter)));
+        }
+        program.write("a.yml", &yaml);
+        let scheduler = program.start();
+        for expected in [
+            "fired",
+            "warning about a dynamic entry",
+            "warning about a schedule file",
+            "refused",
+            "quarantine",
+        ] {
+            scheduler.wait_for(expected);
+        }
+        scheduler.signal(Signal::SIGUSR1);
+        scheduler.wait_for("not healthy");
+        let log = scheduler.log();
+        for line in log.lines() {
+            assert!(!line.starts_with(forged), "{line}");
+            let hostile = |letter: char| !letter.is_ascii_graphic() && HOSTILE.contains(letter);
+            assert!(!line.contains(hostile), "{line:?}");
+            if format == "json" {
+                serde_json::from_str::<serde_json::Value>(line).unwrap();
+            }
+        }
+    }
 }

@@ -2,5 +2,7 @@
 //! files that hang, and values that forge or reveal.
 
 mod logs;
+mod pidfile;
 mod schedules;
+mod secrets;
 mod signals;

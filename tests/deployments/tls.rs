@@ -166,3 +166,20 @@ fn a_certificate_that_can_not_be_read_is_told_at_the_start() {
         assert!(finished.log.contains(words), "{}", finished.log);
     }
 }
+
+#[test]
+fn a_key_that_does_not_belong_to_its_certificate_is_told_at_the_start() {
+    let certificates = Certificates::new();
+    certificates.write("empty.key", "");
+    for (key, words) in [
+        ("stranger.key", "the key does not belong to our certificate"),
+        ("client.pem", "holds no private key"),
+        ("empty.key", "holds no private key"),
+    ] {
+        let (certificate, key) = (certificates.path("client.pem"), certificates.path(key));
+        let args = ["--tls-cert", &certificate, "--tls-key", &key];
+        let finished = program("rediss://127.0.0.1:1", &args).run();
+        assert_eq!(finished.status.code(), Some(1));
+        assert!(finished.log.contains(words), "{}", finished.log);
+    }
+}

@@ -1,0 +1,96 @@
+//! A file with our process number, for as long as we live.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    process,
+};
+
+use nix::{errno::Errno, fcntl::OFlag, sys::signal, unistd::Pid};
+
+use super::Failure;
+
+/// The file. It is removed when this is dropped, unless another process has replaced it.
+pub(super) struct Pidfile(PathBuf);
+
+impl Pidfile {
+    /// Creates the file, in place of one that names a process that has ended.
+    ///
+    /// # Errors
+    /// If the file names another process that runs, or is no process number in a plain file.
+    pub(super) fn write(path: &Path) -> Result<Self, Failure> {
+        let written = remove_stale(path).and_then(|()| create(path));
+        written.map_err(|error| Failure::File {
+            what: "write process number to",
+            path: path.to_owned(),
+            error,
+        })?;
+        Ok(Self(path.to_owned()))
+    }
+}
+
+impl Drop for Pidfile {
+    fn drop(&mut self) {
+        if let Ok(Some(text)) = content(&self.0)
+            && text.trim_end() == process::id().to_string()
+        {
+            // There is nobody left to tell if it cannot be removed.
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+}
+
+/// Refuses whatever is there already, links included.
+fn create(path: &Path) -> io::Result<()> {
+    writeln!(File::create_new(path)?, "{}", process::id())
+}
+
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let Some(text) = content(path)? else {
+        return Ok(());
+    };
+    let process = match text.trim_end() {
+        // Whoever created it was killed before it was written.
+        "" => None,
+        number => Some(number.parse::<i32>().ok().filter(|it| *it > 0).ok_or_else(|| {
+            io::Error::other("the file is there and holds no process number; remove it, or name another one")
+        })?),
+    };
+    if let Some(process) = process
+        && process.unsigned_abs() != process::id()
+        && is_alive(process)
+    {
+        return Err(io::Error::other(format!(
+            "it names process {process}, which runs; stop that process, or remove the file if it is another program's"
+        )));
+    }
+    fs::remove_file(path)
+}
+
+/// Returns the beginning of the file, or `None` if there is no file. Follows no link, and waits for no pipe.
+fn content(path: &Path) -> io::Result<Option<String>> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Ok(found) if !found.is_file() => {
+            return Err(io::Error::other(
+                "there is a link, a pipe or the like, not a plain file; remove it",
+            ));
+        }
+        found => found?,
+    };
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path)?;
+    let mut bytes = vec![];
+    file.take(32).read_to_end(&mut bytes)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+fn is_alive(process: i32) -> bool {
+    // Signal 0 is sent to nobody. A process of another user refuses it, and is alive.
+    signal::kill(Pid::from_raw(process), None) != Err(Errno::ESRCH)
+}

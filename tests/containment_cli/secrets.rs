@@ -1,0 +1,57 @@
+//! Neither logs, errors nor `--help` show a secret.
+
+use crate::harness::Program;
+
+#[test]
+fn a_password_anywhere_in_the_redis_url_is_not_shown() {
+    for url in [
+        "redis://host?protocol=s3cret",
+        "redis://host/0?password=s3cret",
+        "redis://host/0?s3cret",
+        "redis://host/s3cret",
+        "redis://host/0#s3cret",
+        "rediss://host/0#s3cret",
+        "redis://host:s3cret/0",
+        "unix:///run/redis.sock?password=s3cret",
+        "unix:///run/redis.sock?db=s3cret",
+        "unix:///run/redis.sock?protocol=s3cret",
+        "redis+sentinel://host/main?password=s3cret",
+        "redis+sentinel://host/main/s3cret",
+        "redis+cluster://host/s3cret",
+        "s3cret://host",
+    ] {
+        let finished = Program::new().env("REDIS_URL", url).args(["--once"]).run();
+        assert_eq!(finished.status.code(), Some(1), "{url}");
+        assert!(
+            finished.log.contains("the Redis URL can't be used"),
+            "{url}: {}",
+            finished.log
+        );
+        assert!(!finished.log.contains("s3cret"), "{url}: {}", finished.log);
+    }
+}
+
+#[test]
+fn tls_without_a_check_of_the_certificate_is_refused_at_the_start() {
+    let mut program = Program::new().env("REDIS_URL", "rediss://127.0.0.1:1/0#insecure");
+    let finished = program.run();
+    assert_eq!(finished.status.code(), Some(1));
+    assert!(finished.log.contains("--tls-ca"), "{}", finished.log);
+}
+
+#[test]
+fn help_shows_neither_the_user_at_the_sentinels_nor_where_the_key_is() {
+    let program = Program::new()
+        .env("REDIS_SENTINEL_USERNAME", "s3cret")
+        .env("REDIS_SENTINEL_PASSWORD", "s3cret")
+        .env("REDIS_TLS_KEY", "/s3cret");
+    let help = program.args(["--help"]).run().succeeded().output;
+    for name in [
+        "REDIS_SENTINEL_USERNAME",
+        "REDIS_SENTINEL_PASSWORD",
+        "REDIS_TLS_KEY",
+    ] {
+        assert!(help.contains(&format!("[env: {name}]")), "{help}");
+    }
+    assert!(!help.contains("s3cret"), "{help}");
+}
