@@ -42,13 +42,13 @@ fn of_schedule<const N: usize>(args: [&str; N]) -> Finished {
 fn the_fires_of_all_entries_are_shown_in_order_of_time() {
     let shown = of_schedule(["--count", "6"]).succeeded();
     insta::assert_snapshot!(shown.output, @"
-    LOCAL TIME                      UTC                   WHEN          ENTRY               QUEUE
-    Mon 2026-11-02 02:30:00 +01:00  2026-11-02 01:30:00Z  in 1 h 30 m   nightly_invoices    default
-    Mon 2026-11-02 06:30:00 -05:00  2026-11-02 11:30:00Z  in 11 h 30 m  clear_leaderboards  low
-    Mon 2026-11-02 12:00:00 +00:00  2026-11-02 12:00:00Z  in 12 h       sync                default
-    Tue 2026-11-03 00:00:00 +00:00  2026-11-03 00:00:00Z  in 1 d        sync                default
-    Tue 2026-11-03 02:30:00 +01:00  2026-11-03 01:30:00Z  in 1 d 1 h    nightly_invoices    default
-    Tue 2026-11-03 12:00:00 +00:00  2026-11-03 12:00:00Z  in 1 d 12 h   sync                default
+    LOCAL TIME                      ZONE              UTC                   WHEN          ENTRY               QUEUE
+    Mon 2026-11-02 02:30:00 +01:00  Europe/Stockholm  2026-11-02 01:30:00Z  in 1 h 30 m   nightly_invoices    default
+    Mon 2026-11-02 06:30:00 -05:00  America/New_York  2026-11-02 11:30:00Z  in 11 h 30 m  clear_leaderboards  low
+    Mon 2026-11-02 13:00:00 +01:00  Europe/Stockholm  2026-11-02 12:00:00Z  in 12 h       sync                default
+    Tue 2026-11-03 01:00:00 +01:00  Europe/Stockholm  2026-11-03 00:00:00Z  in 1 d        sync                default
+    Tue 2026-11-03 02:30:00 +01:00  Europe/Stockholm  2026-11-03 01:30:00Z  in 1 d 1 h    nightly_invoices    default
+    Tue 2026-11-03 13:00:00 +01:00  Europe/Stockholm  2026-11-03 12:00:00Z  in 1 d 12 h   sync                default
     ");
     assert_eq!(shown.log, "");
 }
@@ -59,7 +59,7 @@ fn json_lines_hold_all_that_is_known() {
     insta::assert_snapshot!(shown.succeeded().output, @r#"
     {"entry":"nightly_invoices","class":"Invoices::Nightly","queue":"default","at":"2026-11-02T01:30:00Z","local":"2026-11-02T02:30:00+01:00","timezone":"Europe/Stockholm"}
     {"entry":"clear_leaderboards","class":"clear_leaderboards","queue":"low","at":"2026-11-02T11:30:00Z","local":"2026-11-02T06:30:00-05:00","timezone":"America/New_York"}
-    {"entry":"sync","class":"sync","queue":"default","at":"2026-11-02T12:00:00Z","local":"2026-11-02T21:00:00+09:00","timezone":"Asia/Tokyo"}
+    {"entry":"sync","class":"sync","queue":"default","at":"2026-11-02T12:00:00Z","local":"2026-11-02T13:00:00+01:00","timezone":"Europe/Stockholm"}
     "#);
 }
 
@@ -67,10 +67,10 @@ fn json_lines_hold_all_that_is_known() {
 fn fires_end_with_until_or_with_ten() {
     let until = of_schedule(["--until", "2026-11-02T12:00:00Z"]).succeeded();
     insta::assert_snapshot!(until.output, @"
-    LOCAL TIME                      UTC                   WHEN          ENTRY               QUEUE
-    Mon 2026-11-02 02:30:00 +01:00  2026-11-02 01:30:00Z  in 1 h 30 m   nightly_invoices    default
-    Mon 2026-11-02 06:30:00 -05:00  2026-11-02 11:30:00Z  in 11 h 30 m  clear_leaderboards  low
-    Mon 2026-11-02 12:00:00 +00:00  2026-11-02 12:00:00Z  in 12 h       sync                default
+    LOCAL TIME                      ZONE              UTC                   WHEN          ENTRY               QUEUE
+    Mon 2026-11-02 02:30:00 +01:00  Europe/Stockholm  2026-11-02 01:30:00Z  in 1 h 30 m   nightly_invoices    default
+    Mon 2026-11-02 06:30:00 -05:00  America/New_York  2026-11-02 11:30:00Z  in 11 h 30 m  clear_leaderboards  low
+    Mon 2026-11-02 13:00:00 +01:00  Europe/Stockholm  2026-11-02 12:00:00Z  in 12 h       sync                default
     ");
     let ten = of_schedule([]).succeeded();
     assert_eq!(ten.output.lines().count(), 1 + 10);
@@ -85,9 +85,9 @@ fn fires_end_with_until_or_with_ten() {
 fn one_entry_can_be_asked_for() {
     let one = of_schedule(["--entry", "clear_leaderboards", "-n", "2"]).succeeded();
     insta::assert_snapshot!(one.output, @"
-    LOCAL TIME                      UTC                   WHEN          ENTRY               QUEUE
-    Mon 2026-11-02 06:30:00 -05:00  2026-11-02 11:30:00Z  in 11 h 30 m  clear_leaderboards  low
-    Mon 2026-11-09 06:30:00 -05:00  2026-11-09 11:30:00Z  in 7 d 11 h   clear_leaderboards  low
+    LOCAL TIME                      ZONE              UTC                   WHEN          ENTRY               QUEUE
+    Mon 2026-11-02 06:30:00 -05:00  America/New_York  2026-11-02 11:30:00Z  in 11 h 30 m  clear_leaderboards  low
+    Mon 2026-11-09 06:30:00 -05:00  America/New_York  2026-11-09 11:30:00Z  in 7 d 11 h   clear_leaderboards  low
     ");
     let slip = of_schedule(["--entry", "clear_leaderbords"]);
     assert_eq!(slip.status.code(), Some(1));
@@ -126,9 +126,9 @@ fn one_expression_can_be_asked_for() {
     let args = ["--from", from, "--timezone", zone, "-n", "2"];
     let cron = Program::new().args(["next", "--cron", "30 2 * * *"]);
     insta::assert_snapshot!(cron.args(args).run().succeeded().output, @"
-    LOCAL TIME                      UTC                   WHEN
-    Sun 2026-10-25 02:30:00 +02:00  2026-10-25 00:30:00Z  in 12 h 30 m
-    Mon 2026-10-26 02:30:00 +01:00  2026-10-26 01:30:00Z  in 1 d 13 h
+    LOCAL TIME                      ZONE           UTC                   WHEN
+    Sun 2026-10-25 02:30:00 +02:00  Europe/Berlin  2026-10-25 00:30:00Z  in 12 h 30 m
+    Mon 2026-10-26 02:30:00 +01:00  Europe/Berlin  2026-10-26 01:30:00Z  in 1 d 13 h
     ");
     let every = Program::new().args(["next", "--every", "1h30m", "--json"]);
     insta::assert_snapshot!(every.args(args).run().succeeded().output, @r#"
@@ -174,10 +174,11 @@ fn check_lists_the_entries_of_good_files() {
     part(0, "  next Mon ");
     part(1, "nightly_invoices    cron 30 2 * * * in Europe/Stockholm");
     part(1, " 02:30:00 +0");
+    part(1, " Europe/Stockholm, in ");
     part(2, "rebuild             manual ");
     part(2, "no next fire");
     part(3, "sync                every 12h");
-    part(3, ", in 12 h");
+    part(3, " Europe/Stockholm, in 12 h");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{ContextArguments, Failure, output};
 use crate::{
     clock::{Clock as _, SystemClock},
-    core::upcoming::{fires, in_words, zone},
+    core::upcoming::{fires, in_words},
 };
 
 /// Report every mistake in schedule files, or list their entries, each with its next fire
@@ -47,8 +47,8 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
             let next = fires(entry, now).next().map_or_else(
                 || "no next fire".to_owned(),
                 |at| {
-                    let local = zone(entry, arguments.context.zone()).local(at);
-                    format!("next {}, {}", output::time(local), in_words(at, now))
+                    let local = output::time(entry.zone.local(at));
+                    format!("next {local} {}, {}", entry.zone, in_words(at, now))
                 },
             );
             [entry.name.clone(), entry.timing.to_string(), next]

@@ -12,7 +12,7 @@ use crate::{
     config::{Source, expression, settings},
     core::{
         entry::Entry,
-        upcoming::{in_words, upcoming, zone},
+        upcoming::{in_words, upcoming},
     },
 };
 
@@ -117,7 +117,10 @@ fn entries(arguments: &Arguments) -> Result<Vec<Arc<Entry>>, Failure> {
             &Source::new("--cron", &**text),
             arguments.context.zone(),
         )),
-        (None, Some(text)) => Some(expression::every(&Source::new("--every", &**text))),
+        (None, Some(text)) => Some(expression::every(
+            &Source::new("--every", &**text),
+            arguments.context.zone(),
+        )),
         (None, None) => None,
     };
     if let Some(entry) = typed {
@@ -144,7 +147,6 @@ fn json<'a>(
 ) -> Result<(), Failure> {
     Ok(output::print(|output| {
         for (at, entry) in fires {
-            let zone = zone(entry, arguments.context.zone());
             let named = Named {
                 entry: &entry.name,
                 class: entry.job.class(),
@@ -153,8 +155,8 @@ fn json<'a>(
             let fire = Fire {
                 named: (!arguments.files.is_empty()).then_some(named),
                 at: at.to_rfc3339_opts(SecondsFormat::Secs, true),
-                local: zone.local(at).to_rfc3339(),
-                timezone: zone.to_string(),
+                local: entry.zone.local(at).to_rfc3339(),
+                timezone: entry.zone.to_string(),
             };
             serde_json::to_writer(&mut *output, &fire)?;
             output.write_all(b"\n")?;
@@ -169,13 +171,14 @@ fn table<'a>(
     from: DateTime<Utc>,
 ) -> Result<(), Failure> {
     let titles = match arguments.files.as_slice() {
-        [] => ["LOCAL TIME", "UTC", "WHEN", "", ""],
-        _ => ["LOCAL TIME", "UTC", "WHEN", "ENTRY", "QUEUE"],
+        [] => ["LOCAL TIME", "ZONE", "UTC", "WHEN", "", ""],
+        _ => ["LOCAL TIME", "ZONE", "UTC", "WHEN", "ENTRY", "QUEUE"],
     };
     let mut rows = vec![titles.map(str::to_owned)];
     rows.extend(fires.map(|(at, entry)| {
         [
-            output::time(zone(entry, arguments.context.zone()).local(at)),
+            output::time(entry.zone.local(at)),
+            entry.zone.to_string(),
             at.format("%Y-%m-%d %H:%M:%SZ").to_string(),
             in_words(at, from),
             entry.name.clone(),

@@ -26,19 +26,19 @@ pub fn cron(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
     let cron = Cron::parse(&source.text, "")
         .map_err(|error| marked(source, error.span.clone(), Mistake::Cron(error)))?;
     let zone = cron.zone().unwrap_or(zone);
-    Ok(entry(Pattern::Cron { cron, zone }))
+    Ok(entry(Pattern::Cron { cron, zone }, zone))
 }
 
-/// An entry without a name that fires at the interval `source`.
+/// An entry without a name that fires at the interval `source`, shown in `zone`.
 ///
 /// # Errors
 /// The [`Diagnostic`] that marks the bad part of the duration.
-pub fn every(source: &Source) -> Result<Entry, Diagnostic> {
+pub fn every(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
     let length = duration::parse(&source.text)
         .map_err(|error| marked(source, error.span.clone(), Mistake::Duration(error)))?;
     let every = raw::in_range(length).and_then(interval);
     let every = every.map_err(|mistake| marked(source, 0..source.text.len(), mistake))?;
-    Ok(entry(Pattern::Every(every)))
+    Ok(entry(Pattern::Every(every), zone))
 }
 
 /// The interval of that length.
@@ -49,10 +49,11 @@ pub fn interval(length: TimeDelta) -> Result<Every, Mistake> {
     Every::new(length).map_err(Mistake::Every)
 }
 
-fn entry(pattern: Pattern) -> Entry {
+fn entry(pattern: Pattern, zone: Zone) -> Entry {
     Entry {
         name: String::new(),
         timing: Timing::of(pattern),
+        zone,
         job: Job::new("", "", "[]", false),
         catch_up: CatchUp::default(),
         guard: Guard::default(),
@@ -78,11 +79,15 @@ mod tests {
     }
 
     fn bad_every(text: &str) -> String {
-        every(&source("--every", text)).unwrap_err().to_string()
+        every(&source("--every", text), Zone::UTC)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
     fn the_zone_of_the_expression_wins() {
+        let shown = |text| cron(&source("--cron", text), Zone::UTC).unwrap().zone;
+        assert_eq!(shown("0 12 * * * Europe/Paris").to_string(), "Europe/Paris");
         let zone = |text| match cron(&source("--cron", text), Zone::UTC)
             .unwrap()
             .timing

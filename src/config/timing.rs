@@ -32,8 +32,12 @@ const CIVIL: [&str; 4] = [
     "%Y-%m-%d %H:%M",
 ];
 
-/// The timing of the entry `name`; `None` if there is a mistake in it.
-pub(super) fn timing(name: &str, table: &mut Table<'_>, default_zone: Zone) -> Option<Timing> {
+/// The timing of the entry `name`, and the zone in which people think of it; `None` if there is a mistake in it.
+pub(super) fn timing(
+    name: &str,
+    table: &mut Table<'_>,
+    default_zone: Zone,
+) -> Option<(Timing, Zone)> {
     let cron = table.with_options("cron");
     let every = table.with_options("every");
     let zone = zone(table).unwrap_or(default_zone);
@@ -76,7 +80,11 @@ pub(super) fn timing(name: &str, table: &mut Table<'_>, default_zone: Zone) -> O
     if pattern.is_some() {
         senseless(&timing, table);
     }
-    pattern.map(|_| timing)
+    let zone = match pattern? {
+        Pattern::Cron { zone, .. } => zone,
+        _ => zone,
+    };
+    Some((timing, zone))
 }
 
 /// The zone that the table names.
@@ -274,7 +282,7 @@ mod tests {
         let source = Source::new("a.toml", lines);
         let fields = from_toml::parse(&source).unwrap().root;
         let mut table = Table::new(&fields, &source);
-        let timing = timing("name", &mut table, PARIS);
+        let timing = timing("name", &mut table, PARIS).map(|(timing, _)| timing);
         let mistakes = table.finish();
         (
             timing,

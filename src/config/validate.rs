@@ -165,9 +165,11 @@ pub(super) fn entry<'t>(
     let description = table.text("description");
     let here = is_for(context.environment.as_deref(), table);
     let enabled = table.flag("enabled").unwrap_or(true);
+    let (timing, zone) = timing?;
     let entry = Entry {
         name: name.get_ref().to_string(),
-        timing: timing?,
+        timing,
+        zone,
         job: job?,
         catch_up,
         guard,

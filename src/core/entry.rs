@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{guard::Guard, job::Job, timing::Timing};
+use super::{guard::Guard, job::Job, timing::Timing, zone::Zone};
 
 /// One named line of the schedule, fully validated.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +12,9 @@ pub struct Entry {
     pub name: String,
     /// When it fires.
     pub timing: Timing,
+    /// The zone in which people think of its fires: that of its expression, else its own, that of its file, or the
+    /// default.
+    pub zone: Zone,
     /// What it enqueues.
     pub job: Job,
     /// What happens to missed fires.

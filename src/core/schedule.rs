@@ -160,12 +160,14 @@ mod tests {
     use crate::core::{
         job::Job,
         timing::{Pattern, Timing},
+        zone::Zone,
     };
 
     fn schedule(entries: &[(&str, &str)]) -> Schedule {
         let entry = |&(name, class): &(&str, &str)| Entry {
             name: name.into(),
             timing: Timing::of(Pattern::Manual),
+            zone: Zone::UTC,
             job: Job::new(class, "q", "[]", false),
             catch_up: crate::core::entry::CatchUp::default(),
             guard: crate::core::guard::Guard::default(),

@@ -7,8 +7,6 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use super::{
     entry::Entry,
     firing::{History, Progress},
-    timing::Pattern,
-    zone::Zone,
 };
 
 /// The fires of one entry that is first seen at `from`, in order.
@@ -47,14 +45,6 @@ pub fn upcoming<'a>(
     })
 }
 
-/// The zone in which people think of this entry's fires: that of its expression, or `default`.
-pub fn zone(entry: &Entry, default: Zone) -> Zone {
-    match entry.timing.pattern {
-        Pattern::Cron { zone, .. } => zone,
-        _ => default,
-    }
-}
-
 /// How far `at` is from `now`, in its two largest units: `in 3 h 12 m`, `in 45 s`, `now`.
 pub fn in_words(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     const UNITS: [(i64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
@@ -78,7 +68,13 @@ pub fn in_words(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
 mod tests {
     use super::*;
     use crate::core::{
-        cron::Cron, entry::CatchUp, every::Every, guard::Guard, job::Job, timing::Timing,
+        cron::Cron,
+        entry::CatchUp,
+        every::Every,
+        guard::Guard,
+        job::Job,
+        timing::{Pattern, Timing},
+        zone::Zone,
     };
 
     fn utc(text: &str) -> DateTime<Utc> {
@@ -89,6 +85,7 @@ mod tests {
         Arc::new(Entry {
             name: name.into(),
             timing: Timing::of(pattern),
+            zone: Zone::UTC,
             job: Job::new("C", "q", "[]", false),
             catch_up: CatchUp::default(),
             guard: Guard::default(),
@@ -135,14 +132,6 @@ mod tests {
         assert_eq!(upcoming(&[], utc("2026-11-24T10:30:00Z")).count(), 0);
         let by_hand = entry("by hand", Pattern::Manual);
         assert_eq!(fires(&by_hand, utc("2026-11-24T10:30:00Z")).count(), 0);
-    }
-
-    #[test]
-    fn the_zone_is_that_of_the_expression() {
-        let paris: Zone = "Europe/Paris".parse().unwrap();
-        let noon = entry("noon", cron("0 12 * * *", "Europe/Paris"));
-        assert_eq!(zone(&noon, Zone::UTC), paris);
-        assert_eq!(zone(&entry("interval", every(1)), paris), paris);
     }
 
     #[track_caller]

@@ -45,6 +45,7 @@ fn an_entry_that_says_little_takes_the_rest_from_its_name() {
     let expected = Entry {
         name: "a".into(),
         timing: Timing::of(Pattern::Manual),
+        zone: Zone::UTC,
         job: Job::new("a", "q", "[]", false),
         catch_up: CatchUp::default(),
         guard: Guard::default(),
@@ -61,6 +62,7 @@ fn an_entry_that_says_all_is_taken_at_its_word() {
     let expected = Entry {
         name: "a".into(),
         timing,
+        zone: Zone::UTC,
         job: Job::new("A::B", "q", "[1]", true),
         catch_up: CatchUp {
             policy: CatchUpPolicy::All,
@@ -256,4 +258,22 @@ fn carets_stand_under_the_field_that_is_wrong() {
     case("'''\n*/5 * zzz * *'''", "zzz");
     // Written with escapes, it is the text as a whole.
     case(r#""\u002a * zzz * *""#, r#""\u002a * zzz * *""#);
+}
+
+#[test]
+fn an_entry_is_shown_in_the_zone_of_its_expression_its_own_or_its_file_s() {
+    let text = "[defaults]\nqueue = 'q'\ntimezone = 'Europe/Paris'\n\
+        [schedule.a]\ncron = '0 0 * * * Asia/Tokyo'\n\
+        [schedule.b]\ncron = '0 0 * * *'\ntimezone = 'Asia/Kolkata'\n\
+        [schedule.c]\nevery = '1h'\n\
+        [schedule.d]\nat = '2099-01-01'\n";
+    let contents = read(text, None);
+    assert_eq!(contents.mistakes, []);
+    let zones = contents.entries.iter().map(|it| it.zone.to_string());
+    let zones: Vec<_> = zones.collect();
+    assert_eq!(
+        zones,
+        ["Asia/Tokyo", "Asia/Kolkata", "Europe/Paris", "Europe/Paris"]
+    );
+    assert_eq!(entry("every = '1h'").zone, Zone::UTC);
 }

@@ -1,7 +1,9 @@
 //! Which fire is next, in every corner.
 
 use super::*;
-use crate::core::{entry::CatchUp, every::Every, guard::Guard, job::Job, timing::Moment};
+use crate::core::{
+    entry::CatchUp, every::Every, guard::Guard, job::Job, timing::Moment, zone::Zone,
+};
 
 fn every(interval: i64) -> Timing {
     Timing::of(Pattern::Every(
@@ -14,6 +16,7 @@ fn entry(interval: i64, policy: CatchUpPolicy) -> Entry {
     Entry {
         name: "e".into(),
         timing: every(interval),
+        zone: Zone::UTC,
         job: Job::new("C", "q", "[]", false),
         catch_up: CatchUp {
             policy,
