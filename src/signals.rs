@@ -13,7 +13,7 @@ use crate::engine::Wishes;
 
 /// How long a stop may take. After that the process ends as it is, which is safe: laws 1 and 2 of
 /// docs/design.md hold whenever it is killed.
-const STOP_LIMIT: Duration = Duration::from_millis(950);
+const STOP_LIMIT: Duration = Duration::from_millis(900);
 
 /// All signals that this process listens to, instead of ending by them.
 struct Signals {
@@ -27,11 +27,11 @@ struct Signals {
 
 /// Begins to listen, on a thread of its own, so that nothing that keeps other threads busy delays a signal. HUP
 /// and USR2 wish for a reload, USR1 for a report. TERM, INT and QUIT cancel `stop`; if the process still runs
-/// a second later, they end it.
+/// a second later, they end it with this exit code.
 ///
 /// # Errors
 /// If the system refuses.
-pub fn listen(wishes: &Arc<Wishes>, stop: &CancellationToken) -> io::Result<()> {
+pub fn listen(wishes: &Arc<Wishes>, stop: &CancellationToken, exit_code: i32) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let signals = runtime.block_on(async { Signals::new() })?;
     let (wishes, stop) = (Arc::clone(wishes), stop.clone());
@@ -43,7 +43,7 @@ pub fn listen(wishes: &Arc<Wishes>, stop: &CancellationToken) -> io::Result<()> 
                 () = async { stop.cancelled().await; sleep(STOP_LIMIT).await } => {}
             }
         });
-        process::exit(0);
+        process::exit(exit_code);
     })?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `rescue-scheduler [SCHEDULE]...`: puts the floors together and runs the engine.
 
-use std::{future, io, process::ExitCode, sync::Arc, time::Duration};
+use std::{convert::Infallible, future, io, process::ExitCode, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use tokio::{runtime::Builder, task, time::sleep};
@@ -29,7 +29,8 @@ const SLOW_LOAD: Duration = Duration::from_secs(30);
 /// nobody may read standard error; only one that comes before the log starts is returned.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let (wishes, stop) = (Arc::default(), CancellationToken::new());
-    signals::listen(&wishes, &stop)?;
+    // A stop leaves the work of --once undone.
+    signals::listen(&wishes, &stop, i32::from(arguments.once))?;
     if let Some(advice) = arguments.schedules.iter().find_map(|it| habit::advice(it)) {
         return Err(Failure::Habit(advice));
     }
@@ -125,12 +126,12 @@ async fn first_load(load: &Load, stop: &CancellationToken) -> Result<Option<Sche
     let slow = async {
         sleep(SLOW_LOAD).await;
         warn!("reading the schedule takes long; waiting for it");
-        future::pending::<()>().await;
+        future::pending::<Infallible>().await
     };
     tokio::select! {
         biased;
         () = stop.cancelled() => Ok(None),
-        () = slow => Ok(None),
+        never = slow => match never {},
         loaded = task::spawn_blocking(move || load()) => Ok(Some(loaded.map_err(io::Error::other)??)),
     }
 }
