@@ -4,7 +4,7 @@
 use std::fmt;
 
 use redis::{
-    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult,
+    ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult,
     TlsCertificates, TlsMode,
     cluster::ClusterClient,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
@@ -15,7 +15,10 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::{Keys, StoreError, connection};
+use super::{
+    Keys, StoreError, link,
+    tls::{self, TlsConfig},
+};
 
 /// The port of a sentinel that names none.
 const SENTINEL_PORT: u16 = 26379;
@@ -56,8 +59,8 @@ enum Place {
 
 /// How connections to an address are made.
 pub(super) enum Connector {
-    Server(Box<Client>),
-    Sentinel(Box<SentinelClient>),
+    Server(Box<ConnectionInfo>, Option<TlsConfig>),
+    Sentinel(Box<SentinelClient>, Option<TlsConfig>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -146,7 +149,7 @@ impl Address {
     /// on connections of its own that may be dead.
     pub(super) fn connector(&self) -> RedisResult<Connector> {
         match &self.place {
-            Place::Server(info) => self.server_connector(info),
+            Place::Server(info) => Ok(Connector::Server(Box::new(info.clone()), self.tls()?)),
             Place::Sentinel {
                 sentinels,
                 service,
@@ -156,12 +159,10 @@ impl Address {
         }
     }
 
-    fn server_connector(&self, info: &ConnectionInfo) -> RedisResult<Connector> {
-        let certificates = self.certificates();
-        Ok(Connector::Server(Box::new(match certificates {
-            Some(certificates) => Client::build_with_tls(info.clone(), certificates)?,
-            None => Client::open(info.clone())?,
-        })))
+    /// How TLS is made, if it is used.
+    fn tls(&self) -> RedisResult<Option<TlsConfig>> {
+        let tls = self.uses_tls().then(|| tls::config(&self.credentials));
+        tls.transpose()
     }
 
     fn sentinel_connector(
@@ -192,15 +193,15 @@ impl Address {
                 .set_client_to_redis_certificates(certificates.clone())
                 .set_client_to_sentinel_certificates(certificates);
         }
-        Ok(Connector::Sentinel(Box::new(client.build()?)))
+        Ok(Connector::Sentinel(Box::new(client.build()?), self.tls()?))
     }
 
     fn cluster_connector(&self, nodes: &[ConnectionInfo]) -> RedisResult<Connector> {
         // A call that fails is never repeated by the client: the loops do so, at their own pace.
         let mut client = ClusterClient::builder(nodes.iter().cloned())
             .retries(0)
-            .connection_timeout(connection::NODE_TIMEOUT)
-            .response_timeout(connection::NODE_TIMEOUT);
+            .connection_timeout(link::NODE_TIMEOUT)
+            .response_timeout(link::WHOLE);
         if let Some(certificates) = self.certificates() {
             client = client.certs(certificates);
         }

@@ -9,27 +9,21 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
-    RedisResult, ScriptInvocation, Value,
-    aio::{ConnectionLike, MultiplexedConnection},
-    cluster_async::ClusterConnection,
+    Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult,
+    ScriptInvocation, Value, aio::ConnectionLike, cluster_async::ClusterConnection,
 };
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
     address::{Address, Connector},
     error::{self, StoreError},
+    link::Link,
 };
 
-/// How long a server may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long Redis may take to answer.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a cluster's node may take for either: while a connection is opened, each node that
-/// hangs is waited for twice.
-pub(super) const NODE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long opening a connection may take, with all that it takes to find the server.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// After a call that took more bytes than this, the connection is opened again: its buffers never shrink.
+const SWOLLEN: u64 = 4 << 20;
 
 /// A shared connection that is opened when it is first used, and again after it broke. A call that
 /// fails is never repeated here: the loops do so, at their own pace.
@@ -44,16 +38,16 @@ pub(super) struct Connection {
 
 #[derive(Default)]
 struct Slot {
-    link: Option<Link>,
+    link: Option<Open>,
     /// Counts the links, so that a call that failed on an old one doesn't drop a newer.
     number: u64,
 }
 
 /// An open connection.
 #[derive(Clone)]
-enum Link {
-    Server(MultiplexedConnection),
-    Cluster(ClusterConnection),
+enum Open {
+    Server(Link),
+    Cluster(ClusterConnection<Link>),
 }
 
 impl Connection {
@@ -111,7 +105,7 @@ impl Connection {
     async fn call<T>(
         &self,
         key: &str,
-        send: impl AsyncFnOnce(&mut Link) -> RedisResult<T>,
+        send: impl AsyncFnOnce(&mut Open) -> RedisResult<T>,
     ) -> Result<T, StoreError> {
         // Those that wait here while another opens the connection don't wait longer than it does.
         let opened = match timeout(OPEN_TIMEOUT, self.link()).await {
@@ -119,13 +113,13 @@ impl Connection {
             Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
         };
         let (mut link, number) = opened.map_err(|error| self.error(key, &error))?;
+        let passed = link.passed();
         let reply = send(&mut link).await;
         if reply.is_ok() {
             self.answered.store(true, Ordering::Relaxed);
         }
-        if let Err(error) = &reply
-            && error::is_of_the_connection(error)
-        {
+        let broken = reply.as_ref().is_err_and(error::is_of_the_connection);
+        if broken || link.passed() - passed > SWOLLEN {
             let mut slot = self.slot.lock().await;
             if slot.number == number {
                 slot.link = None;
@@ -177,12 +171,13 @@ impl Connection {
         self.slot.lock().await.link = None;
     }
 
-    async fn link(&self) -> RedisResult<(Link, u64)> {
+    async fn link(&self) -> RedisResult<(Open, u64)> {
         let mut slot = self.slot.lock().await;
         if let Some(link) = &slot.link {
             return Ok((link.clone(), slot.number));
         }
-        let link = self.address.connector()?.connect().await?;
+        // On the heap: it is large, and each call has room for it.
+        let link = Box::pin(self.address.connector()?.connect()).await?;
         slot.number += 1;
         Ok((slot.link.insert(link).clone(), slot.number))
     }
@@ -195,25 +190,30 @@ fn is_closed(error: &RedisError) -> bool {
 }
 
 impl Connector {
-    async fn connect(self) -> RedisResult<Link> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT));
+    async fn connect(self) -> RedisResult<Open> {
         Ok(match self {
-            Self::Server(client) => Link::Server(
-                client
-                    .get_multiplexed_async_connection_with_config(&config)
-                    .await?,
-            ),
-            Self::Sentinel(mut client) => {
-                Link::Server(client.get_async_connection_with_config(&config).await?)
+            Self::Server(info, tls) => Open::Server(Link::open(&info, tls.as_ref()).await?),
+            Self::Sentinel(mut client, tls) => {
+                let master = client.async_get_client().await?;
+                let info = master.get_connection_info();
+                Open::Server(Link::open(info, tls.as_ref()).await?)
             }
-            Self::Cluster(client) => Link::Cluster(client.get_async_connection().await?),
+            Self::Cluster(client) => Open::Cluster(client.get_async_generic_connection().await?),
         })
     }
 }
 
-impl ConnectionLike for Link {
+impl Open {
+    /// How many bytes have passed; of a cluster's connections that is not known.
+    fn passed(&self) -> u64 {
+        match self {
+            Self::Server(link) => link.passed(),
+            Self::Cluster(_) => 0,
+        }
+    }
+}
+
+impl ConnectionLike for Open {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
             Self::Server(it) => it.req_packed_command(cmd),

@@ -7,11 +7,13 @@ mod client;
 mod connection;
 mod error;
 mod keys;
+mod link;
 mod moves;
 mod private_server;
 mod redis_store;
 mod schedules;
 mod scripts;
+mod tls;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

@@ -7,6 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, FixedOffset, Utc};
+use redis::FromRedisValue;
 
 use super::{
     Address, BatchEnd, BatchLimit, Bucket, Due, Fire, FireOutcome, Identity, Keys, Lease,
@@ -19,6 +20,8 @@ use crate::core::guard::{Guard, Overlap};
 
 /// How many fields of a hash are read at a time.
 const SCAN: usize = 1_000;
+/// How many dynamic entries are read at a time; they may be long.
+const SCAN_ENTRIES: usize = 100;
 
 /// As Ruby prints a time, which is how resque-scheduler 5.0 writes `last_enqueued_at`.
 const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
@@ -67,7 +70,17 @@ impl RedisStore {
     async fn for_each(
         &self,
         key: &str,
-        mut take: impl FnMut(String, String) -> Option<()>,
+        take: impl FnMut(String, String) -> Option<()>,
+    ) -> Result<(), StoreError> {
+        self.scan(key, SCAN, take).await
+    }
+
+    /// The same, with about `page` fields at a time.
+    async fn scan<T: FromRedisValue>(
+        &self,
+        key: &str,
+        page: usize,
+        mut take: impl FnMut(T, T) -> Option<()>,
     ) -> Result<(), StoreError> {
         let mut cursor = 0_u64;
         loop {
@@ -76,8 +89,8 @@ impl RedisStore {
                 .arg(key)
                 .arg(cursor)
                 .arg("COUNT")
-                .arg(SCAN);
-            let ((next, fields),): ((u64, Vec<(String, String)>),) =
+                .arg(page);
+            let ((next, fields),): ((u64, Vec<(T, T)>),) =
                 self.connection.pipeline(&scan, key).await?;
             for (field, value) in fields {
                 take(field, value);
@@ -271,9 +284,12 @@ impl Store for RedisStore {
 
     async fn dynamic_entries(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
         let key = self.keys.dynamic_entries();
-        let mut entries = redis::pipe();
-        entries.hgetall(&key);
-        let (entries,) = self.connection.pipeline(&entries, &key).await?;
+        let mut entries = BTreeMap::new();
+        self.scan(&key, SCAN_ENTRIES, |name, json| {
+            entries.insert(name, json);
+            Some(())
+        })
+        .await?;
         Ok(entries)
     }
 

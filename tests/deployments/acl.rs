@@ -71,9 +71,9 @@ fn acl_user_with_the_least_rights() {
 }
 
 #[test]
-fn dynamic_entries_take_one_right_more() {
+fn dynamic_entries_need_no_further_right() {
     let mut redis = Redis::start();
-    add_user(&mut redis, "resque", &["+hgetall"]);
+    add_user(&mut redis, "resque", &[]);
     let entry = r#"{"every":"1h","queue":"q"}"#;
     let () = redis
         .connection

@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use super::Redis;
@@ -30,6 +31,10 @@ struct State {
     to_lose: AtomicUsize,
     lost: AtomicUsize,
     traffic: Mutex<Traffic>,
+    /// Bytes per second that pass in all, both ways together; 0 is no limit.
+    bandwidth: AtomicUsize,
+    /// Held while bytes are on the line.
+    line: Mutex<()>,
 }
 
 /// What has passed through a network.
@@ -130,6 +135,13 @@ impl Proxy {
         std::mem::take(&mut *self.state.traffic.lock().unwrap())
     }
 
+    /// From now on, so many bytes per second pass through all connections together; 0 is no limit.
+    pub fn limit(&self, bytes_per_second: usize) {
+        self.state
+            .bandwidth
+            .store(bytes_per_second, Ordering::SeqCst);
+    }
+
     /// How many replies were lost.
     pub fn lost(&self) -> usize {
         self.state.lost.load(Ordering::SeqCst)
@@ -182,6 +194,7 @@ impl State {
             traffic.sent += read;
             traffic.round_trips += usize::from(pair.answered.swap(false, Ordering::SeqCst));
             drop(traffic);
+            self.take_time(read);
             if (&pair.server).write_all(request).is_err() {
                 break;
             }
@@ -198,12 +211,22 @@ impl State {
             }
             self.traffic.lock().unwrap().received += read;
             pair.answered.store(true, Ordering::SeqCst);
+            self.take_time(read);
             let silent = pair.silent.load(Ordering::SeqCst);
             if !silent && (&pair.client).write_all(&buffer[..read]).is_err() {
                 break;
             }
         }
         self.forget(pair);
+    }
+
+    /// Takes as long as so many bytes take on this line.
+    fn take_time(&self, bytes: usize) {
+        let bandwidth = self.bandwidth.load(Ordering::SeqCst);
+        if let Some(nanos) = (bytes * 1_000_000_000).checked_div(bandwidth) {
+            let _line = self.line.lock().unwrap();
+            thread::sleep(Duration::from_nanos(nanos.try_into().unwrap()));
+        }
     }
 
     fn forget(&self, pair: &Pair) {

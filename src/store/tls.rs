@@ -1,0 +1,50 @@
+//! What TLS needs: whom we trust, and how we prove who we are.
+
+use std::{fmt, sync::Arc};
+
+use redis::{ErrorKind, RedisError, RedisResult};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+
+use super::Credentials;
+
+/// How connections with TLS are made.
+pub(super) type TlsConfig = Arc<ClientConfig>;
+
+/// Makes the configuration of TLS for `credentials`.
+///
+/// # Errors
+/// If a certificate or a key cannot be used.
+pub(super) fn config(credentials: &Credentials) -> RedisResult<TlsConfig> {
+    const AUTHORITIES: &str = "cannot use the certificates of the authorities (PEM)";
+    const OWN: &str = "cannot use our certificate and its key (PEM)";
+    let mut roots = RootCertStore::empty();
+    if let Some(pem) = &credentials.ca {
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(because(AUTHORITIES))?;
+            roots.add(certificate).map_err(because(AUTHORITIES))?;
+        }
+    } else {
+        // The host may have some of a kind that is not known here; the others do.
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(because("cannot use TLS"))?
+        .with_root_certificates(roots);
+    let Some((certificate, key)) = &credentials.certificate else {
+        return Ok(Arc::new(config.with_no_client_auth()));
+    };
+    let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<_, _>>();
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(because(OWN))?;
+    let config = config.with_client_auth_cert(chain.map_err(because(OWN))?, key);
+    Ok(Arc::new(config.map_err(because(OWN))?))
+}
+
+fn because<E: fmt::Display>(what: &'static str) -> impl Fn(E) -> RedisError {
+    move |error| (ErrorKind::InvalidClientConfig, what, error.to_string()).into()
+}
