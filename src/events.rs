@@ -145,6 +145,8 @@ pub enum Transition<'a> {
     Status {
         /// Whether it leads.
         leading: bool,
+        /// How many delayed items are in quarantine, if that is known.
+        quarantined: Option<usize>,
         /// What is wrong.
         problems: &'a [String],
     },
@@ -326,7 +328,9 @@ impl Transition<'_> {
                 lease,
                 lock,
             } => info!(holder, lock, lease_s = lease.as_secs_f64(), "leading"),
-            Self::Following { holder, lock } => info!(leader = holder, lock, "following"),
+            Self::Following { holder, lock } => {
+                info!(leader = holder, lock, "following");
+            }
             Self::LockStuck {
                 holder,
                 lock,
@@ -347,10 +351,16 @@ impl Transition<'_> {
             ),
             Self::Status {
                 leading,
+                quarantined,
                 problems: [],
-            } => info!(leading, "healthy"),
-            Self::Status { leading, problems } => {
-                warn!(leading, problems = problems.join("; "), "not healthy");
+            } => info!(leading, quarantined, "healthy"),
+            Self::Status {
+                leading,
+                quarantined,
+                problems,
+            } => {
+                let problems = problems.join("; ");
+                warn!(leading, problems, quarantined, "not healthy");
             }
             Self::RenewedLead => debug!("lease renewed"),
             Self::LostLead { reason } => warn!(reason, "not leading any more"),

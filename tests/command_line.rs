@@ -97,6 +97,8 @@ fn help_names_every_environment_variable_but_shows_no_password() {
         "QUIET",
         "VERBOSE",
         "PIDFILE",
+        "MAX_ITEM_SIZE",
+        "QUARANTINE_LIMIT",
         "TZ",
     ] {
         assert!(

@@ -1,7 +1,7 @@
 //! The scripts, each law by itself: two schedulers that both believe they lead, apps that race with
 //! them, keys of the wrong type, users who may not do all.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use redis::Commands;
@@ -11,8 +11,8 @@ use rescue_scheduler::{
     core::{guard::Guard, schedule::Schedule, zone::Zone},
     engine::{Tick, delayed::Delayed, recurring::Recurring},
     store::{
-        Address, BatchLimit, Credentials, Fire, FireOutcome, Identity, Keys, Lease, MoveOutcome,
-        RedisStore, Store, Target,
+        Address, BatchLimit, Bucket, Credentials, Fire, FireOutcome, Identity, Keys, Lease,
+        MoveOutcome, RedisStore, Store, Target,
     },
 };
 
@@ -81,11 +81,7 @@ async fn what_an_app_removes_meanwhile_is_not_moved_and_what_it_adds_stays() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
     (0..4).for_each(|number| redis.delay(1_000, item(number)));
-    let due = store
-        .due(at(2_000), ALL, &HashSet::new(), None)
-        .await
-        .unwrap()
-        .unwrap();
+    let due = store.due(at(2_000), ALL, None).await.unwrap().unwrap();
     assert_eq!(due.buckets[0].items.len(), 4);
 
     let bucket = "resque:delayed:1000";
@@ -103,11 +99,7 @@ async fn what_an_app_removes_meanwhile_is_not_moved_and_what_it_adds_stays() {
     assert_eq!(redis.queue("q"), [payload(1), payload(3)]);
     let kept: Vec<String> = redis.connection.lrange(bucket, 0, -1).unwrap();
     assert_eq!(kept, [item(4)]);
-    let again = store
-        .due(at(2_000), ALL, &HashSet::new(), None)
-        .await
-        .unwrap()
-        .unwrap();
+    let again = store.due(at(2_000), ALL, None).await.unwrap().unwrap();
     assert_eq!(again.buckets.len(), 1, "its timestamp is still there");
 }
 
@@ -116,11 +108,7 @@ async fn without_the_lease_nothing_is_done() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
     redis.delay(1_000, item(0));
-    let due = store
-        .due(at(2_000), ALL, &HashSet::new(), None)
-        .await
-        .unwrap()
-        .unwrap();
+    let due = store.due(at(2_000), ALL, None).await.unwrap().unwrap();
     let () = redis.connection.set(LOCK, "ruby:2").unwrap();
     let before = redis.dump();
 
@@ -301,11 +289,7 @@ async fn a_user_who_may_not_do_all_does_nothing_by_half() {
         let url = format!("{}?user=few&pass=pw", redis.url());
         let store = store_as(&url, "here:1", "a", None);
 
-        let due = store
-            .due(at(2_000), ALL, &HashSet::new(), None)
-            .await
-            .unwrap()
-            .unwrap();
+        let due = store.due(at(2_000), ALL, None).await.unwrap().unwrap();
         for _ in 0..2 {
             let _ = store.move_batch(&due.buckets, &[to_queue(0)]).await;
             let _ = store.fire(&[fire(10)], now()).await;
@@ -397,4 +381,45 @@ async fn a_removal_that_races_with_two_movers_removes_or_loses_but_never_both() 
     let mut expected: Vec<String> = (0..JOBS).map(payload).collect();
     expected.sort_unstable();
     assert!(all == expected, "a job was lost, or moved and removed");
+}
+
+#[tokio::test]
+async fn a_batch_for_more_queues_than_a_header_can_name_is_moved_in_two_steps() {
+    const QUEUES: usize = 66_000;
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    let name = |number: usize| format!("{number:05}");
+    let mut fill = redis::pipe();
+    for number in 0..QUEUES {
+        fill.rpush("resque:delayed:1000", name(number)).ignore();
+    }
+    fill.zadd("resque:delayed_queue_schedule", 1_000, 1_000);
+    let () = fill.query(&mut redis.connection).unwrap();
+    let mut done = 0;
+    for moved in [65_000, 1_000] {
+        let numbers = done..QUEUES;
+        let bucket = Bucket {
+            member: b"1000".to_vec(),
+            due: at(1_000),
+            items: numbers.clone().map(|it| name(it).into_bytes()).collect(),
+        };
+        let target = |number| Target::Queue {
+            name: name(number),
+            payload: name(number),
+        };
+        let targets: Vec<Target> = numbers.map(target).collect();
+        let outcomes = store
+            .move_batch(&[bucket], &targets)
+            .await
+            .unwrap()
+            .unwrap();
+        let first = outcomes.iter().take_while(|it| **it == MoveOutcome::Moved);
+        assert_eq!(first.count(), moved);
+        let left = outcomes[moved..].iter().all(|it| *it == MoveOutcome::Left);
+        assert!(left);
+        done += moved;
+    }
+    for number in [0, 1, 64_999, 65_000, 65_535, 65_999] {
+        assert_eq!(redis.queue(&name(number)), [name(number)]);
+    }
 }

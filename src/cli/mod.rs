@@ -7,6 +7,7 @@ mod convert;
 mod dev;
 mod gem;
 mod habit;
+mod limits;
 mod next;
 mod output;
 mod pidfile;
@@ -190,6 +191,9 @@ struct Arguments {
 
     #[command(flatten)]
     redis: address::AddressArguments,
+
+    #[command(flatten)]
+    limits: limits::LimitArguments,
 
     #[command(flatten)]
     gem: gem::GemArguments,

@@ -172,7 +172,8 @@ fn open_store(arguments: &Arguments, address: &Address) -> Result<RedisStore, Fa
         holder: format!("{}:{}", hostname.to_string_lossy(), std::process::id()),
         token: format!("{:016x}", getrandom::u64().map_err(io::Error::from)?),
     };
-    Ok(RedisStore::open(address, keys(arguments), identity)?)
+    let store = RedisStore::open(address, keys(arguments), identity)?;
+    Ok(store.with_limits(arguments.limits.limits()))
 }
 
 fn keys(arguments: &Arguments) -> Keys {

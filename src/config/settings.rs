@@ -52,6 +52,18 @@ pub fn size(text: &str) -> Result<u64, String> {
     size.ok_or_else(|| "expected a size in bytes, for example `65536` or `64MB`".to_owned())
 }
 
+/// The size of a delayed item: bytes, or with a unit; from 1 KiB to 64 MiB, for what an item becomes in
+/// quarantine may be six times as long, and Redis takes no more than 512 MiB at once.
+///
+/// # Errors
+/// What is expected.
+pub fn item_size(text: &str) -> Result<usize, String> {
+    let bytes = size(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes
+        .filter(|bytes| (1 << 10..=64 << 20).contains(bytes))
+        .ok_or_else(|| "expected a size from `1KB` to `64MB`, for example `16MB`".to_owned())
+}
+
 /// A zone's name, or another form in which POSIX allows it in `TZ`: with a `:` in front, or as a file of the
 /// system's zones, such as `/etc/localtime`.
 ///
@@ -134,6 +146,11 @@ mod tests {
         }
         for text in ["", "0", "-1", "MB", "1.5MB", "1TB", "99999999999GB"] {
             assert!(size(text).is_err(), "{text}");
+        }
+        assert_eq!(item_size("1k"), Ok(1 << 10));
+        assert_eq!(item_size("64M"), Ok(64 << 20));
+        for text in ["1023", "65m", "soon"] {
+            assert!(item_size(text).is_err(), "{text}");
         }
     }
 

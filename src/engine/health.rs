@@ -25,6 +25,8 @@ pub(super) enum Part {
     Entries,
     /// Buckets that can't be moved.
     Buckets,
+    /// Queues that refuse delayed jobs.
+    Queues,
     /// What Ruby schedulers did.
     Stamps,
     /// Dynamic entries.
@@ -42,6 +44,8 @@ pub struct Health(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     problems: BTreeMap<Part, String>,
+    /// How many records are in quarantine, if that is known.
+    quarantined: Option<usize>,
     /// Which outage each loop is in.
     outages: BTreeMap<Part, String>,
     /// When each outage began, and when it was logged last.
@@ -73,6 +77,16 @@ impl Health {
             Some(problem) => problems.insert(part, problem),
             None => problems.remove(&part),
         };
+    }
+
+    /// How many delayed items are in quarantine, as the leader knows.
+    pub fn quarantined(&self) -> Option<usize> {
+        self.lock().quarantined
+    }
+
+    /// Records how many delayed items are in quarantine.
+    pub(super) fn set_quarantined(&self, number: Option<usize>) {
+        self.lock().quarantined = number;
     }
 
     /// Records that the loop `part` is in the outage `kind`. Returns how long that lasts if it is to be

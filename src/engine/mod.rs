@@ -10,6 +10,7 @@ mod leadership;
 pub mod recurring;
 mod reload;
 mod standing;
+mod stuck;
 mod wake;
 
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -264,6 +265,7 @@ impl<S: Store> Engine<S> {
     ) {
         Transition::Status {
             leading: led.borrow().is_some(),
+            quarantined: self.health.quarantined(),
             problems: &self.health.problems(),
         }
         .emit();

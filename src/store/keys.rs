@@ -3,6 +3,9 @@
 //! The first group is resque-scheduler's and Resque's own (as their versions 5.0 and 3.0 write
 //! them); the second, under `{namespace}:rescue_scheduler:`, is ours alone.
 
+/// What stands before the member in the key of [`Keys::aside`], without the namespace.
+pub(super) const ASIDE: &str = "rescue_scheduler:quarantine:delayed:";
+
 /// The names of all keys under one namespace.
 #[derive(Debug, Clone)]
 pub struct Keys {
@@ -134,6 +137,12 @@ impl Keys {
     /// List: JSON records of delayed items that can't be enqueued.
     pub fn quarantine(&self) -> String {
         self.key("rescue_scheduler:quarantine")
+    }
+
+    /// List: the items of the timestamp `member` that were too large to be read, oldest first. Their
+    /// records in [`Self::quarantine`] name it without the namespace.
+    pub fn aside(&self, member: &[u8]) -> Vec<u8> {
+        [self.key(ASIDE).as_bytes(), member].concat()
     }
 }
 

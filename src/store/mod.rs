@@ -6,17 +6,19 @@ mod address;
 mod client;
 mod connection;
 mod error;
+mod fires;
 mod keys;
 mod link;
 mod moves;
 mod private_server;
 mod redis_store;
+mod rights;
 mod schedules;
 mod scripts;
 mod tls;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -115,19 +117,44 @@ pub struct Due {
     pub buckets: Vec<Bucket>,
     /// Their members in the sorted set, and Redis' words.
     pub unreadable: Vec<(Vec<u8>, String)>,
-    /// Where the batch ends, if it is full: there may be more.
-    pub end: Option<BatchEnd>,
+    /// Members whose next item is too large to be read, and its bytes. What is before it is in
+    /// [`Self::buckets`], or was before.
+    pub too_large: Vec<(Vec<u8>, usize)>,
+    /// The last bucket that was read; `None`: nothing is due.
+    pub last: Option<Place>,
+    /// Whether the batch is full: there may be more behind it.
+    pub full: bool,
 }
 
-/// Where a batch that is full ends.
+/// A place among the due buckets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BatchEnd {
-    /// The member of the last bucket that was read.
-    pub member: Vec<u8>,
-    /// Its score, as Redis writes it.
+pub struct Place {
+    /// A score, as Redis writes it.
     pub score: String,
-    /// How many items of it are in the batch.
+    /// How many members of that score are before it.
+    pub before: usize,
+    /// The member there.
+    pub member: Vec<u8>,
+    /// How many items at the head of its bucket are before it.
     pub items: usize,
+}
+
+/// What is too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a delayed item that is read.
+    pub item: usize,
+    /// Records in quarantine.
+    pub quarantine: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            item: 16 << 20,
+            quarantine: 10_000,
+        }
+    }
 }
 
 /// Where a delayed item goes.
@@ -239,17 +266,21 @@ pub trait Store: Send + Sync + 'static {
         now: DateTime<FixedOffset>,
     ) -> impl Future<Output = Result<Option<Vec<FireOutcome>>, StoreError>> + Send;
 
-    /// The oldest buckets that are due at `now` (whole seconds), and their items; without those
-    /// whose members are in `without`. `None`: the lease is lost, and something may be due.
-    ///
-    /// With `behind`, the end of a batch that is being moved: only what stands behind it, in that bucket
-    /// and in others of the same score or a higher one.
+    /// Whether a bucket at `from` or behind it is due at `now` (whole seconds); mostly there is none, and
+    /// this asks for little.
+    fn is_any_due(
+        &self,
+        now: DateTime<Utc>,
+        from: Option<&Place>,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// The oldest buckets that are due at `now` (whole seconds), and their items; only what is at `from` or
+    /// behind it. `None`: the lease is lost.
     fn due(
         &self,
         now: DateTime<Utc>,
         limit: BatchLimit,
-        without: &HashSet<Vec<u8>>,
-        behind: Option<&BatchEnd>,
+        from: Option<&Place>,
     ) -> impl Future<Output = Result<Option<Due>, StoreError>> + Send;
 
     /// Moves the items of `buckets` to the `targets` (as many, in the same order), and removes the
@@ -260,4 +291,19 @@ pub trait Store: Send + Sync + 'static {
         buckets: &[Bucket],
         targets: &[Target],
     ) -> impl Future<Output = Result<Option<Vec<MoveOutcome>>, StoreError>> + Send;
+
+    /// Moves the item at the head of the bucket `member` to quarantine if it is too large to be read,
+    /// without reading it. [`MoveOutcome::Left`]: it is not. `None`: the lease is lost, nothing was done.
+    fn set_aside(
+        &self,
+        member: &[u8],
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Option<MoveOutcome>, StoreError>> + Send;
+
+    /// How many records are in quarantine.
+    fn quarantined(&self) -> impl Future<Output = Result<usize, StoreError>> + Send;
+
+    /// Whether the key of a queue is one that takes jobs: a list, or nothing yet.
+    fn takes_jobs(&self, queue: &str) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }

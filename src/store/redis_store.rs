@@ -10,33 +10,30 @@ use chrono::{DateTime, FixedOffset, Utc};
 use redis::FromRedisValue;
 
 use super::{
-    Address, BatchEnd, BatchLimit, Bucket, Due, Fire, FireOutcome, Identity, Keys, Lease,
-    MoveOutcome, Records, Store, StoreError, Target,
+    Address, BatchLimit, Bucket, Due, Fire, FireOutcome, Identity, Keys, Lease, Limits,
+    MoveOutcome, Place, Records, Store, StoreError, Target,
     connection::Connection,
-    moves,
+    fires, moves,
     scripts::{self, DueReply, LeaseReply, NotMoved},
 };
-use crate::core::guard::{Guard, Overlap};
 
 /// How many fields of a hash are read at a time.
 const SCAN: usize = 1_000;
 /// How many dynamic entries are read at a time; they may be long.
 const SCAN_ENTRIES: usize = 100;
 
-/// As Ruby prints a time, which is how resque-scheduler 5.0 writes `last_enqueued_at`.
-const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
-
 /// Redis under one namespace.
 pub struct RedisStore {
-    connection: Connection,
+    pub(super) connection: Connection,
     /// For what is small and asked again and again, whichever loop asks: the lease, and whether anything
     /// is due. What is asked at the same moment is one round trip; and who looks here looks where the
     /// lease is held.
     steady: Connection,
     /// For the call that blocks.
     handover: Connection,
-    keys: Keys,
+    pub(super) keys: Keys,
     identity: Identity,
+    limits: Limits,
 }
 
 impl RedisStore {
@@ -52,7 +49,14 @@ impl RedisStore {
             handover: Connection::open(address),
             keys,
             identity,
+            limits: Limits::default(),
         })
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// An answer that is `None` because the lease is not ours. We may hold it all the same, on another
@@ -114,7 +118,7 @@ impl RedisStore {
     async fn enqueued_elsewhere(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
         let mut elsewhere = HashMap::new();
         self.for_each(&self.keys.last_enqueued_at(), |name, stamp| {
-            let at = DateTime::parse_from_str(&stamp, STAMP).ok()?;
+            let at = DateTime::parse_from_str(&stamp, fires::STAMP).ok()?;
             elsewhere.insert(name, at.to_utc());
             Some(())
         })
@@ -130,31 +134,51 @@ impl RedisStore {
         Ok(elsewhere)
     }
 
-    /// Whether a bucket is due that is not in `without`: one command, for mostly there is none.
-    async fn is_any_due(
-        &self,
-        now: DateTime<Utc>,
-        without: &HashSet<Vec<u8>>,
-    ) -> Result<bool, StoreError> {
-        let schedule = self.keys.delayed_schedule();
-        let mut oldest = redis::pipe();
-        oldest
-            .cmd("ZRANGEBYSCORE")
-            .arg(&schedule)
-            .arg("-inf")
-            .arg(now.timestamp())
-            .arg("LIMIT")
-            .arg(0)
-            .arg(1 + without.len());
-        // Nothing that the lease could wait for: to connect, or much to be told.
-        let steady = without.is_empty() && self.steady.is_open();
-        let connection = if steady {
+    /// The connection for what is small: not one that the lease would have to wait for.
+    fn small(&self) -> &Connection {
+        if self.steady.is_open() {
             &self.steady
         } else {
             &self.connection
-        };
-        let (members,): (Vec<Vec<u8>>,) = connection.pipeline(&oldest, &schedule).await?;
-        Ok(members.iter().any(|member| !without.contains(member)))
+        }
+    }
+
+    async fn length_of_list(&self, key: &str) -> Result<usize, StoreError> {
+        let mut length = redis::pipe();
+        length.llen(key);
+        let (length,) = self.small().pipeline(&length, key).await?;
+        Ok(length)
+    }
+
+    /// One call of `fire.lua`.
+    pub(super) async fn send_fires(
+        &self,
+        fires: &[Fire<'_>],
+        now: DateTime<FixedOffset>,
+    ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
+        let mut call = scripts::FIRE.prepare_invoke();
+        fires::add(&mut call, &self.keys, &self.identity.holder, fires, now);
+        let outcomes = self.connection.script(&call, &self.keys.fired()).await?;
+        Ok(self.unless_lost(outcomes).await)
+    }
+
+    /// One call of `move.lua`.
+    pub(super) async fn send_moves(
+        &self,
+        buckets: &[Bucket],
+        targets: &[Target],
+    ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
+        let mut call = scripts::MOVE.prepare_invoke();
+        call.key(self.keys.lock())
+            .key(self.keys.delayed_schedule())
+            .key(self.keys.queues());
+        call.arg(&self.identity.holder);
+        let quarantine = self.limits.quarantine;
+        moves::add(&mut call, &self.keys, quarantine, buckets, targets);
+        let key = self.keys.delayed_schedule();
+        let not_moved: Option<NotMoved> = self.connection.script(&call, &key).await?;
+        let outcomes = not_moved.map(|it| it.among(targets.len()));
+        Ok(self.unless_lost(outcomes).await)
     }
 }
 
@@ -166,6 +190,7 @@ impl Store for RedisStore {
             handover: self.handover.another(),
             keys: self.keys.clone(),
             identity: self.identity.clone(),
+            limits: self.limits,
         }
     }
 
@@ -312,94 +337,52 @@ impl Store for RedisStore {
         fires: &[Fire<'_>],
         now: DateTime<FixedOffset>,
     ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
-        let mut call = scripts::FIRE.prepare_invoke();
-        call.key(self.keys.lock())
-            .key(self.keys.fired())
-            .key(self.keys.fires());
-        call.key(self.keys.last_enqueued_at())
-            .key(self.keys.stamps());
-        call.key(self.keys.queues());
-        call.arg(&self.identity.holder)
-            .arg(now.format(STAMP).to_string())
+        self.fire_what_is_allowed(fires, now).await
+    }
+
+    async fn is_any_due(
+        &self,
+        now: DateTime<Utc>,
+        from: Option<&Place>,
+    ) -> Result<bool, StoreError> {
+        let schedule = self.keys.delayed_schedule();
+        let mut oldest = redis::pipe();
+        oldest
+            .cmd("ZRANGEBYSCORE")
+            .arg(&schedule)
+            .arg(from.map_or("-inf", |from| &from.score))
             .arg(now.timestamp())
-            .arg(fires.len());
-        for fire in fires {
-            call.key(self.keys.queue(fire.queue));
-            let times = fire
-                .times
-                .map_or_else(String::new, |times| times.to_string());
-            call.arg(fire.name)
-                .arg(times)
-                .arg(fire.fire_time.timestamp());
-            call.arg(fire.queue).arg(&*fire.payload);
-        }
-        add_guards(&mut call, fires);
-        let overlap = |fire: &Fire<'_>| fire.guard.overlap;
-        if fires.iter().any(|it| overlap(it) == Overlap::SkipIfRunning) {
-            call.key(self.keys.workers());
-        }
-        let outcomes = self.connection.script(&call, &self.keys.fired()).await?;
-        Ok(self.unless_lost(outcomes).await)
+            .arg("LIMIT")
+            .arg(from.map_or(0, |from| from.before))
+            .arg(1);
+        let (members,): (Vec<Vec<u8>>,) = self.small().pipeline(&oldest, &schedule).await?;
+        Ok(!members.is_empty())
     }
 
     async fn due(
         &self,
         now: DateTime<Utc>,
         limit: BatchLimit,
-        without: &HashSet<Vec<u8>>,
-        behind: Option<&BatchEnd>,
+        from: Option<&Place>,
     ) -> Result<Option<Due>, StoreError> {
         let schedule = &self.keys.delayed_schedule();
-        if behind.is_none() && !self.is_any_due(now, without).await? {
-            return Ok(Some(Due::default()));
-        }
         let mut call = scripts::DUE.prepare_invoke();
         call.key(self.keys.lock()).key(schedule);
-        call.arg(&self.identity.holder).arg(self.keys.bucket(b""));
-        match behind {
-            Some(end) => call.arg(&end.score),
-            None => call.arg("-inf"),
-        };
-        call.arg(now.timestamp()).arg(limit.count).arg(limit.bytes);
-        match behind {
-            Some(end) => call.arg(&end.member).arg(end.items),
+        call.arg(&self.identity.holder)
+            .arg(self.keys.bucket(b""))
+            .arg(from.map_or("-inf", |from| &from.score))
+            .arg(now.timestamp())
+            .arg(from.map_or(0, |from| from.before))
+            .arg(limit.count)
+            .arg(limit.bytes)
+            .arg(self.limits.item);
+        match from {
+            Some(from) => call.arg(&from.member).arg(from.items),
             None => call.arg("").arg(0),
         };
-        for member in without {
-            call.arg(member);
-        }
         let reply: Option<DueReply> = self.connection.script(&call, schedule).await?;
-        let Some(DueReply {
-            last_score,
-            buckets,
-        }) = self.unless_lost(reply).await
-        else {
-            return Ok(None);
-        };
-        let mut due = Due::default();
-        let last = buckets.last();
-        due.end = last_score
-            .zip(last)
-            .map(|(score, (member, items))| BatchEnd {
-                member: member.clone(),
-                score,
-                items: items.as_ref().map_or(0, Vec::len),
-            });
-        for (member, items) in buckets {
-            match items {
-                Ok(items) => {
-                    let at = str::from_utf8(&member).ok().and_then(instant);
-                    let due_at = at.map_or(now, |at| at.min(now));
-                    due.buckets.push(Bucket {
-                        member,
-                        due: due_at,
-                        items,
-                    });
-                }
-                Err(reason) => due.unreadable.push((member, reason)),
-            }
-        }
-        Ok(Some(due))
+        let reply = self.unless_lost(reply).await;
+        Ok(reply.map(|reply| reply.due(now)))
     }
 
     async fn move_batch(
@@ -407,35 +390,41 @@ impl Store for RedisStore {
         buckets: &[Bucket],
         targets: &[Target],
     ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
-        let mut call = scripts::MOVE.prepare_invoke();
+        self.move_what_is_allowed(buckets, targets).await
+    }
+
+    async fn set_aside(
+        &self,
+        member: &[u8],
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<MoveOutcome>, StoreError> {
+        let mut call = scripts::ASIDE.prepare_invoke();
         call.key(self.keys.lock())
             .key(self.keys.delayed_schedule())
-            .key(self.keys.queues());
-        call.arg(&self.identity.holder);
-        moves::add(&mut call, &self.keys, buckets, targets);
-        let key = self.keys.delayed_schedule();
-        let not_moved: Option<NotMoved> = self.connection.script(&call, &key).await?;
-        let outcomes = not_moved.map(|it| it.among(targets.len()));
-        Ok(self.unless_lost(outcomes).await)
+            .key(self.keys.quarantine())
+            .key(self.keys.aside(member))
+            .key(self.keys.bucket(member));
+        call.arg(&self.identity.holder)
+            .arg(self.keys.timestamps(b""))
+            .arg(member)
+            .arg(self.limits.item)
+            .arg(self.limits.quarantine)
+            .arg(moves::record_aside(member, reason, now));
+        let key = self.keys.quarantine();
+        let outcome = self.connection.script(&call, &key).await?;
+        Ok(self.unless_lost(outcome).await)
     }
-}
 
-/// Adds the guards of those fires that have one.
-fn add_guards(call: &mut redis::ScriptInvocation<'_>, fires: &[Fire<'_>]) {
-    for (number, fire) in (1..)
-        .zip(fires)
-        .filter(|(_, it)| it.guard != Guard::default())
-    {
-        let longest = fire.guard.max_queue_length;
-        call.arg::<u64>(number)
-            .arg(longest.map_or_else(String::new, |it| it.to_string()));
-        let pattern = fire.pattern.as_deref().unwrap_or_default();
-        let (overlap, pattern) = match fire.guard.overlap {
-            Overlap::Allow => ("", &[][..]),
-            Overlap::SkipIfQueued => ("queued", pattern),
-            Overlap::SkipIfRunning => ("running", pattern),
-        };
-        call.arg(overlap).arg(pattern.len()).arg(pattern);
+    async fn quarantined(&self) -> Result<usize, StoreError> {
+        self.length_of_list(&self.keys.quarantine()).await
+    }
+
+    async fn takes_jobs(&self, queue: &str) -> Result<bool, StoreError> {
+        match self.length_of_list(&self.keys.queue(queue)).await {
+            Err(StoreError::Corrupt { .. }) => Ok(false),
+            length => length.map(|_| true),
+        }
     }
 }
 

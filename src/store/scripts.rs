@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 use chrono::{DateTime, Utc};
 use redis::{FromRedisValue, ParsingError, Script, Value};
 
-use super::Lease;
+use super::{Bucket, Due, Lease, Place};
 use crate::core::guard::SkipReason;
 
 /// What became of one fire.
@@ -32,6 +32,8 @@ pub enum MoveOutcome {
     Left,
     /// Its target can't take it; Redis' words. It heads its bucket now.
     Rejected(String),
+    /// Our user may not write its queue; it heads its bucket now.
+    Denied(String),
 }
 
 /// What `lease.lua` answers.
@@ -43,13 +45,61 @@ pub(super) struct LeaseReply {
 
 /// What `due.lua` answers.
 pub(super) struct DueReply {
-    /// The score of the last bucket, if the batch is full.
-    pub(super) last_score: Option<String>,
-    /// Each bucket: its member, and its items or why it can't be read.
-    pub(super) buckets: Vec<(Vec<u8>, Result<Items, String>)>,
+    /// Whether the batch is full.
+    pub(super) full: bool,
+    /// The score of the last bucket, and how many members of that score are before it.
+    pub(super) last: Option<(String, usize)>,
+    /// Each bucket: its member, and what is in it.
+    pub(super) buckets: Vec<(Vec<u8>, Content)>,
 }
 
-type Items = Vec<Vec<u8>>;
+impl DueReply {
+    /// What is due at `now`.
+    pub(super) fn due(self, now: DateTime<Utc>) -> Due {
+        let mut due = Due {
+            full: self.full,
+            ..Due::default()
+        };
+        due.last = self.last.zip(self.buckets.last()).map(|(last, bucket)| {
+            let ((score, before), (member, content)) = (last, bucket);
+            let items = match content {
+                Content::Items(items) => items.len(),
+                Content::TooLarge(_) | Content::Unreadable(_) => 0,
+            };
+            Place {
+                score,
+                before,
+                member: member.clone(),
+                items,
+            }
+        });
+        for (member, content) in self.buckets {
+            match content {
+                Content::Items(items) => {
+                    let seconds = str::from_utf8(&member).ok().and_then(|it| it.parse().ok());
+                    let at = seconds.and_then(|it| DateTime::from_timestamp(it, 0));
+                    due.buckets.push(Bucket {
+                        due: at.map_or(now, |at| at.min(now)),
+                        member,
+                        items,
+                    });
+                }
+                Content::TooLarge(bytes) => due.too_large.push((member, bytes)),
+                Content::Unreadable(reason) => due.unreadable.push((member, reason)),
+            }
+        }
+        due
+    }
+}
+
+/// What `due.lua` has found in a bucket.
+pub(super) enum Content {
+    Items(Vec<Vec<u8>>),
+    /// An item of so many bytes is next.
+    TooLarge(usize),
+    /// Why it can't be read.
+    Unreadable(String),
+}
 
 macro_rules! scripts {
     ($($name:ident: $file:literal,)*) => {
@@ -66,6 +116,8 @@ scripts! {
     FIRE: "fire.lua",
     DUE: "due.lua",
     MOVE: "move.lua",
+    ASIDE: "aside.lua",
+    PROBE: "probe.lua",
 }
 
 impl FromRedisValue for LeaseReply {
@@ -120,14 +172,11 @@ impl NotMoved {
 
 impl FromRedisValue for NotMoved {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let outcome = |value| match value {
-            Value::Int(0) => Ok(MoveOutcome::Left),
-            other => String::from_redis_value(other).map(MoveOutcome::Rejected),
-        };
         let mut flat = Vec::<Value>::from_redis_value(value)?.into_iter();
         let mut not_moved = vec![];
         while let (Some(number), Some(what)) = (flat.next(), flat.next()) {
-            not_moved.push((usize::from_redis_value(number)?, outcome(what)?));
+            let outcome = MoveOutcome::from_redis_value(what)?;
+            not_moved.push((usize::from_redis_value(number)?, outcome));
         }
         Ok(Self(not_moved))
     }
@@ -136,21 +185,38 @@ impl FromRedisValue for NotMoved {
 impl FromRedisValue for DueReply {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         let mut flat = Vec::<Value>::from_redis_value(value)?.into_iter();
-        let last_score = flat.next().map_or(Ok(None), Option::from_redis_value)?;
+        let mut next = || flat.next().unwrap_or(Value::Nil);
+        let full = FromRedisValue::from_redis_value(next())?;
+        let score = Option::from_redis_value(next())?;
+        let before = Option::from_redis_value(next())?;
         let mut buckets = vec![];
         while let (Some(member), Some(what)) = (flat.next(), flat.next()) {
-            let items = match what {
+            let content = match what {
+                Value::Int(size @ ..0) => {
+                    Content::TooLarge(size.unsigned_abs().try_into().unwrap_or(usize::MAX))
+                }
                 Value::Int(count) => {
                     let items = flat.by_ref().take(usize::try_from(count).unwrap_or(0));
-                    Ok(items.map(Vec::from_redis_value).collect::<Result<_, _>>()?)
+                    Content::Items(items.map(Vec::from_redis_value).collect::<Result<_, _>>()?)
                 }
-                error => Err(String::from_redis_value(error)?),
+                error => Content::Unreadable(String::from_redis_value(error)?),
             };
-            buckets.push((Vec::from_redis_value(member)?, items));
+            buckets.push((Vec::from_redis_value(member)?, content));
         }
         Ok(Self {
-            last_score,
+            full,
+            last: score.zip(before),
             buckets,
         })
+    }
+}
+
+impl FromRedisValue for MoveOutcome {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        match value {
+            Value::Int(1) => Ok(Self::Moved),
+            Value::Int(0) => Ok(Self::Left),
+            other => String::from_redis_value(other).map(Self::Rejected),
+        }
     }
 }

@@ -1,13 +1,23 @@
 //! Replies that take longer than the timeout, because they are large and the network is slow.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use chrono::DateTime;
 use redis::Commands;
+use rescue_scheduler::{
+    clock::StoppedClock,
+    engine::{Tick, delayed::Delayed},
+    store::Store as _,
+};
 
-use crate::harness::{
-    Program, Redis, Scheduler, eventually, item, now, payload,
-    proxy::Proxy,
-    ticks::{EACH_SECOND, fire_times, goes_on_without_a_gap, wait_for_fires},
+use super::{holds, started};
+use crate::{
+    harness::{
+        Redis, item, now,
+        proxy::Proxy,
+        ticks::{fire_times, goes_on_without_a_gap},
+    },
+    store::store_as,
 };
 
 const MEGABYTE: usize = 1_000_000;
@@ -18,40 +28,17 @@ fn large_item(bytes: usize) -> String {
     format!(r#"{{"class":"Large","args":["{text}"],"queue":"large"}}"#)
 }
 
-fn started<const N: usize>(redis: &mut Redis, network: &Proxy, flags: [&str; N]) -> Scheduler {
-    let url = network.url();
-    let program = Program::new().args(["--redis-url", &url, "--lease", "5s"]);
-    let scheduler = program.args(flags).schedule(EACH_SECOND).start();
-    wait_for_fires(redis, &scheduler, 1);
-    scheduler
-}
-
-/// Waits until the queue `q` holds so many jobs, in order.
-#[track_caller]
-fn q_holds(redis: &mut Redis, scheduler: &Scheduler, jobs: usize) {
-    let expected: Vec<String> = (0..jobs).map(payload).collect();
-    eventually(|| match redis.queue("q") {
-        queue if queue.len() < jobs => {
-            Err(format!("{} of {jobs}\n{}", queue.len(), scheduler.log()))
-        }
-        queue => {
-            assert!(queue == expected, "lost, doubled or out of order");
-            Ok(())
-        }
-    });
-}
-
 #[test]
 fn a_reply_may_take_longer_than_the_timeout_as_long_as_bytes_arrive() {
     let mut redis = Redis::start();
     let network = Proxy::to(&redis);
-    let scheduler = started(&mut redis, &network, []);
+    let scheduler = started(&mut redis, &network.url(), []);
     network.limit(5 * MEGABYTE);
     redis.delay(1_000, large_item(15 * MEGABYTE));
     for number in 0..1_000 {
         redis.delay(2_000, item("q", number));
     }
-    q_holds(&mut redis, &scheduler, 1_000);
+    holds(&mut redis, &scheduler, "q", 1_000);
     let large: usize = redis.connection.llen("resque:queue:large").unwrap();
     assert_eq!(large, 1);
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
@@ -64,7 +51,7 @@ fn a_reply_may_take_longer_than_the_timeout_as_long_as_bytes_arrive() {
 fn fires_go_on_while_16_mb_of_dynamic_entries_change() {
     let mut redis = Redis::start();
     let network = Proxy::to(&redis);
-    let scheduler = started(&mut redis, &network, ["--dynamic"]);
+    let scheduler = started(&mut redis, &network.url(), ["--dynamic"]);
     network.limit(5 * MEGABYTE);
     let text = "x".repeat(16_000);
     let entry = format!(r#"{{"class":"C","queue":"q","every":"1h","args":["{text}"]}}"#);
@@ -90,7 +77,7 @@ fn fires_go_on_while_16_mb_of_dynamic_entries_change() {
 fn a_server_that_falls_silent_within_a_reply_is_given_up_after_2_seconds() {
     let mut redis = Redis::start();
     let network = Proxy::to(&redis);
-    let scheduler = started(&mut redis, &network, []);
+    let scheduler = started(&mut redis, &network.url(), []);
     network.limit(MEGABYTE);
     redis.delay(1_000, large_item(10 * MEGABYTE));
     std::thread::sleep(Duration::from_secs(4));
@@ -107,4 +94,34 @@ fn a_server_that_falls_silent_within_a_reply_is_given_up_after_2_seconds() {
     assert!(taken < Duration::from_millis(3_500), "{taken:?}");
     network.limit(0);
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
+}
+
+#[tokio::test]
+async fn after_an_error_a_single_job_is_read_then_twice_as_many_each_time() {
+    const JOBS: usize = 100;
+    let mut redis = Redis::start();
+    let network = Proxy::to(&redis);
+    for number in 0..JOBS {
+        redis.delay(1_000, item("q", number));
+    }
+    let store = store_as(&network.url(), "here:1", "a", None);
+    store
+        .take_lease(Duration::from_secs(60), None)
+        .await
+        .unwrap();
+    let now = DateTime::from_timestamp(2_000, 0).unwrap();
+    let mut delayed = Delayed::new(store, Arc::new(StoppedClock(now)), 1_000);
+    network.lose_replies(1);
+    delayed.tick(now).await.unwrap_err();
+    let mut lengths = vec![];
+    while delayed.tick(now).await.unwrap() == Tick::More {
+        lengths.push(redis.queue("q").len());
+    }
+    println!("{lengths:?}");
+    assert_eq!(lengths[0], 1);
+    for (before, after) in lengths.iter().zip(&lengths[1..]) {
+        assert!(after - before <= 2 * before, "{lengths:?}");
+    }
+    assert!(lengths.len() > 4, "{lengths:?}");
+    assert_eq!(redis.queue("q").len(), JOBS);
 }

@@ -346,6 +346,15 @@ impl Scheduler {
         self.process.id()
     }
 
+    /// Its memory in kB: `VmRSS` now, `VmHWM` at most.
+    pub fn memory(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let mut lines = status.lines();
+        let line = lines.find_map(|it| it.strip_prefix(name)?.strip_prefix(':'));
+        let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
+        kilobytes.parse().unwrap()
+    }
+
     /// What it writes into the lock.
     pub fn holder(&self) -> String {
         let host = gethostname::gethostname();

@@ -1,70 +1,105 @@
 //! The model's delayed jobs: the scripts that read and move them, and what apps do.
 
-use std::collections::HashSet;
-
-use chrono::DateTime;
-use rescue_scheduler::store::{BatchEnd, BatchLimit, Bucket, Due, Identity, MoveOutcome, Target};
+use chrono::{DateTime, Utc};
+use rescue_scheduler::store::{BatchLimit, Bucket, Due, Identity, MoveOutcome, Place, Target};
 
 use super::model::{Change, Model, WRONG_TYPE};
 
+/// How the scripts answer when the quarantine has no room.
+const FULL: &str = "the quarantine is full";
+
 impl Model {
-    /// `ZRANGEBYSCORE`, and `due.lua` if anything is due or something is being moved.
+    /// `ZRANGEBYSCORE`.
+    pub fn is_any_due(&self, now: i64, from: Option<&Place>) -> bool {
+        self.due_members(now, from).next().is_some()
+    }
+
+    /// What is due, from a place on.
+    fn due_members(&self, now: i64, from: Option<&Place>) -> impl Iterator<Item = &(i64, Vec<u8>)> {
+        let oldest = from.map_or(i64::MIN, |from| from.score.parse().unwrap());
+        let due = self.schedule.iter();
+        due.filter(move |(score, _)| (oldest..=now).contains(score))
+            .skip(from.map_or(0, |from| from.before))
+    }
+
+    /// `due.lua`.
     pub fn due(
         &self,
         us: &Identity,
         now: i64,
         limit: BatchLimit,
-        without: &HashSet<Vec<u8>>,
-        behind: Option<&BatchEnd>,
+        from: Option<&Place>,
     ) -> Option<Due> {
-        let oldest = behind.map_or(i64::MIN, |end| end.score.parse().unwrap());
-        let due = self.schedule.iter();
-        let mut due = due
-            .filter(|(score, member)| (oldest..=now).contains(score) && !without.contains(member))
-            .peekable();
-        if behind.is_none() && due.peek().is_none() {
-            return Some(Due::default());
-        }
         if self.holder() != Some(&us.holder) {
             return None;
         }
         let (mut chunk_size, mut left) = (1, limit);
         let mut batch = Due::default();
-        for (score, member) in due {
+        for (score, member) in self.due_members(now, from) {
             let held = self.buckets.get(member).map_or(&[][..], Vec::as_slice);
-            let passed = behind.filter(|end| end.member == *member);
+            let passed = from.filter(|from| from.member == *member);
             let held = held
                 .get(passed.map_or(0, |it| it.items)..)
                 .unwrap_or_default();
             let broken = self.broken_buckets.contains(member);
-            let items = if broken {
-                vec![]
+            let (items, too_large) = if broken {
+                (vec![], None)
             } else {
-                read(held, &mut chunk_size, &mut left)
+                read(held, self.limits.item, &mut chunk_size, &mut left)
             };
-            let end = BatchEnd {
+            let before = self.schedule.iter().filter(|(it, _)| it == score);
+            batch.last = Some(Place {
                 member: member.clone(),
                 score: score.to_string(),
+                before: before.take_while(|(_, it)| it != member).count(),
                 items: items.len(),
-            };
-            if broken {
-                batch
-                    .unreadable
-                    .push((member.clone(), WRONG_TYPE.to_owned()));
-            } else {
-                batch.buckets.push(Bucket {
+            });
+            match too_large {
+                _ if broken => {
+                    let reason = WRONG_TYPE.to_owned();
+                    batch.unreadable.push((member.clone(), reason));
+                }
+                Some(bytes) if items.is_empty() => batch.too_large.push((member.clone(), bytes)),
+                _ => batch.buckets.push(Bucket {
                     member: member.clone(),
                     due: DateTime::from_timestamp(*score, 0).unwrap(),
                     items,
-                });
+                }),
             }
             left.count = left.count.saturating_sub(1);
             if left.count == 0 || left.bytes == 0 {
-                batch.end = Some(end);
+                batch.full = true;
                 break;
             }
         }
         Some(batch)
+    }
+
+    /// `aside.lua`.
+    pub fn set_aside(
+        &mut self,
+        us: &Identity,
+        member: &[u8],
+        reason: &str,
+        at: DateTime<Utc>,
+    ) -> Option<MoveOutcome> {
+        if self.holder() != Some(&us.holder) {
+            return None;
+        }
+        if self.broken_buckets.contains(member) {
+            return Some(MoveOutcome::Rejected(WRONG_TYPE.to_owned()));
+        }
+        let held = self.buckets.get(member).cloned().unwrap_or_default();
+        let Some(item) = held.first().filter(|it| it.len() > self.limits.item) else {
+            return Some(MoveOutcome::Left);
+        };
+        if self.quarantine.len() >= self.limits.quarantine {
+            return Some(MoveOutcome::Rejected(FULL.to_owned()));
+        }
+        let reason = reason.to_owned();
+        self.record(member, item, &Target::Quarantine { reason, at });
+        self.put_bucket(member, held[1..].to_vec());
+        Some(MoveOutcome::Moved)
     }
 
     /// `move.lua`. An error: it met a bucket that is no list, and did what is before it.
@@ -91,14 +126,19 @@ impl Model {
             let (mut taken, mut rejected) = (0, false);
             for (item, target) in items.iter().zip(&mut targets) {
                 let in_place = !rejected && held.get(taken) == Some(item);
-                outcomes.push(if !in_place {
-                    MoveOutcome::Left
-                } else if self.push(member, item, target) {
-                    taken += 1;
-                    MoveOutcome::Moved
+                outcomes.push(if in_place {
+                    match self.push(member, item, target) {
+                        Ok(()) => {
+                            taken += 1;
+                            MoveOutcome::Moved
+                        }
+                        Err(reason) => {
+                            rejected = true;
+                            MoveOutcome::Rejected(reason.to_owned())
+                        }
+                    }
                 } else {
-                    rejected = true;
-                    MoveOutcome::Rejected(WRONG_TYPE.to_owned())
+                    MoveOutcome::Left
                 });
             }
             self.put_bucket(member, held[taken..].to_vec());
@@ -106,24 +146,33 @@ impl Model {
         Ok(Some(outcomes))
     }
 
-    /// `RPUSH` to the target; `false`: it is no list.
-    fn push(&mut self, member: &[u8], item: &[u8], target: &Target) -> bool {
+    /// `RPUSH` to the target.
+    fn push(&mut self, member: &[u8], item: &[u8], target: &Target) -> Result<(), &'static str> {
         match target {
-            Target::Queue { name, .. } if self.broken.contains(name) => return false,
+            Target::Queue { name, .. } if self.broken.contains(name) => return Err(WRONG_TYPE),
             Target::Queue { name, payload } => {
                 let queue = self.queues.entry(name.clone()).or_default();
                 queue.push(payload.clone());
             }
-            Target::Quarantine { reason, .. } => {
-                self.quarantine.push((item.to_vec(), reason.clone()));
+            Target::Quarantine { .. } if self.quarantine.len() >= self.limits.quarantine => {
+                return Err(FULL);
             }
+            Target::Quarantine { .. } => {}
+        }
+        self.record(member, item, target);
+        Ok(())
+    }
+
+    /// Takes note of an item that was moved, in quarantine if it went there.
+    fn record(&mut self, member: &[u8], item: &[u8], target: &Target) {
+        if let Target::Quarantine { reason, .. } = target {
+            self.quarantine.push((item.to_vec(), reason.clone()));
         }
         self.changes.push(Change::Moved {
             member: member.to_vec(),
             item: item.to_vec(),
             target: target.clone(),
         });
-        true
     }
 
     /// Leaves `items` in a bucket; one that is empty is gone.
@@ -158,21 +207,34 @@ impl Model {
     }
 }
 
-/// As many items of a bucket as there is room for.
-fn read(held: &[Vec<u8>], chunk_size: &mut usize, left: &mut BatchLimit) -> Vec<Vec<u8>> {
-    let mut items = vec![];
+/// As many items of a bucket as there is room for, and the size of one that is too large behind them.
+fn read(
+    held: &[Vec<u8>],
+    largest: usize,
+    chunk_size: &mut usize,
+    left: &mut BatchLimit,
+) -> (Vec<Vec<u8>>, Option<usize>) {
+    let mut items: Vec<Vec<u8>> = vec![];
     loop {
         let wanted = left.count.min(*chunk_size);
         let rest = &held[items.len()..];
-        let chunk = &rest[..wanted.min(rest.len())];
-        items.extend_from_slice(chunk);
-        let bytes: usize = chunk.iter().map(Vec::len).sum();
-        let large = bytes > 4096 * chunk.len();
+        let (mut count, mut bytes, mut too_large) = (0, 0, None);
+        for item in &rest[..wanted.min(rest.len())] {
+            too_large = Some(item.len()).filter(|size| *size > largest);
+            if too_large.is_some() || bytes >= left.bytes {
+                break;
+            }
+            items.push(item.clone());
+            count += 1;
+            bytes += item.len();
+        }
+        let large = bytes > 4096 * count;
         *chunk_size = if large { 1 } else { (*chunk_size * 2).min(64) };
-        left.bytes = left.bytes.saturating_sub(bytes);
-        left.count -= chunk.len();
-        if chunk.len() < wanted || left.count == 0 || left.bytes == 0 {
-            return items;
+        let cost = bytes + too_large.unwrap_or_default();
+        left.bytes = left.bytes.saturating_sub(cost);
+        left.count -= count;
+        if count < wanted || left.count == 0 || left.bytes == 0 {
+            return (items, too_large);
         }
     }
 }

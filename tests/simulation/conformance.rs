@@ -2,7 +2,7 @@
 //! redis-server, give the same replies and leave the same behind.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     fmt::Debug,
     num::{NonZeroU64, NonZeroUsize},
     sync::{Arc, Mutex},
@@ -13,7 +13,7 @@ use chrono::DateTime;
 use redis::Commands as _;
 use rescue_scheduler::{
     core::guard::{Guard, Overlap},
-    store::{BatchLimit, Due, Fire, Identity, RedisStore, Store, Target},
+    store::{BatchLimit, Due, Fire, Identity, Limits, RedisStore, Store, Target},
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -266,11 +266,16 @@ impl Both<'_> {
             count: self.rng.usize(1..12),
             bytes: self.rng.choice([1, 60, 6_000, 1 << 20]).unwrap(),
         };
-        let without = (0..6).filter(|_| self.rng.u8(0..8) == 0);
-        let without: HashSet<_> = without.map(|it| it.to_string().into_bytes()).collect();
-        let behind = self.due.end.as_ref().filter(|_| self.rng.bool());
-        let due = agree!(self, who, due(now, limit, &without, behind), |it| it);
+        let from = self.due.last.as_ref().filter(|_| self.rng.bool());
+        let _ = agree!(self, who, is_any_due(now, from), |it| it);
+        let due = agree!(self, who, due(now, limit, from), |it| it);
         self.due = due.unwrap().unwrap_or_default();
+        for (member, bytes) in &self.due.too_large {
+            let reason = bytes.to_string();
+            let _ = agree!(self, who, set_aside(member, &reason, now), |it| it);
+        }
+        let _ = agree!(self, who, quarantined(), |it| it);
+        let _ = agree!(self, who, takes_jobs("r"), |it| it);
     }
 
     /// Mostly what was due a while ago; much may have happened since.
@@ -303,7 +308,10 @@ impl Both<'_> {
 
     /// The same items again and again, some of them large.
     fn an_item(&mut self) -> (i64, Vec<u8>) {
-        let length = self.rng.choice([1, 1, 2, 3, 20, 5_000, 140_000]).unwrap();
+        let length = self
+            .rng
+            .choice([1, 1, 2, 3, 20, 5_000, 140_000, 160_000])
+            .unwrap();
         let letter = self.rng.choice(*b"xyz").unwrap();
         (self.rng.i64(0..6), vec![letter; length])
     }
@@ -426,7 +434,15 @@ impl Both<'_> {
         let record = |record: &String| {
             let record: Value = serde_json::from_str(record).unwrap();
             let text = |key: &str| record[key].as_str().unwrap().to_owned();
-            (text("item").into_bytes(), text("reason"))
+            let item = match &record["item_key"] {
+                Value::String(key) => {
+                    let item: Vec<u8> = redis.lpop(format!("resque:{key}"), None).unwrap();
+                    assert_eq!(record["item_bytes"], item.len());
+                    item
+                }
+                _ => text("item").into_bytes(),
+            };
+            (item, text("reason"))
         };
         let quarantine: Vec<_> = quarantine.iter().map(record).collect();
         assert_eq!(quarantine, model.quarantine, "{:#?}", self.told);
@@ -485,7 +501,15 @@ async fn the_model_does_what_redis_does() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let identities = [identity(&mut rng, 0), identity(&mut rng, 1)];
         let world = Arc::new(Mutex::new(World::new(seed, Laws::default())));
-        let real = |it: Identity| store_as(redis.url(), &it.holder, &it.token, None);
+        let limits = Limits {
+            item: 150_000,
+            quarantine: rng.usize(0..12),
+        };
+        world.lock().unwrap().model().limits = limits;
+        let real = |it: Identity| {
+            let store = store_as(redis.url(), &it.holder, &it.token, None);
+            store.with_limits(limits)
+        };
         let real = identities.clone().map(real);
         let mut both = Both {
             redis: &mut redis,

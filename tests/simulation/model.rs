@@ -16,7 +16,7 @@ use std::{
 use chrono::DateTime;
 use rescue_scheduler::{
     core::guard::{Guard, Overlap, SkipReason},
-    store::{Fire, FireOutcome, Identity, Lease, Records, Target},
+    store::{Fire, FireOutcome, Identity, Lease, Limits, Records, Target},
 };
 use tokio::sync::Notify;
 
@@ -162,6 +162,8 @@ pub struct Model {
     pub broken_buckets: BTreeSet<Vec<u8>>,
     /// Item and reason.
     pub quarantine: Vec<(Vec<u8>, String)>,
+    /// What is too much.
+    pub limits: Limits,
     /// What was done since someone looked.
     pub changes: Vec<Change>,
     /// Wakes who waits for a handover.

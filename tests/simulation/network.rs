@@ -273,7 +273,9 @@ pub struct ModelStore {
     pub process: Arc<Process>,
     /// The failovers that the connection has seen.
     seen: AtomicU32,
-    /// The last time for which it asked what is due.
+    /// The last time for which it asked what is due, milliseconds.
+    pub asked_at: AtomicI64,
+    /// The same in seconds, or its clock if that was earlier.
     pub asked_for: AtomicI64,
 }
 
@@ -283,6 +285,7 @@ impl ModelStore {
         Self {
             process,
             seen,
+            asked_at: AtomicI64::new(0),
             asked_for: AtomicI64::new(0),
         }
     }

@@ -1,7 +1,7 @@
 //! The trait `Store` on the model: which script each method calls, as `RedisStore` does.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -10,7 +10,7 @@ use chrono::{DateTime, FixedOffset, Utc};
 use rescue_scheduler::{
     clock::Clock as _,
     store::{
-        BatchEnd, BatchLimit, Bucket, Due, Fire, FireOutcome, Lease, MoveOutcome, Records, Store,
+        BatchLimit, Bucket, Due, Fire, FireOutcome, Lease, MoveOutcome, Place, Records, Store,
         StoreError, Target,
     },
 };
@@ -21,6 +21,17 @@ use super::{
     model::Shot,
     network::{ModelStore, now},
 };
+
+impl ModelStore {
+    /// What it takes to be due may be no later than its own clock, when it first asks in a tick: the clock
+    /// may go back before the tick ends.
+    fn note_asked(&self, now: DateTime<Utc>) {
+        if self.asked_at.swap(now.timestamp_millis(), Relaxed) != now.timestamp_millis() {
+            let asked_for = now.min(self.process.host.now()).timestamp();
+            self.asked_for.store(asked_for, Relaxed);
+        }
+    }
+}
 
 impl Store for ModelStore {
     fn apart(&self) -> Self {
@@ -119,19 +130,27 @@ impl Store for ModelStore {
         self.call(move |model| model.fire(&us, &shots)).await
     }
 
+    async fn is_any_due(
+        &self,
+        now: DateTime<Utc>,
+        from: Option<&Place>,
+    ) -> Result<bool, StoreError> {
+        self.note_asked(now);
+        let from = from.cloned();
+        self.call(move |model| model.is_any_due(now.timestamp(), from.as_ref()))
+            .await
+    }
+
     async fn due(
         &self,
         now: DateTime<Utc>,
         limit: BatchLimit,
-        without: &HashSet<Vec<u8>>,
-        behind: Option<&BatchEnd>,
+        from: Option<&Place>,
     ) -> Result<Option<Due>, StoreError> {
-        // What it takes to be due may be no later than its own clock.
-        let asked_for = now.min(self.process.host.now()).timestamp();
-        self.asked_for.store(asked_for, Relaxed);
+        self.note_asked(now);
         let us = self.process.identity.clone();
-        let (without, behind) = (without.clone(), behind.cloned());
-        self.call(move |model| model.due(&us, now.timestamp(), limit, &without, behind.as_ref()))
+        let from = from.cloned();
+        self.call(move |model| model.due(&us, now.timestamp(), limit, from.as_ref()))
             .await
     }
 
@@ -150,5 +169,26 @@ impl Store for ModelStore {
             key: "a bucket".to_owned(),
             reason,
         })
+    }
+
+    async fn set_aside(
+        &self,
+        member: &[u8],
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<MoveOutcome>, StoreError> {
+        let us = self.process.identity.clone();
+        let (member, reason) = (member.to_vec(), reason.to_owned());
+        self.call(move |model| model.set_aside(&us, &member, &reason, now))
+            .await
+    }
+
+    async fn quarantined(&self) -> Result<usize, StoreError> {
+        self.call(|model| model.quarantine.len()).await
+    }
+
+    async fn takes_jobs(&self, queue: &str) -> Result<bool, StoreError> {
+        let queue = queue.to_owned();
+        self.call(move |model| !model.broken.contains(&queue)).await
     }
 }

@@ -15,6 +15,7 @@
 -- ARGV[3]  what stands before the member in the key of a bucket
 -- ARGV[4]  how many of the targets are queues
 -- ARGV[5]  how many bytes stand before the name in the key of a queue
+-- ARGV[6]  how many records the quarantine may have
 -- then for each bucket:
 --   ARGV  its member in the schedule
 --   ARGV  the header of its items that were read, from its head
@@ -30,7 +31,8 @@
 -- Returns  nil   the lease is lost: nothing was done
 --          flat  for each item that was not moved, its number (from 1), and
 --                0       someone removed it, or it stands behind a rejected one
---                string  rejected: Redis' error (wrong type); it heads its bucket now
+--                string  rejected: Redis' error (wrong type), or the quarantine is full; it heads its
+--                        bucket now
 --          error a bucket is no list any more: what is before it was done
 --
 -- Atomic. Apps only append to a bucket or remove from it, so what was read and is still in place
@@ -73,7 +75,7 @@ end
 for i = 1, #names, LONGEST do
   call("SADD", KEYS[3], unpack(names, i, math.min(i + LONGEST - 1, #names)))
 end
-local arg = 6
+local arg = 7
 
 -- A script that fails is not rolled back. What could fail after a push (a command that we are not
 -- allowed, a key of the wrong type) is tried before the first one, without effect.
@@ -93,24 +95,39 @@ local from, ends, parts = {}, {}, 0
 local members, lengths, taken, rejected = {}, {}, {}, {}
 local left = {}
 
+-- How many of them the target takes, and why it does not take the others.
+local function room()
+  if target ~= 4 + #names then
+    return n
+  end
+  local held = pcall("LLEN", KEYS[target])
+  if type(held) == "table" then
+    return 0, held.err
+  end
+  return math.max(0, math.min(n, number[ARGV[6]] - held)), "the quarantine is full"
+end
+
 local function push()
-  local pushed = n == 0 or pcall("RPUSH", KEYS[target], unpack(payloads, 1, n))
-  local refused = type(pushed) == "table" and pushed.err
+  if n == 0 then
+    return
+  end
+  local accepted, refused = room()
+  local pushed = accepted > 0 and pcall("RPUSH", KEYS[target], unpack(payloads, 1, accepted))
+  if type(pushed) == "table" then
+    accepted, refused = 0, pushed.err
+  end
   local first = 1
   for part = 1, parts do
     local bucket, last = from[part], ends[part]
-    if refused then
-      for i = first, last do
-        left[#left + 1], left[#left + 2] = places[i], rejected[bucket] and 0 or refused
-        rejected[bucket] = true
-      end
-    else
-      local name = "delayed:" .. members[bucket]
-      for i = first, last do
-        -- Only for removals by apps: an index of the wrong type must not stop the move.
-        pcall("SREM", index .. items[i], name)
-      end
-      taken[bucket] = taken[bucket] + last - first + 1
+    local name = "delayed:" .. members[bucket]
+    for i = first, math.min(last, accepted) do
+      -- Only for removals by apps: an index of the wrong type must not stop the move.
+      pcall("SREM", index .. items[i], name)
+      taken[bucket] = taken[bucket] + 1
+    end
+    for i = math.max(first, accepted + 1), last do
+      left[#left + 1], left[#left + 2] = places[i], rejected[bucket] and 0 or refused
+      rejected[bucket] = true
     end
     first = last + 1
   end

@@ -1,0 +1,30 @@
+//! What is too much, as the command line and the environment say it.
+
+use clap::Args;
+
+use crate::{config::settings, store::Limits};
+
+/// Limits that keep one bad thing from stopping all others.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct LimitArguments {
+    /// Do not read delayed jobs larger than this; they are set aside in quarantine. `k` and `m` are KiB and MiB
+    #[arg(long, env = "MAX_ITEM_SIZE", value_name = "BYTES")]
+    #[arg(default_value = "16m", value_parser = settings::item_size)]
+    max_item_size: usize,
+
+    /// Keep at most so many jobs in quarantine; beyond that, they stay in their buckets
+    #[arg(long, env = "QUARANTINE_LIMIT", value_name = "NUMBER")]
+    #[arg(default_value = "10000")]
+    quarantine_limit: u32,
+}
+
+impl LimitArguments {
+    /// What all this makes.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            item: self.max_item_size,
+            quarantine: self.quarantine_limit.try_into().unwrap_or(usize::MAX),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Which due buckets cannot be moved, and where to look for others.
+//!
+//! Any number of buckets may be stuck, and they are the oldest ones. Looking at all of them every second would
+//! cost Redis more than all other work. So the place behind them is remembered, and the next look begins
+//! there. From time to time all of them are looked at again, batch by batch, when nothing else is due.
+
+use std::{collections::HashSet, mem};
+
+use crate::store::{Due, Place};
+
+/// As many stuck buckets are looked at again in a second, on average.
+const AGAIN_PER_SECOND: u64 = 1_000;
+
+/// They are looked at again this often, in seconds, if one has an item that is too large: Redis takes long to
+/// tell its size.
+const AGAIN_IF_LARGE: u64 = 10;
+
+/// A bucket's name in the sorted set.
+type Member = Vec<u8>;
+
+/// The buckets that cannot be moved.
+#[derive(Debug, Default)]
+pub(super) struct Stuck {
+    /// All of them.
+    members: HashSet<Member>,
+    /// The first one that was found, and why it is stuck.
+    first: Option<(Member, String)>,
+    /// Everything before this place is stuck.
+    past: Option<Place>,
+    /// One of them has an item that is too large.
+    large: bool,
+    again: Again,
+    /// When it was last begun to look at them again, Unix seconds.
+    begun_at: Option<i64>,
+}
+
+/// A look at all stuck buckets again.
+#[derive(Debug, Default)]
+struct Again {
+    goes_on: bool,
+    /// Those that are still stuck, up to `past`.
+    members: HashSet<Member>,
+    first: Option<(Member, String)>,
+    past: Option<Place>,
+    large: bool,
+}
+
+/// What became of the buckets of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Those that cannot be moved, with the reason.
+    pub(super) stuck: Vec<(Member, String)>,
+    /// One of these has an item that is too large.
+    pub(super) large: bool,
+    /// Those of which nothing is left, as far as is known.
+    pub(super) gone: usize,
+    /// Others have items that can be moved, beside the last one of a batch that is full.
+    pub(super) rest: bool,
+}
+
+impl Stuck {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The first one that was found, and why it is stuck.
+    pub(super) fn first(&self) -> Option<&(Member, String)> {
+        self.first.as_ref()
+    }
+
+    /// Where to look for buckets that are not stuck.
+    pub(super) fn past(&self) -> Option<&Place> {
+        self.past.as_ref()
+    }
+
+    /// Whether it is time to look at them again.
+    pub(super) fn is_time(&self, now: i64) -> bool {
+        let least = if self.large { AGAIN_IF_LARGE } else { 1 };
+        let between = least.max(self.members.len() as u64 / AGAIN_PER_SECOND);
+        let waited = |at: i64| now.abs_diff(at) >= between;
+        self.len() > 0 && (self.again.goes_on || self.begun_at.is_none_or(waited))
+    }
+
+    /// Where the look at them again goes on.
+    pub(super) fn begin_again(&mut self, now: i64) -> Option<&Place> {
+        if !self.again.goes_on {
+            self.again = Again {
+                goes_on: true,
+                ..Again::default()
+            };
+            self.begun_at = Some(now);
+        }
+        self.again.past.as_ref()
+    }
+
+    /// Takes note of a batch that was read from [`Self::past`] on. Returns those that are stuck now and were
+    /// not before.
+    pub(super) fn note(&mut self, due: &Due, batch: Batch) -> Vec<(Member, String)> {
+        if let Some(place) = behind(due, &batch) {
+            self.past = Some(place);
+        }
+        if self.first.is_none() {
+            self.first = batch.stuck.first().cloned();
+        }
+        self.large |= batch.large;
+        let mut new = batch.stuck;
+        new.retain(|(member, _)| self.members.insert(member.clone()));
+        new
+    }
+
+    /// The same for a batch of a look again. Also returns whether that goes on.
+    pub(super) fn note_again(&mut self, due: &Due, batch: Batch) -> (Vec<(Member, String)>, bool) {
+        let again = &mut self.again;
+        if let Some(place) = behind(due, &batch) {
+            again.past = Some(place);
+        }
+        if again.first.is_none() {
+            again.first = batch.stuck.first().cloned();
+        }
+        again.large |= batch.large;
+        again.goes_on = due.full || batch.rest;
+        let mut new = batch.stuck;
+        new.retain(|(member, _)| {
+            again.members.insert(member.clone());
+            self.members.insert(member.clone())
+        });
+        let goes_on = again.goes_on;
+        if !goes_on {
+            // The others were moved, or are gone.
+            let found = mem::take(again);
+            self.members = found.members;
+            self.first = found.first;
+            self.past = found.past;
+            self.large = found.large;
+        }
+        (new, goes_on)
+    }
+
+    /// Forgets where they are, for Redis may hold other buckets now.
+    pub(super) fn lose_place(&mut self) {
+        self.past = None;
+        self.again = Again::default();
+    }
+}
+
+/// The place behind a batch in which buckets are stuck; `None`: it is to be looked at again.
+fn behind(due: &Due, batch: &Batch) -> Option<Place> {
+    let last = due.last.as_ref()?;
+    if batch.stuck.is_empty() || batch.rest {
+        return None;
+    }
+    let is_stuck = batch.stuck.iter().any(|(member, _)| *member == last.member);
+    // Members of one score are rare: if there are any, some of those that are gone may have had another.
+    let before = (last.before + usize::from(is_stuck)).saturating_sub(match last.before {
+        0 => 0,
+        _ => batch.gone,
+    });
+    Some(Place {
+        score: last.score.clone(),
+        before,
+        member: vec![],
+        items: 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(score: i64, before: usize, full: bool) -> Due {
+        let last = Place {
+            score: score.to_string(),
+            before,
+            member: score.to_string().into_bytes(),
+            items: 0,
+        };
+        Due {
+            last: Some(last),
+            full,
+            ..Due::default()
+        }
+    }
+
+    fn stuck(members: impl IntoIterator<Item = i64>) -> Batch {
+        let stuck = |member: i64| (member.to_string().into_bytes(), "why".to_owned());
+        Batch {
+            stuck: members.into_iter().map(stuck).collect(),
+            ..Batch::default()
+        }
+    }
+
+    fn place(stuck: &Stuck) -> Option<(&str, usize)> {
+        let past = stuck.past()?;
+        Some((&past.score, past.before))
+    }
+
+    #[test]
+    fn the_next_look_begins_behind_what_is_stuck() {
+        let mut all = Stuck::default();
+        assert_eq!(all.note(&due(3, 0, true), stuck(1..=3)).len(), 3);
+        assert_eq!(place(&all), Some(("3", 1)));
+        // The last one has more items, and is not stuck.
+        assert_eq!(all.note(&due(5, 0, true), stuck([4])).len(), 1);
+        assert_eq!(place(&all), Some(("5", 0)));
+        // Nothing is stuck.
+        all.note(&due(9, 0, true), stuck([]));
+        assert_eq!(place(&all), Some(("5", 0)));
+        // One is not done.
+        let rest = Batch {
+            rest: true,
+            ..stuck([10])
+        };
+        all.note(&due(11, 0, true), rest);
+        assert_eq!(place(&all), Some(("5", 0)));
+        assert_eq!(all.len(), 5);
+    }
+
+    #[test]
+    fn buckets_that_are_gone_do_not_count_among_those_of_one_score() {
+        let mut all = Stuck::default();
+        let batch = Batch {
+            gone: 2,
+            ..stuck([7])
+        };
+        all.note(&due(7, 5, true), batch);
+        assert_eq!(place(&all), Some(("7", 4)));
+    }
+
+    #[test]
+    fn a_look_again_finds_out_what_is_not_stuck_any_more() {
+        let mut all = Stuck::default();
+        assert!(!all.is_time(100));
+        all.note(&due(3, 0, false), stuck(1..=3));
+        assert!(all.is_time(100));
+        assert_eq!(all.begin_again(100), None);
+        let (new, goes_on) = all.note_again(&due(1, 0, true), stuck([1]));
+        assert!(new.is_empty() && goes_on);
+        assert!(all.is_time(100), "it goes on");
+        assert_eq!(all.begin_again(100).unwrap().score, "1");
+        assert_eq!(all.len(), 3, "until it is known better");
+        let (new, goes_on) = all.note_again(&due(4, 0, false), stuck([4]));
+        assert!(new.len() == 1 && !goes_on);
+        assert_eq!(all.len(), 2);
+        assert!(!all.is_time(100) && all.is_time(101) && all.is_time(-5));
+    }
+
+    #[test]
+    fn items_that_are_too_large_are_looked_at_again_rarely() {
+        let mut all = Stuck::default();
+        let large = |score| Batch {
+            large: true,
+            ..stuck([score])
+        };
+        all.note(&due(1, 0, false), large(1));
+        all.begin_again(0);
+        all.note_again(&due(1, 0, false), large(1));
+        assert!(!all.is_time(9) && all.is_time(10));
+        all.begin_again(10);
+        all.note_again(&due(2, 0, false), stuck([2]));
+        assert!(all.is_time(11));
+    }
+
+    #[test]
+    fn many_are_looked_at_again_rarely() {
+        let mut all = Stuck::default();
+        all.note(&due(100_000, 0, false), stuck(0..100_000));
+        all.begin_again(0);
+        all.note_again(&due(100_000, 0, false), stuck(0..100_000));
+        assert!(!all.is_time(99) && all.is_time(100));
+    }
+}
