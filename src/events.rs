@@ -7,7 +7,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     config::{Diagnostic, Place, Report},
-    core::{entry::Entry, guard::SkipReason, schedule::Changes},
+    core::{entry::Entry, excerpt::excerpt, guard::SkipReason, schedule::Changes},
 };
 
 /// What became of a job, or of an entry.
@@ -329,14 +329,14 @@ impl Transition<'_> {
                 lock,
             } => info!(holder, lock, lease_s = lease.as_secs_f64(), "leading"),
             Self::Following { holder, lock } => {
-                info!(leader = holder, lock, "following");
+                info!(leader = &*excerpt(holder), lock, "following");
             }
             Self::LockStuck {
                 holder,
                 lock,
                 lease,
             } => warn!(
-                leader = holder,
+                leader = &*excerpt(holder),
                 lock,
                 lease_s = lease.as_secs_f64(),
                 "the leader's lock has no end, it is taken over if it stays so for a lease"

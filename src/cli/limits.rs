@@ -10,7 +10,7 @@ use crate::{config::settings, store::Limits};
 pub(super) struct LimitArguments {
     /// Do not read delayed jobs larger than this; they are set aside in quarantine. `k` and `m` are KiB and MiB
     #[arg(long, env = "MAX_ITEM_SIZE", value_name = "BYTES")]
-    #[arg(default_value = "16m", value_parser = settings::item_size)]
+    #[arg(default_value = "16MB", value_parser = settings::item_size)]
     max_item_size: usize,
 
     /// Keep at most so many jobs in quarantine; beyond that, they stay in their buckets

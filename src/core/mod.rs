@@ -7,6 +7,7 @@ pub mod cron;
 pub mod duration;
 pub mod entry;
 pub mod every;
+pub mod excerpt;
 pub mod firing;
 pub mod guard;
 pub mod job;

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    core::job::DelayedItem,
+    core::{excerpt::excerpt, job::DelayedItem},
     events::Event,
     store::{BatchLimit, Bucket, Due, MoveOutcome, Place, Store, StoreError, Target},
 };
@@ -463,5 +463,5 @@ fn target_of(item: &[u8], now: DateTime<Utc>) -> Target {
 }
 
 fn bucket_name(member: &[u8]) -> String {
-    format!("delayed:{}", String::from_utf8_lossy(member))
+    format!("delayed:{}", excerpt(&String::from_utf8_lossy(member)))
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{events::Transition, store::StoreError};
+use crate::{core::excerpt::excerpt, events::Transition, store::StoreError};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -74,7 +74,7 @@ impl Health {
     pub(super) fn set(&self, part: Part, problem: Option<String>) {
         let problems = &mut self.lock().problems;
         match problem {
-            Some(problem) => problems.insert(part, problem),
+            Some(problem) => problems.insert(part, excerpt(&problem).into_owned()),
             None => problems.remove(&part),
         };
     }

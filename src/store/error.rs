@@ -2,6 +2,8 @@
 
 use redis::{ErrorKind, RedisError};
 
+use crate::core::excerpt::excerpt;
+
 /// An error of the store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -87,7 +89,7 @@ impl StoreError {
     /// Sorts an error of the Redis client.
     pub(super) fn new(server: &str, key: &str, error: &RedisError) -> Self {
         let (server, key) = (server.to_owned(), key.to_owned());
-        let reason = error.to_string();
+        let reason = excerpt(&error.to_string()).into_owned();
         if reason.contains("refused to switch database") {
             let about = |words: &str| error.detail().is_some_and(|it| it.contains(words));
             return if about("no permissions") {

@@ -9,6 +9,7 @@ use super::{
     moves::{self, Part},
     scripts,
 };
+use crate::core::excerpt::excerpt;
 
 impl RedisStore {
     /// Of `queues`, those whose keys our user may not write, with the reason: the others are ruled out by
@@ -39,7 +40,7 @@ impl RedisStore {
                 }
                 Err(StoreError::Denied { .. }) => {
                     let reason = format!("NOPERM: our user may not write `{key}`");
-                    denied.insert((*first).to_owned(), reason);
+                    denied.insert((*first).to_owned(), excerpt(&reason).into_owned());
                 }
                 Err(error) => return Err(error),
             }

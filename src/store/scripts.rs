@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use redis::{FromRedisValue, ParsingError, Script, Value};
 
 use super::{Bucket, Due, Lease, Place};
-use crate::core::guard::SkipReason;
+use crate::core::{excerpt::excerpt, guard::SkipReason};
 
 /// What became of one fire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +120,11 @@ scripts! {
     PROBE: "probe.lua",
 }
 
+/// Redis' words, for people.
+fn words(value: Value) -> Result<String, ParsingError> {
+    Ok(excerpt(&String::from_redis_value(value)?).into_owned())
+}
+
 impl FromRedisValue for LeaseReply {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         type Reply = (i64, Vec<u8>, i64, i64, u32);
@@ -149,7 +154,7 @@ impl FromRedisValue for FireOutcome {
             Value::Int(3) => Ok(Self::Skipped(SkipReason::Queued)),
             Value::Int(4) => Ok(Self::Skipped(SkipReason::Running)),
             Value::Int(5) => Ok(Self::HadAll),
-            other => String::from_redis_value(other).map(Self::Rejected),
+            other => words(other).map(Self::Rejected),
         }
     }
 }
@@ -199,7 +204,7 @@ impl FromRedisValue for DueReply {
                     let items = flat.by_ref().take(usize::try_from(count).unwrap_or(0));
                     Content::Items(items.map(Vec::from_redis_value).collect::<Result<_, _>>()?)
                 }
-                error => Content::Unreadable(String::from_redis_value(error)?),
+                error => Content::Unreadable(words(error)?),
             };
             buckets.push((Vec::from_redis_value(member)?, content));
         }
@@ -216,7 +221,7 @@ impl FromRedisValue for MoveOutcome {
         match value {
             Value::Int(1) => Ok(Self::Moved),
             Value::Int(0) => Ok(Self::Left),
-            other => String::from_redis_value(other).map(Self::Rejected),
+            other => words(other).map(Self::Rejected),
         }
     }
 }

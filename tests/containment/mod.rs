@@ -3,6 +3,7 @@
 
 mod denied_queues;
 mod large_items;
+mod long_texts;
 mod quarantine;
 mod slow_links;
 mod stuck_buckets;
