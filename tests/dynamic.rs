@@ -89,14 +89,14 @@ fn entries_are_set_changed_and_removed_while_it_runs() {
     set(&mut redis, "early", &json!({"every": "3h", "queue": "q"}));
     let scheduler = leading(program(&redis));
     let files = [
-        ("both", "every 2h"),
-        ("early", "every 3h"),
-        ("of_the_file", "every 1h"),
+        ("both", "v1 every 7200"),
+        ("early", "v1 every 10800"),
+        ("of_the_file", "v1 every 3600"),
     ];
     in_force(&mut redis, &files);
     // Those that stay keep their timing: when they were first seen, intervals are counted from then.
     // It is put back, as if that had been long ago.
-    let long_ago = "1000000000 every 1h";
+    let long_ago = "1000000000 v1 every 3600";
     let () = redis
         .connection
         .hset("resque:rescue_scheduler:seen", "of_the_file", long_ago)
@@ -111,7 +111,7 @@ fn entries_are_set_changed_and_removed_while_it_runs() {
         "both",
         &json!({"cron": "0 0 1 1 *", "queue": "q"}),
     );
-    let both = ("both", "cron 0 0 1 1 * in UTC");
+    let both = ("both", "v1 cron 0 0 1 1 * UTC");
     step(&mut redis, &[both, files[1], files[2]]);
     set(
         &mut redis,
@@ -120,7 +120,7 @@ fn entries_are_set_changed_and_removed_while_it_runs() {
     );
     step(
         &mut redis,
-        &[both, ("early", "every 4h, first in 5m"), files[2]],
+        &[both, ("early", "v1 every 14400 first in 300"), files[2]],
     );
     remove(&mut redis, "early");
     step(&mut redis, &[both, files[2]]);
@@ -137,9 +137,9 @@ fn they_survive_a_restart_and_a_follower_takes_over_with_them() {
     let mut first = leading(program(&redis));
     set(&mut redis, "later", &json!({"every": "3h", "queue": "q"}));
     let all = [
-        ("both", "every 2h"),
-        ("later", "every 3h"),
-        ("of_the_file", "every 1h"),
+        ("both", "v1 every 7200"),
+        ("later", "v1 every 10800"),
+        ("of_the_file", "v1 every 3600"),
     ];
     in_force(&mut redis, &all);
     let before = seen(&mut redis);
@@ -158,7 +158,7 @@ fn they_survive_a_restart_and_a_follower_takes_over_with_them() {
         .del("resque:resque:resque_scheduler_master_lock")
         .unwrap();
     let _third = leading(program(&redis));
-    in_force(&mut redis, &[all[0], ("later", "every 5h"), all[2]]);
+    in_force(&mut redis, &[all[0], ("later", "v1 every 18000"), all[2]]);
 }
 
 #[test]
@@ -191,9 +191,9 @@ fn a_bad_one_is_told_and_stops_nothing() {
     in_force(
         &mut redis,
         &[
-            ("both", "every 2h"),
-            ("good", "every 3h"),
-            ("of_the_file", "every 1h"),
+            ("both", "v1 every 7200"),
+            ("good", "v1 every 10800"),
+            ("of_the_file", "v1 every 3600"),
         ],
     );
     scheduler.wait_for(
@@ -206,9 +206,9 @@ fn a_bad_one_is_told_and_stops_nothing() {
     in_force(
         &mut redis,
         &[
-            ("both", "every 2h"),
-            ("good", "every 3h"),
-            ("of_the_file", "every 1h"),
+            ("both", "v1 every 7200"),
+            ("good", "v1 every 10800"),
+            ("of_the_file", "v1 every 3600"),
         ],
     );
     scheduler.status(" healthy");
@@ -274,9 +274,9 @@ fn those_that_could_not_be_read_at_first_come_into_force_once_they_can() {
     in_force(
         &mut redis,
         &[
-            ("both", "every 2h"),
-            ("later", "every 3h"),
-            ("of_the_file", "every 1h"),
+            ("both", "v1 every 7200"),
+            ("later", "v1 every 10800"),
+            ("of_the_file", "v1 every 3600"),
         ],
     );
     scheduler.status(" healthy");
@@ -325,14 +325,14 @@ fn one_that_was_removed_and_comes_back_is_new_even_if_it_was_the_only_one() {
     let _scheduler = leading(Program::on(&redis).args(["--dynamic"]));
     let entry = json!({"every": "3h", "queue": "q"});
     set(&mut redis, "only", &entry);
-    in_force(&mut redis, &[("only", "every 3h")]);
-    let long_ago = "1000000000 every 3h";
+    in_force(&mut redis, &[("only", "v1 every 10800")]);
+    let long_ago = "1000000000 v1 every 10800";
     let seen_hash = "resque:rescue_scheduler:seen";
     let () = redis.connection.hset(seen_hash, "only", long_ago).unwrap();
     remove(&mut redis, "only");
     in_force(&mut redis, &[]);
     set(&mut redis, "only", &entry);
-    in_force(&mut redis, &[("only", "every 3h")]);
+    in_force(&mut redis, &[("only", "v1 every 10800")]);
     assert!(seen(&mut redis)["only"].0 > 1_000_000_000);
 }
 

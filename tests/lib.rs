@@ -25,6 +25,7 @@ mod leadership;
 mod migrating;
 mod next;
 mod pile_up;
+mod records;
 mod recurring;
 mod resque_web;
 mod ruby_json;

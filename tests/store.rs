@@ -12,7 +12,7 @@ use rescue_scheduler::{
     engine::{Tick, delayed::Delayed, recurring::Recurring},
     store::{
         Address, BatchLimit, Bucket, Credentials, Fire, FireOutcome, Identity, Keys, Lease,
-        MoveOutcome, RedisStore, Store, Target,
+        MoveOutcome, RecordChange, RedisStore, Store, Target,
     },
 };
 
@@ -76,6 +76,14 @@ fn fire(fire_time: i64) -> Fire<'static> {
     }
 }
 
+/// The entry is first seen with this timing.
+fn first(timing: &str) -> RecordChange {
+    RecordChange::First {
+        name: "entry".to_owned(),
+        timing: timing.to_owned(),
+    }
+}
+
 #[tokio::test]
 async fn what_an_app_removes_meanwhile_is_not_moved_and_what_it_adds_stays() {
     let mut redis = Redis::start();
@@ -120,8 +128,8 @@ async fn without_the_lease_nothing_is_done() {
             .unwrap(),
         None
     );
-    let first = [("entry".to_owned(), "every 1s".to_owned())];
-    assert!(!store.record_seen(&first, &[], at(1)).await.unwrap());
+    let first = [first("v1 every 1")];
+    assert!(!store.change_records(&first, at(1)).await.unwrap());
     assert!(!store.release_lease().await.unwrap());
     assert_eq!(redis.dump(), before);
     assert!(store.records().await.unwrap().seen.is_empty());
@@ -217,22 +225,25 @@ async fn what_another_skips_is_none_of_the_times() {
 async fn a_request_that_arrives_late_does_not_begin_an_entry_anew() {
     let redis = Redis::start();
     let store = leader(&redis).await;
-    let first = [("entry".to_owned(), "every 1s".to_owned())];
-    assert!(store.record_seen(&first, &[], at(1_000)).await.unwrap());
+    let every_second = [first("v1 every 1")];
+    let recorded = store.change_records(&every_second, at(1_000)).await;
+    assert!(recorded.unwrap());
     let limited = Fire {
         times: Some(2),
         ..fire(1_001)
     };
     store.fire(&[limited], now()).await.unwrap().unwrap();
-    assert!(store.record_seen(&first, &[], at(999)).await.unwrap());
+    let recorded = store.change_records(&every_second, at(999)).await;
+    assert!(recorded.unwrap());
     let records = store.records().await.unwrap();
     assert_eq!(records.seen["entry"].0, at(1_000));
     assert_eq!(records.fires["entry"], 1);
     // With another timing it is another entry.
-    let first = [("entry".to_owned(), "every 2s".to_owned())];
-    assert!(store.record_seen(&first, &[], at(1_002)).await.unwrap());
+    let another = [first("v1 every 2")];
+    let recorded = store.change_records(&another, at(1_002)).await;
+    assert!(recorded.unwrap());
     let records = store.records().await.unwrap();
-    assert_eq!(records.seen["entry"], (at(1_002), "every 2s".into()));
+    assert_eq!(records.seen["entry"], (at(1_002), "v1 every 2".into()));
     assert!(records.fires.is_empty());
 }
 

@@ -10,6 +10,7 @@ pub mod every;
 pub mod excerpt;
 pub mod firing;
 pub mod guard;
+pub mod identity;
 pub mod job;
 pub mod json;
 pub mod ruby;

@@ -97,15 +97,6 @@ impl Timing {
         self.bounds = (bounds != Bounds::NONE).then(|| Box::new(bounds));
     }
 
-    /// What makes this timing another one: an entry that gets another one is new, and has missed
-    /// nothing. Its bounds and its jitter may change.
-    pub fn identity(&self) -> String {
-        match self.bounds().first {
-            Some(first) => format!("{}, first {first}", self.pattern),
-            None => self.pattern.to_string(),
-        }
-    }
-
     /// The first fire of an entry that was first seen at `first_seen` and has not fired, where it
     /// is not for the pattern to say.
     pub fn first_fire(&self, first_seen: DateTime<Utc>) -> Option<DateTime<Utc>> {

@@ -14,7 +14,7 @@ use super::{
     Tick,
     dynamic::Dynamic,
     health::Part,
-    standing::{history, news, record_seen},
+    standing::{change_records, history, news},
     wake::{Wake, until_next_second},
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
         zone::Zone,
     },
     events::Event,
-    store::{Fire, FireOutcome, Records, Store, StoreError},
+    store::{Fire, FireOutcome, RecordChange, Records, Store, StoreError},
 };
 
 /// How many fires go in one call: other clients wait while the script runs, workers for the first of
@@ -212,14 +212,17 @@ impl<S: Store> Recurring<S> {
     ) -> Result<Tick, StoreError> {
         let mut records = self.store.records().await?;
         self.note_forgotten(&records);
-        let (first, mut gone) = news(schedule, &records, self.dynamic.is_some());
+        let mut changes = news(schedule, &records, self.dynamic.is_some());
         if let Some(dynamic) = &self.dynamic {
-            gone.retain(|name| !dynamic.may_have(name));
+            changes.retain(
+                |change| !matches!(change, RecordChange::Gone { name } if dynamic.may_have(name)),
+            );
         }
-        if !record_seen(&self.store, &first, &gone, now).await? {
+        if !change_records(&self.store, &changes, now).await? {
             return Ok(Tick::LeaseLost);
         }
-        if !first.is_empty() {
+        let first = |change: &RecordChange| matches!(change, RecordChange::First { .. });
+        if changes.iter().any(first) {
             // Another that believes that it leads may have been first. Of many entries they are much, and
             // held once.
             drop(mem::take(&mut records));

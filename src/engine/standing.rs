@@ -1,7 +1,5 @@
 //! What Redis knows of the entries of a schedule: where each stands, which are new, which are gone.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 
 use crate::{
@@ -11,7 +9,7 @@ use crate::{
         schedule::Schedule,
     },
     events::Event,
-    store::{Records, Store, StoreError},
+    store::{RecordChange, Records, Store, StoreError},
 };
 
 /// How many names go in one call: other clients wait while the script runs.
@@ -47,43 +45,47 @@ pub(super) async fn report(
     Ok(())
 }
 
-/// The entries of `schedule` that Redis doesn't know yet, and which names that it knows are gone. An empty
-/// one may be `whole`; else it is for delayed jobs only, and no other schedule is forgotten.
-pub(super) fn news<'s>(
-    schedule: &'s Schedule,
-    records: &Records,
-    whole: bool,
-) -> (Vec<&'s Entry>, Vec<String>) {
-    let first = schedule
-        .entries()
-        .map(Arc::as_ref)
-        .filter(|entry| first_seen(entry, records).is_none());
+/// Returns the changes of the records that put `schedule` in force. An
+/// empty schedule may be `whole`; else it is for delayed jobs only, and no other schedule is forgotten.
+pub(super) fn news(schedule: &Schedule, records: &Records, whole: bool) -> Vec<RecordChange> {
     let whole = whole || schedule.entries().len() > 0;
     let gone = |name: &&String| whole && schedule.get(name).is_none();
     let gone = records.seen.keys().filter(gone).cloned();
-    (first.collect(), gone.collect())
+    let gone = gone.map(|name| RecordChange::Gone { name });
+    gone.chain(
+        schedule
+            .entries()
+            .filter_map(|entry| sighting(entry, records)),
+    )
+    .collect()
 }
 
-/// Records which entries are seen for the first time at `now`, and which are gone. `false`: the lease is
-/// lost.
+/// What there is to record of an entry that is in the schedule.
+fn sighting(entry: &Entry, records: &Records) -> Option<RecordChange> {
+    let (name, timing) = (entry.name.clone(), entry.timing.identity());
+    let Some(first_seen) = first_seen(entry, records) else {
+        return Some(RecordChange::First { name, timing });
+    };
+    let (_, old) = records.seen.get(&name)?;
+    (**old != timing).then(|| RecordChange::Reworded {
+        name,
+        first_seen,
+        old: old.to_string(),
+        new: timing,
+    })
+}
+
+/// Changes the records of entries, batch by batch. `false`: the lease is lost.
 ///
 /// # Errors
 /// [`StoreError`].
-pub(super) async fn record_seen(
+pub(super) async fn change_records(
     store: &impl Store,
-    first: &[&Entry],
-    gone: &[String],
+    changes: &[RecordChange],
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    for gone in gone.chunks(BATCH) {
-        if !store.record_seen(&[], gone, now).await? {
-            return Ok(false);
-        }
-    }
-    for first in first.chunks(BATCH) {
-        let timing = |entry: &&Entry| (entry.name.clone(), entry.timing.identity());
-        let first: Vec<_> = first.iter().map(timing).collect();
-        if !store.record_seen(&first, &[], now).await? {
+    for changes in changes.chunks(BATCH) {
+        if !store.change_records(changes, now).await? {
             return Ok(false);
         }
     }
@@ -93,7 +95,7 @@ pub(super) async fn record_seen(
 /// When `entry` was first seen with the timing that it has.
 fn first_seen(entry: &Entry, records: &Records) -> Option<DateTime<Utc>> {
     let (first_seen, timing) = records.seen.get(&entry.name)?;
-    (**timing == entry.timing.identity()).then_some(*first_seen)
+    entry.timing.is_identified_by(timing).then_some(*first_seen)
 }
 
 /// What has happened to `entry` before `now`; if nothing, it is first seen now.

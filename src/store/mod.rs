@@ -79,6 +79,34 @@ pub struct Records {
     pub unreadable: Option<StoreError>,
 }
 
+/// A change of what is recorded of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordChange {
+    /// The entry is seen for the first time with this timing. Nothing changes if it is recorded with it.
+    First {
+        /// The entry's name.
+        name: String,
+        /// Its [`crate::core::timing::Timing::identity`].
+        timing: String,
+    },
+    /// Another text identifies the same timing. Nothing changes if the record is not the given one.
+    Reworded {
+        /// The entry's name.
+        name: String,
+        /// When it was first seen.
+        first_seen: DateTime<Utc>,
+        /// The text that is recorded.
+        old: String,
+        /// The text that replaces it.
+        new: String,
+    },
+    /// The entry is gone.
+    Gone {
+        /// Its name.
+        name: String,
+    },
+}
+
 /// One fire, to be enqueued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fire<'a> {
@@ -231,13 +259,11 @@ pub trait Store: Send + Sync + 'static {
         &self,
     ) -> impl Future<Output = Result<HashMap<String, DateTime<Utc>>, StoreError>> + Send;
 
-    /// Records that the entries in `first` (name, timing) are first seen at `now`, where they are not
-    /// recorded with that timing, and forgets the names in `gone`. `false`: the lease is lost, nothing
-    /// was done.
-    fn record_seen(
+    /// Changes the records of entries; `now` is when those that are seen for the first time are. `false`: the
+    /// lease is lost, nothing was done.
+    fn change_records(
         &self,
-        first: &[(String, String)],
-        gone: &[String],
+        changes: &[RecordChange],
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 

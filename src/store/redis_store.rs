@@ -11,7 +11,7 @@ use redis::FromRedisValue;
 
 use super::{
     Address, BatchLimit, Bucket, Due, Fire, FireOutcome, Identity, Keys, Lease, Limits,
-    MoveOutcome, Place, Records, Store, StoreError, Target,
+    MoveOutcome, Place, RecordChange, Records, Store, StoreError, Target,
     connection::Connection,
     fires, moves,
     scripts::{self, DueReply, LeaseReply, NotMoved},
@@ -281,19 +281,35 @@ impl Store for RedisStore {
         Ok(enqueued)
     }
 
-    async fn record_seen(
+    async fn change_records(
         &self,
-        first: &[(String, String)],
-        gone: &[String],
+        changes: &[RecordChange],
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut call = scripts::SEEN.prepare_invoke();
         call.key(self.keys.lock())
             .key(self.keys.seen())
             .key(self.keys.fires());
-        call.arg(&self.identity.holder).arg(gone.len()).arg(gone);
-        for (name, timing) in first {
-            call.arg(name).arg(format!("{} {timing}", now.timestamp()));
+        call.arg(&self.identity.holder);
+        let seen = |at: DateTime<Utc>, timing: &str| format!("{} {timing}", at.timestamp());
+        for change in changes {
+            match change {
+                RecordChange::First { name, timing } => {
+                    call.arg("first").arg(name).arg(seen(now, timing));
+                }
+                RecordChange::Reworded {
+                    name,
+                    first_seen,
+                    old,
+                    new,
+                } => {
+                    call.arg("reworded").arg(name);
+                    call.arg(seen(*first_seen, old)).arg(seen(*first_seen, new));
+                }
+                RecordChange::Gone { name } => {
+                    call.arg("gone").arg(name);
+                }
+            }
         }
         let recorded: bool = self.connection.script(&call, &self.keys.seen()).await?;
         Ok(self.unless_lost(recorded.then_some(())).await.is_some())

@@ -13,7 +13,7 @@ use chrono::DateTime;
 use redis::Commands as _;
 use rescue_scheduler::{
     core::guard::{Guard, Overlap},
-    store::{BatchLimit, Due, Fire, Identity, Limits, RedisStore, Store, Target},
+    store::{BatchLimit, Due, Fire, Identity, Limits, RecordChange, RedisStore, Store, Target},
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -82,7 +82,7 @@ impl Both<'_> {
                 });
             }
             3 => drop(agree!(self, who, release_lease(), |it| it)),
-            4 | 5 => self.record_seen(who).await,
+            4 | 5 => self.change_records(who).await,
             6..9 => self.fire(who).await,
             9..12 => self.look(who).await,
             12..15 => self.move_batch(who).await,
@@ -126,22 +126,13 @@ impl Both<'_> {
         let () = change.query(&mut self.redis.connection).unwrap();
     }
 
-    async fn record_seen(&mut self, who: usize) {
-        let mut names = || -> Vec<String> {
-            let names = ["a", "b", "c"].into_iter();
-            names
-                .filter(|_| self.rng.bool())
-                .map(str::to_owned)
-                .collect()
-        };
-        let (first, gone) = (names(), names());
-        let timing = self.rng.choice(["every 1s", "* * * * *"]).unwrap();
-        let first: Vec<_> = first
-            .into_iter()
-            .map(|name| (name, timing.to_owned()))
-            .collect();
-        let now = DateTime::from_timestamp(self.rng.i64(0..9), 0).unwrap();
-        let _ = agree!(self, who, record_seen(&first, &gone, now), |it| it);
+    async fn change_records(&mut self, who: usize) {
+        let rng = &mut self.rng;
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let changes: Vec<_> = (0..rng.usize(0..5)).map(|_| a_change(rng)).collect();
+        let now = at(rng.i64(0..4));
+        self.told.push(format!("{changes:?}"));
+        let _ = agree!(self, who, change_records(&changes, now), |it| it);
         let _ = agree!(self, who, records(), |it| {
             let hashes = (BTreeMap::from_iter(it.seen), BTreeMap::from_iter(it.fired));
             (hashes, BTreeMap::from_iter(it.fires), it.enqueued_elsewhere)
@@ -448,6 +439,24 @@ impl Both<'_> {
         assert_eq!(quarantine, model.quarantine, "{:#?}", self.told);
         let holder: Option<String> = redis.get(LOCK).unwrap();
         assert_eq!(holder.as_deref(), model.holder(), "{:#?}", self.told);
+    }
+}
+
+/// A change of the records of an entry, which may be out of date.
+fn a_change(rng: &mut fastrand::Rng) -> RecordChange {
+    let name = rng.choice(["a", "b", "c"]).unwrap().to_owned();
+    let timings = ["v1 every 1", "v1 cron * * * * * UTC"];
+    let mut timing = || rng.choice(timings).unwrap().to_owned();
+    let (one, other) = (timing(), timing());
+    match rng.u8(0..3) {
+        0 => RecordChange::First { name, timing: one },
+        1 => RecordChange::Reworded {
+            name,
+            first_seen: DateTime::from_timestamp(rng.i64(0..4), 0).unwrap(),
+            old: one,
+            new: other,
+        },
+        _ => RecordChange::Gone { name },
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 use chrono::DateTime;
 use rescue_scheduler::{
     core::guard::{Guard, Overlap, SkipReason},
-    store::{Fire, FireOutcome, Identity, Lease, Limits, Records, Target},
+    store::{Fire, FireOutcome, Identity, Lease, Limits, RecordChange, Records, Target},
 };
 use tokio::sync::Notify;
 
@@ -255,30 +255,41 @@ impl Model {
     }
 
     /// `seen.lua`.
-    pub fn record_seen(
-        &mut self,
-        us: &Identity,
-        first: &[(String, String)],
-        gone: &[String],
-        now: i64,
-    ) -> bool {
+    pub fn change_records(&mut self, us: &Identity, changes: &[RecordChange], now: i64) -> bool {
         if self.holder() != Some(&us.holder) {
             return false;
         }
-        for name in gone {
-            self.seen.remove(name);
-            self.fires.remove(name);
-        }
-        for (name, timing) in first {
-            if self.seen.get(name).is_some_and(|(_, held)| held == timing) {
-                continue;
-            }
-            self.seen.insert(name.clone(), (now, timing.clone()));
-            self.fires.remove(name);
-            let name = name.clone();
-            self.changes.push(Change::Seen { name, now });
+        for change in changes {
+            self.change_record(change, now);
         }
         true
+    }
+
+    fn change_record(&mut self, change: &RecordChange, now: i64) {
+        match change.clone() {
+            RecordChange::First { name, timing } => {
+                if self.seen.get(&name).is_none_or(|(_, held)| *held != timing) {
+                    self.seen.insert(name.clone(), (now, timing));
+                    self.fires.remove(&name);
+                    self.changes.push(Change::Seen { name, now });
+                }
+            }
+            RecordChange::Reworded {
+                name,
+                first_seen,
+                old,
+                new,
+            } => {
+                let first_seen = first_seen.timestamp();
+                if self.seen.get(&name) == Some(&(first_seen, old)) {
+                    self.seen.insert(name, (first_seen, new));
+                }
+            }
+            RecordChange::Gone { name } => {
+                self.seen.remove(&name);
+                self.fires.remove(&name);
+            }
+        }
     }
 
     /// `settle.lua`.

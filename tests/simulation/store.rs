@@ -10,8 +10,8 @@ use chrono::{DateTime, FixedOffset, Utc};
 use rescue_scheduler::{
     clock::Clock as _,
     store::{
-        BatchLimit, Bucket, Due, Fire, FireOutcome, Lease, MoveOutcome, Place, Records, Store,
-        StoreError, Target,
+        BatchLimit, Bucket, Due, Fire, FireOutcome, Lease, MoveOutcome, Place, RecordChange,
+        Records, Store, StoreError, Target,
     },
 };
 use tokio::time::timeout_at;
@@ -90,15 +90,14 @@ impl Store for ModelStore {
         Ok(HashMap::new())
     }
 
-    async fn record_seen(
+    async fn change_records(
         &self,
-        first: &[(String, String)],
-        gone: &[String],
+        changes: &[RecordChange],
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let us = self.process.identity.clone();
-        let (first, gone, now) = (first.to_vec(), gone.to_vec(), now.timestamp());
-        self.call(move |model| model.record_seen(&us, &first, &gone, now))
+        let (changes, now) = (changes.to_vec(), now.timestamp());
+        self.call(move |model| model.change_records(&us, &changes, now))
             .await
     }
 

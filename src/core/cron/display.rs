@@ -1,14 +1,15 @@
 //! A calendar as text, which reads back as an equal one.
 
-use std::fmt;
-
 use super::calendar::{Calendar, Days, Weekdays, next_bit, up_to};
 
-impl fmt::Display for Calendar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.seconds != 1 {
-            write!(f, "{} ", times(self.seconds, 0, 59))?;
-        }
+impl Calendar {
+    /// Returns the fields in numbers and ranges. Redis stores this text as a part of what identifies a
+    /// timing (`core::identity`), so it must never change.
+    pub(super) fn canonical(&self) -> String {
+        let seconds = match self.seconds {
+            1 => String::new(),
+            seconds => format!("{} ", times(seconds, 0, 59)),
+        };
         let minutes = times(self.minutes, 0, 59);
         let hours = match times(self.hours, 0, 23).as_str() {
             // All of them, one by one, are a restriction.
@@ -19,7 +20,7 @@ impl fmt::Display for Calendar {
         let and = if self.both { "&" } else { "" };
         let months = times(self.months, 1, 12);
         let weekdays = self.weekdays.as_ref().map_or("*".to_owned(), weekdays);
-        write!(f, "{minutes} {hours} {days}{and} {months} {weekdays}")
+        format!("{seconds}{minutes} {hours} {days}{and} {months} {weekdays}")
     }
 }
 

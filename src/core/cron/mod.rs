@@ -60,6 +60,11 @@ impl Cron {
         self.zone
     }
 
+    /// Returns the fields in numbers and ranges, without the zone. The text never changes.
+    pub(super) fn canonical(&self) -> String {
+        self.calendar.canonical()
+    }
+
     /// The first fire time strictly later than `after`: a whole second. `zone` is the one in
     /// force, whatever the expression names. `None` where there is none before the year 2200.
     pub fn next_after(&self, after: DateTime<Utc>, zone: Zone) -> Option<DateTime<Utc>> {
@@ -107,7 +112,7 @@ impl Cron {
 impl fmt::Display for Cron {
     /// The expression in numbers and ranges, which reads back as an equal one under any name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.calendar.fmt(f)?;
+        f.write_str(&self.canonical())?;
         match self.zone {
             Some(zone) => write!(f, " {zone}"),
             None => Ok(()),
