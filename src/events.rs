@@ -1,6 +1,6 @@
 //! What happened: each event is one log line, and all of them are here.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tracing::{debug, error, info, warn};
@@ -92,6 +92,16 @@ pub enum Event<'a> {
     StampsUnreadable {
         /// The key, and Redis' words.
         error: &'a str,
+    },
+    /// Entries with records are not in the schedule any more.
+    Left {
+        /// Their names.
+        entries: &'a [&'a str],
+    },
+    /// The records of entries that left the schedule a day ago are removed.
+    Forgotten {
+        /// Their names.
+        entries: &'a [String],
     },
     /// Where an entry stands, on request.
     EntryStatus {
@@ -302,6 +312,16 @@ impl Event<'_> {
                 last_fire = shown(*last_fire),
                 "fired for a time that is still to come, waits for it"
             ),
+            Self::Left { entries } => info!(
+                count = entries.len(),
+                entries = listed(entries),
+                "entries left the schedule; removing their records in a day unless they return"
+            ),
+            Self::Forgotten { entries } => info!(
+                count = entries.len(),
+                entries = listed(entries),
+                "removed the records of entries that left the schedule"
+            ),
             Self::EntryStatus {
                 entry,
                 last_enqueued,
@@ -373,15 +393,15 @@ impl Transition<'_> {
             }
             Self::RedisBack => info!("Redis is back"),
             Self::Reloaded(changes) => info!(
-                added = names(&changes.added),
-                changed = names(&changes.changed),
-                removed = names(&changes.removed),
+                added = listed(&changes.added),
+                changed = listed(&changes.changed),
+                removed = listed(&changes.removed),
                 "schedule reloaded"
             ),
             Self::DynamicChanged(changes) => info!(
-                added = names(&changes.added),
-                changed = names(&changes.changed),
-                removed = names(&changes.removed),
+                added = listed(&changes.added),
+                changed = listed(&changes.changed),
+                removed = listed(&changes.removed),
                 "dynamic entries changed"
             ),
             Self::DynamicRefused { entry, mistakes } => {
@@ -434,17 +454,39 @@ pub fn log_mistake(found: &Diagnostic) {
     }
 }
 
-/// Returns the first names of a list, and how many more there are.
-fn names(names: &[String]) -> String {
-    const SHOWN: usize = 50;
-    let mut shown = names[..names.len().min(SHOWN)].join(" ");
-    if names.len() > SHOWN {
-        let _ = write!(shown, " … and {} more", names.len() - SHOWN);
+/// How many names of entries a log line lists, and how many characters of each.
+const LISTED: usize = 20;
+const NAME: usize = 100;
+
+/// Returns names as logs list them: the first ones, and how many more there are.
+fn listed(names: &[impl AsRef<str>]) -> String {
+    let cut = |name: &str| match name.char_indices().nth(NAME) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    };
+    let first = names.iter().take(LISTED).map(|name| cut(name.as_ref()));
+    let list = first.collect::<Vec<_>>().join(" ");
+    match names.len().saturating_sub(LISTED) {
+        0 => list,
+        more => format!("{list} and {more} more"),
     }
-    shown
 }
 
 /// An instant as logs show it: RFC 3339, UTC, whole seconds.
 fn shown(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_names_in_a_log_line_is_bounded() {
+        assert_eq!(listed(&["a", "b"]), "a b");
+        let names = vec!["é".repeat(1_000); 100_000];
+        let list = listed(&names);
+        assert!(list.ends_with("é… and 99980 more"), "{list}");
+        assert!(list.chars().count() < 2_100);
+    }
 }

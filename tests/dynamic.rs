@@ -40,13 +40,17 @@ fn changed(redis: &mut Redis) -> Vec<String> {
     redis.connection.smembers(CHANGED).unwrap()
 }
 
+fn records(redis: &mut Redis, name: &str) -> BTreeMap<String, String> {
+    let key = format!("resque:rescue_scheduler:{name}");
+    redis.connection.hgetall(key).unwrap()
+}
+
 /// The entries that are in force, with their timings, when each was first seen, and its line.
 fn seen(redis: &mut Redis) -> BTreeMap<String, (i64, String)> {
-    let seen: BTreeMap<String, String> = redis
-        .connection
-        .hgetall("resque:rescue_scheduler:seen")
-        .unwrap();
-    let parts = seen.into_iter().map(|(name, value)| {
+    let (seen, away) = (records(redis, "seen"), records(redis, "away"));
+    let left = |name: &String| away.get(name).is_some_and(|times| !times.contains(' '));
+    let in_force = seen.into_iter().filter(|(name, _)| !left(name));
+    let parts = in_force.map(|(name, value)| {
         let (at, timing) = value.split_once(' ').unwrap();
         (name, (at.parse().unwrap(), timing.to_owned()))
     });
@@ -320,9 +324,9 @@ fn what_can_not_be_settled_is_in_force_and_told_once() {
 }
 
 #[test]
-fn one_that_was_removed_and_comes_back_is_new_even_if_it_was_the_only_one() {
+fn an_entry_that_returns_within_a_day_goes_on_where_it_was_even_if_it_was_the_only_one() {
     let mut redis = Redis::start();
-    let _scheduler = leading(Program::on(&redis).args(["--dynamic"]));
+    let scheduler = leading(Program::on(&redis).args(["--dynamic"]));
     let entry = json!({"every": "3h", "queue": "q"});
     set(&mut redis, "only", &entry);
     in_force(&mut redis, &[("only", "v1 every 10800")]);
@@ -331,9 +335,46 @@ fn one_that_was_removed_and_comes_back_is_new_even_if_it_was_the_only_one() {
     let () = redis.connection.hset(seen_hash, "only", long_ago).unwrap();
     remove(&mut redis, "only");
     in_force(&mut redis, &[]);
+    scheduler.wait_for("entries left the schedule; removing their records in a day unless they return count=1 entries=\"only\"");
     set(&mut redis, "only", &entry);
     in_force(&mut redis, &[("only", "v1 every 10800")]);
-    assert!(seen(&mut redis)["only"].0 > 1_000_000_000);
+    assert_eq!(seen(&mut redis)["only"].0, 1_000_000_000);
+}
+
+#[test]
+fn the_records_of_an_entry_that_left_a_day_ago_are_removed() {
+    let mut redis = Redis::start();
+    let away = "resque:rescue_scheduler:away";
+    let day_ago = SystemClock.now().timestamp() - 86_401;
+    for (key, value) in [
+        ("resque:rescue_scheduler:seen", "1000000000 v1 every 60"),
+        ("resque:rescue_scheduler:fired", "1000000060"),
+        ("resque:rescue_scheduler:stamps", "1000000060 1000000060"),
+        (
+            "resque:delayed:last_enqueued_at",
+            "2001-09-09 01:47:40 +0000",
+        ),
+    ] {
+        for name in ["left", "leaves"] {
+            let () = redis.connection.hset(key, name, value).unwrap();
+        }
+    }
+    let () = redis.connection.hset(away, "left", day_ago).unwrap();
+    let scheduler = leading(program(&redis));
+    scheduler.wait_for("entries left the schedule; removing their records in a day unless they return count=1 entries=\"leaves\"");
+    scheduler
+        .wait_for("removed the records of entries that left the schedule count=1 entries=\"left\"");
+    for name in ["seen", "fired", "stamps", "away"] {
+        let records = records(&mut redis, name);
+        assert!(!records.contains_key("left"), "{name}");
+        assert!(records.contains_key("leaves"), "{name}");
+    }
+    let stamps: Vec<String> = redis
+        .connection
+        .hkeys("resque:delayed:last_enqueued_at")
+        .unwrap();
+    assert_eq!(stamps, ["leaves"]);
+    scheduler.status(" healthy");
 }
 
 #[test]

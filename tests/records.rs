@@ -1,15 +1,18 @@
 //! The records of entries in Redis: what identifies a timing, and what becomes of entries that leave the
 //! schedule.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use redis::Commands as _;
 use rescue_scheduler::{
     clock::StoppedClock,
-    core::zone::Zone,
+    core::{schedule::Schedule, zone::Zone},
     engine::{Tick, recurring::Recurring},
-    store::{RedisStore, Store as _},
+    store::{RecordChange, RedisStore, Store as _},
 };
 
 use crate::{
@@ -78,4 +81,144 @@ async fn records_of_versions_without_identities_are_read_on_and_rewritten() {
     // The third of three; the one-shot does not fire again.
     assert_eq!(fires(&mut engine, 110_801, &mut redis).await, 1);
     assert_eq!(fires(&mut engine, 114_401, &mut redis).await, 1);
+}
+
+const DAY: i64 = 86_400;
+
+/// Passes until all is done.
+async fn pass(engine: &mut Recurring<RedisStore>, term: u64, schedule: &Arc<Schedule>, now: i64) {
+    let pass = async |engine: &mut Recurring<RedisStore>| {
+        engine
+            .pass(term, Arc::clone(schedule), at(now))
+            .await
+            .unwrap()
+    };
+    while pass(engine).await == Tick::More {}
+}
+
+fn both_and_one(left: &str) -> [Arc<Schedule>; 2] {
+    let one = "[schedule.stays]\nevery = '1h'\nqueue = 'stays'\n";
+    let entry = |lines: &str| schedule(&format!("{one}{lines}"));
+    let left = format!("[schedule.leaves]\nqueue = 'q'\n{left}\n");
+    [entry(&left), entry("")].map(Arc::new)
+}
+
+/// The names in all records of entries.
+fn names(redis: &mut Redis) -> BTreeSet<String> {
+    let ours = ["seen", "fired", "fires", "stamps", "away"];
+    let mut names: BTreeSet<String> = ours
+        .into_iter()
+        .flat_map(|it| hash(redis, it).into_keys())
+        .collect();
+    let key = "resque:delayed:last_enqueued_at";
+    let theirs: Vec<String> = redis.connection.hkeys(key).unwrap();
+    names.extend(theirs);
+    names
+}
+
+#[tokio::test]
+async fn an_entry_that_left_the_schedule_keeps_its_records_for_a_day() {
+    let [both, one] = both_and_one("every = '1h'\ntimes = 9");
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    let mut engine = engine(&store);
+    pass(&mut engine, 1, &both, 100_000).await;
+    pass(&mut engine, 1, &both, 103_600).await;
+    pass(&mut engine, 1, &one, 104_000).await;
+    let all = BTreeSet::from(["leaves", "stays"].map(str::to_owned));
+    for (term, now) in [(1, 104_001), (1, 104_000 + DAY - 1), (2, 104_000 + DAY - 1)] {
+        pass(&mut engine, term, &one, now).await;
+        assert_eq!(hash(&mut redis, "away")["leaves"], "104000");
+        assert_eq!(names(&mut redis), all);
+    }
+    pass(&mut engine, 2, &one, 104_000 + DAY).await;
+    assert_eq!(names(&mut redis), BTreeSet::from(["stays".to_owned()]));
+}
+
+#[tokio::test]
+async fn an_entry_that_returns_within_a_day_goes_on_and_has_missed_nothing() {
+    let timing = "every = '1h'\ntimes = 3\ncatch_up = 'all'\ncatch_up_window = '1d'";
+    let [both, one] = both_and_one(timing);
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    let mut first = engine(&store);
+    pass(&mut first, 1, &both, 100_000).await;
+    pass(&mut first, 1, &both, 107_200).await;
+    assert_eq!(redis.queue("q").len(), 2);
+    // Two more fires would be due.
+    pass(&mut first, 1, &one, 110_000).await;
+    pass(&mut first, 1, &both, 114_401).await;
+    assert_eq!(redis.queue("q").len(), 2);
+    assert_eq!(hash(&mut redis, "away")["leaves"], "110000 114401");
+    // Nor does the next leader catch up with them.
+    let mut second = engine(&store);
+    pass(&mut second, 1, &both, 114_402).await;
+    assert_eq!(redis.queue("q").len(), 2);
+    // The third fire of three, in the rhythm that it had.
+    pass(&mut second, 1, &both, 117_999).await;
+    assert_eq!(redis.queue("q").len(), 2);
+    pass(&mut second, 1, &both, 118_000).await;
+    pass(&mut second, 1, &both, 121_600).await;
+    assert_eq!(redis.queue("q").len(), 3);
+    // It is not forgotten a day after it left.
+    pass(&mut second, 1, &both, 110_000 + DAY).await;
+    assert_eq!(hash(&mut redis, "fires")["leaves"], "3");
+}
+
+#[tokio::test]
+async fn a_one_shot_that_another_schedule_lacks_fires_once() {
+    let [both, one] = both_and_one("in = '5m'");
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    // Two replicas lead in turn; the second has another file.
+    let (mut first, mut second) = (engine(&store), engine(&store));
+    for term in 1..5 {
+        let now = 100_000 + 1_000 * i64::try_from(term).unwrap();
+        pass(&mut first, term, &both, now).await;
+        pass(&mut first, term, &both, now + 300).await;
+        pass(&mut second, term, &one, now + 500).await;
+        assert_eq!(redis.queue("q").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_mark_of_a_clock_that_was_ahead_is_set_back() {
+    let [_, one] = both_and_one("in = '5m'");
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    let () = redis
+        .connection
+        .hset(format!("{OURS}:away"), "leaves", "4000000000")
+        .unwrap();
+    pass(&mut engine(&store), 1, &one, 100_000).await;
+    assert_eq!(hash(&mut redis, "away")["leaves"], "100000");
+}
+
+#[tokio::test]
+async fn an_entry_that_returned_meanwhile_is_not_forgotten() {
+    let redis = Redis::start();
+    let store = leader(&redis).await;
+    let name = || "entry".to_owned();
+    let changes = [
+        RecordChange::First {
+            name: name(),
+            timing: "v1 manual".to_owned(),
+        },
+        RecordChange::Left {
+            name: name(),
+            was: None,
+        },
+    ];
+    assert!(store.change_records(&changes, at(1_000)).await.unwrap());
+    let returned = [RecordChange::Returned {
+        name: name(),
+        since: at(1_000),
+    }];
+    assert!(store.change_records(&returned, at(2_000)).await.unwrap());
+    let forgotten = store.forget(&[(name(), at(1_000))]).await.unwrap();
+    assert_eq!(forgotten, Some(vec![]));
+    // A request that arrives late does not send it away again.
+    assert!(store.change_records(&changes, at(1_000)).await.unwrap());
+    let away = store.records().await.unwrap().away["entry"];
+    assert_eq!((away.since, away.until), (at(1_000), Some(at(2_000))));
 }

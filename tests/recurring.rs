@@ -47,9 +47,9 @@ fn an_interval_goes_on_from_its_last_recorded_fire() {
 }
 
 #[test]
-fn an_entry_that_was_away_has_missed_nothing() {
+fn an_entry_with_another_timing_has_missed_nothing() {
     const DAILY: &str = "[schedule.d]\ncron = \"0 12 * * *\"\nqueue = \"q\"\n";
-    const OTHER: &str = "[schedule.o]\ncron = \"0 0 1 1 *\"\nqueue = \"q\"\n";
+    let moved = DAILY.replace("0 12", "0 13");
     let mut redis = Redis::start();
     let mut fires_at = |schedule: &str, at: &str| {
         let program = Program::on(&redis).schedule(schedule);
@@ -61,12 +61,43 @@ fn an_entry_that_was_away_has_missed_nothing() {
     };
     assert_eq!(fires_at(DAILY, "2026-11-22T00:00:00Z"), 0);
     assert_eq!(fires_at(DAILY, "2026-11-22T12:02:00Z"), 1, "caught up with");
-    assert_eq!(fires_at(OTHER, "2026-11-22T13:00:00Z"), 1);
-    assert_eq!(fires_at(DAILY, "2026-11-23T12:02:00Z"), 1, "back, and new");
-    // The same name with another time is a new entry, too.
-    let moved = DAILY.replace("0 12", "0 13");
     assert_eq!(fires_at(&moved, "2026-11-23T13:01:00Z"), 1);
     assert_eq!(fires_at(&moved, "2026-11-24T13:01:00Z"), 2);
+}
+
+#[test]
+fn once_with_a_part_of_the_schedule_forgets_nothing() {
+    const ONE: &str = "[schedule.one]\nat = \"2026-11-23T12:00:00Z\"\nqueue = \"q\"\n";
+    const OTHER: &str = "[schedule.other]\ncron = \"0 0 1 1 *\"\nqueue = \"q\"\n";
+    let mut redis = Redis::start();
+    let fires_at = |redis: &mut Redis, schedule: &str, at: &str| {
+        let program = Program::on(redis).schedule(schedule);
+        program
+            .args(["--once", "--yes", "--at", at])
+            .run()
+            .succeeded();
+        redis.queue("q").len()
+    };
+    assert_eq!(fires_at(&mut redis, ONE, "2026-11-23T11:59:00Z"), 0);
+    assert_eq!(fires_at(&mut redis, ONE, "2026-11-23T12:00:00Z"), 1);
+    for at in ["2026-11-23T12:01:00Z", "2026-11-25T12:01:00Z"] {
+        assert_eq!(fires_at(&mut redis, OTHER, at), 1);
+    }
+    let seen: Vec<String> = redis
+        .connection
+        .hkeys("resque:rescue_scheduler:seen")
+        .unwrap();
+    assert_eq!(seen, ["one", "other"]);
+    let is_away: bool = redis
+        .connection
+        .exists("resque:rescue_scheduler:away")
+        .unwrap();
+    assert!(!is_away);
+    assert_eq!(
+        fires_at(&mut redis, ONE, "2026-11-25T12:02:00Z"),
+        1,
+        "it fires once"
+    );
 }
 
 #[test]

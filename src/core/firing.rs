@@ -24,6 +24,8 @@ pub struct History {
     pub last_fire: Option<DateTime<Utc>>,
     /// How many fires there were since `first_seen`.
     pub fires: u32,
+    /// When it returned to the schedule after it was out of it. It has missed nothing from before.
+    pub returned: Option<DateTime<Utc>>,
     /// When another scheduler, with a memory of its own, enqueued it last. What was due until then
     /// was that one's.
     pub enqueued_elsewhere: Option<DateTime<Utc>>,
@@ -88,9 +90,8 @@ impl Progress {
         let settled = bounds
             .starts_at
             .map_or(settled, |start| settled.max(start - second));
-        let settled = history
-            .enqueued_elsewhere
-            .map_or(settled, |at| settled.max(at));
+        let others = [history.enqueued_elsewhere, history.returned];
+        let settled = others.into_iter().flatten().fold(settled, Ord::max);
         // Where the user names a start and no first fire, intervals are counted from it for ever.
         let start = bounds.starts_at.filter(|_| bounds.first.is_none());
         // Else from the last fire, whichever scheduler enqueued it.

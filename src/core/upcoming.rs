@@ -16,6 +16,7 @@ pub fn fires(entry: &Entry, from: DateTime<Utc>) -> impl Iterator<Item = DateTim
         last_fire: None,
         fires: 0,
         enqueued_elsewhere: None,
+        returned: None,
     };
     let mut progress = Progress::resume(&entry.timing, new);
     iter::from_fn(move || {

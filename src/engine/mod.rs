@@ -238,7 +238,7 @@ impl<S: Store> Engine<S> {
             tokio::time::sleep(pause).await;
         }
         let now = self.clock.now();
-        let (mut recurring, mut delayed) = (self.recurring(), self.delayed());
+        let (mut recurring, mut delayed) = (self.recurring().keeping_all(), self.delayed());
         let schedule = Arc::new(schedule.clone());
         let mut tick = recurring.pass(0, schedule, now).await?;
         while tick == Tick::More && leadership.keep().await? {

@@ -1,8 +1,10 @@
 //! The recurring engine: fires each entry for each of its fire times, exactly once.
 
+mod take_up;
+
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet},
+    collections::{BinaryHeap, HashSet},
     mem,
     sync::Arc,
     time::Duration,
@@ -14,7 +16,7 @@ use super::{
     Tick,
     dynamic::Dynamic,
     health::Part,
-    standing::{change_records, history, news},
+    standing::Leaving,
     wake::{Wake, until_next_second},
 };
 use crate::{
@@ -28,7 +30,7 @@ use crate::{
         zone::Zone,
     },
     events::Event,
-    store::{Fire, FireOutcome, RecordChange, Records, Store, StoreError},
+    store::{Fire, FireOutcome, Records, Store, StoreError},
 };
 
 /// How many fires go in one call: other clients wait while the script runs, workers for the first of
@@ -100,6 +102,9 @@ pub struct Recurring<S> {
     stamps_unreadable: Option<String>,
     /// The entries that apps set, if they are wanted.
     dynamic: Option<Dynamic>,
+    /// The schedule may be a part of another scheduler's: entries that are not in it have not left.
+    keeps_all: bool,
+    leaving: Leaving,
 }
 
 impl<S: Store> Recurring<S> {
@@ -119,7 +124,16 @@ impl<S: Store> Recurring<S> {
             forgotten: HashSet::new(),
             stamps_unreadable: None,
             dynamic: None,
+            keeps_all: false,
+            leaving: Leaving::default(),
         }
+    }
+
+    /// Returns an engine that forgets no entry, whether it is in the schedule or not.
+    #[must_use]
+    pub fn keeping_all(self) -> Self {
+        let keeps_all = true;
+        Self { keeps_all, ..self }
     }
 
     /// With the dynamic entries, which `context` says how to read, over those of the files.
@@ -197,84 +211,13 @@ impl<S: Store> Recurring<S> {
         if let Some(dynamic) = &mut self.dynamic {
             dynamic.settle(&self.store).await?;
         }
-        self.tick(now).await
-    }
-
-    /// Puts `schedule` in force at `now`. Entries whose timing stays go on where they are; others
-    /// resume from what Redis knows of them; new ones have missed nothing.
-    ///
-    /// # Errors
-    /// [`StoreError`]; the schedule in force is then the old one.
-    pub async fn take_up(
-        &mut self,
-        schedule: &Schedule,
-        now: DateTime<Utc>,
-    ) -> Result<Tick, StoreError> {
-        let mut records = self.store.records().await?;
-        self.note_forgotten(&records);
-        let mut changes = news(schedule, &records, self.dynamic.is_some());
-        if let Some(dynamic) = &self.dynamic {
-            changes.retain(
-                |change| !matches!(change, RecordChange::Gone { name } if dynamic.may_have(name)),
-            );
-        }
-        if !change_records(&self.store, &changes, now).await? {
+        let tick = self.tick(now).await?;
+        if let Tick::Done { .. } = tick
+            && !self.leaving.forget(&self.store, now).await?
+        {
             return Ok(Tick::LeaseLost);
         }
-        let first = |change: &RecordChange| matches!(change, RecordChange::First { .. });
-        if changes.iter().any(first) {
-            // Another that believes that it leads may have been first. Of many entries they are much, and
-            // held once.
-            drop(mem::take(&mut records));
-            records = self.store.records().await?;
-        }
-        self.resume(schedule, &records, now);
-        self.stamps_unreadable = records.unreadable.map(|error| error.to_string());
-        if let Some(error) = &self.stamps_unreadable {
-            Event::StampsUnreadable { error }.emit();
-        }
-        // Clocks of two hosts may differ by a little.
-        let ahead = now + TimeDelta::seconds(1);
-        for entry in schedule.entries() {
-            let ours = records.fired.get(&entry.name);
-            let theirs = records.enqueued_elsewhere.get(&entry.name);
-            if let Some(&last_fire) = ours.max(theirs).filter(|last| **last > ahead) {
-                Event::AheadOfClock { entry, last_fire }.emit();
-            }
-        }
-        self.plan_all();
-        Ok(self.until(now))
-    }
-
-    /// Makes the states of `schedule`, from those that there are and from what Redis knows.
-    fn resume(&mut self, schedule: &Schedule, records: &Records, now: DateTime<Utc>) {
-        let out_of_date = mem::take(&mut self.stale);
-        let in_force: HashMap<String, State> = self
-            .states
-            .drain(..)
-            .map(|state| (state.entry.name.clone(), state))
-            .collect();
-        let state = |entry: &Arc<Entry>| {
-            let known = in_force.get(&entry.name);
-            let known = known.filter(|state| state.entry.timing == entry.timing);
-            let forgotten = self.forgotten.contains(&entry.name);
-            let mut progress = match known {
-                Some(state) if !out_of_date || forgotten => state.progress,
-                _ => Progress::resume(&entry.timing, history(entry, records, now)),
-            };
-            let given_up = known.and_then(|state| state.given_up);
-            if let Some(given_up) = given_up {
-                progress.settle(given_up);
-            }
-            State {
-                entry: Arc::clone(entry),
-                progress,
-                given_up,
-                rejected: known.is_some_and(|state| state.rejected),
-                skipped: known.map_or(0, |state| state.skipped),
-            }
-        };
-        self.states = schedule.entries().map(state).collect();
+        Ok(tick)
     }
 
     /// Redis that knows nothing at all of an entry that we know has lost its data: what we remember of

@@ -1,6 +1,8 @@
-//! What Redis knows of the entries of a schedule: where each stands, which are new, which are gone.
+//! What Redis knows of the entries of a schedule: where each stands, which are new, which left it.
 
-use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 use crate::{
     core::{
@@ -9,7 +11,7 @@ use crate::{
         schedule::Schedule,
     },
     events::Event,
-    store::{RecordChange, Records, Store, StoreError},
+    store::{Away, RecordChange, Records, Store, StoreError},
 };
 
 /// How many names go in one call: other clients wait while the script runs.
@@ -45,19 +47,97 @@ pub(super) async fn report(
     Ok(())
 }
 
-/// Returns the changes of the records that put `schedule` in force. An
-/// empty schedule may be `whole`; else it is for delayed jobs only, and no other schedule is forgotten.
-pub(super) fn news(schedule: &Schedule, records: &Records, whole: bool) -> Vec<RecordChange> {
-    let whole = whole || schedule.entries().len() > 0;
-    let gone = |name: &&String| whole && schedule.get(name).is_none();
-    let gone = records.seen.keys().filter(gone).cloned();
-    let gone = gone.map(|name| RecordChange::Gone { name });
-    gone.chain(
-        schedule
-            .entries()
-            .filter_map(|entry| sighting(entry, records)),
-    )
-    .collect()
+/// For how long the records of an entry are kept when it is not in the schedule any more.
+const KEPT: TimeDelta = TimeDelta::days(1);
+
+/// Entries that left the schedule and whose records are still kept, by the time when they left it.
+#[derive(Debug, Default)]
+pub(super) struct Leaving(BTreeSet<(DateTime<Utc>, String)>);
+
+impl Leaving {
+    /// Takes note of the entries with records that are not in `schedule`, unless `may_have` says that they
+    /// may be in it after all. Returns the changes of the records.
+    pub(super) fn note(
+        &mut self,
+        records: &Records,
+        schedule: &Schedule,
+        may_have: impl Fn(&str) -> bool,
+        now: DateTime<Utc>,
+    ) -> Vec<RecordChange> {
+        let others = (records.fired.keys())
+            .chain(records.fires.keys())
+            .chain(records.away.keys());
+        let others = others.filter(|name| !records.seen.contains_key(*name));
+        let left = |name: &&String| schedule.get(name).is_none() && !may_have(name);
+        let names: BTreeSet<&String> = records.seen.keys().chain(others).filter(left).collect();
+        let names = names.into_iter();
+        names
+            .filter_map(|name| self.leaves(name, records.away.get(name).copied(), now))
+            .collect()
+    }
+
+    /// Takes note that an entry is not in the schedule, and what is recorded of that. Returns the change of
+    /// the record, if it is not recorded.
+    fn leaves(
+        &mut self,
+        name: &str,
+        was: Option<Away>,
+        now: DateTime<Utc>,
+    ) -> Option<RecordChange> {
+        let name = name.to_owned();
+        match was {
+            // Else a clock was wrong, now or then.
+            Some(Away { since, until: None }) if since <= now => {
+                self.0.insert((since, name));
+                None
+            }
+            was => {
+                self.0.insert((now.trunc_subsecs(0), name.clone()));
+                Some(RecordChange::Left { name, was })
+            }
+        }
+    }
+
+    /// Removes the records of a batch of entries that left the schedule a day before `now`. `false`: the
+    /// lease is lost.
+    ///
+    /// # Errors
+    /// [`StoreError`]; they are removed later then.
+    pub(super) async fn forget(
+        &mut self,
+        store: &impl Store,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let due = self.0.iter().take_while(|(since, _)| now - *since >= KEPT);
+        let due: Vec<_> = due
+            .take(BATCH)
+            .map(|(since, name)| (name.clone(), *since))
+            .collect();
+        if due.is_empty() {
+            return Ok(true);
+        }
+        let Some(forgotten) = store.forget(&due).await? else {
+            return Ok(false);
+        };
+        for (name, since) in due {
+            self.0.remove(&(since, name));
+        }
+        if !forgotten.is_empty() {
+            Event::Forgotten {
+                entries: &forgotten,
+            }
+            .emit();
+        }
+        Ok(true)
+    }
+}
+
+/// Returns the changes of the records that put `schedule` in force.
+pub(super) fn news(schedule: &Schedule, records: &Records) -> Vec<RecordChange> {
+    let entries = schedule.entries();
+    entries
+        .filter_map(|entry| sighting(entry, records))
+        .collect()
 }
 
 /// What there is to record of an entry that is in the schedule.
@@ -66,6 +146,10 @@ fn sighting(entry: &Entry, records: &Records) -> Option<RecordChange> {
     let Some(first_seen) = first_seen(entry, records) else {
         return Some(RecordChange::First { name, timing });
     };
+    if let Some(Away { since, until: None }) = records.away.get(&name) {
+        let since = *since;
+        return Some(RecordChange::Returned { name, since });
+    }
     let (_, old) = records.seen.get(&name)?;
     (**old != timing).then(|| RecordChange::Reworded {
         name,
@@ -109,6 +193,7 @@ pub(super) fn history(entry: &Entry, records: &Records, now: DateTime<Utc>) -> H
         first_seen: first_seen.unwrap_or(now),
         last_fire: records.fired.get(&entry.name).copied(),
         enqueued_elsewhere: records.enqueued_elsewhere.get(&entry.name).copied(),
+        returned: (records.away.get(&entry.name)).map(|away| away.until.unwrap_or(now)),
         fires: fires.copied().unwrap_or_default(),
     }
 }

@@ -128,6 +128,11 @@ impl Keys {
         self.own("seen")
     }
 
+    /// Hash: entry name → when it left the schedule (Unix seconds); and, if it returned, a space and when.
+    pub fn away(&self) -> String {
+        self.own("away")
+    }
+
     /// Hash: entry name → the time, Unix seconds, that one of us stamped on it in
     /// [`Self::last_enqueued_at`], which all share. A later stamp there is a Ruby scheduler's.
     pub fn stamps(&self) -> String {

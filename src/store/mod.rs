@@ -73,6 +73,8 @@ pub struct Records {
     pub fired: HashMap<String, DateTime<Utc>>,
     /// How many fires each had since it was first seen, where that is limited.
     pub fires: HashMap<String, u32>,
+    /// When each was out of the schedule, if it ever was.
+    pub away: HashMap<String, Away>,
     /// When each was last enqueued by someone else, since we did: by a Ruby scheduler that led.
     pub enqueued_elsewhere: HashMap<String, DateTime<Utc>>,
     /// Why the times of a Ruby scheduler are not known, if they are not; the rest is.
@@ -100,11 +102,41 @@ pub enum RecordChange {
         /// The text that replaces it.
         new: String,
     },
-    /// The entry is gone.
-    Gone {
-        /// Its name.
+    /// The entry left the schedule. Nothing changes if the record is not the given one.
+    Left {
+        /// The entry's name.
         name: String,
+        /// What is recorded of it.
+        was: Option<Away>,
     },
+    /// The entry returned to the schedule. Nothing changes if the record is not the given one.
+    Returned {
+        /// The entry's name.
+        name: String,
+        /// Since when it was out of the schedule.
+        since: DateTime<Utc>,
+    },
+}
+
+impl RecordChange {
+    /// Returns the name of the entry.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::First { name, .. }
+            | Self::Reworded { name, .. }
+            | Self::Left { name, .. }
+            | Self::Returned { name, .. } => name,
+        }
+    }
+}
+
+/// When an entry was out of the schedule the last time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Away {
+    /// When a leader first saw that it was not in the schedule.
+    pub since: DateTime<Utc>,
+    /// When it was in the schedule again; `None`: it is not.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// One fire, to be enqueued.
@@ -259,13 +291,19 @@ pub trait Store: Send + Sync + 'static {
         &self,
     ) -> impl Future<Output = Result<HashMap<String, DateTime<Utc>>, StoreError>> + Send;
 
-    /// Changes the records of entries; `now` is when those that are seen for the first time are. `false`: the
-    /// lease is lost, nothing was done.
+    /// Changes the records of entries as of `now`. `false`: the lease is lost, nothing was done.
     fn change_records(
         &self,
         changes: &[RecordChange],
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Removes all records of entries, each given by its name and since when it is out of the schedule. Returns
+    /// the names of those that are still out of it since then; `None`: the lease is lost, nothing was done.
+    fn forget(
+        &self,
+        entries: &[(String, DateTime<Utc>)],
+    ) -> impl Future<Output = Result<Option<Vec<String>>, StoreError>> + Send;
 
     /// Names of dynamic entries that were set or removed, and are not settled.
     fn changed_entries(&self) -> impl Future<Output = Result<Vec<Vec<u8>>, StoreError>> + Send;

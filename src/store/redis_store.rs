@@ -1,8 +1,9 @@
 //! The real store: each thing that is changed in Redis is one atomic script.
 
+mod records;
+
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
+    collections::{BTreeMap, HashMap},
     time::Duration,
 };
 
@@ -17,8 +18,6 @@ use super::{
     scripts::{self, DueReply, LeaseReply, NotMoved},
 };
 
-/// How many fields of a hash are read at a time.
-const SCAN: usize = 1_000;
 /// How many dynamic entries are read at a time; they may be long.
 const SCAN_ENTRIES: usize = 100;
 
@@ -68,18 +67,9 @@ impl RedisStore {
         answer
     }
 
-    /// Hands each field of a hash and its value to `take`, which has nothing to say. Read in parts: other
-    /// clients wait while Redis reads, and we hold only what is made of it. What a failover meanwhile
-    /// leaves out does no harm: the scripts judge by what Redis has.
-    async fn for_each(
-        &self,
-        key: &str,
-        take: impl FnMut(String, String) -> Option<()>,
-    ) -> Result<(), StoreError> {
-        self.scan(key, SCAN, take).await
-    }
-
-    /// The same, with about `page` fields at a time.
+    /// Hands each field of a hash and its value to `take`, which returns nothing of interest, about `page` fields
+    /// at a time: other clients wait while Redis reads, and we hold only what is made of it. What a failover
+    /// meanwhile leaves out does no harm: the scripts judge by what Redis has.
     async fn scan<T: FromRedisValue>(
         &self,
         key: &str,
@@ -104,34 +94,6 @@ impl RedisStore {
             }
             cursor = next;
         }
-    }
-
-    /// How many fields a hash has: growing step by step, what is made of it would leave gaps behind.
-    async fn length(&self, key: &str) -> Result<usize, StoreError> {
-        let mut length = redis::pipe();
-        length.hlen(key);
-        let (length,) = self.connection.pipeline(&length, key).await?;
-        Ok(length)
-    }
-
-    /// What others enqueued last, since we did: what they wrote is not what we stamped.
-    async fn enqueued_elsewhere(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
-        let mut elsewhere = HashMap::new();
-        self.for_each(&self.keys.last_enqueued_at(), |name, stamp| {
-            let at = DateTime::parse_from_str(&stamp, fires::STAMP).ok()?;
-            elsewhere.insert(name, at.to_utc());
-            Some(())
-        })
-        .await?;
-        self.for_each(&self.keys.stamps(), |name, stamp| {
-            let ours = instant(stamp.split(' ').next()?)?;
-            if elsewhere.get(&name).is_some_and(|at| *at <= ours) {
-                elsewhere.remove(&name);
-            }
-            Some(())
-        })
-        .await?;
-        Ok(elsewhere)
     }
 
     /// The connection for what is small: not one that the lease would have to wait for.
@@ -235,50 +197,11 @@ impl Store for RedisStore {
     }
 
     async fn records(&self) -> Result<Records, StoreError> {
-        // What nobody of us can have written is as if it were not there.
-        let mut records = Records::default();
-        records.seen.reserve(self.length(&self.keys.seen()).await?);
-        records
-            .fired
-            .reserve(self.length(&self.keys.fired()).await?);
-        let mut timings = HashSet::<Arc<str>>::new();
-        self.for_each(&self.keys.seen(), |name, value| {
-            let (at, timing) = value.split_once(' ')?;
-            let at = instant(at)?;
-            let known = timings.get(timing).cloned();
-            let timing = known.unwrap_or_else(|| timing.into());
-            timings.insert(Arc::clone(&timing));
-            records.seen.insert(name, (at, timing));
-            Some(())
-        })
-        .await?;
-        self.for_each(&self.keys.fired(), |name, at| {
-            records.fired.insert(name, instant(&at)?);
-            Some(())
-        })
-        .await?;
-        self.for_each(&self.keys.fires(), |name, fires| {
-            records.fires.insert(name, fires.parse().ok()?);
-            Some(())
-        })
-        .await?;
-        let enqueued = self.enqueued_elsewhere().await;
-        match enqueued {
-            // Other programs write there, too; what they broke must not stop our fires.
-            Err(error @ StoreError::Corrupt { .. }) => records.unreadable = Some(error),
-            enqueued => records.enqueued_elsewhere = enqueued?,
-        }
-        Ok(records)
+        self.read_records().await
     }
 
     async fn last_enqueued(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
-        let mut enqueued = HashMap::new();
-        self.for_each(&self.keys.stamps(), |name, stamp| {
-            enqueued.insert(name, instant(stamp.split(' ').next_back()?)?);
-            Some(())
-        })
-        .await?;
-        Ok(enqueued)
+        self.read_last_enqueued().await
     }
 
     async fn change_records(
@@ -286,33 +209,14 @@ impl Store for RedisStore {
         changes: &[RecordChange],
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let mut call = scripts::SEEN.prepare_invoke();
-        call.key(self.keys.lock())
-            .key(self.keys.seen())
-            .key(self.keys.fires());
-        call.arg(&self.identity.holder);
-        let seen = |at: DateTime<Utc>, timing: &str| format!("{} {timing}", at.timestamp());
-        for change in changes {
-            match change {
-                RecordChange::First { name, timing } => {
-                    call.arg("first").arg(name).arg(seen(now, timing));
-                }
-                RecordChange::Reworded {
-                    name,
-                    first_seen,
-                    old,
-                    new,
-                } => {
-                    call.arg("reworded").arg(name);
-                    call.arg(seen(*first_seen, old)).arg(seen(*first_seen, new));
-                }
-                RecordChange::Gone { name } => {
-                    call.arg("gone").arg(name);
-                }
-            }
-        }
-        let recorded: bool = self.connection.script(&call, &self.keys.seen()).await?;
-        Ok(self.unless_lost(recorded.then_some(())).await.is_some())
+        self.write_records(changes, now).await
+    }
+
+    async fn forget(
+        &self,
+        entries: &[(String, DateTime<Utc>)],
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        self.remove_records(entries).await
     }
 
     async fn changed_entries(&self) -> Result<Vec<Vec<u8>>, StoreError> {

@@ -112,6 +112,7 @@ scripts! {
     LEASE: "lease.lua",
     RELEASE: "release.lua",
     SEEN: "seen.lua",
+    FORGET: "forget.lua",
     SETTLE: "settle.lua",
     FIRE: "fire.lua",
     DUE: "due.lua",

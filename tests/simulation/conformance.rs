@@ -13,7 +13,9 @@ use chrono::DateTime;
 use redis::Commands as _;
 use rescue_scheduler::{
     core::guard::{Guard, Overlap},
-    store::{BatchLimit, Due, Fire, Identity, Limits, RecordChange, RedisStore, Store, Target},
+    store::{
+        Away, BatchLimit, Due, Fire, Identity, Limits, RecordChange, RedisStore, Store, Target,
+    },
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -133,9 +135,13 @@ impl Both<'_> {
         let now = at(rng.i64(0..4));
         self.told.push(format!("{changes:?}"));
         let _ = agree!(self, who, change_records(&changes, now), |it| it);
+        let left = |_| (a_name(&mut self.rng), at(self.rng.i64(0..4)));
+        let left: Vec<_> = (0..2).map(left).collect();
+        let _ = agree!(self, who, forget(&left), |it| it);
         let _ = agree!(self, who, records(), |it| {
             let hashes = (BTreeMap::from_iter(it.seen), BTreeMap::from_iter(it.fired));
-            (hashes, BTreeMap::from_iter(it.fires), it.enqueued_elsewhere)
+            let more = (BTreeMap::from_iter(it.fires), BTreeMap::from_iter(it.away));
+            (hashes, more, it.enqueued_elsewhere)
         });
     }
 
@@ -442,21 +448,32 @@ impl Both<'_> {
     }
 }
 
+fn a_name(rng: &mut fastrand::Rng) -> String {
+    rng.choice(["a", "b", "c"]).unwrap().to_owned()
+}
+
 /// A change of the records of an entry, which may be out of date.
 fn a_change(rng: &mut fastrand::Rng) -> RecordChange {
-    let name = rng.choice(["a", "b", "c"]).unwrap().to_owned();
+    let name = a_name(rng);
+    let mut at = || DateTime::from_timestamp(rng.i64(0..4), 0).unwrap();
+    let (since, until) = (at(), at());
+    let until = rng.bool().then_some(until);
     let timings = ["v1 every 1", "v1 cron * * * * * UTC"];
     let mut timing = || rng.choice(timings).unwrap().to_owned();
     let (one, other) = (timing(), timing());
-    match rng.u8(0..3) {
+    match rng.u8(0..4) {
         0 => RecordChange::First { name, timing: one },
         1 => RecordChange::Reworded {
             name,
-            first_seen: DateTime::from_timestamp(rng.i64(0..4), 0).unwrap(),
+            first_seen: since,
             old: one,
             new: other,
         },
-        _ => RecordChange::Gone { name },
+        2 => {
+            let was = rng.bool().then_some(Away { since, until });
+            RecordChange::Left { name, was }
+        }
+        _ => RecordChange::Returned { name, since },
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 use chrono::DateTime;
 use rescue_scheduler::{
     core::guard::{Guard, Overlap, SkipReason},
-    store::{Fire, FireOutcome, Identity, Lease, Limits, RecordChange, Records, Target},
+    store::{Away, Fire, FireOutcome, Identity, Lease, Limits, RecordChange, Records, Target},
 };
 use tokio::sync::Notify;
 
@@ -132,6 +132,13 @@ impl Hash for Change {
     }
 }
 
+/// When an entry left the schedule, and when it returned, if it did.
+type AwaySeconds = (i64, Option<i64>);
+
+fn seconds(Away { since, until }: Away) -> AwaySeconds {
+    (since.timestamp(), until.map(|it| it.timestamp()))
+}
+
 /// The whole of Redis. Its methods are the scripts, and what apps and operators do.
 #[derive(Debug, Clone, Default)]
 pub struct Model {
@@ -144,6 +151,7 @@ pub struct Model {
     seen: BTreeMap<String, (i64, String)>,
     fired: BTreeMap<String, i64>,
     fires: BTreeMap<String, u32>,
+    away: BTreeMap<String, AwaySeconds>,
     /// Name and JSON.
     pub dynamic_entries: BTreeMap<Vec<u8>, Vec<u8>>,
     pub changed_entries: BTreeSet<Vec<u8>>,
@@ -245,6 +253,12 @@ impl Model {
                 .map(|(name, last)| (name.clone(), at(*last)))
                 .collect(),
             fires: self.fires.clone().into_iter().collect(),
+            away: (self.away.iter())
+                .map(|(name, &(since, until))| {
+                    let (since, until) = (at(since), until.map(at));
+                    (name.clone(), Away { since, until })
+                })
+                .collect(),
             ..Records::default()
         }
     }
@@ -271,6 +285,7 @@ impl Model {
                 if self.seen.get(&name).is_none_or(|(_, held)| *held != timing) {
                     self.seen.insert(name.clone(), (now, timing));
                     self.fires.remove(&name);
+                    self.away.remove(&name);
                     self.changes.push(Change::Seen { name, now });
                 }
             }
@@ -285,11 +300,38 @@ impl Model {
                     self.seen.insert(name, (first_seen, new));
                 }
             }
-            RecordChange::Gone { name } => {
-                self.seen.remove(&name);
-                self.fires.remove(&name);
+            RecordChange::Left { name, was } => {
+                let left = (now, None);
+                self.replace_away(name, was.map(seconds), left);
+            }
+            RecordChange::Returned { name, since } => {
+                let since = since.timestamp();
+                self.replace_away(name, Some((since, None)), (since, Some(now)));
             }
         }
+    }
+
+    fn replace_away(&mut self, name: String, old: Option<AwaySeconds>, new: AwaySeconds) {
+        if self.away.get(&name).copied() == old {
+            self.away.insert(name, new);
+        }
+    }
+
+    /// `forget.lua`.
+    pub fn forget(&mut self, us: &Identity, entries: &[(String, i64)]) -> Option<Vec<String>> {
+        if self.holder() != Some(&us.holder) {
+            return None;
+        }
+        let left = |(name, since): &&(String, i64)| self.away.get(name) == Some(&(*since, None));
+        let left = entries.iter().filter(left).map(|(name, _)| name.clone());
+        let names: Vec<String> = left.collect();
+        for name in &names {
+            self.seen.remove(name);
+            self.fired.remove(name);
+            self.fires.remove(name);
+            self.away.remove(name);
+        }
+        Some(names)
     }
 
     /// `settle.lua`.

@@ -101,6 +101,18 @@ impl Store for ModelStore {
             .await
     }
 
+    async fn forget(
+        &self,
+        entries: &[(String, DateTime<Utc>)],
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        let us = self.process.identity.clone();
+        let entries = entries.iter();
+        let entries: Vec<_> = entries
+            .map(|(name, since)| (name.clone(), since.timestamp()))
+            .collect();
+        self.call(move |model| model.forget(&us, &entries)).await
+    }
+
     async fn changed_entries(&self) -> Result<Vec<Vec<u8>>, StoreError> {
         self.call(|model| model.changed_entries.iter().cloned().collect())
             .await

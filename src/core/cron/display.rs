@@ -1,11 +1,34 @@
 //! A calendar as text, which reads back as an equal one.
 
-use super::calendar::{Calendar, Days, Weekdays, next_bit, up_to};
+use std::fmt;
+
+use super::{
+    Cron,
+    calendar::{Calendar, Days, Weekdays, next_bit, up_to},
+};
+
+impl Cron {
+    /// Returns the fields in numbers and ranges, without the zone. The text never changes.
+    pub(in crate::core) fn canonical(&self) -> String {
+        self.calendar.canonical()
+    }
+}
+
+impl fmt::Display for Cron {
+    /// The expression in numbers and ranges, which reads back as an equal one under any name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.canonical())?;
+        match self.zone {
+            Some(zone) => write!(f, " {zone}"),
+            None => Ok(()),
+        }
+    }
+}
 
 impl Calendar {
     /// Returns the fields in numbers and ranges. Redis stores this text as a part of what identifies a
     /// timing (`core::identity`), so it must never change.
-    pub(super) fn canonical(&self) -> String {
+    fn canonical(&self) -> String {
         let seconds = match self.seconds {
             1 => String::new(),
             seconds => format!("{} ", times(seconds, 0, 59)),

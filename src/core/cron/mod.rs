@@ -15,7 +15,7 @@ mod list;
 mod parse;
 mod warnings;
 
-use std::{fmt, ops::Range};
+use std::ops::Range;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Timelike, Utc};
 
@@ -60,11 +60,6 @@ impl Cron {
         self.zone
     }
 
-    /// Returns the fields in numbers and ranges, without the zone. The text never changes.
-    pub(super) fn canonical(&self) -> String {
-        self.calendar.canonical()
-    }
-
     /// The first fire time strictly later than `after`: a whole second. `zone` is the one in
     /// force, whatever the expression names. `None` where there is none before the year 2200.
     pub fn next_after(&self, after: DateTime<Utc>, zone: Zone) -> Option<DateTime<Utc>> {
@@ -106,17 +101,6 @@ impl Cron {
             return Some(fold.end);
         }
         Some(from)
-    }
-}
-
-impl fmt::Display for Cron {
-    /// The expression in numbers and ranges, which reads back as an equal one under any name.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.canonical())?;
-        match self.zone {
-            Some(zone) => write!(f, " {zone}"),
-            None => Ok(()),
-        }
     }
 }
 

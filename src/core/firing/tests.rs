@@ -39,6 +39,7 @@ fn settle_all(entry: &Entry, now: DateTime<Utc>) -> (Vec<i64>, Vec<(i64, i64)>) 
         last_fire: Some(at(0)),
         fires: 0,
         enqueued_elsewhere: None,
+        returned: None,
     };
     let mut progress = Progress::resume(&entry.timing, history);
     loop {
@@ -114,6 +115,7 @@ fn an_entry_never_seen_before_has_missed_nothing() {
             last_fire: last_fire.map(at),
             fires: 0,
             enqueued_elsewhere: None,
+            returned: None,
         };
         Progress::resume(&timing, history).next(&timing)
     };
@@ -131,6 +133,7 @@ fn an_entry_that_another_scheduler_enqueued_goes_on_in_its_rhythm() {
             last_fire: last_fire.map(at),
             fires: 0,
             enqueued_elsewhere: Some(at(910)),
+            returned: None,
         };
         Progress::resume(timing, history).next(timing)
     };
@@ -151,6 +154,7 @@ fn a_clock_that_went_back_waits_for_the_time_it_had_settled() {
         last_fire: Some(at(3600)),
         fires: 0,
         enqueued_elsewhere: None,
+        returned: None,
     };
     let progress = Progress::resume(&entry.timing, history);
     let wait = Decision::Wait {
@@ -168,6 +172,7 @@ fn bounded(last_fire: Option<i64>, fires: u32, bound: impl Fn(&mut Timing)) -> V
         last_fire: last_fire.map(at),
         fires,
         enqueued_elsewhere: None,
+        returned: None,
     };
     let mut progress = Progress::resume(&timing, history);
     let next = || {

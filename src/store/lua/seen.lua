@@ -1,22 +1,22 @@
--- Records which entries a leader sees for the first time, rewrites what identifies their timings, and
--- forgets entries that are gone.
+-- Changes what is recorded of entries when a schedule comes into force.
 --
 -- KEYS[1]  lock   string  hostname:pid of the leader
 -- KEYS[2]  seen   hash    entry name -> when it was first seen, and its timing
 -- KEYS[3]  fires  hash    entry name -> number of its fires since then, where that is limited
+-- KEYS[4]  away   hash    entry name -> when it left the schedule, and when it returned, if it did
 --
 -- ARGV[1]  our hostname:pid; we write only while it holds the lock
 -- ARGV[2 ..]  the changes, each with its kind first:
---   "first"     entry name, value     the entry is first seen
---   "reworded"  entry name, old value, new value   another text for the same timing
---   "gone"      entry name            to be forgotten
+--   "first"  entry name, value                    the entry is first seen
+--   "seen"   entry name, old value, new value     another text for the same timing
+--   "away"   entry name, old value (empty: none), new value   it left the schedule, or returned
 --
 -- Returns  1  recorded
 --          0  the lease is lost: nothing was done
 --
--- An entry that is recorded with the same timing stays as it is, and only the value that was read is
--- rewritten: a request that arrives late, when its sender has tried again and has fired since, must not
--- begin the entry again.
+-- An entry that is recorded with the same timing is not first seen, and only the value that was read is
+-- replaced: a request that arrives late, when its sender has tried again and has fired since, must not
+-- begin the entry again, nor send it away.
 
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
   return 0
@@ -26,35 +26,28 @@ local function timing(value)
   return value and string.match(value, "^%-?%d+ (.*)$")
 end
 
-local arg = 2
+local arg = 1
 local function next_arg()
   arg = arg + 1
-  return ARGV[arg - 1]
+  return ARGV[arg]
 end
 
-local apply = {}
+local replaced = { seen = KEYS[2], away = KEYS[4] }
 
-function apply.first(name)
-  local value = next_arg()
-  if timing(redis.call("HGET", KEYS[2], name)) ~= timing(value) then
-    redis.call("HSET", KEYS[2], name, value)
-    redis.call("HDEL", KEYS[3], name)
+while arg < #ARGV do
+  local kind, name = next_arg(), next_arg()
+  if kind == "first" then
+    local value = next_arg()
+    if timing(redis.call("HGET", KEYS[2], name)) ~= timing(value) then
+      redis.call("HSET", KEYS[2], name, value)
+      redis.call("HDEL", KEYS[3], name)
+      redis.call("HDEL", KEYS[4], name)
+    end
+  else
+    local key, old, new = replaced[kind], next_arg(), next_arg()
+    if (redis.call("HGET", key, name) or "") == old then
+      redis.call("HSET", key, name, new)
+    end
   end
-end
-
-function apply.reworded(name)
-  local old, new = next_arg(), next_arg()
-  if redis.call("HGET", KEYS[2], name) == old then
-    redis.call("HSET", KEYS[2], name, new)
-  end
-end
-
-function apply.gone(name)
-  redis.call("HDEL", KEYS[2], name)
-  redis.call("HDEL", KEYS[3], name)
-end
-
-while arg <= #ARGV do
-  apply[next_arg()](next_arg())
 end
 return 1

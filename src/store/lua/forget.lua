@@ -1,0 +1,39 @@
+-- Removes all records of entries that left the schedule.
+--
+-- KEYS[1]  lock              string  hostname:pid of the leader
+-- KEYS[2]  away              hash    entry name -> when it left the schedule, and when it returned, if it did
+-- KEYS[3]  seen              hash    by entry name, as all that follow
+-- KEYS[4]  fired             hash
+-- KEYS[5]  fires             hash
+-- KEYS[6]  stamps            hash
+-- KEYS[7]  last_enqueued_at  hash
+--
+-- ARGV[1]       our hostname:pid; we remove only while it holds the lock
+-- ARGV[2i, +1]  entry name, and the value of `away` that was read: since then it is out of the schedule
+--
+-- Returns  nil   the lease is lost: nothing was done
+--          list  names of the entries whose records were removed
+--
+-- The records of an entry go together. One that returned in between keeps them, as does one that left again.
+
+if redis.call("GET", KEYS[1]) ~= ARGV[1] then
+  return false
+end
+
+local names = {}
+for i = 2, #ARGV, 2 do
+  if redis.call("HGET", KEYS[2], ARGV[i]) == ARGV[i + 1] then
+    names[#names + 1] = ARGV[i]
+  end
+end
+if #names > 0 then
+  -- `away` is last: if one of the others fails, all are tried again.
+  for _, key in ipairs({ KEYS[3], KEYS[4], KEYS[5] }) do
+    redis.call("HDEL", key, unpack(names))
+  end
+  -- Other programs use these, too: a key of the wrong type must not keep the rest.
+  redis.pcall("HDEL", KEYS[7], unpack(names))
+  redis.pcall("HDEL", KEYS[6], unpack(names))
+  redis.call("HDEL", KEYS[2], unpack(names))
+end
+return names
