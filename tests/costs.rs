@@ -1,10 +1,12 @@
 //! What a job costs: commands, round trips and bytes. Counted, not timed, so that a slow machine says
 //! nothing and a change that makes each job dearer fails here.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+
+use redis::Commands as _;
 
 use crate::harness::{
-    Program, Redis, eventually, item,
+    Program, Redis, eventually, item, now,
     proxy::{Proxy, Traffic},
 };
 
@@ -153,4 +155,75 @@ fn an_idle_second_takes_two_commands_and_one_round_trip() {
     // Ten looks, and two renewals of five commands each; a third of them may come at the very end.
     assert!(calls.total() <= 10 + 2 * 5 + 1 + 5, "{:?}", calls.0);
     assert!(traffic.round_trips <= 10 + 1 + 1, "{traffic:?}");
+}
+
+#[test]
+fn a_changed_dynamic_entry_costs_the_same_among_20_000_others() {
+    const ENTRIES: usize = 20_000;
+    const CHANGES: usize = 10;
+    let (entries, changed) = ("resque:persistent_schedules", "resque:schedules_changed");
+    let mut redis = Redis::start();
+    let mut set = redis::pipe();
+    for number in 0..ENTRIES {
+        let json = r#"{"cron":"0 0 1 1 *","queue":"q"}"#;
+        set.hset(entries, format!("entry_{number}"), json).ignore();
+    }
+    set.hset(entries, "ticks", r#"{"every":"1s","queue":"ticks"}"#)
+        .ignore();
+    let () = set.query(&mut redis.connection).unwrap();
+    let network = Proxy::to(&redis);
+    let url = network.url();
+    let scheduler = Program::new()
+        .args(["--dynamic", "--redis-url", &url])
+        .start();
+    let fired = |redis: &mut Redis, wanted: usize| {
+        eventually(|| match redis.queue("ticks").len() {
+            fired if fired >= wanted => Ok(()),
+            fired => Err(format!("{fired} fires\n{}", scheduler.log())),
+        });
+    };
+    fired(&mut redis, 2);
+    let before = scheduler.log().len();
+    Calls::forget(&mut redis);
+    network.traffic();
+    let mut slowest = Duration::ZERO;
+    for number in 0..CHANGES {
+        let so_far = redis.queue("ticks").len();
+        let mut change = redis::pipe();
+        let json = r#"{"cron":"0 0 2 1 *","queue":"q"}"#;
+        change
+            .hset(entries, format!("entry_{number}"), json)
+            .ignore();
+        change.sadd(changed, format!("entry_{number}")).ignore();
+        let () = change.query(&mut redis.connection).unwrap();
+        let start = now();
+        eventually(|| match redis.connection.exists(changed) {
+            Ok(false) => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+        slowest = slowest.max(start.elapsed());
+        fired(&mut redis, so_far + 1);
+    }
+    let (calls, traffic) = (Calls::of(&mut redis), network.traffic());
+    let log = scheduler.log()[before..].to_owned();
+    let lateness = log
+        .lines()
+        .filter_map(|line| line.split_once("lateness_ms="));
+    let mut lateness: Vec<u32> = lateness.map(|(_, ms)| ms.trim().parse().unwrap()).collect();
+    println!(
+        "in force after {slowest:?} at most; {lateness:?} ms late; {:?} {traffic:?}",
+        calls.0
+    );
+    assert!(slowest < Duration::from_millis(1_500), "{slowest:?}");
+    // Another process may have held up one of them.
+    lateness.sort_unstable();
+    assert!(lateness[lateness.len() / 2] <= 20, "{lateness:?}");
+    // The entry, and six records of it, which are read again when it is first seen.
+    assert!(calls.count("hmget") <= 13 * CHANGES);
+    // Its records, and that it is in force; and the fires.
+    assert!(calls.count("evalsha") <= 3 * CHANGES + 10);
+    let exists = calls.count("exists");
+    assert!(calls.total() - exists <= 45 * CHANGES, "{:?}", calls.0);
+    let bytes = (traffic.sent + traffic.received) / CHANGES;
+    assert!(bytes <= 4_000, "{bytes} bytes for a change");
 }

@@ -37,7 +37,9 @@ fn remove(redis: &mut Redis, name: &str) {
 }
 
 fn changed(redis: &mut Redis) -> Vec<String> {
-    redis.connection.smembers(CHANGED).unwrap()
+    let names: Vec<Vec<u8>> = redis.connection.smembers(CHANGED).unwrap();
+    let text = |name: &Vec<u8>| String::from_utf8_lossy(name).into_owned();
+    names.iter().map(text).collect()
 }
 
 fn records(redis: &mut Redis, name: &str) -> BTreeMap<String, String> {
@@ -192,6 +194,7 @@ fn a_bad_one_is_told_and_stops_nothing() {
         &json!({"every": "3h", "queue": "q", "persist": true}),
     );
     let () = redis.connection.hset(ENTRIES, b"\xff", "{}").unwrap();
+    let () = redis.connection.sadd(CHANGED, b"\xff").unwrap();
     in_force(
         &mut redis,
         &[
@@ -207,6 +210,7 @@ fn a_bad_one_is_told_and_stops_nothing() {
     scheduler.status("dynamic entries with mistakes: 2, the first is both ($.every: ");
     remove(&mut redis, "both");
     let () = redis.connection.hdel(ENTRIES, b"\xff").unwrap();
+    let () = redis.connection.sadd(CHANGED, b"\xff").unwrap();
     in_force(
         &mut redis,
         &[

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use redis::Commands as _;
 use rescue_scheduler::{
     clock::StoppedClock,
+    config::Context,
     core::{schedule::Schedule, zone::Zone},
     engine::{Tick, recurring::Recurring},
     store::{RecordChange, RedisStore, Store as _},
@@ -17,7 +18,7 @@ use rescue_scheduler::{
 
 use crate::{
     harness::Redis,
-    store::{leader, schedule},
+    store::{LEASE, leader, schedule},
 };
 
 const OURS: &str = "resque:rescue_scheduler";
@@ -221,4 +222,55 @@ async fn an_entry_that_returned_meanwhile_is_not_forgotten() {
     assert!(store.change_records(&changes, at(1_000)).await.unwrap());
     let away = store.records().await.unwrap().away["entry"];
     assert_eq!((away.since, away.until), (at(1_000), Some(at(2_000))));
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_dynamic_entries_that_came_and_went_leave_nothing_after_a_day() {
+    const ROUNDS: i64 = 100;
+    const NAMES: i64 = 1_000;
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    let mut engine = engine(&store).with_dynamic(Context::default());
+    let files = Arc::new(Schedule::default());
+    let (entries, changed) = ("resque:persistent_schedules", "resque:schedules_changed");
+    let start = 100_000;
+    for round in 0..ROUNDS {
+        let mut pipe = redis::pipe();
+        for number in 0..NAMES {
+            let name = format!("mail_{round}_{number}");
+            let json = r#"{"every":["1m",{"times":5}],"queue":"q"}"#;
+            pipe.hset(entries, &name, json).ignore();
+            pipe.sadd(changed, name).ignore();
+        }
+        if round > 0 {
+            for number in 0..NAMES {
+                let name = format!("mail_{}_{number}", round - 1);
+                pipe.hdel(entries, &name).ignore();
+                pipe.sadd(changed, name).ignore();
+            }
+        }
+        let () = pipe.query(&mut redis.connection).unwrap();
+        store.take_lease(LEASE, None).await.unwrap();
+        pass(&mut engine, 1, &files, start + 61 * round).await;
+        pass(&mut engine, 1, &files, start + 61 * round + 60).await;
+    }
+    let all = ROUNDS * NAMES;
+    for count in [redis.queue("q").len(), names(&mut redis).len()] {
+        assert_eq!(i64::try_from(count), Ok(all));
+    }
+    let () = redis.connection.del(entries).unwrap();
+    let last: Vec<String> = (0..NAMES)
+        .map(|it| format!("mail_{}_{it}", ROUNDS - 1))
+        .collect();
+    let () = redis.connection.sadd(changed, last).unwrap();
+    let end = start + 61 * ROUNDS;
+    pass(&mut engine, 1, &files, end).await;
+    let batches = all / 500;
+    for second in 0..=batches {
+        store.take_lease(LEASE, None).await.unwrap();
+        pass(&mut engine, 1, &files, end + DAY + second).await;
+    }
+    assert_eq!(names(&mut redis), BTreeSet::new());
+    let ours: Vec<String> = redis.connection.keys("resque:rescue_scheduler:*").unwrap();
+    assert_eq!(ours, ["resque:rescue_scheduler:token"]);
 }

@@ -18,7 +18,7 @@ use rescue_scheduler::{
 
 use crate::harness::{self, LOCK, Redis, payload};
 
-const LEASE: Duration = Duration::from_secs(60);
+pub const LEASE: Duration = Duration::from_secs(60);
 const ALL: BatchLimit = BatchLimit {
     count: 1000,
     bytes: 1 << 20,

@@ -12,6 +12,9 @@ pub struct Schedule {
     left_out: Vec<LeftOut>,
 }
 
+/// What a name stands for: an entry, or that it is left out.
+pub type Meaning = Result<Arc<Entry>, LeftOut>;
+
 /// An entry of the files that is not in the schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
@@ -78,8 +81,20 @@ impl Schedule {
 
     /// This schedule, with what the files have beside it.
     #[must_use]
-    pub fn with_left_out(self, left_out: Vec<LeftOut>) -> Self {
+    pub fn with_left_out(self, mut left_out: Vec<LeftOut>) -> Self {
+        left_out.sort_by(|one, other| one.name.cmp(&other.name));
         Self { left_out, ..self }
+    }
+
+    /// What `name` stands for; `None`: nothing.
+    pub fn meaning(&self, name: &str) -> Option<Meaning> {
+        let left_out = || {
+            let found = self
+                .left_out
+                .binary_search_by(|it| it.name.as_str().cmp(name));
+            found.ok().map(|index| Err(self.left_out[index].clone()))
+        };
+        self.get(name).cloned().map(Ok).or_else(left_out)
     }
 
     /// The entries of the files that are not in the schedule.
@@ -87,44 +102,39 @@ impl Schedule {
         &self.left_out
     }
 
-    /// This schedule, with `over` in place of what has the same names: entries, or that there is none
-    /// of that name here.
+    /// This schedule, with `over` in place of what has the same names; `None`: nothing has that name.
     #[must_use]
     pub fn overridden<'a>(
         &self,
-        over: impl IntoIterator<Item = &'a Result<Arc<Entry>, LeftOut>>,
+        over: impl IntoIterator<Item = (&'a str, Option<&'a Meaning>)>,
     ) -> Self {
-        let over: BTreeMap<&str, &Result<Arc<Entry>, LeftOut>> = over
-            .into_iter()
-            .map(|it| (it.as_ref().map_or_else(|it| &*it.name, |it| &*it.name), it))
-            .collect();
-        let ours = self
-            .entries
-            .iter()
-            .filter(|it| !over.contains_key(&*it.name));
-        let theirs = over.values().filter_map(|it| it.as_ref().ok());
-        let entries: Vec<_> = ours.chain(theirs).cloned().collect();
-        let still = |it: &&LeftOut| !matches!(over.get(&*it.name), Some(Ok(_)));
-        let ours = self.left_out.iter().filter(still);
-        let theirs = over.values().filter_map(|it| it.as_ref().err());
-        Self::from(entries).with_left_out(ours.chain(theirs).cloned().collect())
+        let over: BTreeMap<&str, Option<&Meaning>> = over.into_iter().collect();
+        let ours = |name: &str| !over.contains_key(name);
+        let entries = self.entries.iter().filter(|it| ours(&it.name));
+        let left_out = self.left_out.iter().filter(|it| ours(&it.name));
+        let theirs = || over.values().copied().flatten();
+        let entries = entries.chain(theirs().filter_map(|it| it.as_ref().ok()));
+        let left_out = left_out.chain(theirs().filter_map(|it| it.as_ref().err()));
+        Self::from(entries.cloned().collect::<Vec<_>>()).with_left_out(left_out.cloned().collect())
     }
 
     /// What it takes to get from this schedule to `new`.
     pub fn changes_to(&self, new: &Self) -> Changes {
-        let names = |keep: &dyn Fn(&str, &Arc<Entry>) -> bool, schedule: &Self| -> Vec<String> {
-            let kept = schedule.entries.iter();
-            let kept = kept.filter(|entry| keep(&entry.name, entry));
-            kept.map(|entry| entry.name.clone()).collect()
-        };
-        Changes {
-            added: names(&|name, _| self.get(name).is_none(), new),
-            changed: names(
-                &|name, entry| self.get(name).is_some_and(|old| old != entry),
-                new,
-            ),
-            removed: names(&|name, _| new.get(name).is_none(), self),
+        let mut changes = Changes::default();
+        let mut old = self.entries.iter().peekable();
+        for entry in &new.entries {
+            while let Some(removed) = old.next_if(|it| it.name < entry.name) {
+                changes.removed.push(removed.name.clone());
+            }
+            match old.next_if(|it| it.name == entry.name) {
+                None => changes.added.push(entry.name.clone()),
+                // Mostly it is the same one.
+                Some(before) if Arc::ptr_eq(before, entry) || before == entry => {}
+                Some(_) => changes.changed.push(entry.name.clone()),
+            }
         }
+        changes.removed.extend(old.map(|it| it.name.clone()));
+        changes
     }
 }
 

@@ -1,25 +1,22 @@
 //! Dynamic entries: set by apps in Redis, they stand over those of the files. The leader looks for
 //! changes each second, and settles them once they are in force.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 
 use crate::{
     config::{self, AtPath, Context},
-    core::{
-        entry::Entry,
-        schedule::{Changes, LeftOut, Schedule},
-    },
+    core::schedule::{Changes, Meaning, Schedule},
     events::Transition,
     store::{Store, StoreError},
 };
 
 /// How many changes are settled in one call: other clients wait while the script runs.
 const BATCH: usize = 500;
-
-/// What a name stands for: an entry, or that there is none here.
-type Meaning = Result<Arc<Entry>, LeftOut>;
 
 /// What is known of one name.
 struct Known {
@@ -79,7 +76,7 @@ impl Dynamic {
         now: DateTime<Utc>,
     ) -> Result<Arc<Schedule>, StoreError> {
         self.complete &= !anew;
-        let mut changed = false;
+        let mut changed = BTreeSet::new();
         if anew || now.timestamp() != self.looked_at.timestamp() {
             let read = self.read(store).await;
             if let Some(read) = self.unless_denied(read)? {
@@ -93,8 +90,8 @@ impl Dynamic {
         }
         let same_files = self.files.as_ref();
         let same_files = same_files.is_some_and(|old| Arc::ptr_eq(old, &files));
-        if changed || !same_files {
-            self.merge(files, changed);
+        if !changed.is_empty() || !same_files {
+            self.merge(files, same_files, &changed);
         }
         Ok(Arc::clone(&self.merged))
     }
@@ -154,22 +151,32 @@ impl Dynamic {
         ))
     }
 
-    /// Reads what changed. `false`: nothing did.
-    async fn read(&mut self, store: &impl Store) -> Result<bool, StoreError> {
+    /// Reads what changed: all entries if not all of them are known, else those whose names apps left. Returns
+    /// the names of those that are others now.
+    async fn read(&mut self, store: &impl Store) -> Result<BTreeSet<Vec<u8>>, StoreError> {
         let names = store.changed_entries().await?;
-        if names.is_empty() && self.complete {
-            return Ok(false);
-        }
-        let entries = store.dynamic_entries().await?;
+        let mut changed = BTreeSet::new();
+        let entries = if !self.complete {
+            let entries = store.dynamic_entries().await?;
+            let gone = |name: &Vec<u8>| !entries.contains_key(name);
+            changed.extend(self.known.keys().filter(|name| gone(name)).cloned());
+            entries
+        } else if names.is_empty() {
+            return Ok(changed);
+        } else {
+            let entries = store.dynamic_entries_of(&names).await?;
+            let gone =
+                |name: &&Vec<u8>| self.known.contains_key(*name) && !entries.contains_key(*name);
+            changed.extend(names.iter().filter(gone).cloned());
+            entries
+        };
         self.complete = true;
         let now = |name: Vec<u8>| {
             let json = entries.get(&name).cloned().unwrap_or_default();
             (name, json)
         };
         self.unsettled = names.into_iter().map(now).collect();
-        let before = self.known.len();
-        self.known.retain(|name, _| entries.contains_key(name));
-        let mut changed = self.known.len() < before;
+        self.known.retain(|name, _| !changed.contains(name));
         for (name, json) in entries {
             let known = self.known.get(&name);
             if known.is_some_and(|known| known.json == json) {
@@ -183,19 +190,34 @@ impl Dynamic {
                 reading,
                 before,
             };
+            changed.insert(name.clone());
             self.known.insert(name, known);
-            changed = true;
         }
         Ok(changed)
     }
 
-    fn merge(&mut self, files: Arc<Schedule>, tell: bool) {
-        let merged = files.overridden(self.known.values().filter_map(Known::in_force));
+    /// Merges the entries with those of the files; only those of the given names if the files are the
+    /// same as before.
+    fn merge(&mut self, files: Arc<Schedule>, same_files: bool, names: &BTreeSet<Vec<u8>>) {
+        let merged = if same_files {
+            let over = names.iter().filter_map(|name| str::from_utf8(name).ok());
+            let meaning = |name: &str| {
+                let known = self.known.get(name.as_bytes()).and_then(Known::in_force);
+                known.cloned().or_else(|| files.meaning(name))
+            };
+            let over: Vec<_> = over.map(|name| (name, meaning(name))).collect();
+            let over = over.iter().map(|(name, over)| (*name, over.as_ref()));
+            self.merged.overridden(over)
+        } else {
+            files.overridden(self.known.iter().filter_map(|(name, known)| {
+                Some((str::from_utf8(name).ok()?, Some(known.in_force()?)))
+            }))
+        };
         let changes = match &self.files {
             Some(_) => self.merged.changes_to(&merged),
             None => files.changes_to(&merged),
         };
-        if tell && changes != Changes::default() {
+        if !names.is_empty() && changes != Changes::default() {
             Transition::DynamicChanged(&changes).emit();
         }
         self.files = Some(files);
@@ -213,11 +235,14 @@ pub(super) async fn merged(
     context: &Context,
 ) -> Result<Schedule, StoreError> {
     let entries = store.dynamic_entries().await?;
-    let readings = entries
-        .iter()
-        .map(|(name, json)| read(name, json, context).0);
-    let over: Vec<_> = readings.filter_map(Result::ok).collect();
-    Ok(files.overridden(&over))
+    let meanings = entries.iter().filter_map(|(name, json)| {
+        Some((
+            str::from_utf8(name).ok()?,
+            read(name, json, context).0.ok()?,
+        ))
+    });
+    let over: Vec<_> = meanings.collect();
+    Ok(files.overridden(over.iter().map(|(name, over)| (*name, Some(over)))))
 }
 
 /// Reads an entry; and what it says in vain.

@@ -198,20 +198,38 @@ impl<S: Store> Recurring<S> {
         anew: bool,
         now: DateTime<Utc>,
     ) -> Result<Tick, StoreError> {
+        let old = self.in_force.clone();
+        let mut tick = None;
+        if old.is_some() {
+            // What is due does not wait for changes.
+            tick = Some(self.tick(now).await?);
+            if tick == Some(Tick::LeaseLost) {
+                return Ok(Tick::LeaseLost);
+            }
+        }
         if let Some(dynamic) = &mut self.dynamic {
             schedule = dynamic.look(&self.store, schedule, anew, now).await?;
         }
-        let in_force = self.in_force.as_ref();
-        if !in_force.is_some_and(|in_force| Arc::ptr_eq(in_force, &schedule)) {
-            if self.take_up(&schedule, now).await? == Tick::LeaseLost {
+        if !old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &schedule)) {
+            let taken = match old {
+                Some(old) if self.stamps_unreadable.is_none() => {
+                    self.change(&old, &schedule, now).await?
+                }
+                _ => self.take_up(&schedule, now).await?,
+            };
+            if taken == Tick::LeaseLost {
                 return Ok(Tick::LeaseLost);
             }
             self.in_force = Some(schedule);
+            tick = None;
         }
         if let Some(dynamic) = &mut self.dynamic {
             dynamic.settle(&self.store).await?;
         }
-        let tick = self.tick(now).await?;
+        let tick = match tick {
+            Some(tick) => tick,
+            None => self.tick(now).await?,
+        };
         if let Tick::Done { .. } = tick
             && !self.leaving.forget(&self.store, now).await?
         {

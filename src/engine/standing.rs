@@ -1,6 +1,6 @@
 //! What Redis knows of the entries of a schedule: where each stands, which are new, which left it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
@@ -72,18 +72,19 @@ impl Leaving {
         let names: BTreeSet<&String> = records.seen.keys().chain(others).filter(left).collect();
         let names = names.into_iter();
         names
-            .filter_map(|name| self.leaves(name, records.away.get(name).copied(), now))
+            .filter_map(|name| self.leaves(name, records, now))
             .collect()
     }
 
-    /// Takes note that an entry is not in the schedule, and what is recorded of that. Returns the change of
-    /// the record, if it is not recorded.
-    fn leaves(
+    /// Takes note that an entry is not in the schedule. Returns the change of its records, if there is none of
+    /// that.
+    pub(super) fn leaves(
         &mut self,
         name: &str,
-        was: Option<Away>,
+        records: &Records,
         now: DateTime<Utc>,
     ) -> Option<RecordChange> {
+        let was = records.away.get(name).copied();
         let name = name.to_owned();
         match was {
             // Else a clock was wrong, now or then.
@@ -95,6 +96,13 @@ impl Leaving {
                 self.0.insert((now.trunc_subsecs(0), name.clone()));
                 Some(RecordChange::Left { name, was })
             }
+        }
+    }
+
+    /// Takes note that an entry is in the schedule.
+    pub(super) fn returns(&mut self, name: &str, records: &Records) {
+        if let Some(away) = records.away.get(name) {
+            self.0.remove(&(away.since, name.to_owned()));
         }
     }
 
@@ -132,9 +140,11 @@ impl Leaving {
     }
 }
 
-/// Returns the changes of the records that put `schedule` in force.
-pub(super) fn news(schedule: &Schedule, records: &Records) -> Vec<RecordChange> {
-    let entries = schedule.entries();
+/// Returns the changes of the records that put `entries` in force.
+pub(super) fn news<'e>(
+    entries: impl Iterator<Item = &'e Arc<Entry>>,
+    records: &Records,
+) -> Vec<RecordChange> {
     entries
         .filter_map(|entry| sighting(entry, records))
         .collect()

@@ -81,6 +81,18 @@ pub struct Records {
     pub unreadable: Option<StoreError>,
 }
 
+impl Records {
+    /// Takes what `newer` has in place of what is known of the same entries.
+    pub fn extend(&mut self, newer: Self) {
+        self.seen.extend(newer.seen);
+        self.fired.extend(newer.fired);
+        self.fires.extend(newer.fires);
+        self.away.extend(newer.away);
+        self.enqueued_elsewhere.extend(newer.enqueued_elsewhere);
+        self.unreadable = newer.unreadable.or(self.unreadable.take());
+    }
+}
+
 /// A change of what is recorded of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordChange {
@@ -285,6 +297,12 @@ pub trait Store: Send + Sync + 'static {
     /// All that is known of entries.
     fn records(&self) -> impl Future<Output = Result<Records, StoreError>> + Send;
 
+    /// All that is known of the entries of these names.
+    fn records_of(
+        &self,
+        names: &[String],
+    ) -> impl Future<Output = Result<Records, StoreError>> + Send;
+
     /// The fire time of each entry, by name, that was enqueued last by a scheduler of ours. Fires that were
     /// skipped are none of them.
     fn last_enqueued(
@@ -311,6 +329,12 @@ pub trait Store: Send + Sync + 'static {
     /// All dynamic entries: the JSON of each, by name.
     fn dynamic_entries(
         &self,
+    ) -> impl Future<Output = Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError>> + Send;
+
+    /// The JSON of the dynamic entries of these names that there are, by name.
+    fn dynamic_entries_of(
+        &self,
+        names: &[Vec<u8>],
     ) -> impl Future<Output = Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError>> + Send;
 
     /// Settles `changes`, each a name and its JSON that is in force, or empty where it is removed. One

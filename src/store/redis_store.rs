@@ -18,8 +18,8 @@ use super::{
     scripts::{self, DueReply, LeaseReply, NotMoved},
 };
 
-/// How many dynamic entries are read at a time; they may be long.
-const SCAN_ENTRIES: usize = 100;
+/// How many dynamic entries are read at a time, in pages and by their names; they may be long.
+const PAGE: usize = 100;
 
 /// Redis under one namespace.
 pub struct RedisStore {
@@ -197,7 +197,11 @@ impl Store for RedisStore {
     }
 
     async fn records(&self) -> Result<Records, StoreError> {
-        self.read_records().await
+        self.read_records(None).await
+    }
+
+    async fn records_of(&self, names: &[String]) -> Result<Records, StoreError> {
+        self.read_records(Some(names)).await
     }
 
     async fn last_enqueued(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
@@ -230,11 +234,27 @@ impl Store for RedisStore {
     async fn dynamic_entries(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
         let key = self.keys.dynamic_entries();
         let mut entries = BTreeMap::new();
-        self.scan(&key, SCAN_ENTRIES, |name, json| {
+        self.scan(&key, PAGE, |name, json| {
             entries.insert(name, json);
             Some(())
         })
         .await?;
+        Ok(entries)
+    }
+
+    async fn dynamic_entries_of(
+        &self,
+        names: &[Vec<u8>],
+    ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
+        let key = self.keys.dynamic_entries();
+        let mut entries = BTreeMap::new();
+        for names in names.chunks(PAGE) {
+            let mut get = redis::pipe();
+            get.cmd("HMGET").arg(&key).arg(names);
+            let (values,): (Vec<Option<Vec<u8>>>,) = self.connection.pipeline(&get, &key).await?;
+            let found = names.iter().cloned().zip(values);
+            entries.extend(found.filter_map(|(name, json)| Some((name, json?))));
+        }
         Ok(entries)
     }
 

@@ -14,7 +14,8 @@ use redis::Commands as _;
 use rescue_scheduler::{
     core::guard::{Guard, Overlap},
     store::{
-        Away, BatchLimit, Due, Fire, Identity, Limits, RecordChange, RedisStore, Store, Target,
+        Away, BatchLimit, Due, Fire, Identity, Limits, RecordChange, Records, RedisStore, Store,
+        Target,
     },
 };
 use serde_json::Value;
@@ -102,6 +103,8 @@ impl Both<'_> {
         self.change_entry();
         let _ = agree!(self, who, changed_entries(), BTreeSet::from_iter);
         let _ = agree!(self, who, dynamic_entries(), |it| it);
+        let names = [self.rng.choice(["a", "b"]).unwrap().into(), b"c".to_vec()];
+        let _ = agree!(self, who, dynamic_entries_of(&names), |it| it);
         let name = self.rng.choice(["a", "b"]).unwrap();
         let read = self.rng.choice(["", "{}", "1"]).unwrap();
         let settled = [(name.into(), read.into())];
@@ -138,11 +141,14 @@ impl Both<'_> {
         let left = |_| (a_name(&mut self.rng), at(self.rng.i64(0..4)));
         let left: Vec<_> = (0..2).map(left).collect();
         let _ = agree!(self, who, forget(&left), |it| it);
-        let _ = agree!(self, who, records(), |it| {
+        let sorted = |it: Records| {
             let hashes = (BTreeMap::from_iter(it.seen), BTreeMap::from_iter(it.fired));
             let more = (BTreeMap::from_iter(it.fires), BTreeMap::from_iter(it.away));
             (hashes, more, it.enqueued_elsewhere)
-        });
+        };
+        let _ = agree!(self, who, records(), sorted);
+        let names = [a_name(&mut self.rng), a_name(&mut self.rng)];
+        let _ = agree!(self, who, records_of(&names), sorted);
     }
 
     async fn fire(&mut self, who: usize) {

@@ -263,6 +263,17 @@ impl Model {
         }
     }
 
+    /// All that is known of the entries of these names.
+    pub fn records_of(&self, names: &[String]) -> Records {
+        let mut records = self.records();
+        let asked_for = |name: &String| names.contains(name);
+        records.seen.retain(|name, _| asked_for(name));
+        records.fired.retain(|name, _| asked_for(name));
+        records.fires.retain(|name, _| asked_for(name));
+        records.away.retain(|name, _| asked_for(name));
+        records
+    }
+
     /// Whether it knows each entry that `other` knows.
     pub fn has_seen_all_of(&self, other: &Self) -> bool {
         other.seen.keys().all(|name| self.seen.contains_key(name))

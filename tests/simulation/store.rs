@@ -85,6 +85,11 @@ impl Store for ModelStore {
         self.call(|model| model.records()).await
     }
 
+    async fn records_of(&self, names: &[String]) -> Result<Records, StoreError> {
+        let names = names.to_vec();
+        self.call(move |model| model.records_of(&names)).await
+    }
+
     async fn last_enqueued(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
         // Only people ask for it.
         Ok(HashMap::new())
@@ -120,6 +125,19 @@ impl Store for ModelStore {
 
     async fn dynamic_entries(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
         self.call(|model| model.dynamic_entries.clone()).await
+    }
+
+    async fn dynamic_entries_of(
+        &self,
+        names: &[Vec<u8>],
+    ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
+        let names = names.to_vec();
+        self.call(move |model| {
+            let mut entries = model.dynamic_entries.clone();
+            entries.retain(|name, _| names.contains(name));
+            entries
+        })
+        .await
     }
 
     async fn settle_changes(&self, changes: &[(Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {

@@ -1,18 +1,23 @@
 //! Putting a schedule in force: the schedule and what Redis knows of its entries tell where each stands.
 
-use std::{collections::HashMap, mem, sync::Arc};
+use std::{cmp::Reverse, collections::HashSet, mem, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     super::{
         Tick,
+        dynamic::Dynamic,
         standing::{Leaving, change_records, history, news},
     },
     Recurring, State,
 };
 use crate::{
-    core::{entry::Entry, firing::Progress, schedule::Schedule},
+    core::{
+        entry::Entry,
+        firing::Progress,
+        schedule::{Changes, Schedule},
+    },
     events::Event,
     store::{RecordChange, Records, Store, StoreError},
 };
@@ -30,88 +35,189 @@ impl<S: Store> Recurring<S> {
     ) -> Result<Tick, StoreError> {
         let mut records = self.store.records().await?;
         self.note_forgotten(&records);
-        let mut changes = news(schedule, &records);
-        let may_be_first = |change: &RecordChange| !matches!(change, RecordChange::Reworded { .. });
-        let may_be_first = changes.iter().any(may_be_first);
-        changes.extend(self.note_leaving(schedule, &records, now));
-        if !change_records(&self.store, &changes, now).await? {
+        let news = news(schedule.entries(), &records);
+        // With neither entries nor dynamic ones it is for delayed jobs only, and all are another's.
+        let whole = self.dynamic.is_some() || schedule.entries().len() > 0;
+        self.leaving = Leaving::default();
+        let left = if whole && !self.keeps_all {
+            let may_have = |name: &str| may_have(self.dynamic.as_ref(), name);
+            self.leaving.note(&records, schedule, may_have, now)
+        } else {
+            vec![]
+        };
+        if !self.record(news, left, &mut records, now).await? {
             return Ok(Tick::LeaseLost);
         }
-        if may_be_first {
-            // Another that believes that it leads may have been first. Of many entries they are much, and
-            // held once.
-            drop(mem::take(&mut records));
-            records = self.store.records().await?;
-        }
-        self.resume(schedule, &records, now);
-        self.stamps_unreadable = records.unreadable.map(|error| error.to_string());
+        self.agenda.clear();
+        self.resume(schedule, &records, now, |_| true);
+        self.stamps_unreadable = records.unreadable.take().map(|error| error.to_string());
         if let Some(error) = &self.stamps_unreadable {
             Event::StampsUnreadable { error }.emit();
         }
-        // Clocks of two hosts may differ by a little.
-        let ahead = now + TimeDelta::seconds(1);
-        for entry in schedule.entries() {
-            let ours = records.fired.get(&entry.name);
-            let theirs = records.enqueued_elsewhere.get(&entry.name);
-            if let Some(&last_fire) = ours.max(theirs).filter(|last| **last > ahead) {
-                Event::AheadOfClock { entry, last_fire }.emit();
-            }
-        }
-        self.plan_all();
+        warn_of_the_future(schedule.entries(), &records, now);
         Ok(self.until(now))
     }
 
-    /// Takes note of the entries that are not in `schedule`. Returns the changes of their records. With neither
-    /// entries nor dynamic ones a scheduler is for delayed jobs only, and all are another's.
-    fn note_leaving(
+    /// Puts `schedule` in force at `now` in place of `old`, which is in force. Reads and writes only the
+    /// records of entries that are not the same in both.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) async fn change(
+        &mut self,
+        old: &Schedule,
+        schedule: &Schedule,
+        now: DateTime<Utc>,
+    ) -> Result<Tick, StoreError> {
+        let Changes {
+            added,
+            changed,
+            removed,
+        } = old.changes_to(schedule);
+        let names = [&added[..], &changed, &removed].concat();
+        let mut records = self.store.records_of(&names).await?;
+        let present = added.iter().chain(&changed);
+        let present: Vec<_> = present.filter_map(|name| schedule.get(name)).collect();
+        for entry in &present {
+            self.leaving.returns(&entry.name, &records);
+        }
+        let news = news(present.iter().copied(), &records);
+        let dynamic = self.dynamic.as_ref();
+        let keeps = |name: &str| self.keeps_all || may_have(dynamic, name);
+        let left = removed.iter().filter(|name| !keeps(name));
+        let left = left.filter_map(|name| self.leaving.leaves(name, &records, now));
+        let left = left.collect();
+        if !self.record(news, left, &mut records, now).await? {
+            return Ok(Tick::LeaseLost);
+        }
+        let touched: HashSet<&str> = present.iter().map(|entry| &*entry.name).collect();
+        self.resume(schedule, &records, now, |name| touched.contains(name));
+        warn_of_the_future(present.into_iter(), &records, now);
+        Ok(self.until(now))
+    }
+
+    /// Records the changes that put a schedule in force: the news of entries that are in it, and the entries
+    /// that left. Reads the records again where another scheduler may have been first. `false`: the lease is
+    /// lost.
+    async fn record(
+        &self,
+        mut news: Vec<RecordChange>,
+        left: Vec<RecordChange>,
+        records: &mut Records,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        if !left.is_empty() {
+            let entries = &left.iter().map(RecordChange::name).collect::<Vec<_>>();
+            Event::Left { entries }.emit();
+        }
+        let again = |change: &&RecordChange| !matches!(change, RecordChange::Reworded { .. });
+        let again = news.iter().filter(again);
+        let again: Vec<_> = again.map(|change| change.name().to_owned()).collect();
+        news.extend(left);
+        if !change_records(&self.store, &news, now).await? {
+            return Ok(false);
+        }
+        // Of many entries they are much.
+        drop(news);
+        // Another that believes that it leads may have been first.
+        records.extend(self.store.records_of(&again).await?);
+        Ok(true)
+    }
+
+    /// Makes the states of `schedule`, from those that there are and from what Redis knows. States of entries
+    /// that are not `touched` stay as they are, and so do their places on the agenda.
+    fn resume(
         &mut self,
         schedule: &Schedule,
         records: &Records,
         now: DateTime<Utc>,
-    ) -> Vec<RecordChange> {
-        self.leaving = Leaving::default();
-        if self.keeps_all || self.dynamic.is_none() && schedule.entries().len() == 0 {
-            return vec![];
+        touched: impl Fn(&str) -> bool,
+    ) {
+        let out_of_date = mem::take(&mut self.stale);
+        let number = self.states.len();
+        let mut before = mem::take(&mut self.states)
+            .into_iter()
+            .enumerate()
+            .peekable();
+        // The new index of each state that stays, by its old one.
+        let mut moved = vec![None; number];
+        let mut fresh = vec![];
+        let mut states = Vec::with_capacity(schedule.entries().len());
+        // Both are in the order of names.
+        for (index, entry) in schedule.entries().enumerate() {
+            while before
+                .next_if(|(_, it)| it.entry.name < entry.name)
+                .is_some()
+            {}
+            let known = before.next_if(|(_, it)| it.entry.name == entry.name);
+            states.push(match known {
+                Some((old, state)) if !touched(&entry.name) => {
+                    moved[old] = Some(index);
+                    state
+                }
+                known => {
+                    fresh.push(index);
+                    let known = known.map(|(_, state)| state);
+                    self.state(entry, known, out_of_date, records, now)
+                }
+            });
         }
-        let dynamic = self.dynamic.as_ref();
-        let may_have = |name: &str| dynamic.is_some_and(|it| it.may_have(name));
-        let changes = self.leaving.note(records, schedule, may_have, now);
-        if !changes.is_empty() {
-            let names = changes.iter().map(RecordChange::name);
-            let entries = &names.collect::<Vec<_>>();
-            Event::Left { entries }.emit();
+        self.states = states;
+        let agenda = mem::take(&mut self.agenda).into_vec().into_iter();
+        let stays = |Reverse((at, index)): Reverse<(_, usize)>| Some(Reverse((at, moved[index]?)));
+        self.agenda = agenda.filter_map(stays).collect();
+        for index in fresh {
+            self.plan(index);
         }
-        changes
     }
 
-    /// Makes the states of `schedule`, from those that there are and from what Redis knows.
-    fn resume(&mut self, schedule: &Schedule, records: &Records, now: DateTime<Utc>) {
-        let out_of_date = mem::take(&mut self.stale);
-        let in_force: HashMap<String, State> = self
-            .states
-            .drain(..)
-            .map(|state| (state.entry.name.clone(), state))
-            .collect();
-        let state = |entry: &Arc<Entry>| {
-            let known = in_force.get(&entry.name);
-            let known = known.filter(|state| state.entry.timing == entry.timing);
-            let forgotten = self.forgotten.contains(&entry.name);
-            let mut progress = match known {
-                Some(state) if !out_of_date || forgotten => state.progress,
-                _ => Progress::resume(&entry.timing, history(entry, records, now)),
-            };
-            let given_up = known.and_then(|state| state.given_up);
-            if let Some(given_up) = given_up {
-                progress.settle(given_up);
-            }
-            State {
-                entry: Arc::clone(entry),
-                progress,
-                given_up,
-                rejected: known.is_some_and(|state| state.rejected),
-                skipped: known.map_or(0, |state| state.skipped),
-            }
+    /// The state of an entry, from the one that it has and from what Redis knows.
+    fn state(
+        &self,
+        entry: &Arc<Entry>,
+        known: Option<State>,
+        out_of_date: bool,
+        records: &Records,
+        now: DateTime<Utc>,
+    ) -> State {
+        let known = known.filter(|state| state.entry.timing == entry.timing);
+        let forgotten = self.forgotten.contains(&entry.name);
+        let mut progress = match &known {
+            Some(state) if !out_of_date || forgotten => state.progress,
+            _ => Progress::resume(&entry.timing, history(entry, records, now)),
         };
-        self.states = schedule.entries().map(state).collect();
+        let given_up = known.as_ref().and_then(|state| state.given_up);
+        if let Some(given_up) = given_up {
+            progress.settle(given_up);
+        }
+        State {
+            entry: Arc::clone(entry),
+            progress,
+            given_up,
+            rejected: known.as_ref().is_some_and(|state| state.rejected),
+            skipped: known.map_or(0, |state| state.skipped),
+        }
+    }
+}
+
+/// Whether an entry of that name may be among the dynamic ones, though it is not in force.
+fn may_have(dynamic: Option<&Dynamic>, name: &str) -> bool {
+    dynamic.is_some_and(|it| it.may_have(name))
+}
+
+/// Warns about entries whose last fire is in the future.
+fn warn_of_the_future<'e>(
+    entries: impl Iterator<Item = &'e Arc<Entry>>,
+    records: &Records,
+    now: DateTime<Utc>,
+) {
+    // Clocks of two hosts may differ by a little.
+    let ahead = now + TimeDelta::seconds(1);
+    for entry in entries {
+        let ours = records.fired.get(&entry.name);
+        let theirs = records.enqueued_elsewhere.get(&entry.name);
+        if let Some(&last_fire) = ours.max(theirs).filter(|last| **last > ahead) {
+            Event::AheadOfClock { entry, last_fire }.emit();
+        }
     }
 }

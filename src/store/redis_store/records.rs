@@ -16,12 +16,27 @@ use super::{
 const SCAN: usize = 1_000;
 
 impl RedisStore {
+    /// Calls `visit` for each field of a hash and its value, or for those of the fields `names` that are there.
+    /// Its return value is ignored. Read in parts: other clients wait while Redis reads, and we hold only
+    /// what is made of it.
     async fn for_each(
         &self,
         key: &str,
-        take: impl FnMut(String, String) -> Option<()>,
+        names: Option<&[String]>,
+        mut visit: impl FnMut(String, String) -> Option<()>,
     ) -> Result<(), StoreError> {
-        self.scan(key, SCAN, take).await
+        if let Some(names) = names {
+            for names in names.chunks(SCAN) {
+                let mut get = redis::pipe();
+                get.cmd("HMGET").arg(key).arg(names);
+                let (values,): (Vec<Option<String>>,) = self.connection.pipeline(&get, key).await?;
+                for (name, value) in names.iter().zip(values) {
+                    value.and_then(|value| visit(name.clone(), value));
+                }
+            }
+            return Ok(());
+        }
+        self.scan(key, SCAN, visit).await
     }
 
     /// How many fields a hash has: growing step by step, what is made of it would leave gaps behind.
@@ -33,15 +48,18 @@ impl RedisStore {
     }
 
     /// What others enqueued last, since we did: what they wrote is not what we stamped.
-    async fn enqueued_elsewhere(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
+    async fn enqueued_elsewhere(
+        &self,
+        names: Option<&[String]>,
+    ) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
         let mut elsewhere = HashMap::new();
-        self.for_each(&self.keys.last_enqueued_at(), |name, stamp| {
+        self.for_each(&self.keys.last_enqueued_at(), names, |name, stamp| {
             let at = DateTime::parse_from_str(&stamp, STAMP).ok()?;
             elsewhere.insert(name, at.to_utc());
             Some(())
         })
         .await?;
-        self.for_each(&self.keys.stamps(), |name, stamp| {
+        self.for_each(&self.keys.stamps(), names, |name, stamp| {
             let ours = instant(stamp.split(' ').next()?)?;
             if elsewhere.get(&name).is_some_and(|at| *at <= ours) {
                 elsewhere.remove(&name);
@@ -52,16 +70,20 @@ impl RedisStore {
         Ok(elsewhere)
     }
 
-    /// Reads all that is known of entries.
-    pub(super) async fn read_records(&self) -> Result<Records, StoreError> {
+    /// Reads all that is known of entries, or of those of the given names.
+    pub(super) async fn read_records(
+        &self,
+        names: Option<&[String]>,
+    ) -> Result<Records, StoreError> {
         // What nobody of us can have written is as if it were not there.
         let mut records = Records::default();
-        records.seen.reserve(self.length(&self.keys.seen()).await?);
-        records
-            .fired
-            .reserve(self.length(&self.keys.fired()).await?);
+        if names.is_none() {
+            let (seen, fired) = (self.keys.seen(), self.keys.fired());
+            records.seen.reserve(self.length(&seen).await?);
+            records.fired.reserve(self.length(&fired).await?);
+        }
         let mut timings = HashSet::<Arc<str>>::new();
-        self.for_each(&self.keys.seen(), |name, value| {
+        self.for_each(&self.keys.seen(), names, |name, value| {
             let (at, timing) = value.split_once(' ')?;
             let at = instant(at)?;
             let known = timings.get(timing).cloned();
@@ -71,22 +93,22 @@ impl RedisStore {
             Some(())
         })
         .await?;
-        self.for_each(&self.keys.fired(), |name, at| {
+        self.for_each(&self.keys.fired(), names, |name, at| {
             records.fired.insert(name, instant(&at)?);
             Some(())
         })
         .await?;
-        self.for_each(&self.keys.fires(), |name, fires| {
+        self.for_each(&self.keys.fires(), names, |name, fires| {
             records.fires.insert(name, fires.parse().ok()?);
             Some(())
         })
         .await?;
-        self.for_each(&self.keys.away(), |name, value| {
+        self.for_each(&self.keys.away(), names, |name, value| {
             records.away.insert(name, away(&value)?);
             Some(())
         })
         .await?;
-        let enqueued = self.enqueued_elsewhere().await;
+        let enqueued = self.enqueued_elsewhere(names).await;
         match enqueued {
             // Other programs write there, too; what they broke must not stop our fires.
             Err(error @ StoreError::Corrupt { .. }) => records.unreadable = Some(error),
@@ -100,7 +122,7 @@ impl RedisStore {
         &self,
     ) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
         let mut enqueued = HashMap::new();
-        self.for_each(&self.keys.stamps(), |name, stamp| {
+        self.for_each(&self.keys.stamps(), None, |name, stamp| {
             enqueued.insert(name, instant(stamp.split(' ').next_back()?)?);
             Some(())
         })
