@@ -93,16 +93,6 @@ pub enum Event<'a> {
         /// The key, and Redis' words.
         error: &'a str,
     },
-    /// Entries with records are not in the schedule any more.
-    Left {
-        /// Their names.
-        entries: &'a [&'a str],
-    },
-    /// The records of entries that left the schedule a day ago are removed.
-    Forgotten {
-        /// Their names.
-        entries: &'a [String],
-    },
     /// Where an entry stands, on request.
     EntryStatus {
         /// Which.
@@ -113,6 +103,26 @@ pub enum Event<'a> {
         last_outcome: Option<&'static str>,
         /// Its next fire time.
         next: Option<DateTime<Utc>>,
+    },
+}
+
+/// What became of the records of entries in Redis.
+#[derive(Debug)]
+pub enum RecordEvent<'a> {
+    /// They hold what no scheduler can have written.
+    Ignored {
+        /// Key and name of each.
+        records: &'a [String],
+    },
+    /// Entries that have records are not in the schedule any more.
+    Left {
+        /// Their names.
+        entries: &'a [&'a str],
+    },
+    /// The records of entries that left the schedule a day ago are removed.
+    Removed {
+        /// Their names.
+        entries: &'a [String],
     },
 }
 
@@ -312,16 +322,6 @@ impl Event<'_> {
                 last_fire = shown(*last_fire),
                 "fired for a time that is still to come, waits for it"
             ),
-            Self::Left { entries } => info!(
-                count = entries.len(),
-                entries = listed(entries),
-                "entries left the schedule; removing their records in a day unless they return"
-            ),
-            Self::Forgotten { entries } => info!(
-                count = entries.len(),
-                entries = listed(entries),
-                "removed the records of entries that left the schedule"
-            ),
             Self::EntryStatus {
                 entry,
                 last_enqueued,
@@ -334,6 +334,28 @@ impl Event<'_> {
                 last_outcome,
                 next = next.map(shown),
                 "entry"
+            ),
+        }
+    }
+}
+
+impl RecordEvent<'_> {
+    /// Writes its log line.
+    pub fn emit(&self) {
+        match self {
+            Self::Ignored { records } => warn!(
+                records = listed(records),
+                "records of entries make no sense; ignoring them, remove their fields"
+            ),
+            Self::Left { entries } => info!(
+                count = entries.len(),
+                entries = listed(entries),
+                "entries left the schedule; removing their records in a day unless they return"
+            ),
+            Self::Removed { entries } => info!(
+                count = entries.len(),
+                entries = listed(entries),
+                "removed the records of entries that left the schedule"
             ),
         }
     }

@@ -312,7 +312,7 @@ fn a_batch_answers_every_line_in_order() {
     {"error":"`hr` is not a unit of time; units are y, M (30 days), w, d, h, m (minutes) and s, or their names: `1h30m`, `15 minutes`"}
     {"error":"`25` is not an hour; hours are 0 to 23, and 24 is 0"}
     {"error":"unknown time zone `Europe/Pari`; did you mean `Europe/Paris`?"}
-    {"error":"expected a time such as 2026-11-23T12:00:00Z"}
+    {"error":"expected a time from 1970 to 2199, such as 2026-11-23T12:00:00Z"}
     {"error":"expected either `cron` or `every`"}
     {"error":"not a question: EOF while parsing a value at line 1 column 0"}
     {"error":"not a question: expected ident at line 1 column 2"}

@@ -5,30 +5,37 @@ use std::{fs, path::Path, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::core::{duration, zone::Zone};
+use crate::core::{duration, instant::is_sensible, zone::Zone};
 
 /// The length of a lease: seconds (as `LOCK_TIMEOUT` of resque-scheduler) or text such as `15s`;
-/// at least one second.
+/// from a second to a day.
 ///
 /// # Errors
 /// What is expected.
 pub fn lease(text: &str) -> Result<Duration, String> {
-    at_least(text, TimeDelta::seconds(1), "15s")
+    from_to(text, TimeDelta::seconds(1), "15s")
 }
 
-/// A polling interval: seconds, with a fraction or not, or text such as `0.25s`; at least 10 ms.
+/// A polling interval: seconds, with a fraction or not, or text such as `0.25s`; from
+/// 10 ms to a day.
 ///
 /// # Errors
 /// What is expected.
 pub fn interval(text: &str) -> Result<Duration, String> {
-    at_least(text, TimeDelta::milliseconds(10), "0.5s")
+    from_to(text, TimeDelta::milliseconds(10), "0.5s")
 }
 
-fn at_least(text: &str, least: TimeDelta, example: &str) -> Result<Duration, String> {
+/// The longest lease and the longest interval.
+const LONGEST: TimeDelta = TimeDelta::days(1);
+
+fn from_to(text: &str, least: TimeDelta, example: &str) -> Result<Duration, String> {
     let length = duration::parse(text).map_err(|error| format!("{error}; {}", error.help))?;
-    let long_enough = (length >= least).then(|| length.to_std().ok()).flatten();
-    let least = duration::display(least);
-    long_enough.ok_or_else(|| format!("expected at least {least}, for example `{example}`"))
+    let in_range = (least..=LONGEST).contains(&length);
+    let length = in_range.then(|| length.to_std().ok()).flatten();
+    let (least, most) = (duration::display(least), duration::display(LONGEST));
+    length.ok_or_else(|| {
+        format!("expected at least {least} and at most {most}, for example `{example}`")
+    })
 }
 
 /// A size in bytes: a whole number, with `KB`, `MB` or `GB` behind it for 2^10, 2^20 or 2^30 bytes; at least one.
@@ -110,13 +117,15 @@ fn zone_of_file(path: &str) -> Result<String, String> {
     }
 }
 
-/// An instant: RFC 3339, with its offset from UTC.
+/// An instant from 1970 to 2199: RFC 3339, with its offset from UTC.
 ///
 /// # Errors
 /// What is expected.
 pub fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     let instant = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
-    instant.map_err(|_| "expected a time such as 2026-11-23T12:00:00Z".to_owned())
+    let instant = instant.ok().filter(|at| is_sensible(*at));
+    instant
+        .ok_or_else(|| "expected a time from 1970 to 2199, such as 2026-11-23T12:00:00Z".to_owned())
 }
 
 #[cfg(test)]
@@ -128,7 +137,12 @@ mod tests {
         assert_eq!(lease("180"), Ok(Duration::from_secs(180)));
         assert_eq!(lease("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(interval("0.25"), Ok(Duration::from_millis(250)));
-        let expected = "expected at least 1s, for example `15s`";
+        let expected = "expected at least 1s and at most 1d, for example `15s`";
+        assert_eq!(lease("1d"), Ok(Duration::from_secs(86_400)));
+        for text in ["86401", "1000000y"] {
+            assert_eq!(lease(text), Err(expected.to_owned()));
+            assert!(interval(text).is_err());
+        }
         assert_eq!(lease("0"), Err(expected.to_owned()));
         assert_eq!(lease("-5s"), Err(expected.to_owned()));
         assert!(lease("soon").is_err());
@@ -177,5 +191,7 @@ mod tests {
         let noon = "2026-11-23T12:00:00Z".parse().unwrap();
         assert_eq!(instant("2026-11-23T13:00:00+01:00"), Ok(noon));
         assert!(instant("2026-11-23 12:00").is_err());
+        assert!(instant("2200-01-01T00:00:00Z").is_err());
+        assert!(instant("9999-12-31T23:59:59Z").is_err());
     }
 }

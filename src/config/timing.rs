@@ -1,6 +1,6 @@
 //! When an entry fires, as a file says it.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use toml::Spanned;
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
 use crate::core::{
     cron::Cron,
     duration,
+    instant::is_sensible,
     timing::{Bounds, Moment, Pattern, Timing},
     zone::{Instants, Zone},
 };
@@ -250,9 +251,7 @@ fn parse_instant(text: &str, zone: Zone) -> Option<DateTime<Utc>> {
         .map(|at| at.to_utc());
     let at = rfc3339.or_else(|| civil_instant(text, zone))?;
     // Far from where adding to it overflows, and a leap second is the one before it.
-    (1970..2200)
-        .contains(&at.year())
-        .then(|| DateTime::from_timestamp(at.timestamp(), 0))?
+    is_sensible(at).then(|| DateTime::from_timestamp(at.timestamp(), 0))?
 }
 
 fn civil_instant(text: &str, zone: Zone) -> Option<DateTime<Utc>> {

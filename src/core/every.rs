@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::duration;
+use super::{duration, instant};
 
 /// A fixed distance between fire times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +33,14 @@ impl Every {
     }
 
     /// The first instant strictly later than `after` that is a whole number of intervals from
-    /// `anchor` (whole seconds, both), in either direction. `None` beyond chrono's dates.
+    /// `anchor` (whole seconds, both), in either direction. `None` if there is none before the year 2200.
     pub fn next_after(self, anchor: DateTime<Utc>, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let interval = self.interval.num_seconds();
         let elapsed = after.timestamp() - anchor.timestamp();
         let intervals = elapsed.div_euclid(interval) + 1;
-        anchor.checked_add_signed(TimeDelta::try_seconds(intervals.checked_mul(interval)?)?)
+        let distance = TimeDelta::try_seconds(intervals.checked_mul(interval)?)?;
+        let next = anchor.checked_add_signed(distance)?;
+        (next < instant::END).then_some(next)
     }
 }
 

@@ -8,6 +8,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::{
     entry::{CatchUpPolicy, Entry},
+    instant,
     timing::{Bounds, Pattern, Timing},
 };
 
@@ -82,14 +83,14 @@ impl Progress {
         };
         // Nothing comes before the first fire, which itself may be at the moment it was first seen.
         let earliest = match history.last_fire {
-            Some(last) if last >= first_seen => last + second,
+            Some(last) if last >= first_seen => instant::after(last, second),
             _ => first_seen,
         };
         let ahead = first.filter(|first| *first >= earliest);
-        let settled = ahead.map_or(settled, |first| first - second);
+        let settled = ahead.map_or(settled, |first| instant::before(first, second));
         let settled = bounds
             .starts_at
-            .map_or(settled, |start| settled.max(start - second));
+            .map_or(settled, |start| settled.max(instant::before(start, second)));
         let others = [history.enqueued_elsewhere, history.returned];
         let settled = others.into_iter().flatten().fold(settled, Ord::max);
         // Where the user names a start and no first fire, intervals are counted from it for ever.
@@ -168,15 +169,15 @@ pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision
     }
     let second = TimeDelta::seconds(1);
     // A fire time may be as late as its jitter without being late at all.
-    let whole = now.trunc_subsecs(0) - entry.timing.bounds().jitter;
-    let missed_until = whole - GRACE - second;
+    let whole = instant::before(now.trunc_subsecs(0), entry.timing.bounds().jitter);
+    let missed_until = instant::before(whole, GRACE + second);
     if next > missed_until {
         return Decision::Fire(next);
     }
     let after =
         |after: DateTime<Utc>| progress.next_after(&entry.timing, after.max(progress.settled));
     let missed_after = |bound| after(bound).filter(|at| *at <= missed_until);
-    let window = whole - entry.catch_up.window - second;
+    let window = instant::before(instant::before(whole, entry.catch_up.window), second);
     let caught_up = match entry.catch_up.policy {
         CatchUpPolicy::All => missed_after(window),
         // One that is on time is newer.
@@ -188,7 +189,7 @@ pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision
         Some(at) if at == next => Decision::Fire(at),
         at => Decision::Missed {
             first: next,
-            last: at.map_or(missed_until, |at| at - second),
+            last: at.map_or(missed_until, |at| instant::before(at, second)),
         },
     }
 }
@@ -217,7 +218,7 @@ fn newest(
 ) -> Option<DateTime<Utc>> {
     let mut reach = TimeDelta::seconds(1);
     loop {
-        let after = (until - reach).max(bound);
+        let after = instant::before(until, reach).max(bound);
         if let Some(found) = missed_after(after) {
             return std::iter::successors(Some(found), |&at| missed_after(at)).last();
         }

@@ -11,6 +11,7 @@ pub mod excerpt;
 pub mod firing;
 pub mod guard;
 pub mod identity;
+pub mod instant;
 pub mod job;
 pub mod json;
 pub mod ruby;

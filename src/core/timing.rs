@@ -8,6 +8,7 @@ use super::{
     cron::Cron,
     duration,
     every::Every,
+    instant,
     stable_hash::{BASIS, extend},
     zone::Zone,
 };
@@ -107,7 +108,7 @@ impl Timing {
             Pattern::Every(every) => Some(
                 self.bounds()
                     .starts_at
-                    .unwrap_or(first_seen + every.interval()),
+                    .unwrap_or_else(|| instant::after(first_seen, every.interval())),
             ),
             Pattern::Once(moment) => Some(moment.instant(first_seen)),
             Pattern::Cron { .. } | Pattern::Manual => None,
@@ -129,7 +130,8 @@ impl Timing {
         }
         let time = fire_time.timestamp().to_le_bytes();
         let mixed = extend(BASIS, name.bytes().chain(time)) % choices;
-        fire_time + TimeDelta::milliseconds(i64::try_from(mixed).unwrap_or_default())
+        let delay = TimeDelta::milliseconds(i64::try_from(mixed).unwrap_or_default());
+        instant::after(fire_time, delay)
     }
 }
 
@@ -151,7 +153,7 @@ impl Moment {
     pub fn instant(self, first_seen: DateTime<Utc>) -> DateTime<Utc> {
         match self {
             Self::At(at) => at,
-            Self::In(length) => first_seen + length,
+            Self::In(length) => instant::after(first_seen, length),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         firing::{self, History, Progress},
         schedule::Schedule,
     },
-    events::Event,
+    events::{Event, RecordEvent},
     store::{Away, RecordChange, Records, Store, StoreError},
 };
 
@@ -131,7 +131,7 @@ impl Leaving {
             self.0.remove(&(since, name));
         }
         if !forgotten.is_empty() {
-            Event::Forgotten {
+            RecordEvent::Removed {
                 entries: &forgotten,
             }
             .emit();

@@ -77,6 +77,9 @@ pub struct Records {
     pub away: HashMap<String, Away>,
     /// When each was last enqueued by someone else, since we did: by a Ruby scheduler that led.
     pub enqueued_elsewhere: HashMap<String, DateTime<Utc>>,
+    /// Key and name of records that no scheduler can have written, as a time after 2199. They are not among the
+    /// others. Only the first ones are here.
+    pub ignored: Vec<String>,
     /// Why the times of a Ruby scheduler are not known, if they are not; the rest is.
     pub unreadable: Option<StoreError>,
 }

@@ -4,7 +4,8 @@
 //!
 //! Not here, for they change nothing of what the engine does: the reverse index (for apps that
 //! remove jobs), and the stamps for resque-web, which differ from ours only where a Ruby scheduler
-//! wrote them; nor how far a long queue is looked through for an identical job.
+//! wrote them; nor how far a long queue is looked through for an identical job; nor records that no
+//! scheduler writes, such as a fire time after 2199.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

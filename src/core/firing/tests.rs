@@ -1,5 +1,7 @@
 //! Which fire is next, in every corner.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::core::{
     entry::CatchUp, every::Every, guard::Guard, job::Job, timing::Moment, zone::Zone,
@@ -294,4 +296,38 @@ fn a_fire_that_jitter_delays_is_neither_early_nor_missed() {
     assert_eq!(settle_all(&entry, due).0, [60]);
     assert_eq!(settle_all(&entry, at(90) + GRACE).0, [60]);
     assert_eq!(settle_all(&entry, at(97)), (vec![], vec![(60, 61)]));
+}
+
+proptest! {
+    #[test]
+    fn no_history_and_no_length_overflows(
+        [first_seen, last_fire, elsewhere, returned, now] in any::<[i64; 5]>(),
+        [window, jitter, first, interval] in any::<[u64; 4]>(),
+        policy in 0..3_usize,
+    ) {
+        let instant = |seconds: i64| DateTime::from_timestamp(seconds >> seconds.rem_euclid(64), 0);
+        let length = |seconds: u64| {
+            let seconds = i64::try_from(seconds >> (1 + seconds % 63)).unwrap();
+            TimeDelta::try_seconds(seconds).unwrap_or(TimeDelta::MAX)
+        };
+        let interval = length(interval).max(TimeDelta::seconds(1));
+        let every = Every::new(TimeDelta::seconds(interval.num_seconds())).unwrap();
+        let mut entry = entry(1, [CatchUpPolicy::Latest, CatchUpPolicy::All, CatchUpPolicy::None][policy]);
+        entry.timing = Timing::of(Pattern::Every(every));
+        entry.timing.bound(|it| {
+            it.jitter = length(jitter);
+            it.first = Some(Moment::In(length(first)));
+            it.starts_at = instant(first_seen);
+        });
+        entry.catch_up.window = length(window);
+        let history = History {
+            first_seen: instant(first_seen).unwrap_or(DateTime::<Utc>::MIN_UTC),
+            last_fire: instant(last_fire),
+            fires: 0,
+            returned: instant(returned),
+            enqueued_elsewhere: instant(elsewhere),
+        };
+        let progress = Progress::resume(&entry.timing, history);
+        decide(&entry, progress, instant(now).unwrap_or(DateTime::<Utc>::MAX_UTC));
+    }
 }

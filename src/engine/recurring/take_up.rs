@@ -18,7 +18,7 @@ use crate::{
         firing::Progress,
         schedule::{Changes, Schedule},
     },
-    events::Event,
+    events::{Event, RecordEvent},
     store::{RecordChange, Records, Store, StoreError},
 };
 
@@ -34,6 +34,7 @@ impl<S: Store> Recurring<S> {
         now: DateTime<Utc>,
     ) -> Result<Tick, StoreError> {
         let mut records = self.store.records().await?;
+        warn_of_ignored(&records);
         self.note_forgotten(&records);
         let news = news(schedule.entries(), &records);
         // With neither entries nor dynamic ones it is for delayed jobs only, and all are another's.
@@ -76,6 +77,7 @@ impl<S: Store> Recurring<S> {
         } = old.changes_to(schedule);
         let names = [&added[..], &changed, &removed].concat();
         let mut records = self.store.records_of(&names).await?;
+        warn_of_ignored(&records);
         let present = added.iter().chain(&changed);
         let present: Vec<_> = present.filter_map(|name| schedule.get(name)).collect();
         for entry in &present {
@@ -108,7 +110,7 @@ impl<S: Store> Recurring<S> {
     ) -> Result<bool, StoreError> {
         if !left.is_empty() {
             let entries = &left.iter().map(RecordChange::name).collect::<Vec<_>>();
-            Event::Left { entries }.emit();
+            RecordEvent::Left { entries }.emit();
         }
         let again = |change: &&RecordChange| !matches!(change, RecordChange::Reworded { .. });
         let again = news.iter().filter(again);
@@ -203,6 +205,13 @@ impl<S: Store> Recurring<S> {
 /// Whether an entry of that name may be among the dynamic ones, though it is not in force.
 fn may_have(dynamic: Option<&Dynamic>, name: &str) -> bool {
     dynamic.is_some_and(|it| it.may_have(name))
+}
+
+fn warn_of_ignored(records: &Records) {
+    let records = &records.ignored;
+    if !records.is_empty() {
+        RecordEvent::Ignored { records }.emit();
+    }
 }
 
 /// Warns about entries whose last fire is in the future.

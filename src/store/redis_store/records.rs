@@ -11,32 +11,62 @@ use super::{
     super::{Away, RecordChange, Records, StoreError, fires::STAMP, scripts},
     RedisStore, instant,
 };
+use crate::core::instant::is_sensible;
 
 /// How many fields of a hash are read at a time.
 const SCAN: usize = 1_000;
 
+/// How many ignored records are remembered, to name them.
+const IGNORED: usize = 100;
+
+/// The records that no scheduler can have written: they are as if they were not there.
+#[derive(Default)]
+struct Ignored(Vec<String>);
+
+impl Ignored {
+    fn push(&mut self, key: &str, name: &[u8]) {
+        if self.0.len() < IGNORED {
+            self.0
+                .push(format!("{key} {}", String::from_utf8_lossy(name)));
+        }
+    }
+}
+
 impl RedisStore {
     /// Calls `visit` for each field of a hash and its value, or for those of the fields `names` that are there.
-    /// Its return value is ignored. Read in parts: other clients wait while Redis reads, and we hold only
-    /// what is made of it.
+    /// If it returns `None`, or if they are no text, the field is `ignored`.
     async fn for_each(
         &self,
         key: &str,
         names: Option<&[String]>,
-        mut visit: impl FnMut(String, String) -> Option<()>,
+        ignored: &mut Ignored,
+        mut visit: impl FnMut(&str, &str) -> Option<()>,
     ) -> Result<(), StoreError> {
+        let mut visit = |name: &[u8], value: &[u8]| {
+            let text = str::from_utf8(name).ok().zip(str::from_utf8(value).ok());
+            if text.and_then(|(name, value)| visit(name, value)).is_none() {
+                ignored.push(key, name);
+            }
+        };
         if let Some(names) = names {
             for names in names.chunks(SCAN) {
                 let mut get = redis::pipe();
                 get.cmd("HMGET").arg(key).arg(names);
-                let (values,): (Vec<Option<String>>,) = self.connection.pipeline(&get, key).await?;
+                let (values,): (Vec<Option<Vec<u8>>>,) =
+                    self.connection.pipeline(&get, key).await?;
                 for (name, value) in names.iter().zip(values) {
-                    value.and_then(|value| visit(name.clone(), value));
+                    if let Some(value) = value {
+                        visit(name.as_bytes(), &value);
+                    }
                 }
             }
             return Ok(());
         }
-        self.scan(key, SCAN, visit).await
+        self.scan(key, SCAN, |name: Vec<u8>, value: Vec<u8>| {
+            visit(&name, &value);
+            Some(())
+        })
+        .await
     }
 
     /// How many fields a hash has: growing step by step, what is made of it would leave gaps behind.
@@ -51,18 +81,24 @@ impl RedisStore {
     async fn enqueued_elsewhere(
         &self,
         names: Option<&[String]>,
+        ignored: &mut Ignored,
     ) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
         let mut elsewhere = HashMap::new();
-        self.for_each(&self.keys.last_enqueued_at(), names, |name, stamp| {
-            let at = DateTime::parse_from_str(&stamp, STAMP).ok()?;
-            elsewhere.insert(name, at.to_utc());
-            Some(())
-        })
+        self.for_each(
+            &self.keys.last_enqueued_at(),
+            names,
+            ignored,
+            |name, stamp| {
+                let at = DateTime::parse_from_str(stamp, STAMP).ok()?.to_utc();
+                elsewhere.insert(name.to_owned(), is_sensible(at).then_some(at)?);
+                Some(())
+            },
+        )
         .await?;
-        self.for_each(&self.keys.stamps(), names, |name, stamp| {
-            let ours = instant(stamp.split(' ').next()?)?;
-            if elsewhere.get(&name).is_some_and(|at| *at <= ours) {
-                elsewhere.remove(&name);
+        self.for_each(&self.keys.stamps(), names, ignored, |name, stamp| {
+            let ours = sensible(stamp.split(' ').next()?)?;
+            if elsewhere.get(name).is_some_and(|at| *at <= ours) {
+                elsewhere.remove(name);
             }
             Some(())
         })
@@ -75,45 +111,45 @@ impl RedisStore {
         &self,
         names: Option<&[String]>,
     ) -> Result<Records, StoreError> {
-        // What nobody of us can have written is as if it were not there.
-        let mut records = Records::default();
+        let (mut records, mut ignored) = (Records::default(), Ignored::default());
         if names.is_none() {
             let (seen, fired) = (self.keys.seen(), self.keys.fired());
             records.seen.reserve(self.length(&seen).await?);
             records.fired.reserve(self.length(&fired).await?);
         }
         let mut timings = HashSet::<Arc<str>>::new();
-        self.for_each(&self.keys.seen(), names, |name, value| {
+        self.for_each(&self.keys.seen(), names, &mut ignored, |name, value| {
             let (at, timing) = value.split_once(' ')?;
-            let at = instant(at)?;
+            let at = sensible(at)?;
             let known = timings.get(timing).cloned();
             let timing = known.unwrap_or_else(|| timing.into());
             timings.insert(Arc::clone(&timing));
-            records.seen.insert(name, (at, timing));
+            records.seen.insert(name.to_owned(), (at, timing));
             Some(())
         })
         .await?;
-        self.for_each(&self.keys.fired(), names, |name, at| {
-            records.fired.insert(name, instant(&at)?);
+        self.for_each(&self.keys.fired(), names, &mut ignored, |name, at| {
+            records.fired.insert(name.to_owned(), sensible(at)?);
             Some(())
         })
         .await?;
-        self.for_each(&self.keys.fires(), names, |name, fires| {
-            records.fires.insert(name, fires.parse().ok()?);
+        self.for_each(&self.keys.fires(), names, &mut ignored, |name, fires| {
+            records.fires.insert(name.to_owned(), fires.parse().ok()?);
             Some(())
         })
         .await?;
-        self.for_each(&self.keys.away(), names, |name, value| {
-            records.away.insert(name, away(&value)?);
+        self.for_each(&self.keys.away(), names, &mut ignored, |name, value| {
+            records.away.insert(name.to_owned(), away(value)?);
             Some(())
         })
         .await?;
-        let enqueued = self.enqueued_elsewhere(names).await;
+        let enqueued = self.enqueued_elsewhere(names, &mut ignored).await;
         match enqueued {
             // Other programs write there, too; what they broke must not stop our fires.
             Err(error @ StoreError::Corrupt { .. }) => records.unreadable = Some(error),
             enqueued => records.enqueued_elsewhere = enqueued?,
         }
+        records.ignored = ignored.0;
         Ok(records)
     }
 
@@ -121,9 +157,10 @@ impl RedisStore {
     pub(super) async fn read_last_enqueued(
         &self,
     ) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
-        let mut enqueued = HashMap::new();
-        self.for_each(&self.keys.stamps(), None, |name, stamp| {
-            enqueued.insert(name, instant(stamp.split(' ').next_back()?)?);
+        let (mut enqueued, mut ignored) = (HashMap::new(), Ignored::default());
+        self.for_each(&self.keys.stamps(), None, &mut ignored, |name, stamp| {
+            let at = sensible(stamp.split(' ').next_back()?)?;
+            enqueued.insert(name.to_owned(), at);
             Some(())
         })
         .await?;
@@ -197,10 +234,10 @@ impl RedisStore {
 /// When an entry was out of the schedule, as Redis has it.
 fn away(text: &str) -> Option<Away> {
     let (since, until) = match text.split_once(' ') {
-        Some((since, until)) => (since, Some(instant(until)?)),
+        Some((since, until)) => (since, Some(sensible(until)?)),
         None => (text, None),
     };
-    let since = instant(since)?;
+    let since = sensible(since)?;
     Some(Away { since, until })
 }
 
@@ -210,4 +247,9 @@ fn away_text(Away { since, until }: Away) -> String {
         || since.to_string(),
         |until| format!("{since} {}", until.timestamp()),
     )
+}
+
+/// The instant of a number of seconds, if a scheduler can have written it.
+fn sensible(seconds: &str) -> Option<DateTime<Utc>> {
+    instant(seconds).filter(|at| is_sensible(*at))
 }
