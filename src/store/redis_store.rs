@@ -19,7 +19,7 @@ use super::{
 };
 
 /// How many dynamic entries are read at a time, in pages and by their names; they may be long.
-const PAGE: usize = 100;
+const PAGE: usize = 500;
 
 /// Redis under one namespace.
 pub struct RedisStore {
@@ -362,7 +362,7 @@ impl Store for RedisStore {
 
     async fn takes_jobs(&self, queue: &str) -> Result<bool, StoreError> {
         match self.length_of_list(&self.keys.queue(queue)).await {
-            Err(StoreError::Corrupt { .. }) => Ok(false),
+            Err(error) if error.is_partial() => Ok(false),
             length => length.map(|_| true),
         }
     }
