@@ -1,5 +1,7 @@
 //! What happened: each event is one log line, and all of them are here.
 
+mod records;
+
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -9,6 +11,10 @@ use crate::{
     config::{Diagnostic, Place, Report},
     core::{entry::Entry, excerpt::excerpt, guard::SkipReason, schedule::Changes},
 };
+
+pub use records::RecordEvent;
+
+use records::listed;
 
 /// What became of a job, or of an entry.
 #[derive(Debug)]
@@ -103,26 +109,6 @@ pub enum Event<'a> {
         last_outcome: Option<&'static str>,
         /// Its next fire time.
         next: Option<DateTime<Utc>>,
-    },
-}
-
-/// What became of the records of entries in Redis.
-#[derive(Debug)]
-pub enum RecordEvent<'a> {
-    /// They hold what no scheduler can have written.
-    Ignored {
-        /// Key and name of each.
-        records: &'a [String],
-    },
-    /// Entries that have records are not in the schedule any more.
-    Left {
-        /// Their names.
-        entries: &'a [&'a str],
-    },
-    /// The records of entries that left the schedule a day ago are removed.
-    Removed {
-        /// Their names.
-        entries: &'a [String],
     },
 }
 
@@ -339,28 +325,6 @@ impl Event<'_> {
     }
 }
 
-impl RecordEvent<'_> {
-    /// Writes its log line.
-    pub fn emit(&self) {
-        match self {
-            Self::Ignored { records } => warn!(
-                records = listed(records),
-                "records of entries make no sense; ignoring them, remove their fields"
-            ),
-            Self::Left { entries } => info!(
-                count = entries.len(),
-                entries = listed(entries),
-                "entries left the schedule; removing their records in a day unless they return"
-            ),
-            Self::Removed { entries } => info!(
-                count = entries.len(),
-                entries = listed(entries),
-                "removed the records of entries that left the schedule"
-            ),
-        }
-    }
-}
-
 impl Transition<'_> {
     /// Writes its log line.
     pub fn emit(&self) {
@@ -476,39 +440,7 @@ pub fn log_mistake(found: &Diagnostic) {
     }
 }
 
-/// How many names of entries a log line lists, and how many characters of each.
-const LISTED: usize = 20;
-const NAME: usize = 100;
-
-/// Returns names as logs list them: the first ones, and how many more there are.
-fn listed(names: &[impl AsRef<str>]) -> String {
-    let cut = |name: &str| match name.char_indices().nth(NAME) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name.to_owned(),
-    };
-    let first = names.iter().take(LISTED).map(|name| cut(name.as_ref()));
-    let list = first.collect::<Vec<_>>().join(" ");
-    match names.len().saturating_sub(LISTED) {
-        0 => list,
-        more => format!("{list} and {more} more"),
-    }
-}
-
 /// An instant as logs show it: RFC 3339, UTC, whole seconds.
 fn shown(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_of_names_in_a_log_line_is_bounded() {
-        assert_eq!(listed(&["a", "b"]), "a b");
-        let names = vec!["é".repeat(1_000); 100_000];
-        let list = listed(&names);
-        assert!(list.ends_with("é… and 99980 more"), "{list}");
-        assert!(list.chars().count() < 2_100);
-    }
 }
