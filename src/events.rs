@@ -64,6 +64,13 @@ pub enum Event<'a> {
         /// Its last fire time.
         last_fire: DateTime<Utc>,
     },
+    /// By Redis' clock a fire is too early: this host's clock is ahead. It is retried every second.
+    FireTooEarly {
+        /// Whose fire.
+        entry: &'a Entry,
+        /// The instant it was meant for.
+        fire_time: DateTime<Utc>,
+    },
     /// A queue can't take a job; it is tried again until its catch-up window is over.
     FireRejected {
         /// Whose fire.
@@ -86,6 +93,11 @@ pub enum Event<'a> {
         bucket: &'a str,
         /// Why.
         reason: &'a str,
+    },
+    /// By Redis' clock a bucket is too early: this host's clock is ahead. It is retried every second.
+    BucketTooEarly {
+        /// The bucket, without namespace.
+        bucket: &'a str,
     },
     /// A bucket can't be read, or what it holds can't be moved anywhere; it is left alone.
     BucketStuck {
@@ -140,12 +152,20 @@ pub enum Transition<'a> {
         /// How long it may stay unchanged before it is taken over.
         lease: Duration,
     },
-    /// This host's clock has left Redis' clock, or is back.
+    /// This host's clock is more than a second off Redis' clock.
     ClockSkew {
         /// How far it is ahead, at least; less than zero: behind.
         skew: TimeDelta,
-        /// Whether that is too far.
-        skewed: bool,
+    },
+    /// This host's clock is so far off Redis' clock that this host must not lead.
+    ClockTooFarOff {
+        /// How far it is ahead, at least; less than zero: behind.
+        skew: TimeDelta,
+    },
+    /// This host's clock agrees with Redis' clock again.
+    ClockRight {
+        /// How far it is ahead, at least; less than zero: behind.
+        skew: TimeDelta,
     },
     /// How the scheduler is, on request.
     Status {
@@ -284,6 +304,15 @@ impl Event<'_> {
                 reason,
                 "queue refuses the job, will try again"
             ),
+            Self::FireTooEarly { entry, fire_time } => error!(
+                entry = entry.name,
+                fire_time = shown(*fire_time),
+                "fire is too early by Redis' clock; retrying every second"
+            ),
+            Self::BucketTooEarly { bucket } => error!(
+                bucket,
+                "delayed jobs are too early by Redis' clock; retrying every second"
+            ),
             Self::Moved { jobs, lateness } => {
                 let lateness_ms = lateness.num_milliseconds();
                 info!(jobs, lateness_ms, "moved delayed jobs");
@@ -326,6 +355,20 @@ impl Event<'_> {
 }
 
 impl Transition<'_> {
+    fn log_clock(&self, ahead_s: f64) {
+        match self {
+            Self::ClockRight { .. } => info!(ahead_s, "this host's clock is Redis' clock again"),
+            Self::ClockTooFarOff { .. } => error!(
+                ahead_s,
+                "this host's clock is too far off Redis' clock; not leading until one of them is mended"
+            ),
+            _ => warn!(
+                ahead_s,
+                "this host's clock is not Redis' clock, one of them is wrong"
+            ),
+        }
+    }
+
     /// Writes its log line.
     pub fn emit(&self) {
         match self {
@@ -347,14 +390,11 @@ impl Transition<'_> {
                 lease_s = lease.as_secs_f64(),
                 "the leader's lock has no end, it is taken over if it stays so for a lease"
             ),
-            Self::ClockSkew { skew, skewed: true } => warn!(
-                ahead_s = skew.as_seconds_f64(),
-                "this host's clock is not Redis' clock, one of them is wrong"
-            ),
-            Self::ClockSkew { skew, .. } => info!(
-                ahead_s = skew.as_seconds_f64(),
-                "this host's clock is Redis' clock again"
-            ),
+            Self::ClockSkew { skew }
+            | Self::ClockTooFarOff { skew }
+            | Self::ClockRight { skew } => {
+                self.log_clock(skew.as_seconds_f64());
+            }
             Self::Status {
                 leading,
                 quarantined,

@@ -1,5 +1,6 @@
 //! What is too much, as the command line and the environment say it.
 
+use chrono::TimeDelta;
 use clap::Args;
 
 use crate::{config::settings, store::Limits};
@@ -17,6 +18,11 @@ pub(super) struct LimitArguments {
     #[arg(long, env = "QUARANTINE_LIMIT", value_name = "NUMBER")]
     #[arg(default_value = "10000")]
     quarantine_limit: u32,
+
+    /// Lead only while this host's clock is at most this far off Redis' clock; 0 for any distance
+    #[arg(long, env = "MAX_CLOCK_SKEW", value_name = "SECONDS")]
+    #[arg(default_value = "30", value_parser = settings::max_clock_skew)]
+    max_clock_skew: TimeDelta,
 }
 
 impl LimitArguments {
@@ -25,6 +31,7 @@ impl LimitArguments {
         Limits {
             item: self.max_item_size,
             quarantine: self.quarantine_limit.try_into().unwrap_or(usize::MAX),
+            clock_skew: Some(self.max_clock_skew).filter(|it| !it.is_zero()),
         }
     }
 }

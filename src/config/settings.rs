@@ -25,6 +25,19 @@ pub fn interval(text: &str) -> Result<Duration, String> {
     from_to(text, TimeDelta::milliseconds(10), "0.5s")
 }
 
+/// How far a leader's clock may be off Redis' clock: seconds or text such as `1m`, at least one second; `0` for
+/// any distance.
+///
+/// # Errors
+/// What is expected.
+pub fn max_clock_skew(text: &str) -> Result<TimeDelta, String> {
+    let length = duration::parse(text).map_err(|error| format!("{error}; {}", error.help))?;
+    let valid = length.is_zero() || length >= TimeDelta::seconds(1);
+    valid
+        .then_some(length)
+        .ok_or_else(|| "expected at least 1s, for example `30s`, or 0 for any distance".to_owned())
+}
+
 /// The longest lease and the longest interval.
 const LONGEST: TimeDelta = TimeDelta::days(1);
 
@@ -146,6 +159,10 @@ mod tests {
         assert_eq!(lease("0"), Err(expected.to_owned()));
         assert_eq!(lease("-5s"), Err(expected.to_owned()));
         assert!(lease("soon").is_err());
+        assert_eq!(max_clock_skew("1m"), Ok(TimeDelta::minutes(1)));
+        assert_eq!(max_clock_skew("0"), Ok(TimeDelta::zero()));
+        assert!(max_clock_skew("0.5").is_err());
+        assert!(max_clock_skew("-1").is_err());
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct Delayed<S> {
     stuck: Stuck,
     /// Queues that refused jobs, and why.
     refusing: BTreeMap<String, String>,
+    /// The member of the first bucket that was too early by Redis' clock, in the last batch.
+    early: Option<Vec<u8>>,
     /// What stands behind the last batch and is due at this time: it was read while that was moved, so
     /// that Redis never waits for us.
     ahead: Option<(DateTime<Utc>, Due)>,
@@ -62,6 +64,8 @@ struct Moved {
     took: Vec<String>,
     /// Whether items were quarantined.
     quarantined: bool,
+    /// The member of the first bucket that is too early by Redis' clock.
+    early: Option<Vec<u8>>,
 }
 
 impl Moved {
@@ -104,15 +108,16 @@ impl<S: Store> Delayed<S> {
             count: batch,
             stuck: Stuck::default(),
             refusing: BTreeMap::new(),
+            early: None,
             ahead: None,
             looked_around: None,
         }
     }
 
-    /// How many buckets are stuck: they can't be read, or neither a queue nor the quarantine takes
-    /// what is in them.
-    pub fn stuck(&self) -> usize {
-        self.stuck.len()
+    /// How many buckets are left behind: they can't be read, neither a queue nor the quarantine takes
+    /// what is in them, or they are too early by Redis' clock, of which the first is counted.
+    pub fn undone(&self) -> usize {
+        self.stuck.len() + usize::from(self.early.is_some())
     }
 
     /// Ticks and sleeps until it is told to stop: wakes on each whole second, for delayed jobs are
@@ -128,16 +133,18 @@ impl<S: Store> Delayed<S> {
                 };
                 wake.health.set(Part::Buckets, self.bucket_trouble());
                 wake.health.set(Part::Queues, self.queue_trouble());
+                wake.health.set(Part::EarlyBuckets, self.clock_trouble());
                 let idle = interval.min(until_next_second(wake.now()));
                 wake.pause(outcome, idle)
             } else {
                 // They are the leader's to tell.
                 self.stuck = Stuck::default();
                 self.refusing.clear();
-                self.ahead = None;
+                (self.early, self.ahead) = (None, None);
                 self.looked_around = None;
                 wake.health.set(Part::Buckets, None);
                 wake.health.set(Part::Queues, None);
+                wake.health.set(Part::EarlyBuckets, None);
                 wake.health.set_quarantined(None);
                 wake.outage.end();
                 until_next_second(wake.now())
@@ -170,7 +177,7 @@ impl<S: Store> Delayed<S> {
     /// What is wrong with buckets, in words.
     fn bucket_trouble(&self) -> Option<String> {
         let (first, reason) = self.stuck.first()?;
-        let (number, first) = (self.stuck(), bucket_name(first));
+        let (number, first) = (self.stuck.len(), bucket_name(first));
         Some(format!(
             "buckets that can't be moved: {number}, the first is {first} ({reason})"
         ))
@@ -182,6 +189,14 @@ impl<S: Store> Delayed<S> {
         let number = self.refusing.len();
         Some(format!(
             "queues that refuse delayed jobs: {number}, the first is {queue} ({reason})"
+        ))
+    }
+
+    /// Which buckets are too early by Redis' clock, in words.
+    fn clock_trouble(&self) -> Option<String> {
+        let first = bucket_name(self.early.as_ref()?);
+        Some(format!(
+            "delayed jobs are too early by Redis' clock and wait, the first are in {first}"
         ))
     }
 
@@ -223,8 +238,14 @@ impl<S: Store> Delayed<S> {
         if due.last.is_some() {
             // Every bucket that is not stuck has become shorter then, or is gone.
             let moved = self.move_due(due, now).await?;
-            return Ok(if moved { Tick::More } else { Tick::LeaseLost });
+            return Ok(match (moved, &self.early) {
+                (false, _) => Tick::LeaseLost,
+                (true, None) => Tick::More,
+                // So is all that is due later.
+                (true, Some(_)) => Tick::Done { until: None },
+            });
         }
+        self.early = None;
         if self.stuck.is_time(second) {
             return self.pass_again(now).await;
         }
@@ -266,6 +287,11 @@ impl<S: Store> Delayed<S> {
         };
         let new = self.stuck.note(&due, moved.batch(&due));
         new.iter().for_each(tell_stuck);
+        if let (None, Some(first)) = (&self.early, &moved.early) {
+            let bucket = &bucket_name(first);
+            Event::BucketTooEarly { bucket }.emit();
+        }
+        self.early.clone_from(&moved.early);
         // What stands behind items that are still there was not to be read yet; and that nothing does
         // is no reason to sleep.
         let ahead = ahead?.filter(|ahead| moved.left.is_empty() && ahead.last.is_some());
@@ -353,7 +379,7 @@ impl<S: Store> Delayed<S> {
                     tell_quarantined(member, &reason);
                     moved.quarantined = true;
                 }
-                Some(MoveOutcome::Left) => {}
+                Some(MoveOutcome::Left | MoveOutcome::TooEarly) => {}
                 Some(MoveOutcome::Rejected(reason) | MoveOutcome::Denied(reason)) => {
                     moved.stuck.push((member.clone(), reason));
                 }
@@ -398,6 +424,10 @@ impl<S: Store> Delayed<S> {
                         result.quarantined = true;
                     }
                     (MoveOutcome::Left, _) => {}
+                    (MoveOutcome::TooEarly, _) => {
+                        let first = || bucket.member.clone();
+                        result.early.get_or_insert_with(first);
+                    }
                     (MoveOutcome::Rejected(reason), target) => rejected.push(Rejected {
                         bucket: Bucket {
                             items: vec![item.clone()],

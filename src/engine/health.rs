@@ -23,6 +23,10 @@ pub(super) enum Part {
     Delayed,
     /// Entries whose queue refuses their job.
     Entries,
+    /// Entries whose fire is too early by Redis' clock.
+    EarlyFires,
+    /// Delayed jobs that are too early by Redis' clock.
+    EarlyBuckets,
     /// Buckets that can't be moved.
     Buckets,
     /// Queues that refuse delayed jobs.

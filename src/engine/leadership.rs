@@ -8,6 +8,10 @@
 //!        another holds it, or trust has run out before a renewal
 //! ```
 //!
+//! A host whose clock is too far off Redis' clock does not lead: it would enqueue too early, and leave a fence in
+//! the future that silences the schedule. It gives the lease back and only looks at Redis' clock until its own
+//! is right.
+//!
 //! A lock without an end has no living owner, for all peers set one: it is taken over once it has
 //! stood unchanged for as long as a lease.
 //!
@@ -30,7 +34,10 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    core::term::Term,
+    core::{
+        duration,
+        term::{Attempt, Term},
+    },
     events::Transition,
     store::{Lease, Store, StoreError},
 };
@@ -44,6 +51,16 @@ const LARGEST_SKEW: TimeDelta = TimeDelta::seconds(1);
 /// How long giving the lease back may take; it ends by itself if that fails.
 const RELEASE_TIMEOUT: Duration = Duration::from_millis(250);
 
+/// How right this host's clock is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClockState {
+    Right,
+    /// Off by more than a second.
+    Skewed,
+    /// Off by more than a leader's clock may be.
+    TooFarOff,
+}
+
 /// The state machine of one process.
 pub(super) struct Leadership<S> {
     store: S,
@@ -56,9 +73,9 @@ pub(super) struct Leadership<S> {
     following: Option<String>,
     /// Who holds a lock without an end, and since when we know.
     stuck: Option<(String, Instant)>,
-    /// How far this host's clock was ahead of Redis' at the last attempt, at least.
-    skew: TimeDelta,
-    skewed: bool,
+    /// How far this host's clock was ahead of Redis' when they were last compared, at least.
+    skew: Option<TimeDelta>,
+    clock_state: ClockState,
     /// One for each loop, told in this order: those who wait for the same channel are woken in an
     /// order that tokio draws, and a simulation must go the same way each time.
     published: Vec<watch::Sender<Option<Term>>>,
@@ -83,8 +100,8 @@ impl<S: Store> Leadership<S> {
             terms_so_far: 0,
             following: None,
             stuck: None,
-            skew: TimeDelta::zero(),
-            skewed: false,
+            skew: None,
+            clock_state: ClockState::Right,
             published,
         }
     }
@@ -135,21 +152,61 @@ impl<S: Store> Leadership<S> {
         {
             self.step_down("the lease ran out before it could be renewed");
         }
-        let before = self.clock.now();
+        if self.may_be_too_far_off() {
+            let before = self.clock.now();
+            let redis_clock = self.store.time().await?;
+            self.skew = Some(skew(before, self.clock.now(), redis_clock));
+            if self.is_too_far_off() {
+                return Ok(LOOK);
+            }
+        }
+        let (started, before) = (self.clock.monotonic(), self.clock.now());
         let stuck_holder = self.stuck_holder(started);
         let attempt = self.store.take_lease(self.lease, stuck_holder.as_deref());
         let (lease, redis_clock) = attempt.await?;
-        self.skew = skew(before, self.clock.now(), redis_clock);
+        let skew = skew(before, self.clock.now(), redis_clock);
+        self.skew = Some(skew);
+        if self.is_too_far_off() {
+            self.abdicate(&lease).await;
+            return Ok(LOOK);
+        }
+        let attempt = Attempt {
+            started,
+            server_clock: before - skew,
+        };
         Ok(match lease {
-            Lease::Renewed => self.lead(started),
+            Lease::Renewed => self.lead(attempt),
             Lease::Taken => {
                 if self.term.is_some() {
                     self.step_down("the lease was gone");
                 }
-                self.lead(started)
+                self.lead(attempt)
             }
             Lease::HeldBy { holder, remaining } => self.follow(started, holder, remaining),
         })
+    }
+
+    /// Whether this host's clock is too far off Redis' clock to lead, as far as is known.
+    fn is_too_far_off(&self) -> bool {
+        self.skew.is_some() && self.may_be_too_far_off()
+    }
+
+    /// The same; also before the first look at Redis' clock.
+    fn may_be_too_far_off(&self) -> bool {
+        let max = self.store.max_clock_skew();
+        max.is_some_and(|max| self.skew.is_none_or(|skew| skew.abs() > max))
+    }
+
+    /// Makes way for a host whose clock is right.
+    async fn abdicate(&mut self, lease: &Lease) {
+        if self.term.is_some() {
+            self.step_down("this host's clock is too far off Redis' clock");
+        }
+        // It waits for no handover, which would keep it from another follower.
+        (self.following, self.stuck) = (None, None);
+        if !matches!(lease, Lease::HeldBy { .. }) {
+            self.release().await;
+        }
     }
 
     /// Who holds a lock that has no end and has stood for as long as a lease.
@@ -158,11 +215,11 @@ impl<S: Store> Leadership<S> {
         (now.saturating_duration_since(*since) >= self.lease).then(|| holder.clone())
     }
 
-    fn lead(&mut self, attempt_started: Instant) -> Duration {
+    fn lead(&mut self, attempt: Attempt) -> Duration {
         self.stuck = None;
         let term = if let Some(term) = self.term {
             Transition::RenewedLead.emit();
-            term.renewed(attempt_started)
+            term.renewed(attempt)
         } else {
             self.terms_so_far += 1;
             self.following = None;
@@ -172,7 +229,7 @@ impl<S: Store> Leadership<S> {
                 lock: &self.store.lock(),
             }
             .emit();
-            Term::new(self.terms_so_far, attempt_started, self.lease)
+            Term::new(self.terms_so_far, self.lease, attempt)
         };
         self.publish(Some(term));
         let due = term.renewal_due_in(self.clock.monotonic());
@@ -222,20 +279,45 @@ impl<S: Store> Leadership<S> {
         Transition::LostLead { reason }.emit();
     }
 
-    /// Warns about a clock that is not Redis' clock, and tells when it is again.
+    /// Logs and reports when this host's clock leaves Redis' clock, and when it is right again.
     fn judge_clock(&mut self) {
-        let skewed = self.skew.abs() > LARGEST_SKEW;
-        if skewed != self.skewed {
-            Transition::ClockSkew {
-                skew: self.skew,
-                skewed,
+        let skew = self.skew.unwrap_or_default();
+        let state = if self.is_too_far_off() {
+            ClockState::TooFarOff
+        } else if skew.abs() > LARGEST_SKEW {
+            ClockState::Skewed
+        } else {
+            ClockState::Right
+        };
+        if state != self.clock_state {
+            match state {
+                ClockState::Right => Transition::ClockRight { skew },
+                ClockState::Skewed => Transition::ClockSkew { skew },
+                ClockState::TooFarOff => Transition::ClockTooFarOff { skew },
             }
             .emit();
         }
-        self.skewed = skewed;
-        let seconds = self.skew.as_seconds_f64();
+        self.clock_state = state;
+        let seconds = skew.as_seconds_f64();
         let problem = format!("this host's clock is {seconds:+.1} s off Redis' clock");
-        self.health.set(Part::Clock, skewed.then_some(problem));
+        let problem = match state {
+            ClockState::Right => None,
+            ClockState::Skewed => Some(problem),
+            ClockState::TooFarOff => self.why_not_leading(),
+        };
+        self.health.set(Part::Clock, problem);
+    }
+
+    /// Why this host must not lead, if its clock is too far off.
+    pub(super) fn why_not_leading(&self) -> Option<String> {
+        let (skew, max) = self.skew.zip(self.store.max_clock_skew())?;
+        let (seconds, max) = (skew.as_seconds_f64(), duration::display(max));
+        self.is_too_far_off().then(|| {
+            format!(
+                "this host's clock is {seconds:+.1} s off Redis' clock, and a leader's may be {max} off \
+                 (--max-clock-skew): not leading until one of them is mended"
+            )
+        })
     }
 
     /// Waits for `pause`; a follower is woken when the leader stops.

@@ -10,6 +10,7 @@ mod leadership;
 pub mod recurring;
 mod reload;
 mod standing;
+mod state;
 mod stuck;
 mod wake;
 
@@ -101,6 +102,9 @@ pub enum OnceError {
         /// How long we waited.
         waited: Duration,
     },
+    /// This host's clock is too far off Redis' clock.
+    #[error("{0}")]
+    Clock(String),
     /// The lease was lost on the way.
     #[error("the lease was lost; what is left is the next leader's work")]
     LeaseLost,
@@ -112,9 +116,9 @@ pub enum OnceError {
         "not all is done: {entries} entries were rejected, {buckets} buckets are stuck (see the log)"
     )]
     Undone {
-        /// Entries whose queue rejects their job.
+        /// Entries whose queue rejects their job, or whose fire is too early by Redis' clock.
         entries: usize,
-        /// Buckets that can't be moved.
+        /// Buckets that can't be moved, or are too early by Redis' clock.
         buckets: usize,
     },
     /// A signal came first.
@@ -159,6 +163,7 @@ impl<S: Store> Engine<S> {
             clock: Arc::clone(&self.clock),
             health: self.health.clone(),
             outage: Outage::of(Part::Delayed, &self.health),
+            max_skew: self.store.max_clock_skew(),
             doubt: Arc::clone(&doubt),
             led: led.clone(),
             in_force,
@@ -232,6 +237,9 @@ impl<S: Store> Engine<S> {
             if leadership.term().is_some() {
                 break;
             }
+            if let Some(why) = leadership.why_not_leading() {
+                return Err(OnceError::Clock(why));
+            }
             if self.clock.monotonic() - started > waited {
                 return Err(OnceError::NotLeading { waited });
             }
@@ -247,7 +255,7 @@ impl<S: Store> Engine<S> {
         while tick != Tick::LeaseLost && leadership.keep().await? {
             tick = delayed.tick(now).await?;
             if let Tick::Done { .. } = tick {
-                return match (recurring.rejected(), delayed.stuck()) {
+                return match (recurring.rejected(), delayed.undone()) {
                     (0, 0) => recurring
                         .dynamic_trouble()
                         .map_or(Ok(()), |trouble| Err(OnceError::Dynamic(trouble))),

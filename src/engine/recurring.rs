@@ -5,7 +5,6 @@ mod take_up;
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashSet},
-    mem,
     sync::Arc,
     time::Duration,
 };
@@ -17,6 +16,7 @@ use super::{
     dynamic::Dynamic,
     health::Part,
     standing::Leaving,
+    state::{Refusal, State},
     wake::{Wake, until_next_second},
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     config::Context,
     core::{
         entry::Entry,
-        firing::{self, Decision, Progress},
+        firing::{self, Decision},
         guard::Overlap,
         schedule::Schedule,
         zone::Zone,
@@ -41,20 +41,8 @@ const LARGEST_BATCH: usize = 400;
 /// And of these, how many may be looked for in their queue, which takes up to a tenth of a second.
 const SEARCHES: usize = 10;
 
-/// A queue that refuses a job is tried again after this.
+/// A fire that is refused is tried again after this.
 const RETRY: TimeDelta = TimeDelta::seconds(1);
-
-/// Where one entry stands.
-struct State {
-    entry: Arc<Entry>,
-    progress: Progress,
-    /// All up to here, inclusive, was given up and told as missed, whatever Redis knows.
-    given_up: Option<DateTime<Utc>>,
-    /// Its queue refused its last fire; that is told once.
-    rejected: bool,
-    /// How many of its last fires its guard skipped.
-    skipped: u32,
-}
 
 /// One fire of the entry at `index` of the states.
 struct Pending {
@@ -149,7 +137,8 @@ impl<S: Store> Recurring<S> {
         while wake.sleep(pause).await {
             pause = if let Some(term) = wake.trusted_term() {
                 let outcome = self.pass(term, wake.schedule(), wake.now()).await;
-                wake.health.set(Part::Entries, self.trouble());
+                wake.health.set(Part::Entries, self.queue_trouble());
+                wake.health.set(Part::EarlyFires, self.clock_trouble());
                 let stamps = self.stamps_unreadable.clone();
                 wake.health.set(Part::Stamps, stamps);
                 wake.health.set(Part::Dynamic, self.dynamic_trouble());
@@ -158,6 +147,7 @@ impl<S: Store> Recurring<S> {
             } else {
                 // They are the leader's to tell.
                 wake.health.set(Part::Entries, None);
+                wake.health.set(Part::EarlyFires, None);
                 wake.health.set(Part::Stamps, None);
                 wake.health.set(Part::Dynamic, None);
                 wake.outage.end();
@@ -256,17 +246,20 @@ impl<S: Store> Recurring<S> {
         if now < self.ticked {
             // The clock went back: what was to be tried again a moment later is far away now.
             self.plan_all();
+            let refused = self.states.iter_mut().map(|state| &mut state.refused);
+            refused.for_each(|it| *it = it.filter(|it| *it != Refusal::Clock));
         }
         self.ticked = now;
         let (looked_at, pending) = self.collect(now);
         let outcomes = self.fire(&pending, now).await;
         if let Ok(Some(outcomes)) = &outcomes {
             for (pending, outcome) in pending.iter().zip(outcomes) {
-                self.settle(pending, outcome);
+                let now = self.clock.now();
+                self.states[pending.index].record(pending.fire_time, outcome, now);
             }
         }
         for index in looked_at {
-            if self.states[index].rejected {
+            if self.states[index].refused.is_some() {
                 self.agenda.push(Reverse((now + RETRY, index)));
             } else {
                 self.plan(index);
@@ -288,18 +281,34 @@ impl<S: Store> Recurring<S> {
         self.dynamic.as_ref().and_then(Dynamic::trouble)
     }
 
-    /// How many entries have a fire that their queue rejects.
+    /// How many entries have a fire that their queue rejects, or that is too early by Redis' clock.
     pub fn rejected(&self) -> usize {
-        self.states.iter().filter(|state| state.rejected).count()
+        let refused = self.states.iter().filter(|state| state.refused.is_some());
+        refused.count()
     }
 
-    /// What is wrong with entries, in words.
-    fn trouble(&self) -> Option<String> {
-        let rejected = self.rejected();
-        let first = self.states.iter().find(|state| state.rejected)?;
-        let (entry, queue) = (&first.entry.name, first.entry.job.queue());
+    /// The first entry whose last fire was refused for this reason, and how many there are.
+    fn refused_by(&self, refusal: Refusal) -> Option<(&Entry, usize)> {
+        let mut refused = self.states.iter().filter(|it| it.refused == Some(refusal));
+        let first = refused.next()?;
+        Some((&first.entry, 1 + refused.count()))
+    }
+
+    /// Which entries' queues refuse their job, in words.
+    fn queue_trouble(&self) -> Option<String> {
+        let (first, number) = self.refused_by(Refusal::Queue)?;
+        let (entry, queue) = (&first.name, first.job.queue());
         Some(format!(
-            "entries whose queue refuses their job: {rejected}, the first is {entry} (queue {queue})"
+            "entries whose queue refuses their job: {number}, the first is {entry} (queue {queue})"
+        ))
+    }
+
+    /// Which entries' fires are too early by Redis' clock, in words.
+    fn clock_trouble(&self) -> Option<String> {
+        let (first, number) = self.refused_by(Refusal::Clock)?;
+        let entry = &first.name;
+        Some(format!(
+            "entries whose fire is too early by Redis' clock and waits: {number}, the first is {entry}"
         ))
     }
 
@@ -330,7 +339,7 @@ impl<S: Store> Recurring<S> {
             entry,
             progress,
             given_up,
-            rejected,
+            refused,
             ..
         } = &mut self.states[index];
         // Settled for good once the store has answered.
@@ -340,8 +349,8 @@ impl<S: Store> Recurring<S> {
                 Decision::Fire(fire_time) => {
                     batch.push(Pending { index, fire_time }, entry);
                     ahead.fired(fire_time);
-                    if *rejected {
-                        // One is enough to see whether its queue takes it now.
+                    if refused.is_some() {
+                        // One is enough to see whether it is still refused.
                         break;
                     }
                 }
@@ -381,60 +390,6 @@ impl<S: Store> Recurring<S> {
         };
         let fires: Vec<Fire<'_>> = pending.iter().map(fire).collect();
         self.store.fire(&fires, self.zone.local(now)).await
-    }
-
-    /// Takes note of the outcome of a fire, and tells about it.
-    fn settle(&mut self, pending: &Pending, outcome: &FireOutcome) {
-        let State {
-            entry,
-            progress,
-            rejected,
-            skipped,
-            ..
-        } = &mut self.states[pending.index];
-        let fire_time = pending.fire_time;
-        let was_rejected = mem::replace(rejected, matches!(outcome, FireOutcome::Rejected(_)));
-        match outcome {
-            FireOutcome::Fired => {
-                progress.fired(fire_time);
-                *skipped = 0;
-                let lateness = self.clock.now() - entry.due_at(fire_time);
-                Event::Fired {
-                    entry,
-                    fire_time,
-                    lateness,
-                }
-                .emit();
-            }
-            FireOutcome::AlreadyFired => {
-                // Or skipped, and then it is none of its times: Redis counts them.
-                progress.settle(fire_time);
-                Event::AlreadyFired { entry, fire_time }.emit();
-            }
-            FireOutcome::HadAll => {
-                progress.had_all();
-                Event::AlreadyFired { entry, fire_time }.emit();
-            }
-            FireOutcome::Skipped(reason) => {
-                progress.settle(fire_time);
-                *skipped = skipped.saturating_add(1);
-                let (reason, in_a_row) = (*reason, *skipped);
-                Event::Skipped {
-                    entry,
-                    fire_time,
-                    reason,
-                    in_a_row,
-                }
-                .emit();
-            }
-            FireOutcome::Rejected(reason) if !was_rejected => Event::FireRejected {
-                entry,
-                fire_time,
-                reason,
-            }
-            .emit(),
-            FireOutcome::Rejected(_) => {}
-        }
     }
 
     fn plan_all(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +40,9 @@ pub(super) struct Wake {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) health: Health,
     pub(super) outage: Outage,
-    /// Told when Redis says that the lease is lost.
+    /// How far this host's clock may be off Redis' clock.
+    pub(super) max_skew: Option<TimeDelta>,
+    /// Told when the lease is to be looked at: Redis says that it is lost, or the clock has jumped.
     pub(super) doubt: Arc<Notify>,
     pub(super) led: watch::Receiver<Option<Term>>,
     pub(super) in_force: watch::Receiver<Arc<Schedule>>,
@@ -54,6 +56,7 @@ impl Wake {
             clock: Arc::clone(&self.clock),
             health: self.health.clone(),
             outage: Outage::of(part, &self.health),
+            max_skew: self.max_skew,
             doubt: Arc::clone(&self.doubt),
             led,
             in_force: self.in_force.clone(),
@@ -68,7 +71,17 @@ impl Wake {
     /// The number of the term in which we may act now.
     pub(super) fn trusted_term(&self) -> Option<u64> {
         let term = (*self.led.borrow())?;
-        (!term.remaining(self.clock.monotonic()).is_zero()).then_some(term.number())
+        let (monotonic, now) = (self.clock.monotonic(), self.clock.now());
+        if term.remaining(monotonic).is_zero() {
+            return None;
+        }
+        let skew = term.skew(monotonic, now).abs();
+        if self.max_skew.is_some_and(|max| skew > max) {
+            // The clock has jumped since the last look at Redis' clock: another look comes first.
+            self.doubt.notify_one();
+            return None;
+        }
+        Some(term.number())
     }
 
     /// The schedule in force.

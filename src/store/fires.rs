@@ -1,21 +1,23 @@
 //! What `fire.lua` is told: fires, and the guards of those that have one.
 
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, FixedOffset, TimeDelta};
 use redis::ScriptInvocation;
 
-use super::{Fire, Keys};
+use super::{Fire, Keys, scripts};
 use crate::core::guard::{Guard, Overlap};
 
 /// As Ruby prints a time, which is how resque-scheduler 5.0 writes `last_enqueued_at`.
 pub(super) const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
 
-/// Adds the keys and arguments of `fires`, which `holder` enqueues.
+/// Adds the keys and arguments of `fires`, which `holder` enqueues unless they are further ahead of Redis' clock
+/// than `max_skew`.
 pub(super) fn add(
     call: &mut ScriptInvocation<'_>,
     keys: &Keys,
     holder: &str,
     fires: &[Fire<'_>],
     now: DateTime<FixedOffset>,
+    max_skew: Option<TimeDelta>,
 ) {
     call.key(keys.lock()).key(keys.fired()).key(keys.fires());
     call.key(keys.last_enqueued_at()).key(keys.stamps());
@@ -23,7 +25,8 @@ pub(super) fn add(
     call.arg(holder)
         .arg(now.format(STAMP).to_string())
         .arg(now.timestamp())
-        .arg(fires.len());
+        .arg(fires.len())
+        .arg(scripts::max_skew(max_skew));
     for fire in fires {
         call.key(keys.queue(fire.queue));
         let times = fire

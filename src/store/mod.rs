@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, FixedOffset, Utc};
+use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 
 use crate::core::guard::Guard;
 
@@ -221,6 +221,8 @@ pub struct Limits {
     pub item: usize,
     /// Records in quarantine.
     pub quarantine: usize,
+    /// How far this host's clock may be off Redis' clock; any distance if `None`.
+    pub clock_skew: Option<TimeDelta>,
 }
 
 impl Default for Limits {
@@ -228,6 +230,7 @@ impl Default for Limits {
         Self {
             item: 16 << 20,
             quarantine: 10_000,
+            clock_skew: None,
         }
     }
 }
@@ -279,6 +282,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// The key of the leader's lock.
     fn lock(&self) -> String;
+
+    /// How far this host's clock may be off Redis' clock. Whatever the host believes, nothing that is due
+    /// later than this after Redis' now is enqueued. `None`: any distance.
+    fn max_clock_skew(&self) -> Option<TimeDelta>;
+
+    /// Asks what Redis' clock shows.
+    fn time(&self) -> impl Future<Output = Result<DateTime<Utc>, StoreError>> + Send;
 
     /// Takes the lease for `length` if it is free, or renews it if it is ours. A lock without an end
     /// is taken from `stuck_holder`. Returns Redis' clock, too.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, FixedOffset, Utc};
+use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use redis::FromRedisValue;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     MoveOutcome, Place, RecordChange, Records, Store, StoreError, Target,
     connection::Connection,
     fires, moves,
-    scripts::{self, DueReply, LeaseReply, NotMoved},
+    scripts::{self, DueReply, LeaseReply, NotMoved, TimeReply},
 };
 
 /// How many dynamic entries are read at a time, in pages and by their names; they may be long.
@@ -119,7 +119,8 @@ impl RedisStore {
         now: DateTime<FixedOffset>,
     ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
         let mut call = scripts::FIRE.prepare_invoke();
-        fires::add(&mut call, &self.keys, &self.identity.holder, fires, now);
+        let (holder, skew) = (&self.identity.holder, self.limits.clock_skew);
+        fires::add(&mut call, &self.keys, holder, fires, now, skew);
         let outcomes = self.connection.script(&call, &self.keys.fired()).await?;
         Ok(self.unless_lost(outcomes).await)
     }
@@ -134,7 +135,8 @@ impl RedisStore {
         call.key(self.keys.lock())
             .key(self.keys.delayed_schedule())
             .key(self.keys.queues());
-        call.arg(&self.identity.holder);
+        call.arg(&self.identity.holder)
+            .arg(scripts::max_skew(self.limits.clock_skew));
         let quarantine = self.limits.quarantine;
         moves::add(&mut call, &self.keys, quarantine, buckets, targets);
         let key = self.keys.delayed_schedule();
@@ -166,6 +168,18 @@ impl Store for RedisStore {
 
     fn lock(&self) -> String {
         self.keys.lock()
+    }
+
+    fn max_clock_skew(&self) -> Option<TimeDelta> {
+        self.limits.clock_skew
+    }
+
+    async fn time(&self) -> Result<DateTime<Utc>, StoreError> {
+        let lock = self.keys.lock();
+        let mut call = scripts::TIME.prepare_invoke();
+        call.key(&lock);
+        let TimeReply(time) = self.steady.script(&call, &lock).await?;
+        Ok(time)
     }
 
     async fn take_lease(

@@ -2,7 +2,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use redis::{FromRedisValue, ParsingError, Script, Value};
 
 use super::{Bucket, Due, Lease, Place};
@@ -21,6 +21,8 @@ pub enum FireOutcome {
     Skipped(SkipReason),
     /// Its queue can't take it; Redis' words. Nothing was recorded.
     Rejected(String),
+    /// By Redis' clock it is not due for longer than [`super::Store::max_clock_skew`]. Nothing was recorded.
+    TooEarly,
 }
 
 /// What became of one delayed item.
@@ -34,6 +36,8 @@ pub enum MoveOutcome {
     Rejected(String),
     /// Our user may not write its queue; it heads its bucket now.
     Denied(String),
+    /// Not moved: by Redis' clock it is not due for longer than [`super::Store::max_clock_skew`].
+    TooEarly,
 }
 
 /// What `lease.lua` answers.
@@ -111,6 +115,7 @@ macro_rules! scripts {
 scripts! {
     LEASE: "lease.lua",
     RELEASE: "release.lua",
+    TIME: "time.lua",
     SEEN: "seen.lua",
     FORGET: "forget.lua",
     SETTLE: "settle.lua",
@@ -119,6 +124,11 @@ scripts! {
     MOVE: "move.lua",
     ASIDE: "aside.lua",
     PROBE: "probe.lua",
+}
+
+/// [`super::Store::max_clock_skew`] as scripts take it: milliseconds, or nothing.
+pub(super) fn max_skew(max_skew: Option<TimeDelta>) -> String {
+    max_skew.map_or_else(String::new, |it| it.num_milliseconds().to_string())
 }
 
 /// Redis' words, for people.
@@ -139,10 +149,23 @@ impl FromRedisValue for LeaseReply {
                 remaining: u64::try_from(ttl).ok().map(Duration::from_millis),
             },
         };
-        let time = DateTime::from_timestamp(seconds, micros.saturating_mul(1000));
-        let time =
-            time.ok_or_else(|| ParsingError::from("Redis' clock shows no date".to_owned()))?;
+        let time = time((seconds, micros))?;
         Ok(Self { lease, time })
+    }
+}
+
+/// The instant that `TIME` tells, in seconds and microseconds.
+fn time((seconds, micros): (i64, u32)) -> Result<DateTime<Utc>, ParsingError> {
+    let time = DateTime::from_timestamp(seconds, micros.saturating_mul(1000));
+    time.ok_or_else(|| ParsingError::from("Redis' clock shows no date".to_owned()))
+}
+
+/// What `time.lua` answers.
+pub(super) struct TimeReply(pub(super) DateTime<Utc>);
+
+impl FromRedisValue for TimeReply {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        time(FromRedisValue::from_redis_value(value)?).map(Self)
     }
 }
 
@@ -155,12 +178,14 @@ impl FromRedisValue for FireOutcome {
             Value::Int(3) => Ok(Self::Skipped(SkipReason::Queued)),
             Value::Int(4) => Ok(Self::Skipped(SkipReason::Running)),
             Value::Int(5) => Ok(Self::HadAll),
+            Value::Int(6) => Ok(Self::TooEarly),
             other => words(other).map(Self::Rejected),
         }
     }
 }
 
-/// What `move.lua` answers: the outcomes of those items that were not moved, by their numbers.
+/// What `move.lua` answers: the outcomes of those items that were not moved, by their numbers. One that is
+/// too early stands for all behind it.
 pub(super) struct NotMoved(Vec<(usize, MoveOutcome)>);
 
 impl NotMoved {
@@ -168,8 +193,11 @@ impl NotMoved {
     pub(super) fn among(self, items: usize) -> Vec<MoveOutcome> {
         let mut outcomes = vec![MoveOutcome::Moved; items];
         for (number, outcome) in self.0 {
-            if let Some(place) = number.checked_sub(1).and_then(|it| outcomes.get_mut(it)) {
-                *place = outcome;
+            let rest = number.checked_sub(1).and_then(|it| outcomes.get_mut(it..));
+            match (rest, outcome) {
+                (Some(rest), MoveOutcome::TooEarly) => rest.fill(MoveOutcome::TooEarly),
+                (Some([place, ..]), outcome) => *place = outcome,
+                _ => {}
             }
         }
         outcomes
@@ -222,6 +250,7 @@ impl FromRedisValue for MoveOutcome {
         match value {
             Value::Int(1) => Ok(Self::Moved),
             Value::Int(0) => Ok(Self::Left),
+            Value::Int(2) => Ok(Self::TooEarly),
             other => words(other).map(Self::Rejected),
         }
     }

@@ -9,18 +9,20 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use redis::Commands as _;
 use rescue_scheduler::{
     clock::{Clock, SystemClock},
     core::zone::Zone,
-    engine::{Engine, Options, Wishes, recurring::Recurring},
-    store::{RedisStore, Store as _},
+    engine::{Engine, Options, Tick, Wishes, delayed::Delayed, recurring::Recurring},
+    store::{Limits, RedisStore, Store as _},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     harness::{
-        PATIENCE, Redis,
-        ticks::{EACH_SECOND, fire_times},
+        LOCK, PATIENCE, Redis, item,
+        ticks::{EACH_SECOND, assert_gapless, fire_times},
+        unix_now,
     },
     store::{leader, schedule, store_as},
 };
@@ -32,7 +34,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 /// Ticks at `now` until nothing is due; returns the fire times that are new in the queue.
 async fn fires_at(engine: &mut Recurring<RedisStore>, now: i64, redis: &mut Redis) -> Vec<i64> {
     let before = fire_times(redis).len();
-    while engine.tick(at(now)).await.unwrap() == rescue_scheduler::engine::Tick::More {}
+    while engine.tick(at(now)).await.unwrap() == Tick::More {}
     fire_times(redis).split_off(before)
 }
 
@@ -102,11 +104,7 @@ impl Clock for Moved {
     }
 }
 
-#[tokio::test]
-async fn skew_against_redis_is_measured_and_told() {
-    let mut redis = Redis::start();
-    let store = store_as(redis.url(), "here:1", "a", None);
-    let clock = Arc::new(Moved(AtomicI64::new(0)));
+fn engine_on(store: RedisStore, clock: &Arc<Moved>) -> Engine<RedisStore> {
     let options = Options {
         lease: std::time::Duration::from_secs(1),
         interval: std::time::Duration::from_secs(1),
@@ -114,23 +112,173 @@ async fn skew_against_redis_is_measured_and_told() {
         zone: Zone::UTC,
         dynamic: None,
     };
-    let engine = Engine::new(store, Arc::clone(&clock) as Arc<dyn Clock>, options);
+    Engine::new(store, Arc::clone(clock) as Arc<dyn Clock>, options)
+}
+
+async fn run(engine: Engine<RedisStore>, stop: &CancellationToken) {
+    let load = Arc::new(|| unreachable!("nobody wishes a reload"));
+    let wishes = Wishes::default();
+    let schedule = schedule(EACH_SECOND);
+    engine.run(schedule, load, &wishes, stop.clone()).await;
+}
+
+/// Waits until `state` is as expected.
+async fn becomes<T: PartialEq + std::fmt::Debug>(mut state: impl FnMut() -> T, expected: T) {
+    let is = async {
+        while state() != expected {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, is).await;
+    assert!(waited.is_ok(), "{:?}, expected {expected:?}", state());
+}
+
+const YEAR: i64 = 31_536_000;
+
+fn guarded(redis: &Redis, number: usize) -> RedisStore {
+    let store = store_as(redis.url(), &format!("here:{number}"), "a", None);
+    store.with_limits(Limits {
+        clock_skew: Some(TimeDelta::seconds(30)),
+        ..Limits::default()
+    })
+}
+
+fn held_by(redis: &mut redis::Connection) -> Option<String> {
+    redis.get(LOCK).unwrap()
+}
+
+/// The fence of the entry.
+fn fence(redis: &mut Redis) -> Option<i64> {
+    let key = "resque:rescue_scheduler:fired";
+    redis.connection.hget(key, "tick").unwrap()
+}
+
+#[tokio::test]
+async fn a_host_whose_clock_is_a_year_off_does_not_lead_until_it_is_right() {
+    for off in [YEAR, -YEAR] {
+        let mut redis = Redis::start();
+        let clock = Arc::new(Moved(AtomicI64::new(off)));
+        let engine = engine_on(guarded(&redis, 1), &clock);
+        let (health, stop) = (engine.health(), CancellationToken::new());
+        redis.delay(unix_now() + 86_400, item("q", 1));
+        let check = async {
+            let problem = format!(
+                "this host's clock is {off:+}.0 s off Redis' clock, and a leader's may be 30s off \
+                 (--max-clock-skew): not leading until one of them is mended"
+            );
+            becomes(|| health.problems(), vec![problem]).await;
+            // It goes on looking.
+            tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+            assert_eq!(held_by(&mut redis.connection), None);
+            assert_eq!((fence(&mut redis), redis.queue("q").len()), (None, 0));
+
+            clock.0.store(0, Ordering::Relaxed);
+            becomes(|| health.problems(), vec![]).await;
+            becomes(|| fire_times(&mut redis).len() >= 2, true).await;
+            assert_eq!(redis.queue("q").len(), 0);
+            stop.cancel();
+        };
+        tokio::join!(run(engine, &stop), check);
+    }
+}
+
+#[tokio::test]
+async fn a_leader_whose_clock_jumps_a_year_ahead_makes_way_and_no_fire_is_missing() {
+    let mut redis = Redis::start();
+    let clocks = [0, 1].map(|_| Arc::new(Moved(AtomicI64::new(0))));
+    let engines = [0, 1].map(|number| engine_on(guarded(&redis, number), &clocks[number]));
+    let stop = CancellationToken::new();
+    redis.delay(unix_now() + 86_400, item("q", 1));
+    let check = async {
+        let number = |holder: String| usize::from(holder == "here:1");
+        becomes(|| fire_times(&mut redis).len() >= 2, true).await;
+        let first = number(held_by(&mut redis.connection).unwrap());
+        let other = Some(format!("here:{}", 1 - first));
+        clocks[first].0.store(YEAR, Ordering::Relaxed);
+        becomes(|| held_by(&mut redis.connection), other).await;
+        let fires = fire_times(&mut redis).len();
+        becomes(|| fire_times(&mut redis).len() >= fires + 4, true).await;
+
+        // And now its successor's; the one that is right again leads.
+        clocks[first].0.store(0, Ordering::Relaxed);
+        clocks[1 - first].0.store(YEAR, Ordering::Relaxed);
+        let first = Some(format!("here:{first}"));
+        becomes(|| held_by(&mut redis.connection), first).await;
+        let fires = fire_times(&mut redis).len();
+        becomes(|| fire_times(&mut redis).len() >= fires + 2, true).await;
+        stop.cancel();
+    };
+    let [one, other] = engines;
+    tokio::join!(run(one, &stop), run(other, &stop), check);
+    assert_gapless(&fire_times(&mut redis));
+    assert!(fence(&mut redis) <= Some(unix_now()));
+    assert_eq!(redis.queue("q").len(), 0);
+}
+
+#[tokio::test]
+async fn once_does_not_enqueue_by_a_clock_that_is_an_hour_ahead() {
+    let mut redis = Redis::start();
+    let clock = Arc::new(Moved(AtomicI64::new(3_600)));
+    let engine = engine_on(guarded(&redis, 1), &clock);
+    let schedule = schedule(EACH_SECOND);
+    let done = engine.run_once(&schedule, CancellationToken::new());
+    let error = done.await.unwrap_err().to_string();
+    assert!(error.contains("+3600.0 s off Redis' clock"), "{error}");
+    assert_eq!(held_by(&mut redis.connection), None);
+}
+
+#[tokio::test]
+async fn by_redis_own_clock_a_fire_that_is_too_early_waits_and_the_entry_is_not_silenced() {
+    let mut redis = Redis::start();
+    let store = guarded(&redis, 1);
+    let lease = std::time::Duration::from_secs(60);
+    store.take_lease(lease, None).await.unwrap();
+    let now = unix_now();
+    let mut engine = engine(&store, now - 2).await;
+    assert_eq!(fires_at(&mut engine, now, &mut redis).await, [now - 1, now]);
+    let ahead = now + 3_600;
+    for second in 0..3 {
+        let fires = fires_at(&mut engine, ahead + second, &mut redis).await;
+        assert_eq!((fires, engine.rejected()), (vec![], 1));
+    }
+    assert_eq!(fence(&mut redis), Some(now));
+    assert_eq!(fires_at(&mut engine, now, &mut redis).await, [0; 0]);
+    assert_eq!(engine.rejected(), 0);
+}
+
+#[tokio::test]
+async fn by_redis_own_clock_delayed_jobs_that_are_too_early_stay_and_others_are_moved() {
+    let mut redis = Redis::start();
+    let store = guarded(&redis, 1);
+    let lease = std::time::Duration::from_secs(60);
+    store.take_lease(lease, None).await.unwrap();
+    let now = unix_now();
+    let timestamps = [now - 5, now, now + 3_600, now + 7_200];
+    for (timestamp, number) in timestamps.into_iter().zip(0..) {
+        redis.delay(timestamp, item("q", number));
+    }
+    let mut engine = Delayed::new(store.apart(), Arc::new(SystemClock), 3);
+    for second in 0..3 {
+        while engine.tick(at(now + YEAR + second)).await.unwrap() == Tick::More {}
+        assert_eq!((redis.queue("q").len(), engine.undone()), (2, 1));
+    }
+    while engine.tick(at(now)).await.unwrap() == Tick::More {}
+    assert_eq!((redis.queue("q").len(), engine.undone()), (2, 0));
+    let left: usize = redis
+        .connection
+        .zcard("resque:delayed_queue_schedule")
+        .unwrap();
+    assert_eq!(left, 2);
+}
+
+#[tokio::test]
+async fn skew_against_redis_is_measured_and_told() {
+    let mut redis = Redis::start();
+    let store = store_as(redis.url(), "here:1", "a", None);
+    let clock = Arc::new(Moved(AtomicI64::new(0)));
+    let engine = engine_on(store, &clock);
     let health = engine.health();
     let stop = CancellationToken::new();
-    let schedule = schedule(EACH_SECOND);
-    let until = async |problem: &str| {
-        let said = async {
-            while health.problems().join("; ") != problem {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-        };
-        let waited = tokio::time::timeout(PATIENCE, said).await;
-        assert!(
-            waited.is_ok(),
-            "{:?}, expected {problem}",
-            health.problems()
-        );
-    };
     let check = async {
         for (seconds, problem) in [
             (3600, "this host's clock is +3600.0 s off Redis' clock"),
@@ -138,13 +286,11 @@ async fn skew_against_redis_is_measured_and_told() {
             (-2, "this host's clock is -2.0 s off Redis' clock"),
         ] {
             clock.0.store(seconds, Ordering::Relaxed);
-            until(problem).await;
+            becomes(|| health.problems().join("; "), problem.to_owned()).await;
         }
         stop.cancel();
     };
-    let load = Arc::new(|| unreachable!("nobody wishes a reload"));
-    let wishes = Wishes::default();
-    tokio::join!(engine.run(schedule, load, &wishes, stop.clone()), check);
+    tokio::join!(run(engine, &stop), check);
     let fires = fire_times(&mut redis);
     assert!(fires.is_sorted_by(|a, b| a < b), "{fires:?}");
 }

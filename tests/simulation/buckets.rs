@@ -117,8 +117,14 @@ impl Model {
                 self.queue_names.insert(name.clone());
             }
         }
-        let (mut outcomes, mut targets) = (vec![], targets.iter());
+        let (all, mut outcomes, mut targets) = (targets.len(), vec![], targets.iter());
         for Bucket { member, items, .. } in buckets {
+            let timestamp = str::from_utf8(member).unwrap().parse().unwrap();
+            let listed = self.schedule.contains(&(timestamp, member.clone()));
+            if !items.is_empty() && listed && self.is_early(timestamp) {
+                outcomes.resize(all, MoveOutcome::TooEarly);
+                break;
+            }
             if self.broken_buckets.contains(member) {
                 return Err(WRONG_TYPE.to_owned());
             }

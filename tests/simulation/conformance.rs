@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use redis::Commands as _;
 use rescue_scheduler::{
     core::guard::{Guard, Overlap},
@@ -34,6 +34,8 @@ const CASES: u64 = 300;
 const STEPS: usize = 40;
 const TOKEN: &str = "resque:rescue_scheduler:token";
 const LEASE: Duration = Duration::from_secs(3_600);
+/// Far ahead of the clocks of both.
+const FUTURE: i64 = 4_000_000_000;
 
 /// Two schedulers on each of both.
 struct Both<'a> {
@@ -155,7 +157,10 @@ impl Both<'_> {
         let rng = &mut self.rng;
         let count = rng.usize(0..4);
         let fire = |_| {
-            let fire_time = rng.i64(1..30);
+            let fire_time = match rng.u8(0..16) {
+                0 => FUTURE,
+                _ => rng.i64(1..30),
+            };
             let (payload, pattern) = a_payload(rng, fire_time);
             let overlaps = [
                 Overlap::Allow,
@@ -264,7 +269,11 @@ impl Both<'_> {
     }
 
     async fn look(&mut self, who: usize) {
-        let now = DateTime::from_timestamp(self.rng.i64(0..8), 0).unwrap();
+        let now = match self.rng.u8(0..4) {
+            0 => FUTURE + 1,
+            _ => self.rng.i64(0..8),
+        };
+        let now = DateTime::from_timestamp(now, 0).unwrap();
         let limit = BatchLimit {
             count: self.rng.usize(1..12),
             bytes: self.rng.choice([1, 60, 6_000, 1 << 20]).unwrap(),
@@ -316,7 +325,11 @@ impl Both<'_> {
             .choice([1, 1, 2, 3, 20, 5_000, 140_000, 160_000])
             .unwrap();
         let letter = self.rng.choice(*b"xyz").unwrap();
-        (self.rng.i64(0..6), vec![letter; length])
+        let timestamp = match self.rng.u8(0..8) {
+            0 => FUTURE,
+            _ => self.rng.i64(0..6),
+        };
+        (timestamp, vec![letter; length])
     }
 
     fn delay(&mut self) {
@@ -414,7 +427,7 @@ impl Both<'_> {
             let held: Vec<String> = redis.lrange(format!("resque:queue:{name}"), 0, -1).unwrap();
             assert_eq!(held, *payloads, "{:#?}", self.told);
         }
-        for timestamp in 0..6 {
+        for timestamp in (0..6).chain([FUTURE]) {
             let held: Vec<Vec<u8>> = redis
                 .lrange(format!("resque:delayed:{timestamp}"), 0, -1)
                 .unwrap();
@@ -536,6 +549,7 @@ async fn the_model_does_what_redis_does() {
         let limits = Limits {
             item: 150_000,
             quarantine: rng.usize(0..12),
+            clock_skew: Some(TimeDelta::seconds(30)),
         };
         world.lock().unwrap().model().limits = limits;
         let real = |it: Identity| {

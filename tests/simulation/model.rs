@@ -378,6 +378,9 @@ impl Model {
         if last >= shot.fire_time {
             return FireOutcome::AlreadyFired;
         }
+        if self.is_early(shot.fire_time) {
+            return FireOutcome::TooEarly;
+        }
         if shot.times.is_some_and(|times| fires >= times) {
             return FireOutcome::HadAll;
         }
@@ -401,6 +404,13 @@ impl Model {
         queue.push(shot.payload.clone());
         self.changes.push(Change::Fired(shot.clone()));
         FireOutcome::Fired
+    }
+
+    /// Whether a time, in Unix seconds, is further ahead than a host's clock may be.
+    pub fn is_early(&self, time: i64) -> bool {
+        let skew = self.limits.clock_skew;
+        let latest = skew.map(|skew| self.now + skew.num_milliseconds());
+        latest.is_some_and(|latest| time * 1000 > latest)
     }
 
     /// Why the guard of a fire skips it, if it does.

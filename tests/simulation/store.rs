@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, FixedOffset, Utc};
+use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use rescue_scheduler::{
     clock::Clock as _,
     store::{
@@ -48,6 +48,15 @@ impl Store for ModelStore {
 
     fn lock(&self) -> String {
         "lock".to_owned()
+    }
+
+    fn max_clock_skew(&self) -> Option<TimeDelta> {
+        self.world().model().limits.clock_skew
+    }
+
+    async fn time(&self) -> Result<DateTime<Utc>, StoreError> {
+        self.call(|model| DateTime::from_timestamp_millis(model.now).unwrap())
+            .await
     }
 
     async fn take_lease(

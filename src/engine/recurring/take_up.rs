@@ -196,7 +196,7 @@ impl<S: Store> Recurring<S> {
             entry: Arc::clone(entry),
             progress,
             given_up,
-            rejected: known.as_ref().is_some_and(|state| state.rejected),
+            refused: known.as_ref().and_then(|state| state.refused),
             skipped: known.map_or(0, |state| state.skipped),
         }
     }

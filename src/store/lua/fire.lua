@@ -19,8 +19,10 @@
 -- ARGV[2]  now, as Ruby prints it
 -- ARGV[3]  now, Unix seconds
 -- ARGV[4]  number of the fires: n
--- ARGV[5i .. 5i+4]  of fire i: entry name, how many fires it may have (empty: any number),
---                   fire time, queue name, payload
+-- ARGV[5]  how far a fire time may be ahead of this server's clock, milliseconds (empty: any time).
+--          Jitter is not looked at
+-- ARGV[5i+1 .. 5i+5]  of fire i: entry name, how many fires it may have (empty: any number),
+--                     fire time, queue name, payload
 -- then for each fire that is guarded:
 --   ARGV  its number: i
 --   ARGV  how long its queue may become (empty: of any length)
@@ -39,6 +41,8 @@
 --                         3       skipped: an identical job is among the newest in its queue
 --                         4       skipped: a worker works on an identical job
 --                         5       not fired: the entry has had all its fires
+--                         6       too early by this server's clock: nothing was done. The clock of the
+--                                 host is wrong then, and a fence in the future would silence the entry
 --                         string  rejected: Redis' error (wrong type; or its guard may not look);
 --                                 it can be fired again
 --
@@ -52,6 +56,13 @@ if redis.call("GET", KEYS[1]) ~= ARGV[1] then
 end
 
 local count = tonumber(ARGV[4])
+
+-- The latest fire time that is not too early.
+local latest = math.huge
+if ARGV[5] ~= "" then
+  local time = redis.call("TIME")
+  latest = time[1] + time[2] / 1000000 + ARGV[5] / 1000
+end
 
 -- What ActiveSupport escapes: `escape_html_entities_in_json`, and `escape_js_separators_in_json`, which
 -- is for U+2028 and U+2029. Either may be off.
@@ -79,7 +90,7 @@ end
 
 -- By number of the fire.
 local guards = {}
-local arg = 5 * count + 5
+local arg = 5 * count + 6
 while arg <= #ARGV do
   local number, longest, overlap, parts = unpack(ARGV, arg, arg + 3)
   local pattern = {}
@@ -88,7 +99,7 @@ while arg <= #ARGV do
     pattern[part] = ARGV[arg]
     arg = arg + 1
   end
-  pattern[1] = pattern[1] or ARGV[5 * number + 4]
+  pattern[1] = pattern[1] or ARGV[5 * number + 5]
   guards[tonumber(number)] =
     { longest = tonumber(longest), overlap = overlap, forms = forms_of(pattern) }
 end
@@ -207,7 +218,7 @@ local END = 7258118400
 
 local outcomes = {}
 for i = 1, count do
-  local name, times, fire_time, queue, payload = unpack(ARGV, 5 * i, 5 * i + 4)
+  local name, times, fire_time, queue, payload = unpack(ARGV, 5 * i + 1, 5 * i + 5)
   local limited = times ~= ""
   local last = redis.call("HGET", KEYS[2], name)
   local last_time = tonumber(last) or 0
@@ -215,6 +226,8 @@ for i = 1, count do
   local fires = limited and tonumber(redis.call("HGET", KEYS[3], name)) or 0
   if last_time >= tonumber(fire_time) then
     outcomes[i] = 0
+  elseif tonumber(fire_time) > latest then
+    outcomes[i] = 6
   elseif limited and fires >= tonumber(times) then
     outcomes[i] = 5
   elseif guards[i] then

@@ -11,11 +11,13 @@
 -- are in one slot.
 --
 -- ARGV[1]  our hostname:pid; we move only while it holds the lock
--- ARGV[2]  what stands before the item in the key of its reverse index
--- ARGV[3]  what stands before the member in the key of a bucket
--- ARGV[4]  how many of the targets are queues
--- ARGV[5]  how many bytes stand before the name in the key of a queue
--- ARGV[6]  how many records the quarantine may have
+-- ARGV[2]  how far a bucket's timestamp may be ahead of this server's clock, milliseconds (empty: any
+--          time)
+-- ARGV[3]  what stands before the item in the key of its reverse index
+-- ARGV[4]  what stands before the member in the key of a bucket
+-- ARGV[5]  how many of the targets are queues
+-- ARGV[6]  how many bytes stand before the name in the key of a queue
+-- ARGV[7]  how many records the quarantine may have
 -- then for each bucket:
 --   ARGV  its member in the schedule
 --   ARGV  the header of its items that were read, from its head
@@ -31,6 +33,7 @@
 -- Returns  nil   the lease is lost: nothing was done
 --          flat  for each item that was not moved, its number (from 1), and
 --                0       someone removed it, or it stands behind a rejected one
+--                2       too early by this server's clock, as are all items behind it
 --                string  rejected: Redis' error (wrong type), or the quarantine is full; it heads its
 --                        bucket now
 --          error a bucket is no list any more: what is before it was done
@@ -67,15 +70,35 @@ if call("GET", KEYS[1]) ~= ARGV[1] then
   return false
 end
 
-local index, prefix = ARGV[2], ARGV[3]
+-- The latest timestamp that is not too early: the host's clock may be wrong.
+local latest = math.huge
+if ARGV[2] ~= "" then
+  local time = call("TIME")
+  latest = time[1] + time[2] / 1000000 + ARGV[2] / 1000
+end
+
+-- Of a member that is not its score, nobody knows what it means: it is due when the host says so.
+local function is_early(member)
+  if (number[member] or 0) <= latest or not member:find("^%d+$") then
+    return false
+  end
+  for _, other in ipairs(call("ZRANGEBYSCORE", KEYS[2], member, member)) do
+    if other == member then
+      return true
+    end
+  end
+  return false
+end
+
+local index, prefix = ARGV[3], ARGV[4]
 local names = {}
-for i = 1, number[ARGV[4]] do
-  names[i] = sub(KEYS[3 + i], 1 + number[ARGV[5]])
+for i = 1, number[ARGV[5]] do
+  names[i] = sub(KEYS[3 + i], 1 + number[ARGV[6]])
 end
 for i = 1, #names, LONGEST do
   call("SADD", KEYS[3], unpack(names, i, math.min(i + LONGEST - 1, #names)))
 end
-local arg = 7
+local arg = 8
 
 -- A script that fails is not rolled back. What could fail after a push (a command that we are not
 -- allowed, a key of the wrong type) is tried before the first one, without effect.
@@ -104,7 +127,7 @@ local function room()
   if type(held) == "table" then
     return 0, held.err
   end
-  return math.max(0, math.min(n, number[ARGV[6]] - held)), "the quarantine is full"
+  return math.max(0, math.min(n, number[ARGV[7]] - held)), "the quarantine is full"
 end
 
 local function push()
@@ -138,6 +161,11 @@ local seen, failed = 0, nil
 while ARGV[arg] do
   local bucket, member = #members + 1, ARGV[arg]
   local total, cut, to = read_header(ARGV[arg + 1])
+  if total > 0 and is_early(member) then
+    -- Buckets are in the order of their scores.
+    left[#left + 1], left[#left + 2] = seen + 1, 2
+    break
+  end
   -- One more than is asked for tells whether it is all.
   local held, head = pcall("LRANGE", prefix .. member, "0", text[total]), 1
   if held.err then

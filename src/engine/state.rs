@@ -1,0 +1,98 @@
+//! Where one entry stands in this process, and what becomes of its fires.
+
+use std::{mem, sync::Arc};
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    core::{entry::Entry, firing::Progress},
+    events::Event,
+    store::FireOutcome,
+};
+
+/// Who refused the last fire of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Its queue does not take the job.
+    Queue,
+    /// It is too early by Redis' clock.
+    Clock,
+}
+
+/// Where one entry stands.
+pub(super) struct State {
+    pub(super) entry: Arc<Entry>,
+    pub(super) progress: Progress,
+    /// All up to here, inclusive, was given up and told as missed, whatever Redis knows.
+    pub(super) given_up: Option<DateTime<Utc>>,
+    /// Its last fire was refused; that is logged once.
+    pub(super) refused: Option<Refusal>,
+    /// How many of its last fires its guard skipped.
+    pub(super) skipped: u32,
+}
+
+impl State {
+    /// Records at `now` what became of the fire for `fire_time`, and logs it.
+    pub(super) fn record(
+        &mut self,
+        fire_time: DateTime<Utc>,
+        outcome: &FireOutcome,
+        now: DateTime<Utc>,
+    ) {
+        let Self {
+            entry,
+            progress,
+            refused,
+            skipped,
+            ..
+        } = self;
+        let refusal = match outcome {
+            FireOutcome::Rejected(_) => Some(Refusal::Queue),
+            FireOutcome::TooEarly => Some(Refusal::Clock),
+            _ => None,
+        };
+        let known = mem::replace(refused, refusal) == refusal;
+        match outcome {
+            FireOutcome::Fired => {
+                progress.fired(fire_time);
+                *skipped = 0;
+                let lateness = now - entry.due_at(fire_time);
+                Event::Fired {
+                    entry,
+                    fire_time,
+                    lateness,
+                }
+                .emit();
+            }
+            FireOutcome::AlreadyFired => {
+                // Or skipped, and then it is none of its times: Redis counts them.
+                progress.settle(fire_time);
+                Event::AlreadyFired { entry, fire_time }.emit();
+            }
+            FireOutcome::HadAll => {
+                progress.had_all();
+                Event::AlreadyFired { entry, fire_time }.emit();
+            }
+            FireOutcome::Skipped(reason) => {
+                progress.settle(fire_time);
+                *skipped = skipped.saturating_add(1);
+                let (reason, in_a_row) = (*reason, *skipped);
+                Event::Skipped {
+                    entry,
+                    fire_time,
+                    reason,
+                    in_a_row,
+                }
+                .emit();
+            }
+            FireOutcome::Rejected(_) | FireOutcome::TooEarly if known => {}
+            FireOutcome::Rejected(reason) => Event::FireRejected {
+                entry,
+                fire_time,
+                reason,
+            }
+            .emit(),
+            FireOutcome::TooEarly => Event::FireTooEarly { entry, fire_time }.emit(),
+        }
+    }
+}
