@@ -1,5 +1,6 @@
 //! What happened: each event is one log line, and all of them are here.
 
+mod clock;
 mod records;
 
 use std::time::Duration;
@@ -56,13 +57,15 @@ pub enum Event<'a> {
         /// All up to here, inclusive.
         last: DateTime<Utc>,
     },
-    /// The last fire time is in the future: a clock was wrong, now or then. The entry doesn't fire
+    /// A record of an entry is in the future: a clock was wrong, now or then. The entry does not fire
     /// before that time.
     AheadOfClock {
         /// Which.
         entry: &'a Entry,
-        /// Its last fire time.
-        last_fire: DateTime<Utc>,
+        /// The time in the record.
+        until: DateTime<Utc>,
+        /// The Redis commands that correct its records, if the time is further than a leader's clock can be.
+        correction: Option<&'a str>,
     },
     /// By Redis' clock a fire is too early: this host's clock is ahead. It is retried every second.
     FireTooEarly {
@@ -332,11 +335,11 @@ impl Event<'_> {
                     "can't see what other schedulers fired, goes on without it"
                 );
             }
-            Self::AheadOfClock { entry, last_fire } => warn!(
-                entry = entry.name,
-                last_fire = shown(*last_fire),
-                "fired for a time that is still to come, waits for it"
-            ),
+            Self::AheadOfClock {
+                entry,
+                until,
+                correction,
+            } => clock::log_ahead(entry, *until, *correction),
             Self::EntryStatus {
                 entry,
                 last_enqueued,
@@ -355,20 +358,6 @@ impl Event<'_> {
 }
 
 impl Transition<'_> {
-    fn log_clock(&self, ahead_s: f64) {
-        match self {
-            Self::ClockRight { .. } => info!(ahead_s, "this host's clock is Redis' clock again"),
-            Self::ClockTooFarOff { .. } => error!(
-                ahead_s,
-                "this host's clock is too far off Redis' clock; not leading until one of them is mended"
-            ),
-            _ => warn!(
-                ahead_s,
-                "this host's clock is not Redis' clock, one of them is wrong"
-            ),
-        }
-    }
-
     /// Writes its log line.
     pub fn emit(&self) {
         match self {
@@ -393,7 +382,7 @@ impl Transition<'_> {
             Self::ClockSkew { skew }
             | Self::ClockTooFarOff { skew }
             | Self::ClockRight { skew } => {
-                self.log_clock(skew.as_seconds_f64());
+                clock::log_skew(self, skew.as_seconds_f64());
             }
             Self::Status {
                 leading,

@@ -6,6 +6,7 @@ use redis::Commands;
 use crate::harness::{
     Program, Redis,
     ticks::{EACH_SECOND, assert_gapless, fire_times, wait_for_fires},
+    unix_now,
 };
 
 #[test]
@@ -226,8 +227,8 @@ fn a_reload_may_disable_the_only_entry() {
 }
 
 #[test]
-fn a_last_fire_in_the_future_is_told() {
-    let redis = Redis::start();
+fn a_last_fire_far_in_the_future_is_an_error_that_says_how_to_mend_it() {
+    let mut redis = Redis::start();
     for at in ["2099-01-01T00:00:00Z", "2099-01-01T00:00:01Z"] {
         Program::on(&redis)
             .schedule(EACH_SECOND)
@@ -237,8 +238,31 @@ fn a_last_fire_in_the_future_is_told() {
     }
     let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
     scheduler
-        .wait_for("fired for a time that is still to come")
-        .wait_for("2099-01-01T00:00:01Z");
+        .wait_for("last fire time is far in the future; entry waits until then")
+        .status("not healthy")
+        .status(
+            "entries that wait because a record of theirs is in the future: 1, the furthest is tick \
+             (until 2099-01-01T00:00:01Z)",
+        );
+    let log = scheduler.log();
+    let log = log.replace('\\', "");
+    let (_, commands) = log
+        .split_once("HSET resque:rescue_scheduler:fired \"tick\" ")
+        .unwrap();
+    let (now, commands) = commands.split_at(10);
+    let now: i64 = now.parse().unwrap();
+    assert!(
+        commands.starts_with("; HDEL resque:rescue_scheduler:seen \"tick\""),
+        "{log}"
+    );
+    assert!((unix_now() - 60..=unix_now()).contains(&now), "{log}");
+    assert_eq!(fire_times(&mut redis).len(), 1);
+
+    redis.command(&format!("HSET resque:rescue_scheduler:fired tick {now}"));
+    redis.command("HDEL resque:rescue_scheduler:seen tick");
+    let scheduler = scheduler.restart();
+    wait_for_fires(&mut redis, &scheduler, 2);
+    scheduler.status(" healthy leading=true");
 }
 
 /// Runs `--once` with one schedule at several times; how many payloads are in the queue after each.

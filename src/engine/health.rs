@@ -25,6 +25,8 @@ pub(super) enum Part {
     Entries,
     /// Entries whose fire is too early by Redis' clock.
     EarlyFires,
+    /// Entries with a record in the future.
+    Ahead,
     /// Delayed jobs that are too early by Redis' clock.
     EarlyBuckets,
     /// Buckets that can't be moved.

@@ -3,6 +3,7 @@
 //! Each loop has one function for a single pass that takes `now`; around it, it sleeps. Sleeps are
 //! short, for the wall clock may jump and hosts are suspended: the clock is asked again and again.
 
+mod ahead;
 pub mod delayed;
 mod dynamic;
 pub mod health;

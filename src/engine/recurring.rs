@@ -13,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     Tick,
+    ahead::Ahead,
     dynamic::Dynamic,
     health::Part,
     standing::Leaving,
@@ -86,6 +87,8 @@ pub struct Recurring<S> {
     stale: bool,
     /// Names of entries of which only we know how far they have come.
     forgotten: HashSet<String>,
+    /// Entries that wait for a time in the future.
+    ahead: Ahead,
     /// Why it is not known what other schedulers fired.
     stamps_unreadable: Option<String>,
     /// The entries that apps set, if they are wanted.
@@ -110,6 +113,7 @@ impl<S: Store> Recurring<S> {
             in_force: None,
             stale: false,
             forgotten: HashSet::new(),
+            ahead: Ahead::default(),
             stamps_unreadable: None,
             dynamic: None,
             keeps_all: false,
@@ -139,6 +143,8 @@ impl<S: Store> Recurring<S> {
                 let outcome = self.pass(term, wake.schedule(), wake.now()).await;
                 wake.health.set(Part::Entries, self.queue_trouble());
                 wake.health.set(Part::EarlyFires, self.clock_trouble());
+                self.ahead.prune(wake.now());
+                wake.health.set(Part::Ahead, self.ahead.trouble());
                 let stamps = self.stamps_unreadable.clone();
                 wake.health.set(Part::Stamps, stamps);
                 wake.health.set(Part::Dynamic, self.dynamic_trouble());
@@ -148,6 +154,7 @@ impl<S: Store> Recurring<S> {
                 // They are the leader's to tell.
                 wake.health.set(Part::Entries, None);
                 wake.health.set(Part::EarlyFires, None);
+                wake.health.set(Part::Ahead, None);
                 wake.health.set(Part::Stamps, None);
                 wake.health.set(Part::Dynamic, None);
                 wake.outage.end();
@@ -166,7 +173,9 @@ impl<S: Store> Recurring<S> {
         schedule: Arc<Schedule>,
         now: DateTime<Utc>,
     ) -> Result<Tick, StoreError> {
-        let anew = self.term != Some(term);
+        // A clock that goes back by more than others may be off leaves entries ahead of it.
+        let went_back = now + TimeDelta::seconds(1) < self.ticked;
+        let anew = self.term != Some(term) || went_back;
         if anew {
             // Others may have fired meanwhile: what we remember is worth nothing.
             self.in_force = None;

@@ -84,6 +84,17 @@ pub struct Records {
     pub unreadable: Option<StoreError>,
 }
 
+/// A record of an entry that is a time; while it is in the future, the entry does not fire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeRecord {
+    /// [`Records::fired`].
+    LastFire,
+    /// [`Records::enqueued_elsewhere`].
+    EnqueuedElsewhere,
+    /// [`Records::seen`].
+    FirstSeen,
+}
+
 impl Records {
     /// Takes what `newer` has in place of what is known of the same entries.
     pub fn extend(&mut self, newer: Self) {
@@ -286,6 +297,9 @@ pub trait Store: Send + Sync + 'static {
     /// How far this host's clock may be off Redis' clock. Whatever the host believes, nothing that is due
     /// later than this after Redis' now is enqueued. `None`: any distance.
     fn max_clock_skew(&self) -> Option<TimeDelta>;
+
+    /// The Redis command after which this record of `entry` is not later than `now`.
+    fn correction(&self, record: TimeRecord, entry: &str, now: DateTime<Utc>) -> String;
 
     /// Asks what Redis' clock shows.
     fn time(&self) -> impl Future<Output = Result<DateTime<Utc>, StoreError>> + Send;

@@ -12,7 +12,7 @@ use redis::FromRedisValue;
 
 use super::{
     Address, BatchLimit, Bucket, Due, Fire, FireOutcome, Identity, Keys, Lease, Limits,
-    MoveOutcome, Place, RecordChange, Records, Store, StoreError, Target,
+    MoveOutcome, Place, RecordChange, Records, Store, StoreError, Target, TimeRecord,
     connection::Connection,
     fires, moves,
     scripts::{self, DueReply, LeaseReply, NotMoved, TimeReply},
@@ -172,6 +172,19 @@ impl Store for RedisStore {
 
     fn max_clock_skew(&self) -> Option<TimeDelta> {
         self.limits.clock_skew
+    }
+
+    fn correction(&self, record: TimeRecord, entry: &str, now: DateTime<Utc>) -> String {
+        match record {
+            // Without it, what is missed within the window would be caught up with, and may have fired.
+            TimeRecord::LastFire => {
+                format!("HSET {} {entry:?} {}", self.keys.fired(), now.timestamp())
+            }
+            TimeRecord::EnqueuedElsewhere => {
+                format!("HDEL {} {entry:?}", self.keys.last_enqueued_at())
+            }
+            TimeRecord::FirstSeen => format!("HDEL {} {entry:?}", self.keys.seen()),
+        }
     }
 
     async fn time(&self) -> Result<DateTime<Utc>, StoreError> {

@@ -147,6 +147,28 @@ fn held_by(redis: &mut redis::Connection) -> Option<String> {
     redis.get(LOCK).unwrap()
 }
 
+#[tokio::test]
+async fn entries_that_fired_by_a_clock_that_was_ahead_are_a_problem_until_their_time_has_come() {
+    let mut redis = Redis::start();
+    let clock = Arc::new(Moved(AtomicI64::new(8)));
+    let engine = engine_on(guarded(&redis, 1), &clock);
+    let (health, stop) = (engine.health(), CancellationToken::new());
+    let check = async {
+        becomes(|| fire_times(&mut redis).len() >= 2, true).await;
+        clock.0.store(0, Ordering::Relaxed);
+        let said = || health.problems().join("; ");
+        let problem = "entries that wait because a record of theirs is in the future: 1, the furthest is tick";
+        becomes(|| said().contains(problem), true).await;
+        assert!(!said().contains("HSET"), "{}", said());
+        becomes(|| health.problems(), vec![]).await;
+        let fires = fire_times(&mut redis).len();
+        becomes(|| fire_times(&mut redis).len() >= fires + 2, true).await;
+        stop.cancel();
+    };
+    tokio::join!(run(engine, &stop), check);
+    assert_gapless(&fire_times(&mut redis));
+}
+
 /// The fence of the entry.
 fn fence(redis: &mut Redis) -> Option<i64> {
     let key = "resque:rescue_scheduler:fired";

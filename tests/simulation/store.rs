@@ -11,7 +11,7 @@ use rescue_scheduler::{
     clock::Clock as _,
     store::{
         BatchLimit, Bucket, Due, Fire, FireOutcome, Lease, MoveOutcome, Place, RecordChange,
-        Records, Store, StoreError, Target,
+        Records, Store, StoreError, Target, TimeRecord,
     },
 };
 use tokio::time::timeout_at;
@@ -52,6 +52,11 @@ impl Store for ModelStore {
 
     fn max_clock_skew(&self) -> Option<TimeDelta> {
         self.world().model().limits.clock_skew
+    }
+
+    fn correction(&self, _: TimeRecord, _: &str, _: DateTime<Utc>) -> String {
+        // Only people read it.
+        String::new()
     }
 
     async fn time(&self) -> Result<DateTime<Utc>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::HashSet, mem, sync::Arc};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{
     super::{
@@ -55,7 +55,9 @@ impl<S: Store> Recurring<S> {
         if let Some(error) = &self.stamps_unreadable {
             Event::StampsUnreadable { error }.emit();
         }
-        warn_of_the_future(schedule.entries(), &records, now);
+        self.ahead.retain(schedule);
+        self.ahead
+            .note(&self.store, schedule.entries(), &records, now);
         Ok(self.until(now))
     }
 
@@ -94,7 +96,9 @@ impl<S: Store> Recurring<S> {
         }
         let touched: HashSet<&str> = present.iter().map(|entry| &*entry.name).collect();
         self.resume(schedule, &records, now, |name| touched.contains(name));
-        warn_of_the_future(present.into_iter(), &records, now);
+        self.ahead.forget(&removed);
+        self.ahead
+            .note(&self.store, present.into_iter(), &records, now);
         Ok(self.until(now))
     }
 
@@ -188,7 +192,9 @@ impl<S: Store> Recurring<S> {
             Some(state) if !out_of_date || forgotten => state.progress,
             _ => Progress::resume(&entry.timing, history(entry, records, now)),
         };
+        // What was given up by a clock that was ahead is not over yet.
         let given_up = known.as_ref().and_then(|state| state.given_up);
+        let given_up = given_up.filter(|at| *at <= now);
         if let Some(given_up) = given_up {
             progress.settle(given_up);
         }
@@ -211,22 +217,5 @@ fn warn_of_ignored(records: &Records) {
     let records = &records.ignored;
     if !records.is_empty() {
         RecordEvent::Ignored { records }.emit();
-    }
-}
-
-/// Warns about entries whose last fire is in the future.
-fn warn_of_the_future<'e>(
-    entries: impl Iterator<Item = &'e Arc<Entry>>,
-    records: &Records,
-    now: DateTime<Utc>,
-) {
-    // Clocks of two hosts may differ by a little.
-    let ahead = now + TimeDelta::seconds(1);
-    for entry in entries {
-        let ours = records.fired.get(&entry.name);
-        let theirs = records.enqueued_elsewhere.get(&entry.name);
-        if let Some(&last_fire) = ours.max(theirs).filter(|last| **last > ahead) {
-            Event::AheadOfClock { entry, last_fire }.emit();
-        }
     }
 }
