@@ -26,6 +26,7 @@ pub struct Attempt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term {
     number: u64,
+    unbroken_since: u64,
     lease: Duration,
     attempt: Attempt,
 }
@@ -35,6 +36,7 @@ impl Term {
     pub fn new(number: u64, lease: Duration, attempt: Attempt) -> Self {
         Self {
             number,
+            unbroken_since: number,
             lease,
             attempt,
         }
@@ -44,6 +46,26 @@ impl Term {
     #[must_use]
     pub fn renewed(self, attempt: Attempt) -> Self {
         Self { attempt, ..self }
+    }
+
+    /// The same term as one that follows on `earlier`: nobody else can have led since that one was renewed last.
+    #[must_use]
+    pub fn following(self, earlier: Self) -> Self {
+        Self {
+            unbroken_since: earlier.unbroken_since,
+            ..self
+        }
+    }
+
+    /// Whether nobody else can have led by `now` since the last attempt, for the lock had no time to end.
+    pub fn is_held_until(&self, now: Instant) -> bool {
+        now < self.attempt.started + self.lease
+    }
+
+    /// The number of the first term of an unbroken row up to this one, in which nobody else led: what this
+    /// process remembers from it is up to date.
+    pub fn unbroken_since(&self) -> u64 {
+        self.unbroken_since
     }
 
     /// Counts the terms of this process; tells a renewal from a new term.

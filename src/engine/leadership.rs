@@ -70,6 +70,8 @@ pub(super) struct Leadership<S> {
     outage: Outage,
     term: Option<Term>,
     terms_so_far: u64,
+    /// The last term, unless another scheduler may have led since.
+    last_term: Option<Term>,
     following: Option<String>,
     /// Who holds a lock without an end, and since when we know.
     stuck: Option<(String, Instant)>,
@@ -98,6 +100,7 @@ impl<S: Store> Leadership<S> {
             outage: Outage::of(Part::Leadership, health),
             term: None,
             terms_so_far: 0,
+            last_term: None,
             following: None,
             stuck: None,
             skew: None,
@@ -202,6 +205,7 @@ impl<S: Store> Leadership<S> {
         if self.term.is_some() {
             self.step_down("this host's clock is too far off Redis' clock");
         }
+        self.last_term = None;
         // It waits for no handover, which would keep it from another follower.
         (self.following, self.stuck) = (None, None);
         if !matches!(lease, Lease::HeldBy { .. }) {
@@ -229,8 +233,14 @@ impl<S: Store> Leadership<S> {
                 lock: &self.store.lock(),
             }
             .emit();
-            Term::new(self.terms_so_far, self.lease, attempt)
+            let term = Term::new(self.terms_so_far, self.lease, attempt);
+            let now = self.clock.monotonic();
+            match self.last_term.filter(|last| last.is_held_until(now)) {
+                Some(last) => term.following(last),
+                None => term,
+            }
         };
+        self.last_term = Some(term);
         self.publish(Some(term));
         let due = term.renewal_due_in(self.clock.monotonic());
         to_whole_second(due, self.clock.now())
@@ -240,6 +250,7 @@ impl<S: Store> Leadership<S> {
         if self.term.is_some() {
             self.step_down("another scheduler holds the lease");
         }
+        self.last_term = None;
         let lock = &self.store.lock();
         if self.following.as_ref() != Some(&holder) {
             let holder = &holder;

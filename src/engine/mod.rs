@@ -233,10 +233,10 @@ impl<S: Store> Engine<S> {
     ) -> Result<(), OnceError> {
         let waited = self.options.lease + Duration::from_secs(1);
         let started = self.clock.monotonic();
-        loop {
+        let term = loop {
             let pause = leadership.attempt().await?;
-            if leadership.term().is_some() {
-                break;
+            if let Some(term) = leadership.term() {
+                break term;
             }
             if let Some(why) = leadership.why_not_leading() {
                 return Err(OnceError::Clock(why));
@@ -245,11 +245,11 @@ impl<S: Store> Engine<S> {
                 return Err(OnceError::NotLeading { waited });
             }
             tokio::time::sleep(pause).await;
-        }
+        };
         let now = self.clock.now();
         let (mut recurring, mut delayed) = (self.recurring().keeping_all(), self.delayed());
         let schedule = Arc::new(schedule.clone());
-        let mut tick = recurring.pass(0, schedule, now).await?;
+        let mut tick = recurring.pass(term, schedule, now).await?;
         while tick == Tick::More && leadership.keep().await? {
             tick = recurring.tick(now).await?;
         }

@@ -28,6 +28,7 @@ use crate::{
         firing::{self, Decision},
         guard::Overlap,
         schedule::Schedule,
+        term::Term,
         zone::Zone,
     },
     events::Event,
@@ -83,8 +84,12 @@ pub struct Recurring<S> {
     /// The term and the schedule that the states are of.
     term: Option<u64>,
     in_force: Option<Arc<Schedule>>,
+    /// The number of the term in which the states were last read from Redis.
+    states_of: u64,
     /// What the states say of progress may be out of date.
     stale: bool,
+    /// Nobody else can have led since the states were up to date.
+    unbroken: bool,
     /// Names of entries of which only we know how far they have come.
     forgotten: HashSet<String>,
     /// Entries that wait for a time in the future.
@@ -111,7 +116,9 @@ impl<S: Store> Recurring<S> {
             ticked: DateTime::UNIX_EPOCH,
             term: None,
             in_force: None,
+            states_of: 0,
             stale: false,
+            unbroken: true,
             forgotten: HashSet::new(),
             ahead: Ahead::default(),
             stamps_unreadable: None,
@@ -169,18 +176,19 @@ impl<S: Store> Recurring<S> {
     /// [`StoreError`]; what was not done is done by the next one.
     pub async fn pass(
         &mut self,
-        term: u64,
+        term: Term,
         schedule: Arc<Schedule>,
         now: DateTime<Utc>,
     ) -> Result<Tick, StoreError> {
         // A clock that goes back by more than others may be off leaves entries ahead of it.
         let went_back = now + TimeDelta::seconds(1) < self.ticked;
-        let anew = self.term != Some(term) || went_back;
+        let anew = self.term != Some(term.number()) || went_back;
         if anew {
             // Others may have fired meanwhile: what we remember is worth nothing.
             self.in_force = None;
             self.stale = true;
-            self.term = Some(term);
+            self.term = Some(term.number());
+            self.unbroken = self.states_of >= term.unbroken_since();
         }
         let outcome = self.pass_on(schedule, anew, now).await;
         if outcome.is_err() {
@@ -220,6 +228,7 @@ impl<S: Store> Recurring<S> {
                 return Ok(Tick::LeaseLost);
             }
             self.in_force = Some(schedule);
+            self.states_of = self.term.unwrap_or_default();
             tick = None;
         }
         if let Some(dynamic) = &mut self.dynamic {
@@ -238,8 +247,13 @@ impl<S: Store> Recurring<S> {
     }
 
     /// Redis that knows nothing at all of an entry that we know has lost its data: what we remember of
-    /// it counts, until its next fire is recorded.
+    /// it counts, until its next fire is recorded. But if another scheduler may have led since, it may have fired
+    /// what we know nothing of: the entry is first seen then.
     fn note_forgotten(&mut self, records: &Records) {
+        if !self.unbroken {
+            self.forgotten.clear();
+            return;
+        }
         let names = self.states.iter().map(|state| &state.entry.name);
         let lost = names.filter(|name| !records.seen.contains_key(*name));
         self.forgotten.extend(lost.cloned());

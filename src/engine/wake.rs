@@ -68,8 +68,8 @@ impl Wake {
         self.clock.now()
     }
 
-    /// The number of the term in which we may act now.
-    pub(super) fn trusted_term(&self) -> Option<u64> {
+    /// The term in which we may act now.
+    pub(super) fn trusted_term(&self) -> Option<Term> {
         let term = (*self.led.borrow())?;
         let (monotonic, now) = (self.clock.monotonic(), self.clock.now());
         if term.remaining(monotonic).is_zero() {
@@ -81,7 +81,7 @@ impl Wake {
             self.doubt.notify_one();
             return None;
         }
-        Some(term.number())
+        Some(term)
     }
 
     /// The schedule in force.

@@ -92,7 +92,7 @@ async fn two_schedulers_an_hour_apart_that_both_believe_they_lead_fire_nothing_t
 }
 
 /// This host's clock, moved by so many seconds.
-struct Moved(AtomicI64);
+pub struct Moved(pub AtomicI64);
 
 impl Clock for Moved {
     fn now(&self) -> DateTime<Utc> {
@@ -104,7 +104,7 @@ impl Clock for Moved {
     }
 }
 
-fn engine_on(store: RedisStore, clock: &Arc<Moved>) -> Engine<RedisStore> {
+pub fn engine_on(store: RedisStore, clock: &Arc<Moved>) -> Engine<RedisStore> {
     let options = Options {
         lease: std::time::Duration::from_secs(1),
         interval: std::time::Duration::from_secs(1),
@@ -115,7 +115,7 @@ fn engine_on(store: RedisStore, clock: &Arc<Moved>) -> Engine<RedisStore> {
     Engine::new(store, Arc::clone(clock) as Arc<dyn Clock>, options)
 }
 
-async fn run(engine: Engine<RedisStore>, stop: &CancellationToken) {
+pub async fn run(engine: Engine<RedisStore>, stop: &CancellationToken) {
     let load = Arc::new(|| unreachable!("nobody wishes a reload"));
     let wishes = Wishes::default();
     let schedule = schedule(EACH_SECOND);
@@ -123,7 +123,7 @@ async fn run(engine: Engine<RedisStore>, stop: &CancellationToken) {
 }
 
 /// Waits until `state` is as expected.
-async fn becomes<T: PartialEq + std::fmt::Debug>(mut state: impl FnMut() -> T, expected: T) {
+pub async fn becomes<T: PartialEq + std::fmt::Debug>(mut state: impl FnMut() -> T, expected: T) {
     let is = async {
         while state() != expected {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -133,9 +133,9 @@ async fn becomes<T: PartialEq + std::fmt::Debug>(mut state: impl FnMut() -> T, e
     assert!(waited.is_ok(), "{:?}, expected {expected:?}", state());
 }
 
-const YEAR: i64 = 31_536_000;
+pub const YEAR: i64 = 31_536_000;
 
-fn guarded(redis: &Redis, number: usize) -> RedisStore {
+pub fn guarded(redis: &Redis, number: usize) -> RedisStore {
     let store = store_as(redis.url(), &format!("here:{number}"), "a", None);
     store.with_limits(Limits {
         clock_skew: Some(TimeDelta::seconds(30)),
@@ -143,7 +143,7 @@ fn guarded(redis: &Redis, number: usize) -> RedisStore {
     })
 }
 
-fn held_by(redis: &mut redis::Connection) -> Option<String> {
+pub fn held_by(redis: &mut redis::Connection) -> Option<String> {
     redis.get(LOCK).unwrap()
 }
 

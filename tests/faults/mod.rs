@@ -3,6 +3,7 @@
 
 mod clocks;
 mod failover;
+mod forgotten;
 mod long_backlogs;
 mod poison;
 mod racing_clients;

@@ -139,26 +139,6 @@ fn restarted_without_what_it_had_confirmed() {
 }
 
 #[test]
-fn restarted_without_any_data() {
-    let mut redis = Redis::start();
-    let url = redis.url().to_owned();
-    let scheduler = started(&mut redis, &url);
-    let last = *crate::harness::ticks::fire_times(&mut redis)
-        .last()
-        .unwrap();
-    redis.kill();
-    scheduler.wait_for("cannot use Redis");
-    std::thread::sleep(Duration::from_secs(3));
-    redis.revive();
-    let fires = goes_on_without_a_gap(&mut redis, &scheduler, 4);
-    assert!(
-        fires[0] <= last + 1,
-        "{last} {fires:?}\n{}",
-        scheduler.log()
-    );
-}
-
-#[test]
 fn no_more_connections() {
     let mut redis = Redis::start();
     let url = redis.url().to_owned();
