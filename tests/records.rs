@@ -12,7 +12,11 @@ use redis::Commands as _;
 use rescue_scheduler::{
     clock::StoppedClock,
     config::Context,
-    core::{schedule::Schedule, zone::Zone},
+    core::{
+        schedule::Schedule,
+        term::{Attempt, Term},
+        zone::Zone,
+    },
     engine::{Tick, recurring::Recurring},
     store::{RecordChange, RedisStore, Store as _},
 };
@@ -89,6 +93,11 @@ const DAY: i64 = 86_400;
 
 /// Passes until all is done.
 async fn pass(engine: &mut Recurring<RedisStore>, term: u64, schedule: &Arc<Schedule>, now: i64) {
+    let attempt = Attempt {
+        started: crate::harness::now(),
+        server_clock: at(now),
+    };
+    let term = Term::new(term, LEASE, attempt);
     let pass = async |engine: &mut Recurring<RedisStore>| {
         engine
             .pass(term, Arc::clone(schedule), at(now))

@@ -159,6 +159,17 @@ pub enum Decision {
     },
 }
 
+/// Whether a fire for `fire_time` is not on time any more at `now`.
+pub fn is_missed(entry: &Entry, fire_time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    fire_time <= missed_until(entry, now)
+}
+
+/// The newest time whose fire is missed at `now`. A fire may be as late as its jitter without being late at all.
+fn missed_until(entry: &Entry, now: DateTime<Utc>) -> DateTime<Utc> {
+    let whole = instant::before(now.trunc_subsecs(0), entry.timing.bounds().jitter);
+    instant::before(whole, GRACE + TimeDelta::seconds(1))
+}
+
 /// Decides the next step for `entry`. The same arguments always give the same answer.
 pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision {
     let Some(next) = progress.next(&entry.timing) else {
@@ -168,16 +179,14 @@ pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision
         return Decision::Wait { next: Some(next) };
     }
     let second = TimeDelta::seconds(1);
-    // A fire time may be as late as its jitter without being late at all.
-    let whole = instant::before(now.trunc_subsecs(0), entry.timing.bounds().jitter);
-    let missed_until = instant::before(whole, GRACE + second);
+    let missed_until = missed_until(entry, now);
     if next > missed_until {
         return Decision::Fire(next);
     }
     let after =
         |after: DateTime<Utc>| progress.next_after(&entry.timing, after.max(progress.settled));
     let missed_after = |bound| after(bound).filter(|at| *at <= missed_until);
-    let window = instant::before(instant::before(whole, entry.catch_up.window), second);
+    let window = instant::before(missed_until, entry.catch_up.window - GRACE);
     let caught_up = match entry.catch_up.policy {
         CatchUpPolicy::All => missed_after(window),
         // One that is on time is newer.

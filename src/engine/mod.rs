@@ -3,6 +3,7 @@
 //! Each loop has one function for a single pass that takes `now`; around it, it sleeps. Sleeps are
 //! short, for the wall clock may jump and hosts are suspended: the clock is asked again and again.
 
+mod agenda;
 mod ahead;
 pub mod delayed;
 mod dynamic;
@@ -247,7 +248,8 @@ impl<S: Store> Engine<S> {
             tokio::time::sleep(pause).await;
         };
         let now = self.clock.now();
-        let (mut recurring, mut delayed) = (self.recurring().keeping_all(), self.delayed());
+        let recurring = self.recurring().keeping_all().unbounded();
+        let (mut recurring, mut delayed) = (recurring, self.delayed());
         let schedule = Arc::new(schedule.clone());
         let mut tick = recurring.pass(term, schedule, now).await?;
         while tick == Tick::More && leadership.keep().await? {

@@ -2,17 +2,13 @@
 
 mod take_up;
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     Tick,
+    agenda::{Agenda, CATCH_UP, Pending},
     ahead::Ahead,
     dynamic::Dynamic,
     health::Part,
@@ -23,15 +19,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::Context,
-    core::{
-        entry::Entry,
-        firing::{self, Decision},
-        guard::Overlap,
-        schedule::Schedule,
-        term::Term,
-        zone::Zone,
-    },
-    events::Event,
+    core::{entry::Entry, guard::Overlap, schedule::Schedule, term::Term, zone::Zone},
     store::{Fire, FireOutcome, Records, Store, StoreError},
 };
 
@@ -40,35 +28,8 @@ use crate::{
 const FIRST_BATCH: usize = 50;
 const LARGEST_BATCH: usize = 400;
 
-/// And of these, how many may be looked for in their queue, which takes up to a tenth of a second.
-const SEARCHES: usize = 10;
-
 /// A fire that is refused is tried again after this.
 const RETRY: TimeDelta = TimeDelta::seconds(1);
-
-/// One fire of the entry at `index` of the states.
-struct Pending {
-    index: usize,
-    fire_time: DateTime<Utc>,
-}
-
-/// What goes in one call.
-struct Batch {
-    size: usize,
-    fires: Vec<Pending>,
-    searches: usize,
-}
-
-impl Batch {
-    fn is_full(&self) -> bool {
-        self.fires.len() >= self.size || self.searches >= SEARCHES
-    }
-
-    fn push(&mut self, fire: Pending, entry: &Entry) {
-        self.searches += usize::from(entry.guard.overlap != Overlap::Allow);
-        self.fires.push(fire);
-    }
-}
 
 /// All entries of the schedule in force, and when each is to be looked at next.
 pub struct Recurring<S> {
@@ -76,7 +37,9 @@ pub struct Recurring<S> {
     clock: Arc<dyn Clock>,
     zone: Zone,
     states: Vec<State>,
-    agenda: BinaryHeap<Reverse<(DateTime<Utc>, usize)>>,
+    agenda: Agenda,
+    /// How many missed fires of an entry are enqueued in one second.
+    catch_up: u32,
     /// How many fires go in the next call.
     batch: usize,
     /// When the last tick was.
@@ -111,7 +74,8 @@ impl<S: Store> Recurring<S> {
             clock,
             zone,
             states: vec![],
-            agenda: BinaryHeap::new(),
+            agenda: Agenda::default(),
+            catch_up: CATCH_UP,
             batch: FIRST_BATCH,
             ticked: DateTime::UNIX_EPOCH,
             term: None,
@@ -140,6 +104,15 @@ impl<S: Store> Recurring<S> {
     pub fn with_dynamic(self, context: Context) -> Self {
         let dynamic = Some(Dynamic::new(context));
         Self { dynamic, ..self }
+    }
+
+    /// Without a bound on how much is caught up with in one second.
+    #[must_use]
+    pub(super) fn unbounded(self) -> Self {
+        Self {
+            catch_up: u32::MAX,
+            ..self
+        }
     }
 
     /// Passes and sleeps until it is told to stop.
@@ -268,28 +241,30 @@ impl<S: Store> Recurring<S> {
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
         if now < self.ticked {
             // The clock went back: what was to be tried again a moment later is far away now.
-            self.plan_all();
+            self.agenda = Agenda::of(&self.states);
             let refused = self.states.iter_mut().map(|state| &mut state.refused);
             refused.for_each(|it| *it = it.filter(|it| *it != Refusal::Clock));
         }
         self.ticked = now;
-        let (looked_at, pending) = self.collect(now);
-        let outcomes = self.fire(&pending, now).await;
+        let size = self.batch;
+        let batch = self
+            .agenda
+            .collect(&mut self.states, now, size, self.catch_up);
+        let outcomes = self.fire(&batch.fires, now).await;
         if let Ok(Some(outcomes)) = &outcomes {
-            for (pending, outcome) in pending.iter().zip(outcomes) {
+            for (pending, outcome) in batch.fires.iter().zip(outcomes) {
                 let now = self.clock.now();
                 self.states[pending.index].record(pending.fire_time, outcome, now);
             }
         }
-        for index in looked_at {
-            if self.states[index].refused.is_some() {
-                self.agenda.push(Reverse((now + RETRY, index)));
-            } else {
-                self.plan(index);
+        for index in batch.looked_at {
+            match &self.states[index] {
+                state if state.refused.is_none() => self.agenda.plan(index, state),
+                _ => self.agenda.plan_at(now + RETRY, index),
             }
         }
         let tick = match outcomes? {
-            Some(_) => self.until(now),
+            Some(_) => self.agenda.until(now),
             None => Tick::LeaseLost,
         };
         self.batch = match tick {
@@ -335,59 +310,6 @@ impl<S: Store> Recurring<S> {
         ))
     }
 
-    /// Takes entries that are due off the agenda until a batch is full. Returns them, and their
-    /// fires in order of fire time for each entry. What is given up is settled here.
-    fn collect(&mut self, now: DateTime<Utc>) -> (Vec<usize>, Vec<Pending>) {
-        let mut looked_at = vec![];
-        let mut batch = Batch {
-            size: self.batch,
-            fires: vec![],
-            searches: 0,
-        };
-        while !batch.is_full() {
-            match self.agenda.peek() {
-                Some(&Reverse((at, index))) if at <= now => {
-                    self.agenda.pop();
-                    looked_at.push(index);
-                    self.collect_from(index, now, &mut batch);
-                }
-                _ => break,
-            }
-        }
-        (looked_at, batch.fires)
-    }
-
-    fn collect_from(&mut self, index: usize, now: DateTime<Utc>, batch: &mut Batch) {
-        let State {
-            entry,
-            progress,
-            given_up,
-            refused,
-            ..
-        } = &mut self.states[index];
-        // Settled for good once the store has answered.
-        let mut ahead = *progress;
-        while !batch.is_full() {
-            match firing::decide(entry, ahead, now) {
-                Decision::Fire(fire_time) => {
-                    batch.push(Pending { index, fire_time }, entry);
-                    ahead.fired(fire_time);
-                    if refused.is_some() {
-                        // One is enough to see whether it is still refused.
-                        break;
-                    }
-                }
-                Decision::Missed { first, last } => {
-                    Event::Missed { entry, first, last }.emit();
-                    progress.settle(last);
-                    ahead.settle(last);
-                    *given_up = Some(last);
-                }
-                Decision::Wait { .. } => break,
-            }
-        }
-    }
-
     async fn fire(
         &self,
         pending: &[Pending],
@@ -413,29 +335,5 @@ impl<S: Store> Recurring<S> {
         };
         let fires: Vec<Fire<'_>> = pending.iter().map(fire).collect();
         self.store.fire(&fires, self.zone.local(now)).await
-    }
-
-    fn plan_all(&mut self) {
-        self.agenda = BinaryHeap::with_capacity(self.states.len());
-        (0..self.states.len()).for_each(|index| self.plan(index));
-    }
-
-    /// Puts an entry on the agenda for its next fire time, if it has one.
-    fn plan(&mut self, index: usize) {
-        let State {
-            entry, progress, ..
-        } = &self.states[index];
-        if let Some(next) = progress.next(&entry.timing) {
-            self.agenda.push(Reverse((entry.due_at(next), index)));
-        }
-    }
-
-    fn until(&self, now: DateTime<Utc>) -> Tick {
-        match self.agenda.peek() {
-            Some(&Reverse((at, _))) if at <= now => Tick::More,
-            next => Tick::Done {
-                until: next.map(|&Reverse((at, _))| at),
-            },
-        }
     }
 }

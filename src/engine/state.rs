@@ -5,7 +5,10 @@ use std::{mem, sync::Arc};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    core::{entry::Entry, firing::Progress},
+    core::{
+        entry::Entry,
+        firing::{self, Decision, Progress},
+    },
     events::Event,
     store::FireOutcome,
 };
@@ -27,11 +30,52 @@ pub(super) struct State {
     pub(super) given_up: Option<DateTime<Utc>>,
     /// Its last fire was refused; that is logged once.
     pub(super) refused: Option<Refusal>,
+    /// In which second missed fires were enqueued last, and how many.
+    pub(super) caught_up: (i64, u32),
     /// How many of its last fires its guard skipped.
     pub(super) skipped: u32,
 }
 
 impl State {
+    /// Returns the next fire after `ahead`, if one is due at `now`. Fires that are given up before it are settled.
+    pub(super) fn next_fire(
+        &mut self,
+        ahead: &mut Progress,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        loop {
+            match firing::decide(&self.entry, *ahead, now) {
+                Decision::Fire(fire_time) => return Some(fire_time),
+                Decision::Wait { .. } => return None,
+                Decision::Missed { first, last } => {
+                    let entry = &*self.entry;
+                    Event::Missed { entry, first, last }.emit();
+                    self.progress.settle(last);
+                    ahead.settle(last);
+                    self.given_up = Some(last);
+                }
+            }
+        }
+    }
+
+    /// Whether a fire is not on time any more.
+    pub(super) fn is_missed(&self, fire_time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        firing::is_missed(&self.entry, fire_time, now)
+    }
+
+    /// Whether fewer than `most` missed fires were enqueued in this second.
+    pub(super) fn may_catch_up(&self, now: DateTime<Utc>, most: u32) -> bool {
+        let (second, count) = self.caught_up;
+        second != now.timestamp() || count < most
+    }
+
+    /// Counts one more missed fire.
+    pub(super) fn note_caught_up(&mut self, now: DateTime<Utc>) {
+        let (second, count) = self.caught_up;
+        let count = if second == now.timestamp() { count } else { 0 };
+        self.caught_up = (now.timestamp(), count + 1);
+    }
+
     /// Records at `now` what became of the fire for `fire_time`, and logs it.
     pub(super) fn record(
         &mut self,

@@ -1,6 +1,7 @@
 //! Exactly once, whatever breaks. One file for each thing that breaks; most are a workload of an
 //! entry that fires each second, a fault, and the verdict that no second is lost or doubled.
 
+mod catching_up;
 mod clocks;
 mod failover;
 mod forgotten;

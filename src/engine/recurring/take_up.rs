@@ -1,12 +1,13 @@
 //! Putting a schedule in force: the schedule and what Redis knows of its entries tell where each stands.
 
-use std::{cmp::Reverse, collections::HashSet, mem, sync::Arc};
+use std::{collections::HashSet, mem, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
 use super::{
     super::{
         Tick,
+        agenda::Agenda,
         dynamic::Dynamic,
         standing::{Leaving, change_records, history, news},
     },
@@ -49,7 +50,7 @@ impl<S: Store> Recurring<S> {
         if !self.record(news, left, &mut records, now).await? {
             return Ok(Tick::LeaseLost);
         }
-        self.agenda.clear();
+        self.agenda = Agenda::default();
         self.resume(schedule, &records, now, |_| true);
         self.stamps_unreadable = records.unreadable.take().map(|error| error.to_string());
         if let Some(error) = &self.stamps_unreadable {
@@ -58,7 +59,7 @@ impl<S: Store> Recurring<S> {
         self.ahead.retain(schedule);
         self.ahead
             .note(&self.store, schedule.entries(), &records, now);
-        Ok(self.until(now))
+        Ok(self.agenda.until(now))
     }
 
     /// Puts `schedule` in force at `now` in place of `old`, which is in force. Reads and writes only the
@@ -99,7 +100,7 @@ impl<S: Store> Recurring<S> {
         self.ahead.forget(&removed);
         self.ahead
             .note(&self.store, present.into_iter(), &records, now);
-        Ok(self.until(now))
+        Ok(self.agenda.until(now))
     }
 
     /// Records the changes that put a schedule in force: the news of entries that are in it, and the entries
@@ -169,11 +170,9 @@ impl<S: Store> Recurring<S> {
             });
         }
         self.states = states;
-        let agenda = mem::take(&mut self.agenda).into_vec().into_iter();
-        let stays = |Reverse((at, index)): Reverse<(_, usize)>| Some(Reverse((at, moved[index]?)));
-        self.agenda = agenda.filter_map(stays).collect();
+        self.agenda.renumber(&moved);
         for index in fresh {
-            self.plan(index);
+            self.agenda.plan(index, &self.states[index]);
         }
     }
 
@@ -202,6 +201,7 @@ impl<S: Store> Recurring<S> {
             entry: Arc::clone(entry),
             progress,
             given_up,
+            caught_up: known.as_ref().map_or((0, 0), |state| state.caught_up),
             refused: known.as_ref().and_then(|state| state.refused),
             skipped: known.map_or(0, |state| state.skipped),
         }

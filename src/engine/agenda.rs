@@ -1,0 +1,212 @@
+//! When each entry is looked at next, and which fires go in one call.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    mem,
+};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+use super::{Tick, state::State};
+use crate::core::{entry::Entry, guard::Overlap};
+
+/// How many fires of a call may be looked for in their queue: each may take up to a tenth of a second.
+const SEARCHES: usize = 10;
+
+/// How many missed fires of one entry are enqueued in one second. The queue and its workers have other jobs.
+pub(super) const CATCH_UP: u32 = 1_000;
+
+/// One fire of the entry at `index` of the states.
+pub(super) struct Pending {
+    pub(super) index: usize,
+    pub(super) fire_time: DateTime<Utc>,
+}
+
+/// What goes in one call.
+pub(super) struct Batch {
+    size: usize,
+    searches: usize,
+    /// In order of fire time for each entry.
+    pub(super) fires: Vec<Pending>,
+    /// Entries that are off the agenda, to be planned again.
+    pub(super) looked_at: Vec<usize>,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.fires.len() >= self.size || self.searches >= SEARCHES
+    }
+
+    fn push(&mut self, fire: Pending, entry: &Entry) {
+        self.searches += usize::from(entry.guard.overlap != Overlap::Allow);
+        self.fires.push(fire);
+    }
+}
+
+/// Times and indexes of states, the earliest time first.
+type Queue = BinaryHeap<Reverse<(DateTime<Utc>, usize)>>;
+
+/// Each entry that is to be looked at, once.
+#[derive(Default)]
+pub(super) struct Agenda {
+    /// By the time at which it is to be looked at.
+    due: Queue,
+    /// Entries with missed fires to enqueue, by fire time.
+    behind: Queue,
+}
+
+impl Agenda {
+    /// Plans all entries anew.
+    pub(super) fn of(states: &[State]) -> Self {
+        let due = Queue::with_capacity(states.len());
+        let mut agenda = Self {
+            due,
+            ..Self::default()
+        };
+        for (index, state) in states.iter().enumerate() {
+            agenda.plan(index, state);
+        }
+        agenda
+    }
+
+    /// Gives the states new indexes: `moved` has the new one of each old one, or none if it is gone.
+    pub(super) fn renumber(&mut self, moved: &[Option<usize>]) {
+        for queue in [&mut self.due, &mut self.behind] {
+            let entries = mem::take(queue).into_vec().into_iter();
+            let stays =
+                |Reverse((at, index)): Reverse<(_, usize)>| Some(Reverse((at, moved[index]?)));
+            *queue = entries.filter_map(stays).collect();
+        }
+    }
+
+    /// Plans an entry for its next fire time, if it has one.
+    pub(super) fn plan(&mut self, index: usize, state: &State) {
+        if let Some(next) = state.progress.next(&state.entry.timing) {
+            self.plan_at(state.entry.due_at(next), index);
+        }
+    }
+
+    /// Plans an entry for `at`.
+    pub(super) fn plan_at(&mut self, at: DateTime<Utc>, index: usize) {
+        self.due.push(Reverse((at, index)));
+    }
+
+    /// When the next entry is to be looked at.
+    pub(super) fn until(&self, now: DateTime<Utc>) -> Tick {
+        match self.due.peek() {
+            _ if !self.behind.is_empty() => Tick::More,
+            Some(&Reverse((at, _))) if at <= now => Tick::More,
+            next => Tick::Done {
+                until: next.map(|&Reverse((at, _))| at),
+            },
+        }
+    }
+
+    /// Fills a batch of up to `size` fires: fires that are on time go first, so that no backlog makes them
+    /// late; the rest is shared by missed fires, at most `catch_up` of an entry in this second. Fires that are
+    /// given up are settled here.
+    pub(super) fn collect(
+        &mut self,
+        states: &mut [State],
+        now: DateTime<Utc>,
+        size: usize,
+        catch_up: u32,
+    ) -> Batch {
+        let mut batch = Batch {
+            size,
+            searches: 0,
+            fires: vec![],
+            looked_at: vec![],
+        };
+        while !batch.is_full()
+            && let Some(index) = self.pop_due(now)
+        {
+            let state = &mut states[index];
+            match collect_on_time(state, index, now, &mut batch) {
+                None => batch.looked_at.push(index),
+                Some(missed) if state.may_catch_up(now, catch_up) => {
+                    self.behind.push(Reverse((missed, index)));
+                }
+                Some(_) => self.plan_at(now.trunc_subsecs(0) + TimeDelta::seconds(1), index),
+            }
+        }
+        self.collect_missed(states, now, &mut batch, catch_up);
+        batch
+    }
+
+    fn pop_due(&mut self, now: DateTime<Utc>) -> Option<usize> {
+        let Reverse((at, index)) = *self.due.peek()?;
+        (at <= now).then(|| {
+            self.due.pop();
+            index
+        })
+    }
+
+    /// Fills what is left of the batch with missed fires, one after the other by fire time.
+    fn collect_missed(
+        &mut self,
+        states: &mut [State],
+        now: DateTime<Utc>,
+        batch: &mut Batch,
+        catch_up: u32,
+    ) {
+        // How far entries are when all of the batch is fired. Settled once the store has answered.
+        let mut ahead = HashMap::new();
+        let mut sharing = Queue::new();
+        while !batch.is_full() {
+            let joins = |&Reverse((at, _)): &Reverse<(DateTime<Utc>, usize)>| {
+                let first = sharing.peek();
+                first.is_none_or(|&Reverse((first, _))| at <= first)
+            };
+            if let Some(joining) = self.behind.peek().copied().filter(joins) {
+                self.behind.pop();
+                sharing.push(joining);
+                batch.looked_at.push(joining.0.1);
+                continue;
+            }
+            let Some(Reverse((_, index))) = sharing.pop() else {
+                return;
+            };
+            let state = &mut states[index];
+            let ahead = ahead.entry(index).or_insert(state.progress);
+            let Some(fire_time) = state.next_fire(ahead, now) else {
+                continue;
+            };
+            batch.push(Pending { index, fire_time }, &state.entry);
+            ahead.fired(fire_time);
+            state.note_caught_up(now);
+            // Of an entry that was refused, one is enough to see whether it still is.
+            if state.refused.is_none()
+                && state.may_catch_up(now, catch_up)
+                && let Some(next) = state.next_fire(ahead, now)
+            {
+                sharing.push(Reverse((next, index)));
+            }
+        }
+    }
+}
+
+/// Adds the fires of an entry that are on time. Returns its first fire if that is a missed one.
+fn collect_on_time(
+    state: &mut State,
+    index: usize,
+    now: DateTime<Utc>,
+    batch: &mut Batch,
+) -> Option<DateTime<Utc>> {
+    // Settled for good once the store has answered.
+    let mut ahead = state.progress;
+    while !batch.is_full() {
+        let fire_time = state.next_fire(&mut ahead, now)?;
+        if state.is_missed(fire_time, now) {
+            return Some(fire_time);
+        }
+        batch.push(Pending { index, fire_time }, &state.entry);
+        ahead.fired(fire_time);
+        if state.refused.is_some() {
+            // One is enough to see whether it is still refused.
+            break;
+        }
+    }
+    None
+}
