@@ -1,9 +1,17 @@
 //! The pile-up guard: fires that are skipped because an identical job is not done yet, or their queue
 //! is as long as it may be.
 
+use chrono::DateTime;
 use redis::Commands;
+use rescue_scheduler::{
+    core::guard::{Guard, Overlap},
+    store::{Fire, FireOutcome, Store as _},
+};
 
-use crate::harness::{Program, Redis, ruby::ask_ruby};
+use crate::{
+    harness::{Program, Redis, ruby::ask_ruby},
+    store::leader,
+};
 
 /// An hourly entry `e` of class `C`, with more lines.
 fn entry(lines: &str) -> String {
@@ -398,4 +406,62 @@ fn only_the_newest_jobs_of_a_long_queue_are_looked_at() {
         fired(&redis, &schedule, "14:00");
         skipped(&redis, &schedule, "15:00", "queued");
     }
+}
+
+#[tokio::test]
+async fn all_searches_of_a_call_look_at_100_000_jobs_and_the_others_are_put_off() {
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    for queue in ["a", "b", "c"] {
+        let key = format!("resque:queue:{queue}");
+        let jobs = vec!["other"; 40_000];
+        let () = redis.connection.rpush(key, jobs).unwrap();
+    }
+    for pattern in [None, Some(vec!["{".to_owned(), "}".to_owned()])] {
+        let first = if pattern.is_none() { 1_000 } else { 2_000 };
+        let fire = |name, seconds: i64| Fire {
+            name,
+            times: None,
+            fire_time: DateTime::from_timestamp(first + seconds, 0).unwrap(),
+            queue: name,
+            payload: "{7}".into(),
+            guard: Guard {
+                overlap: Overlap::SkipIfQueued,
+                max_queue_length: None,
+            },
+            pattern: pattern.clone(),
+        };
+        let (fired, put_off) = (FireOutcome::Fired, FireOutcome::PutOff);
+        // What is put off is not overtaken by the next fire of its entry.
+        let all = [fire("a", 0), fire("b", 0), fire("c", 0), fire("c", 1)];
+        let now = DateTime::UNIX_EPOCH.fixed_offset();
+        let outcomes = store.fire(&all, now).await.unwrap().unwrap();
+        let expected = [fired.clone(), fired.clone(), put_off.clone(), put_off];
+        assert_eq!(outcomes, expected);
+        let outcomes = store.fire(&all[2..3], now).await.unwrap().unwrap();
+        assert_eq!(outcomes, [fired]);
+        for queue in ["a", "b", "c"] {
+            let key = format!("resque:queue:{queue}");
+            let job: String = redis.connection.rpop(key, None).unwrap();
+            assert_eq!(job, "{7}");
+        }
+    }
+}
+
+#[test]
+fn fires_that_were_put_off_are_in_the_next_batch() {
+    let entry = |number: usize| {
+        let entry = entry("overlap = 'skip_if_queued'\ninclude_metadata = true");
+        let entry = entry.replace("schedule.e", &format!("schedule.e{number}"));
+        entry.replace("queue = 'q'", &format!("queue = 'q{number}'"))
+    };
+    let schedule: String = (0..4).map(entry).collect();
+    let mut redis = seen(&schedule);
+    for number in 0..4 {
+        let key = format!("resque:queue:q{number}");
+        let jobs = vec!["other"; 60_000];
+        let () = redis.connection.rpush(key, jobs).unwrap();
+    }
+    let log = at(&redis, &schedule, "12:00");
+    assert_eq!(log.matches("fired entry=").count(), 4, "{log}");
 }

@@ -11,7 +11,8 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use super::{Tick, state::State};
 use crate::core::{entry::Entry, guard::Overlap};
 
-/// How many fires of a call may be looked for in their queue: each may take up to a tenth of a second.
+/// How many fires of a call may be looked for in their queue. All of these searches take up to a tenth of a
+/// second; `fire.lua` puts off those that would take longer.
 const SEARCHES: usize = 10;
 
 /// How many missed fires of one entry are enqueued in one second. The queue and its workers have other jobs.

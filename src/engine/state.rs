@@ -83,6 +83,10 @@ impl State {
         outcome: &FireOutcome,
         now: DateTime<Utc>,
     ) {
+        if *outcome == FireOutcome::PutOff {
+            // It is still due, and the next batch has it.
+            return;
+        }
         let Self {
             entry,
             progress,
@@ -136,6 +140,7 @@ impl State {
                 reason,
             }
             .emit(),
+            FireOutcome::PutOff => {}
             FireOutcome::TooEarly => Event::FireTooEarly { entry, fire_time }.emit(),
         }
     }

@@ -23,6 +23,9 @@ pub enum FireOutcome {
     Rejected(String),
     /// By Redis' clock it is not due for longer than [`super::Store::max_clock_skew`]. Nothing was recorded.
     TooEarly,
+    /// To search its queue would have held Redis for too long, after what this call had searched before.
+    /// Nothing was recorded; the first search of a call is always made.
+    PutOff,
 }
 
 /// What became of one delayed item.
@@ -179,6 +182,7 @@ impl FromRedisValue for FireOutcome {
             Value::Int(4) => Ok(Self::Skipped(SkipReason::Running)),
             Value::Int(5) => Ok(Self::HadAll),
             Value::Int(6) => Ok(Self::TooEarly),
+            Value::Int(7) => Ok(Self::PutOff),
             other => words(other).map(Self::Rejected),
         }
     }

@@ -43,6 +43,8 @@
 --                         5       not fired: the entry has had all its fires
 --                         6       too early by this server's clock: nothing was done. The clock of the
 --                                 host is wrong then, and a fence in the future would silence the entry
+--                         7       not looked at: its queue is too long to be searched in this call, too;
+--                                 nothing was done, and the same holds for later fires of the entry
 --                         string  rejected: Redis' error (wrong type; or its guard may not look);
 --                                 it can be fired again
 --
@@ -104,6 +106,9 @@ while arg <= #ARGV do
     { longest = tonumber(longest), overlap = overlap, forms = forms_of(pattern) }
 end
 
+-- Thrown by a guard whose queue is too long for what is left of this call.
+local TOO_MUCH = {}
+
 -- What Redis answers; nil: the key is of the wrong type. Any other error, as of a command that we are
 -- not allowed, is that of the fire whose guard asks: thrown here, and caught around its guard.
 local function ask(...)
@@ -147,14 +152,20 @@ local function identical(guard, text, from)
   end
 end
 
--- Only so many payloads of a queue are looked at, the newest: other clients wait meanwhile.
+-- Only so many payloads of a queue are looked at, the newest, and of all queues in this call: other clients
+-- wait meanwhile.
 local NEWEST = 100000
+local left = NEWEST
 -- They are read from the queue's end, and more at a time while they are small: nothing tells their
 -- size before.
 local LARGE = 1048576
 
 local function is_queued(guard, queue)
-  if #guard.forms[1] == 1 then
+  local length = math.min(ask("LLEN", queue) or 0, NEWEST)
+  if length > left then
+    error(TOO_MUCH)
+  elseif #guard.forms[1] == 1 then
+    left = left - length
     for _, form in ipairs(guard.forms) do
       if ask("LPOS", queue, form[1], "RANK", -1, "MAXLEN", NEWEST) then
         return true
@@ -172,7 +183,7 @@ local function is_queued(guard, queue)
       end
       bytes = bytes + #payload
     end
-    seen = seen + #chunk
+    seen, left = seen + #chunk, left - #chunk
     local ended = #chunk < wanted or seen >= NEWEST
     wanted = bytes > LARGE and math.max(1, math.floor(wanted / 4)) or math.min(2 * wanted, 1024)
     wanted = math.min(wanted, NEWEST - seen)
@@ -216,6 +227,8 @@ end
 -- 2200-01-01: no fire time is this one or a later one. The fence holds it only if someone else wrote it.
 local END = 7258118400
 
+-- Entries with a fire that was not looked at.
+local put_off = {}
 local outcomes = {}
 for i = 1, count do
   local name, times, fire_time, queue, payload = unpack(ARGV, 5 * i + 1, 5 * i + 5)
@@ -230,9 +243,15 @@ for i = 1, count do
     outcomes[i] = 6
   elseif limited and fires >= tonumber(times) then
     outcomes[i] = 5
+  elseif put_off[name] then
+    outcomes[i] = 7
   elseif guards[i] then
     local looked, reason = pcall(skip, guards[i], KEYS[6 + i])
-    outcomes[i] = looked and reason or not looked and (reason.err or reason) or nil
+    if reason == TOO_MUCH then
+      put_off[name], outcomes[i] = true, 7
+    else
+      outcomes[i] = looked and reason or not looked and (reason.err or reason) or nil
+    end
     if looked and reason then
       redis.call("HSET", KEYS[2], name, fire_time)
     end
