@@ -1,6 +1,9 @@
 //! What time it is: asked by the outermost loops only, and handed down as `now`.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, Utc};
 
@@ -9,7 +12,8 @@ pub trait Clock: Send + Sync + 'static {
     /// The wall clock, UTC. It may jump in either direction.
     fn now(&self) -> DateTime<Utc>;
 
-    /// The monotonic clock, for lengths of time.
+    /// The monotonic clock, for lengths of time; that of a lease is one, so it goes on while the host is
+    /// suspended, if the host has such a clock.
     fn monotonic(&self) -> Instant;
 
     /// How long a thread may block at the end of a sleep so that it ends in time: as long as tokio's timer
@@ -33,12 +37,39 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Instant {
-        Instant::now()
+        let (origin, since_boot) = *ORIGIN;
+        origin + since_boot_now().saturating_sub(since_boot)
     }
 
     fn longest_block(&self) -> Duration {
         Duration::from_millis(3)
     }
+}
+
+/// A moment by both clocks: `Instant` cannot show the one that goes on during a suspension, so it is counted
+/// from here.
+#[expect(clippy::disallowed_methods, reason = "this is what the Clock shows")]
+static ORIGIN: LazyLock<(Instant, Duration)> = LazyLock::new(|| (Instant::now(), since_boot_now()));
+
+/// How long ago the host started. On Linux, `Instant` stops while the host is suspended, and this does not.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn since_boot_now() -> Duration {
+    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
+    // Linux has had it since 2.6.39.
+    time.map_or_else(|_| by_instant(), Duration::from)
+}
+
+/// Here `Instant` is all that there is; it may stop while the host is suspended.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn since_boot_now() -> Duration {
+    by_instant()
+}
+
+/// The same by `Instant`, counted from the first call.
+#[expect(clippy::disallowed_methods, reason = "this is what the Clock shows")]
+fn by_instant() -> Duration {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    FIRST.elapsed()
 }
 
 /// A wall clock that stands still, for `--once --at TIME`; its monotonic clock is the host's.
@@ -52,5 +83,28 @@ impl Clock for StoppedClock {
 
     fn monotonic(&self) -> Instant {
         SystemClock.monotonic()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel says of how long the host is up, with suspensions.
+    #[cfg(target_os = "linux")]
+    fn uptime() -> f64 {
+        let text = std::fs::read_to_string("/proc/uptime").unwrap();
+        text.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_monotonic_clock_counts_from_the_start_of_the_host_with_suspensions() {
+        let since_boot = since_boot_now().as_secs_f64();
+        assert!((uptime() - since_boot).abs() < 1.0, "{since_boot}");
+        let start = SystemClock.monotonic();
+        std::thread::sleep(Duration::from_millis(20));
+        let elapsed = SystemClock.monotonic() - start;
+        assert!(elapsed >= Duration::from_millis(20), "{elapsed:?}");
     }
 }
