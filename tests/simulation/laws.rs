@@ -41,8 +41,18 @@ pub struct Delayed {
 #[derive(Debug, Clone, Copy)]
 struct Settled {
     fire_time: i64,
+    /// When it was recorded, milliseconds.
+    at: i64,
     /// Else its guard skipped it.
     enqueued: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct FirstSeen {
+    since: i64,
+    /// How many fires were recorded before, by a leader that had just taken its lease again when Redis had
+    /// forgotten the entry; they are none of its `times`.
+    fires_before: usize,
 }
 
 /// The fire times that were enqueued.
@@ -55,12 +65,20 @@ fn enqueued(fires: &[Settled]) -> Vec<i64> {
 #[derive(Debug, Clone, Default)]
 pub struct Laws {
     schedule: BTreeMap<String, Arc<Entry>>,
-    /// When each entry was first seen, and for which times it fired since.
-    fired: BTreeMap<String, (i64, Vec<Settled>)>,
+    /// When each entry was first seen, and for which times it fired.
+    fired: BTreeMap<String, (Option<FirstSeen>, Vec<Settled>)>,
     /// What workers took of each entry's jobs, by fire time, in this order.
     taken: BTreeMap<String, Vec<i64>>,
     /// Entries of which a worker works on a job.
     working: BTreeSet<String>,
+    /// What was enqueued for each entry before Redis forgot it: fire times, and when, in milliseconds.
+    before: BTreeMap<String, BTreeMap<i64, i64>>,
+    /// When Redis lost all its data last, in milliseconds.
+    pub forgot_at: Option<i64>,
+    /// Then a fire is doubled if it was enqueued so long before at least, and was due so long before: nobody
+    /// may have known of it yet, or by another clock it was still to come.
+    pub enqueued_slack: i64,
+    pub due_slack: i64,
     /// By number.
     pub delayed: BTreeMap<usize, Delayed>,
     /// The last item that left each bucket.
@@ -123,16 +141,39 @@ impl Laws {
         Ok(())
     }
 
-    /// Whether what the model did is lawful.
-    pub fn judge(&mut self, change: &Change) -> Result<(), String> {
+    /// Redis lost all its data at `now`.
+    pub fn forget(&mut self, now: i64) {
+        for (name, (_, fires)) in std::mem::take(&mut self.fired) {
+            let enqueued = fires.iter().filter(|it| it.enqueued);
+            let before = self.before.entry(name).or_default();
+            before.extend(enqueued.map(|it| (it.fire_time, it.at)));
+        }
+        for delayed in self.delayed.values_mut() {
+            delayed.fate = Fate::Removed;
+        }
+        self.taken.clear();
+        self.working.clear();
+        self.last_of.clear();
+        self.forgot_at = Some(now);
+    }
+
+    /// Whether what the model did at `now` (milliseconds) is lawful.
+    pub fn judge(&mut self, change: &Change, now: i64) -> Result<(), String> {
         match change {
             Change::Seen { name, now } => {
-                let before = self.fired.insert(name.clone(), (*now, vec![]));
-                ensure!(before.is_none(), "{name} is seen twice");
+                let (seen, fires) = self.fired.entry(name.clone()).or_default();
+                ensure!(seen.is_none(), "{name} is seen twice");
+                *seen = Some(FirstSeen {
+                    since: *now,
+                    fires_before: fires.len(),
+                });
                 Ok(())
             }
-            Change::Fired(shot) => self.judge_fire(shot, None),
-            Change::Skipped(shot, reason) => self.judge_fire(shot, Some(*reason)),
+            Change::Fired(shot) => {
+                self.judge_fire(shot, None, now)?;
+                self.judge_double(shot)
+            }
+            Change::Skipped(shot, reason) => self.judge_fire(shot, Some(*reason), now),
             Change::Moved {
                 member,
                 item,
@@ -141,15 +182,39 @@ impl Laws {
         }
     }
 
+    /// Nothing is doubled unless Redis forgot it, and nobody who leads can know of it.
+    fn judge_double(&self, shot: &Shot) -> Result<(), String> {
+        let before = self.before.get(&shot.name);
+        let enqueued_at = before.and_then(|before| before.get(&shot.fire_time));
+        let Some((enqueued_at, forgot_at)) = enqueued_at.zip(self.forgot_at) else {
+            return Ok(());
+        };
+        let (name, fire_time) = (&shot.name, shot.fire_time);
+        let unknown = enqueued_at + self.enqueued_slack > forgot_at;
+        let unknown = unknown || fire_time * 1000 + self.due_slack > forgot_at;
+        ensure!(
+            unknown,
+            "{name}: {fire_time} is doubled: first at {enqueued_at}, forgotten at {forgot_at}"
+        );
+        Ok(())
+    }
+
     /// A fire that was enqueued, or skipped.
-    fn judge_fire(&mut self, shot: &Shot, skipped: Option<SkipReason>) -> Result<(), String> {
+    fn judge_fire(
+        &mut self,
+        shot: &Shot,
+        skipped: Option<SkipReason>,
+        at: i64,
+    ) -> Result<(), String> {
         let (name, fire_time) = (&shot.name, shot.fire_time);
         let piles_up = self.piles_up(name);
-        let seen = self.fired.get_mut(name);
-        let (_, fires) = seen.ok_or_else(|| format!("{name} fires unseen"))?;
+        let (seen, fires) = self.fired.entry(name.clone()).or_default();
+        let seen = seen.is_some() || self.forgot_at.is_some();
+        ensure!(seen, "{name} fires unseen");
         let (last, payload) = (fires.last().map(|it| it.fire_time), &shot.payload);
         fires.push(Settled {
             fire_time,
+            at,
             enqueued: skipped.is_none(),
         });
         ensure!(last < Some(fire_time), "{name}: {fire_time} after {last:?}");
@@ -226,7 +291,8 @@ impl Laws {
     pub fn judge_end(&self, model: &Model, now: DateTime<Utc>, jumped: bool) -> Result<(), String> {
         for (name, entry) in &self.schedule {
             let seen = self.fired.get(name);
-            let (since, fires) = seen.ok_or_else(|| format!("{name} is unseen"))?;
+            let seen = seen.and_then(|(seen, fires)| Some(((*seen)?, fires)));
+            let (seen, fires) = seen.ok_or_else(|| format!("{name} is unseen"))?;
             let queued = model.queues.get(entry.job.queue()).into_iter().flatten();
             let taken = self.taken.get(name).into_iter().flatten().copied();
             let jobs: Vec<i64> = taken.chain(queued.map(|payload| number(payload))).collect();
@@ -238,7 +304,7 @@ impl Laws {
             } else {
                 now - TimeDelta::seconds(2)
             };
-            judge_fires(entry, *since, fires, until)?;
+            judge_fires(entry, seen, fires, until, self.forgot_at.is_some())?;
         }
         self.judge_delayed(model)
     }
@@ -266,31 +332,42 @@ impl Laws {
 }
 
 /// Law 5 for one entry: nothing between two fires under `all`, and the newest until `until` has been
-/// fired.
+/// fired. `forgotten`: Redis lost its data once. Then a leader may go on from what it remembers of fires and
+/// of `times`.
 fn judge_fires(
     entry: &Entry,
-    since: i64,
+    FirstSeen {
+        since,
+        fires_before,
+    }: FirstSeen,
     fires: &[Settled],
     until: DateTime<Utc>,
+    forgotten: bool,
 ) -> Result<(), String> {
     let name = &entry.name;
     let next_after = |last| entry.timing.pattern.next_after(at(last), at(last)).unwrap();
     let mut last = since;
-    for Settled { fire_time, .. } in fires {
+    for (number, Settled { fire_time, .. }) in fires.iter().enumerate() {
         let next = next_after(last).timestamp();
         let gap = entry.catch_up.policy == CatchUpPolicy::All && next != *fire_time;
-        ensure!(!gap, "{name}: {next} is missed");
+        // It may die before it has come to the time of first sight.
+        let remembered = forgotten && last <= since;
+        let no_gap = number == 0 || at(*fire_time) <= next_after(since);
+        let gap = gap && !(remembered && no_gap);
+        ensure!(!gap, "{name}: {next} is missed, since {since}: {fires:?}");
         last = *fire_time;
     }
     let times = entry.timing.bounds().times.map(|times| times as usize);
+    let counted = enqueued(&fires[fires_before..]).len();
     let enqueued = enqueued(fires).len();
-    let few = times.is_none_or(|times| enqueued <= times);
+    let few = times.is_none_or(|times| counted <= times);
     ensure!(few, "{name} fires too often: {fires:?}");
     let next = entry.due_at(next_after(last));
-    let done = times == Some(enqueued) || next > until;
+    let had_all = times.is_some_and(|times| enqueued == times || forgotten);
+    let done = had_all || next > until;
     ensure!(
         done,
-        "{name} did not fire at {next}, until {until}: {fires:?}"
+        "{name} did not fire at {next}, until {until}, since {since}: {fires:?}"
     );
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The real engine of two schedulers on a modelled Redis, in simulated time: thousands of runs, each
-//! with crashes, lost and late messages, outages, failovers, suspended hosts and clocks that jump.
+//! with crashes, lost and late messages, outages, failovers, data losses, suspended hosts and clocks that jump, by
+//! a year, too.
 //!
 //! Everything random in a run comes from its seed, so a failure can be had again:
 //! `SIMULATION_SEED=123 cargo test simulation`. `SIMULATION_RUNS=100000` goes on for longer.

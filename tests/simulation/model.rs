@@ -275,6 +275,16 @@ impl Model {
         records
     }
 
+    /// All data is gone.
+    pub fn flush(&mut self) {
+        *self = Self {
+            now: self.now,
+            limits: self.limits,
+            released: Arc::clone(&self.released),
+            ..Self::default()
+        };
+    }
+
     /// Whether it knows each entry that `other` knows.
     pub fn has_seen_all_of(&self, other: &Self) -> bool {
         other.seen.keys().all(|name| self.seen.contains_key(name))

@@ -78,8 +78,10 @@ pub struct World {
     pub weather: Weather,
     /// Redis is not there until then.
     pub down_until: Instant,
-    /// How often it was replaced.
+    /// How often it was replaced, which breaks all connections.
     pub failovers: u32,
+    /// How often it lost all its data.
+    pub forgotten: u32,
     /// A clock was far ahead once.
     pub jumped: bool,
     pub counts: Counts,
@@ -103,6 +105,7 @@ impl World {
             weather: Weather::default(),
             down_until: now(),
             failovers: 0,
+            forgotten: 0,
             jumped: false,
             counts: Counts::default(),
             broken: None,
@@ -119,6 +122,11 @@ impl World {
         self.epoch + i64::try_from((now() - self.start).as_millis()).unwrap()
     }
 
+    /// What tells apart servers, and one server before and after it lost its data.
+    fn server(&self) -> (u32, u32) {
+        (self.failovers, self.forgotten)
+    }
+
     /// The model as it is now, for one atomic step.
     pub fn model(&mut self) -> &mut Model {
         self.state.model.now = self.clock();
@@ -132,6 +140,16 @@ impl World {
     /// Takes note of the first law that is broken.
     pub fn expect(&mut self, judged: Result<(), String>) {
         self.broken = self.broken.take().or(judged.err());
+    }
+
+    /// Redis loses all its data; with a restart, which breaks all connections, or without.
+    pub fn forget(&mut self, restart: bool) {
+        let now = self.clock();
+        self.model().flush();
+        self.state.laws.forget(now);
+        self.forgotten += 1;
+        self.failovers += u32::from(restart);
+        self.count("data losses");
     }
 
     fn odds(&mut self, odds: f64) -> bool {
@@ -177,7 +195,8 @@ impl World {
         let holder = self.state.model.holder().map(str::to_owned);
         for change in std::mem::take(&mut self.state.model.changes) {
             change.hash(&mut self.trace);
-            let judged = self.state.laws.judge(&change);
+            let now = self.clock();
+            let judged = self.state.laws.judge(&change, now);
             self.expect(judged);
             if holder.as_ref() != Some(&process.identity.holder) {
                 self.expect(Err(format!("{change:?} without the lock ({holder:?})")));
@@ -256,10 +275,11 @@ impl Process {
         }
     }
 
-    /// The script at its server. `None`: it is not there, or not the same any more.
-    fn apply<T>(&self, failovers: u32, script: impl FnOnce(&mut Model) -> T) -> Option<T> {
+    /// The script at its server. `None`: it is not there, not the same any more, or has lost its data, and with
+    /// it what was on its way.
+    fn apply<T>(&self, server: (u32, u32), script: impl FnOnce(&mut Model) -> T) -> Option<T> {
         let mut world = self.world();
-        if now() < world.down_until || world.failovers != failovers {
+        if now() < world.down_until || world.server() != server {
             return None;
         }
         let reply = script(world.model());
@@ -300,8 +320,8 @@ impl ModelStore {
         script: impl FnOnce(&mut Model) -> T + Send + 'static,
     ) -> Result<T, StoreError> {
         self.process.thaw().await;
-        let failovers = self.world().failovers;
-        if self.seen.swap(failovers, Relaxed) != failovers {
+        let server = self.world().server();
+        if self.seen.swap(server.0, Relaxed) != server.0 {
             return Err(unavailable());
         }
         let fate = self.world().draw_fate();
@@ -313,7 +333,7 @@ impl ModelStore {
         let process = Arc::clone(&self.process);
         let request = async move {
             delay(fate.there).await;
-            process.apply(failovers, script)
+            process.apply(server, script)
         };
         let request = async {
             if fate.dies_with_sender {

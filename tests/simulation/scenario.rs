@@ -32,6 +32,8 @@ use crate::{harness, store};
 const TROUBLE: Duration = Duration::from_secs(20);
 /// And then there is time to do what is left.
 const END: Duration = Duration::from_secs(33);
+/// In milliseconds.
+const YEAR: i64 = 31_536_000_000;
 /// The longest that a scheduler takes to stop, if it isn't killed.
 const STOP: Duration = Duration::from_secs(1);
 
@@ -77,6 +79,8 @@ struct Run {
     lease: Duration,
     /// All processes have one name, as process 1 in containers of one host.
     twins: bool,
+    /// How far hosts' clocks may be off Redis' clock, milliseconds.
+    max_skew: Option<i64>,
     /// The second host stays down in the end.
     one_is_left: bool,
     processes: AtomicU32,
@@ -139,6 +143,12 @@ impl Run {
         };
         let lease = Duration::from_secs(rng.u64(1..=5));
         let (twins, one_is_left) = (rng.bool(), rng.bool());
+        let max_skew = rng.choice([None, Some(1_000), Some(2_000), Some(5_000)]);
+        let max_skew = max_skew.unwrap();
+        let laws = &mut world.state.laws;
+        laws.enqueued_slack = 2_000 + i64::try_from(lease.as_millis()).unwrap();
+        laws.due_slack = 3_000 + max_skew.unwrap_or_default();
+        world.state.model.limits.clock_skew = max_skew.map(TimeDelta::milliseconds);
         world.weather = weather;
         let world = Arc::new(Mutex::new(world));
         Self {
@@ -147,6 +157,7 @@ impl Run {
             schedule,
             lease,
             twins,
+            max_skew,
             one_is_left,
             processes: AtomicU32::new(0),
             start: now(),
@@ -330,6 +341,15 @@ impl Run {
         world.expect(judged.ok_or(format!("{item} was removed {removed} times")));
     }
 
+    /// Whether Redis may lose its data now: by twins' late requests, entries would fire unseen, and twice within
+    /// a lease is more than is promised.
+    fn may_forget(&self, world: &World) -> bool {
+        let lease = i64::try_from(self.lease.as_millis()).unwrap();
+        let forgot_at = world.state.laws.forgot_at;
+        let is_long_ago = forgot_at.is_none_or(|at| world.clock() > at + 2 * lease);
+        is_long_ago && !self.twins && self.max_skew.is_some()
+    }
+
     /// What befalls hosts and Redis, and the end of it.
     async fn trouble(self: Arc<Self>) {
         let mut saved = self.world().state.clone();
@@ -341,7 +361,7 @@ impl Run {
             }
             let host = &self.hosts[self.world().rng.usize(0..2)];
             let world = &mut *self.world();
-            match world.rng.u8(0..16) {
+            match world.rng.u8(0..17) {
                 0..3 => world.down_until = now() + Duration::from_millis(world.rng.u64(1..5_000)),
                 3..6 => {
                     let ms = 2_500 * self.lease.as_secs();
@@ -351,9 +371,14 @@ impl Run {
                 }
                 6..10 => {
                     let furthest = 10_i64.pow(world.rng.u32(2..7)).min(3_600_000);
-                    let ahead = world.rng.i64(-furthest..=furthest);
+                    let mut ahead = world.rng.i64(-furthest..=furthest);
+                    if self.max_skew.is_some() && world.rng.u8(0..4) == 0 {
+                        ahead = YEAR * ahead.signum();
+                        world.count("years");
+                    }
                     host.ahead.store(ahead, Relaxed);
-                    world.jumped |= ahead > 1_000;
+                    // Without a bound, a schedule may be silent for as long as a clock was ahead.
+                    world.jumped |= ahead > 1_000 && self.max_skew.is_none();
                     world.count("clock steps");
                 }
                 10 => saved = world.state.clone(),
@@ -371,6 +396,11 @@ impl Run {
                     world.model().broken.insert(queue.to_owned());
                 }
                 14 => world.model().leave_lock("ruby:1"),
+                15 if self.may_forget(world) => {
+                    let restart = world.rng.bool();
+                    world.forget(restart);
+                    saved = world.state.clone();
+                }
                 _ => world.model().expire_lock(),
             }
             if world.rng.u8(0..4) == 0 {
