@@ -79,7 +79,7 @@ end
 
 -- Of a member that is not its score, nobody knows what it means: it is due when the host says so.
 local function is_early(member)
-  if (number[member] or 0) <= latest or not member:find("^%d+$") then
+  if (tonumber(member) or 0) <= latest or not member:find("^%d+$") then
     return false
   end
   for _, other in ipairs(call("ZRANGEBYSCORE", KEYS[2], member, member)) do
