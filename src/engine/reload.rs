@@ -182,6 +182,7 @@ mod tests {
             () = &mut reloads => unreachable!(),
             () = test => {}
         }
-        assert_eq!(reads.load(Ordering::SeqCst), MAX_HANGING + 1);
+        // The wish that came last may have been granted, too.
+        assert!(reads.load(Ordering::SeqCst) > MAX_HANGING);
     }
 }

@@ -36,7 +36,7 @@ pub fn strike(hosts: &mut [Host], redis: &mut Redis, random: &mut Rng, faults: &
         _ => random.usize(..hosts.len()),
     };
     let host = &mut hosts[struck];
-    let kind = match random.u8(..20) {
+    let kind = match random.u8(..21) {
         0..=11 => {
             host.scheduler.kill();
             host.scheduler.start_again();
@@ -57,6 +57,12 @@ pub fn strike(hosts: &mut [Host], redis: &mut Redis, random: &mut Rng, faults: &
             pause(random);
             host.network.isolate(false);
             "isolated"
+        }
+        19 => {
+            host.network.limit(20_000);
+            pause(random);
+            host.network.limit(0);
+            "slow link (20 kB/s)"
         }
         _ => {
             host.scheduler.signal(Signal::SIGSTOP);
