@@ -218,24 +218,25 @@ pub fn next_to_fire(
     }
 }
 
-/// The newest fire time later than `bound` that `missed_after` knows, found from `until` backwards,
-/// so that a dense timing with a wide window costs no more than a sparse one.
+/// Returns the newest fire time later than `bound` that `missed_after` knows; there is none later than `until`.
+/// Halves the span, so that neither a dense timing with a wide window nor one that ended long ago takes longer.
 fn newest(
     missed_after: impl Fn(DateTime<Utc>) -> Option<DateTime<Utc>>,
     bound: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
-    let mut reach = TimeDelta::seconds(1);
-    loop {
-        let after = instant::before(until, reach).max(bound);
-        if let Some(found) = missed_after(after) {
-            return std::iter::successors(Some(found), |&at| missed_after(at)).last();
+    let (mut low, mut high, mut newest) = (bound, until, None);
+    while high - low >= TimeDelta::seconds(1) {
+        let middle = low + (high - low) / 2;
+        match missed_after(middle) {
+            Some(found) => {
+                newest = Some(found);
+                low = found;
+            }
+            None => high = middle,
         }
-        if after == bound {
-            return None;
-        }
-        reach = reach * 2;
     }
+    missed_after(low).or(newest)
 }
 
 #[cfg(test)]

@@ -94,6 +94,17 @@ fn latest_fires_the_newest_missed_one_within_the_window() {
 }
 
 #[test]
+fn the_newest_missed_fire_of_an_entry_that_ended_long_ago_is_found_at_once() {
+    let mut entry = entry(1, CatchUpPolicy::Latest);
+    entry.catch_up.window = TimeDelta::days(36_500);
+    let end = at(4_000_000_000);
+    entry.timing.bound(|it| it.ends_at = Some(end));
+    let second = TimeDelta::seconds(1);
+    let last = settle_all(&entry, at(7_000_000_000)).0;
+    assert_eq!(last, [(end - second).timestamp()]);
+}
+
+#[test]
 fn all_fires_each_missed_one_within_the_window() {
     let all = CatchUpPolicy::All;
     case(60, all, 200, &[60, 120, 180], &[]);
