@@ -33,9 +33,11 @@ failover: redis ## Kill the leader of three every 20 s for 3 minutes, with the d
 	  cargo test --release --locked --test integration killed_again_and_again -- --nocapture
 
 seconds ?= 300
-fuzz: ## Read random texts as cron expressions, and as schedules of resque-scheduler, seconds=300 each
+fuzz: ## Read random texts as cron expressions, schedules, delayed jobs and Redis URLs, seconds=300 each
 	cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
 	cargo fuzz run --sanitizer none cron -- -dict=fuzz/cron.dict -max_len=256 -timeout=10 -max_total_time=$(seconds)
+	cargo fuzz run --sanitizer none item -- -dict=fuzz/item.dict -max_len=2048 -timeout=10 -max_total_time=$(seconds)
+	cargo fuzz run --sanitizer none url -- -dict=fuzz/url.dict -max_len=256 -timeout=10 -max_total_time=$(seconds)
 	mkdir -p fuzz/corpus/gem
 	cargo fuzz run --sanitizer none gem fuzz/corpus/gem tests/data/yaml -- -dict=fuzz/gem.dict -max_len=2048 -timeout=10 -max_total_time=$(seconds)
 
