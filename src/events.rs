@@ -6,16 +6,14 @@ mod records;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+pub use records::RecordEvent;
+use records::listed;
 use tracing::{debug, error, info, warn};
 
 use crate::{
     config::{Diagnostic, Place, Report},
     core::{entry::Entry, excerpt::excerpt, guard::SkipReason, schedule::Changes},
 };
-
-pub use records::RecordEvent;
-
-use records::listed;
 
 /// What became of a job, or of an entry.
 #[derive(Debug)]

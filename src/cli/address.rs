@@ -4,8 +4,10 @@ use std::{fmt, fs, path::PathBuf};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
 
-use super::Failure;
-use crate::store::{Address, Credentials};
+use crate::{
+    cli::Failure,
+    store::{Address, Credentials},
+};
 
 /// What it takes to reach Redis.
 #[derive(Args)]

@@ -1,13 +1,15 @@
 //! `rescue-scheduler next --batch`: questions as JSON Lines on standard input, an answer to each.
 
-use std::io::{self, BufRead as _, Write as _};
+use std::io::{
+    BufRead as _, Write as _, {self},
+};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use super::output;
 use crate::{
+    cli::output,
     clock::{Clock as _, SystemClock},
     config::{Mistake, Source, expression, settings},
     core::{duration, upcoming::fires, zone::Zone},

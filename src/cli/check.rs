@@ -4,8 +4,8 @@ use std::{io::Write as _, path::PathBuf};
 
 use clap::Args;
 
-use super::{ContextArguments, Failure, output};
 use crate::{
+    cli::{ContextArguments, Failure, output},
     clock::{Clock as _, SystemClock},
     core::upcoming::{fires, in_words},
 };

@@ -4,8 +4,10 @@ use std::{io::Write as _, path::PathBuf};
 
 use clap::Args;
 
-use super::{Failure, output};
-use crate::config;
+use crate::{
+    cli::{Failure, output},
+    config,
+};
 
 /// Write a schedule of resque-scheduler (YAML) as TOML, to standard output
 ///

@@ -4,7 +4,7 @@
 use clap::{Args, builder::FalseyValueParser};
 use tracing::warn;
 
-use super::Failure;
+use crate::cli::Failure;
 
 /// Flags and variables of resque-scheduler 5.0 that have no meaning of their own here.
 #[derive(Debug, Args)]

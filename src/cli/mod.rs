@@ -15,7 +15,9 @@ mod run;
 
 use std::{
     ffi::OsStr,
-    io::{self, Write as _},
+    io::{
+        Write as _, {self},
+    },
     path::PathBuf,
     process::ExitCode,
     sync::LazyLock,
@@ -29,7 +31,9 @@ use clap::{
 };
 
 use crate::{
-    config::{self, Context, Diagnostic, Loaded, Report, settings},
+    config::{
+        Context, Diagnostic, Loaded, Report, settings, {self},
+    },
     core::{
         schedule::{LeftOut, Why},
         zone::Zone,

@@ -6,8 +6,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 
-use super::{ContextArguments, Failure, batch, output};
 use crate::{
+    cli::{ContextArguments, Failure, batch, output},
     clock::{Clock as _, SystemClock},
     config::{Source, expression, settings},
     core::{

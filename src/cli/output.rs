@@ -2,7 +2,9 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, BufWriter, StdoutLock, Write as _},
+    io::{
+        BufWriter, StdoutLock, Write as _, {self},
+    },
 };
 
 use chrono::{DateTime, FixedOffset};

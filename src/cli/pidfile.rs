@@ -1,8 +1,12 @@
 //! A file with our process number, for as long as we live.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Read as _, Write as _},
+    fs::{
+        File, OpenOptions, {self},
+    },
+    io::{
+        ErrorKind, Read as _, Write as _, {self},
+    },
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process,
@@ -10,7 +14,7 @@ use std::{
 
 use nix::{errno::Errno, fcntl::OFlag, sys::signal, unistd::Pid};
 
-use super::Failure;
+use crate::cli::Failure;
 
 /// The file. It is removed when this is dropped, unless another process has replaced it.
 pub(super) struct Pidfile(PathBuf);

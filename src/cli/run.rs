@@ -7,14 +7,16 @@ use tokio::{runtime::Builder, task, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, level_filters::LevelFilter, warn};
 
-use super::{Arguments, Failure, dev, habit, pidfile::Pidfile};
 use crate::{
+    cli::{Arguments, Failure, dev, habit, pidfile::Pidfile},
     clock::{Clock, StoppedClock, SystemClock},
     config,
     core::schedule::{LeftOut, Schedule, Why},
     engine::{Engine, Load, OnceError, Options, Wishes},
     events,
-    logs::{self, Logs},
+    logs::{
+        Logs, {self},
+    },
     signals,
     store::{Address, Credentials, Identity, Keys, PrivateServer, RedisStore, Store as _},
 };

@@ -1,15 +1,17 @@
 //! Entries that are ActiveJob classes: their arguments in ActiveJob's form, and what else such a job
 //! carries.
 
-use super::{
-    args::{arguments, json_of},
-    diagnostic::Mistake,
-    raw::Table,
-};
-use crate::core::{
-    active_job,
-    job::appended,
-    json::{AROUND_ARGUMENTS, Unperformable},
+use crate::{
+    config::{
+        args::{arguments, json_of},
+        diagnostic::Mistake,
+        raw::Table,
+    },
+    core::{
+        active_job,
+        job::appended,
+        json::{AROUND_ARGUMENTS, Unperformable},
+    },
 };
 
 /// The keys of an entry that only ActiveJob has.

@@ -4,15 +4,19 @@
 use serde_json::value::RawValue;
 use toml::Spanned;
 
-use super::{
-    diagnostic::Mistake,
-    raw::Table,
-    tree::{Node, Value},
-};
-use crate::core::{
-    job::{argument_list, quoted},
-    json::{self, Unperformable},
-    ruby,
+use crate::{
+    config::{
+        diagnostic::Mistake,
+        raw::Table,
+        tree::{Node, Value},
+    },
+    core::{
+        job::{argument_list, quoted},
+        json::{
+            Unperformable, {self},
+        },
+        ruby,
+    },
 };
 
 /// The argument list, a JSON array: an array is the list itself, anything else is one argument.

@@ -3,14 +3,16 @@
 
 use std::{iter::Peekable, ops::Range, vec};
 
-use super::{
-    Context, Diagnostic, Mistake, Report, Source,
-    active_job::Settings,
-    from_yaml, gem, parse,
-    raw::Table,
-    tree::{Members, Node, Value},
+use crate::{
+    config::{
+        Context, Diagnostic, Mistake, Report, Source,
+        active_job::Settings,
+        from_yaml, gem, parse,
+        raw::Table,
+        tree::{Members, Node, Value},
+    },
+    core::{job::quoted, ruby, schedule::Why},
 };
-use crate::core::{job::quoted, ruby, schedule::Why};
 
 /// Writes a schedule in YAML as TOML. Reading either gives the same entries.
 ///

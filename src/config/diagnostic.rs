@@ -14,7 +14,7 @@ use annotate_snippets::{
     AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
 };
 
-pub use super::mistake::Mistake;
+pub use crate::config::mistake::Mistake;
 
 /// How many mistakes a report shows, and how many places of one mistake.
 const SHOWN: usize = 50;

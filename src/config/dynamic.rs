@@ -5,12 +5,14 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use toml::Spanned;
 
-use super::{
-    Context, Mistake, Source, from_json, gem,
-    tree::{Members, Value},
-    validate::Contents,
+use crate::{
+    config::{
+        Context, Mistake, Source, from_json, gem,
+        tree::{Members, Value},
+        validate::Contents,
+    },
+    core::{entry::Entry, schedule::LeftOut},
 };
-use crate::core::{entry::Entry, schedule::LeftOut};
 
 /// What a dynamic entry comes to.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,16 +5,18 @@ use std::ops::Range;
 
 use chrono::TimeDelta;
 
-use super::{Diagnostic, Mistake, Source, raw};
-use crate::core::{
-    cron::Cron,
-    duration,
-    entry::{CatchUp, Entry},
-    every::Every,
-    guard::Guard,
-    job::Job,
-    timing::{Pattern, Timing},
-    zone::Zone,
+use crate::{
+    config::{Diagnostic, Mistake, Source, raw},
+    core::{
+        cron::Cron,
+        duration,
+        entry::{CatchUp, Entry},
+        every::Every,
+        guard::Guard,
+        job::Job,
+        timing::{Pattern, Timing},
+        zone::Zone,
+    },
 };
 
 /// An entry without a name that fires by the cron expression `source`, in `zone` where the

@@ -3,15 +3,19 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File, FileType},
-    io::{self, Read as _},
+    fs::{
+        File, FileType, {self},
+    },
+    io::{
+        Read as _, {self},
+    },
     os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use nix::fcntl::OFlag;
 
-use super::{
+use crate::config::{
     Context, Loaded, Mistake,
     convert::toml_of,
     diagnostic::{Diagnostic, Report, Source, Syntax},

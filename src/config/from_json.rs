@@ -7,11 +7,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use toml::Spanned;
 
-use super::{
-    diagnostic::Mistake,
-    tree::{Members, Node, Value},
+use crate::{
+    config::{
+        diagnostic::Mistake,
+        tree::{Members, Node, Value},
+    },
+    core::json::{DEEPEST, Unperformable},
 };
-use crate::core::json::{DEEPEST, Unperformable};
 
 /// Reads a JSON object.
 ///

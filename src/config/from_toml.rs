@@ -7,7 +7,7 @@ use toml::{
     de::{DeInteger, DeTable, DeValue},
 };
 
-use super::{
+use crate::config::{
     diagnostic::{Diagnostic, Mistake, Source},
     raw::diagnostic,
     tree::{Members, Node, Value},

@@ -11,15 +11,17 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use toml::Spanned;
 
-use super::{
-    diagnostic::{Diagnostic, Mistake, Source},
-    psych,
-    raw::diagnostic,
-    tree::{Members, Node, Value},
-};
-use crate::core::{
-    json::{DEEPEST, Unperformable},
-    ruby,
+use crate::{
+    config::{
+        diagnostic::{Diagnostic, Mistake, Source},
+        psych,
+        raw::diagnostic,
+        tree::{Members, Node, Value},
+    },
+    core::{
+        json::{DEEPEST, Unperformable},
+        ruby,
+    },
 };
 
 /// Aliases repeat what they stand for, and anchors keep it; all of them together not more values than

@@ -7,17 +7,21 @@ use std::{borrow::Cow, ops::Range};
 
 use toml::Spanned;
 
-use super::{
-    Context,
-    diagnostic::{Diagnostic, Mistake, Source},
-    from_yaml::{Document, scalar_text},
-    raw::{Table, diagnostic},
-    tree::{Members, Node, Value},
-    validate::{self, Contents, Defaults, environments},
-};
-use crate::core::{
-    cron::Cron,
-    schedule::{LeftOut, Why},
+use crate::{
+    config::{
+        Context,
+        diagnostic::{Diagnostic, Mistake, Source},
+        from_yaml::{Document, scalar_text},
+        raw::{Table, diagnostic},
+        tree::{Members, Node, Value},
+        validate::{
+            Contents, Defaults, environments, {self},
+        },
+    },
+    core::{
+        cron::Cron,
+        schedule::{LeftOut, Why},
+    },
 };
 
 /// The keys that mean something to the gem, and here.

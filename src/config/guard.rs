@@ -2,8 +2,10 @@
 
 use std::num::NonZeroU64;
 
-use super::{diagnostic::Mistake, raw::Table};
-use crate::core::guard::{Guard, Overlap};
+use crate::{
+    config::{diagnostic::Mistake, raw::Table},
+    core::guard::{Guard, Overlap},
+};
 
 /// Reads it; `default` holds where the table says nothing.
 pub(super) fn guard(table: &mut Table<'_>, default: Guard) -> Guard {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use regex_lite::Regex;
 
-use super::{diagnostic::Mistake, tree::Value};
+use crate::config::{diagnostic::Mistake, tree::Value};
 
 /// The forms of what is no word, as Psych's `ScalarScanner` has them.
 struct Forms {

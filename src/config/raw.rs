@@ -7,12 +7,14 @@ use std::ops::Range;
 use chrono::TimeDelta;
 use toml::Spanned;
 
-use super::{
-    diagnostic::{Diagnostic, Mistake, Place, Source},
-    mistake::LONGEST_YEARS,
-    tree::{Members, Node, Value},
+use crate::{
+    config::{
+        diagnostic::{Diagnostic, Mistake, Place, Source},
+        mistake::LONGEST_YEARS,
+        tree::{Members, Node, Value},
+    },
+    core::duration,
 };
-use crate::core::duration;
 
 /// A table that is being read. What is asked of it are the known keys; all others are mistakes.
 ///

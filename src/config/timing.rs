@@ -3,18 +3,20 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use toml::Spanned;
 
-use super::{
-    diagnostic::Mistake,
-    expression,
-    raw::{Table, in_range},
-    tree::{Node, Value},
-};
-use crate::core::{
-    cron::Cron,
-    duration,
-    instant::is_sensible,
-    timing::{Bounds, Moment, Pattern, Timing},
-    zone::{Instants, Zone},
+use crate::{
+    config::{
+        diagnostic::Mistake,
+        expression,
+        raw::{Table, in_range},
+        tree::{Node, Value},
+    },
+    core::{
+        cron::Cron,
+        duration,
+        instant::is_sensible,
+        timing::{Bounds, Moment, Pattern, Timing},
+        zone::{Instants, Zone},
+    },
 };
 
 /// The keys of which an entry has one, or none: then it never fires by itself.

@@ -4,23 +4,27 @@ use std::{borrow::Cow, sync::Arc};
 
 use toml::Spanned;
 
-use super::{
-    Context, active_job,
-    diagnostic::{Diagnostic, Mistake, Place, Source, Syntax},
-    from_toml::{self, Document},
-    from_yaml, gem,
-    guard::guard,
-    raw::{Table, diagnostic},
-    timing::{timing, zone},
-    tree::Members,
-};
-use crate::core::{
-    active_job::{ActiveJob, LOCALE},
-    entry::{CatchUp, CatchUpPolicy, Entry},
-    guard::Guard,
-    job::Job,
-    schedule::{LeftOut, Why},
-    zone::Zone,
+use crate::{
+    config::{
+        Context, active_job,
+        diagnostic::{Diagnostic, Mistake, Place, Source, Syntax},
+        from_toml::{
+            Document, {self},
+        },
+        from_yaml, gem,
+        guard::guard,
+        raw::{Table, diagnostic},
+        timing::{timing, zone},
+        tree::Members,
+    },
+    core::{
+        active_job::{ActiveJob, LOCALE},
+        entry::{CatchUp, CatchUpPolicy, Entry},
+        guard::Guard,
+        job::Job,
+        schedule::{LeftOut, Why},
+        zone::Zone,
+    },
 };
 
 /// What a file holds.

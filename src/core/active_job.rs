@@ -11,9 +11,11 @@ use serde::{
 use serde_json::{Error, value::RawValue};
 use uuid::Uuid;
 
-use super::{
+use crate::core::{
     job::{appended, payload, quoted},
-    json::{self, AROUND_ARGUMENTS},
+    json::{
+        AROUND_ARGUMENTS, {self},
+    },
 };
 
 /// The class that Resque workers perform; it finds the job's own class in its argument.

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{guard::Guard, job::Job, timing::Timing, zone::Zone};
+use crate::core::{guard::Guard, job::Job, timing::Timing, zone::Zone};
 
 /// One named line of the schedule, fully validated.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::{
+use crate::core::{
     entry::{CatchUpPolicy, Entry},
     instant,
     timing::{Bounds, Pattern, Timing},

@@ -1,7 +1,7 @@
 //! What identifies a timing in Redis: a versioned text of its own, apart from the text that people read,
 //! which may be reworded.
 
-use super::{
+use crate::core::{
     duration,
     timing::{Moment, Pattern, Timing},
 };

@@ -9,9 +9,11 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{error::Category, value::RawValue};
 
-use super::{
+use crate::core::{
     active_job::ActiveJob,
-    json::{self, AROUND_ARGUMENTS, Unperformable},
+    json::{
+        AROUND_ARGUMENTS, Unperformable, {self},
+    },
     ruby,
 };
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, mem, sync::Arc};
 
-use super::{entry::Entry, suggestion::nearest};
+use crate::core::{entry::Entry, suggestion::nearest};
 
 /// All entries, each under its own name, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq)]

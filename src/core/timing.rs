@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use super::{
+use crate::core::{
     cron::Cron,
     duration,
     every::Every,

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, iter, sync::Arc};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::{
+use crate::core::{
     entry::Entry,
     firing::{History, Progress},
 };

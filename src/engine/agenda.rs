@@ -8,8 +8,10 @@ use std::{
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::{Tick, state::State};
-use crate::core::{entry::Entry, guard::Overlap};
+use crate::{
+    core::{entry::Entry, guard::Overlap},
+    engine::{Tick, state::State},
+};
 
 /// How many fires of a call may be looked for in their queue. All of these searches take up to a tenth of a
 /// second; `fire.lua` puts off those that would take longer.

@@ -8,15 +8,15 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    Tick,
-    health::{Health, Part},
-    stuck::{Batch, Stuck},
-    wake::{Wake, until_next_second},
-};
 use crate::{
     clock::Clock,
     core::{excerpt::excerpt, job::DelayedItem},
+    engine::{
+        Tick,
+        health::{Health, Part},
+        stuck::{Batch, Stuck},
+        wake::{Wake, until_next_second},
+    },
     events::Event,
     store::{BatchLimit, Bucket, Due, MoveOutcome, Place, Store, StoreError, Target},
 };

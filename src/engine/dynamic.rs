@@ -9,7 +9,9 @@ use std::{
 use chrono::{DateTime, Utc};
 
 use crate::{
-    config::{self, AtPath, Context},
+    config::{
+        AtPath, Context, {self},
+    },
     core::schedule::{Changes, Meaning, Schedule},
     events::Transition,
     store::{Store, StoreError},

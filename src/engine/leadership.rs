@@ -24,19 +24,18 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    health::{Health, Outage, Part},
-    wake::sleep,
-};
 use crate::{
     clock::Clock,
     core::{
         duration,
         term::{Attempt, Term},
+    },
+    engine::{
+        health::{Health, Outage, Part},
+        wake::sleep,
     },
     events::Transition,
     store::{Lease, Store, StoreError},

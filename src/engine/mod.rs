@@ -26,19 +26,19 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::reload::Load;
-use self::{
-    delayed::Delayed,
-    health::{Health, Outage, Part},
-    leadership::Leadership,
-    recurring::Recurring,
-    reload::Reloads,
-    wake::Wake,
-};
+pub use crate::engine::reload::Load;
 use crate::{
     clock::Clock,
     config::Context,
     core::{schedule::Schedule, term::Term, zone::Zone},
+    engine::{
+        delayed::Delayed,
+        health::{Health, Outage, Part},
+        leadership::Leadership,
+        recurring::Recurring,
+        reload::Reloads,
+        wake::Wake,
+    },
     events::Transition,
     store::{Store, StoreError},
 };

@@ -6,20 +6,20 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{
-    Tick,
-    agenda::{Agenda, CATCH_UP, Pending},
-    ahead::Ahead,
-    dynamic::Dynamic,
-    health::Part,
-    standing::Leaving,
-    state::{Refusal, State},
-    wake::{Wake, until_next_second},
-};
 use crate::{
     clock::Clock,
     config::Context,
     core::{entry::Entry, guard::Overlap, schedule::Schedule, term::Term, zone::Zone},
+    engine::{
+        Tick,
+        agenda::{Agenda, CATCH_UP, Pending},
+        ahead::Ahead,
+        dynamic::Dynamic,
+        health::Part,
+        standing::Leaving,
+        state::{Refusal, State},
+        wake::{Wake, until_next_second},
+    },
     store::{Fire, FireOutcome, Records, Store, StoreError},
 };
 

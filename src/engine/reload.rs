@@ -10,10 +10,10 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::health::{Health, Part};
 use crate::{
     config::Report,
     core::schedule::{Changes, Schedule},
+    engine::health::{Health, Part},
     events::Transition,
 };
 

@@ -7,7 +7,9 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use crate::{
     core::{
         entry::Entry,
-        firing::{self, History, Progress},
+        firing::{
+            History, Progress, {self},
+        },
         schedule::Schedule,
     },
     events::{Event, RecordEvent},

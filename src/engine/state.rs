@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use crate::{
     core::{
         entry::Entry,
-        firing::{self, Decision, Progress},
+        firing::{
+            Decision, Progress, {self},
+        },
     },
     events::Event,
     store::FireOutcome,

@@ -6,13 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Tick,
-    health::{Health, Outage, Part},
-};
 use crate::{
     clock::Clock,
     core::{schedule::Schedule, term::Term},
+    engine::{
+        Tick,
+        health::{Health, Outage, Part},
+    },
     store::StoreError,
 };
 

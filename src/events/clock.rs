@@ -3,8 +3,10 @@
 use chrono::{DateTime, Utc};
 use tracing::{error, info, warn};
 
-use super::{Transition, shown};
-use crate::core::entry::Entry;
+use crate::{
+    core::entry::Entry,
+    events::{Transition, shown},
+};
 
 /// Logs how far this host's clock is ahead of Redis' clock.
 pub(super) fn log_skew(transition: &Transition<'_>, ahead_s: f64) {

@@ -8,7 +8,9 @@ mod queue;
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     fs::File,
-    io::{self, IsTerminal, Write},
+    io::{
+        IsTerminal, Write, {self},
+    },
     os::fd::AsFd as _,
     panic,
     path::Path,
@@ -21,12 +23,15 @@ use tracing::warn;
 use tracing_subscriber::{
     Layer, Registry,
     filter::LevelFilter,
-    fmt::{self, writer::MakeWriter},
+    fmt::{
+        writer::MakeWriter,
+        {self},
+    },
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
 
-use self::{plain::plain, queue::Queue};
+use crate::logs::{plain::plain, queue::Queue};
 
 /// How a log line looks. The names are those of resque-scheduler's `LOGFORMAT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

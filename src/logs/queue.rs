@@ -2,7 +2,9 @@
 //! dropped and counted.
 
 use std::{
-    io::{self, Write},
+    io::{
+        Write, {self},
+    },
     mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,

@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::client::{ClientError, checked, json};
-use crate::core::active_job::{LOCALE, Wrapped, arguments};
+use crate::{
+    core::active_job::{LOCALE, Wrapped, arguments},
+    store::client::{ClientError, checked, json},
+};
 
 /// One job of a class that descends from `ActiveJob::Base`, which the Resque workers of a Rails app
 /// perform through ActiveJob's Resque adapter.

@@ -15,9 +15,11 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::{
+use crate::store::{
     Keys, StoreError, link,
-    tls::{self, TlsConfig},
+    tls::{
+        TlsConfig, {self},
+    },
 };
 
 /// The port of a sentinel that names none.

@@ -5,14 +5,16 @@ use std::{fmt, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Serialize, ser::Error as _};
 
-use super::{ActiveJob, Address, Credentials, Keys, StoreError, connection::Connection};
 use crate::{
     clock::{Clock, SystemClock},
     core::{
         active_job::WRAPPER,
         job,
-        json::{self, AROUND_ARGUMENTS},
+        json::{
+            AROUND_ARGUMENTS, {self},
+        },
     },
+    store::{ActiveJob, Address, Credentials, Keys, StoreError, connection::Connection},
 };
 
 /// Enqueues jobs for Resque workers, now or later, with the keys and bytes of Resque 3.0 and

@@ -14,9 +14,11 @@ use redis::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{
+use crate::store::{
     address::{Address, Connector},
-    error::{self, StoreError},
+    error::{
+        StoreError, {self},
+    },
     link::Link,
 };
 

@@ -3,8 +3,10 @@
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use redis::ScriptInvocation;
 
-use super::{Fire, Keys, scripts};
-use crate::core::guard::{Guard, Overlap};
+use crate::{
+    core::guard::{Guard, Overlap},
+    store::{Fire, Keys, scripts},
+};
 
 /// As Ruby prints a time, which is how resque-scheduler 5.0 writes `last_enqueued_at`.
 pub(super) const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";

@@ -26,8 +26,7 @@ use std::{
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 
 use crate::core::guard::Guard;
-
-pub use self::{
+pub use crate::store::{
     active_job::ActiveJob,
     address::{Address, Credentials},
     client::{Client, ClientError},

@@ -10,7 +10,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use redis::ScriptInvocation;
 use serde_json::{Value, json};
 
-use super::{Bucket, Keys, MoveOutcome, Target, keys::ASIDE};
+use crate::store::{Bucket, Keys, MoveOutcome, Target, keys::ASIDE};
 
 /// How many items a run has at most, for `move.lua` pushes it with one command.
 const LONGEST_RUN: usize = 1_000;

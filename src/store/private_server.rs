@@ -2,7 +2,9 @@
 
 use std::{
     ffi::OsStr,
-    io::{self, BufRead, BufReader},
+    io::{
+        BufRead, BufReader, {self},
+    },
     net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt as _,
     path::Path,

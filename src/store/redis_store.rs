@@ -10,12 +10,14 @@ use std::{
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use redis::FromRedisValue;
 
-use super::{
+use crate::store::{
     Address, BatchLimit, Bucket, Due, Fire, FireOutcome, Identity, Keys, Lease, Limits,
     MoveOutcome, Place, RecordChange, Records, Store, StoreError, Target, TimeRecord,
     connection::Connection,
     fires, moves,
-    scripts::{self, DueReply, LeaseReply, NotMoved, TimeReply},
+    scripts::{
+        DueReply, LeaseReply, NotMoved, TimeReply, {self},
+    },
 };
 
 /// How many dynamic entries are read at a time, in pages and by their names; they may be long.

@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, FixedOffset};
 
-use super::{
-    Bucket, Fire, FireOutcome, MoveOutcome, RedisStore, StoreError, Target,
-    moves::{self, Part},
-    scripts,
+use crate::{
+    core::excerpt::excerpt,
+    store::{
+        Bucket, Fire, FireOutcome, MoveOutcome, RedisStore, StoreError, Target,
+        moves::{
+            Part, {self},
+        },
+        scripts,
+    },
 };
-use crate::core::excerpt::excerpt;
 
 impl RedisStore {
     /// Of `queues`, those whose keys our user may not write, with the reason: the others are ruled out by

@@ -3,10 +3,10 @@
 use redis::Pipeline;
 use serde::Serialize;
 
-use super::{Client, ClientError};
 use crate::{
     config::{AtPath, Context, Mistake, dynamic_entry},
     core::schedule::Why,
+    store::{Client, ClientError},
 };
 
 impl Client {

@@ -5,8 +5,10 @@ use std::{sync::LazyLock, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use redis::{FromRedisValue, ParsingError, Script, Value};
 
-use super::{Bucket, Due, Lease, Place};
-use crate::core::{excerpt::excerpt, guard::SkipReason};
+use crate::{
+    core::{excerpt::excerpt, guard::SkipReason},
+    store::{Bucket, Due, Lease, Place},
+};
 
 /// What became of one fire.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
-use super::Credentials;
+use crate::store::Credentials;
 
 /// How connections with TLS are made.
 pub(super) type TlsConfig = Arc<ClientConfig>;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{
+use crate::core::cron::{
     Cron,
     calendar::{Calendar, Days, Weekdays, next_bit, up_to},
 };

@@ -1,7 +1,9 @@
 //! The fields of an expression, and the values of one item: a value, a range, a step, a random one.
 
-use super::{CronError, parse::Piece};
-use crate::core::stable_hash::extend;
+use crate::core::{
+    cron::{CronError, parse::Piece},
+    stable_hash::extend,
+};
 
 /// One of the six fields.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The items of one field → its set.
 
-use super::{
+use crate::core::cron::{
     CronError,
     calendar::{Days, InWeeks, Weekdays},
     field::{Choice, DAY, Field, HOUR, WEEKDAY},

@@ -17,10 +17,10 @@ mod warnings;
 
 use std::ops::Range;
 
+use calendar::Calendar;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Timelike, Utc};
 
-use super::zone::{Instants, Zone};
-use calendar::Calendar;
+use crate::core::zone::{Instants, Zone};
 
 /// A cron expression in resque-scheduler's dialect: the fields as bit sets, and the zone that it
 /// names, if it names one.

@@ -12,13 +12,13 @@ use std::ops::Range;
 
 use chrono::{Datelike, NaiveDate};
 
-use super::{
-    Cron, CronError,
-    calendar::{Calendar, up_to},
-    field::{Choice, FIELDS, WEEKDAY},
-    list,
-};
 use crate::core::{
+    cron::{
+        Cron, CronError,
+        calendar::{Calendar, up_to},
+        field::{Choice, FIELDS, WEEKDAY},
+        list,
+    },
     stable_hash::{BASIS, extend},
     suggestion::nearest,
     zone::Zone,

@@ -4,20 +4,18 @@ use std::{collections::HashSet, mem, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    super::{
-        Tick,
-        agenda::Agenda,
-        dynamic::Dynamic,
-        standing::{Leaving, change_records, history, news},
-    },
-    Recurring, State,
-};
 use crate::{
     core::{
         entry::Entry,
         firing::Progress,
         schedule::{Changes, Schedule},
+    },
+    engine::{
+        Tick,
+        agenda::Agenda,
+        dynamic::Dynamic,
+        recurring::{Recurring, State},
+        standing::{Leaving, change_records, history, news},
     },
     events::{Event, RecordEvent},
     store::{RecordChange, Records, Store, StoreError},

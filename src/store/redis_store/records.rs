@@ -7,11 +7,15 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    super::{Away, RecordChange, Records, StoreError, fires::STAMP, scripts},
-    RedisStore, instant,
+use crate::{
+    core::instant::is_sensible,
+    store::{
+        Away, RecordChange, Records, StoreError,
+        fires::STAMP,
+        redis_store::{RedisStore, instant},
+        scripts,
+    },
 };
-use crate::core::instant::is_sensible;
 
 /// How many fields of a hash are read at a time.
 const SCAN: usize = 1_000;
