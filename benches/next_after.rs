@@ -13,7 +13,7 @@ use std::{fmt::Display, fs, hint::black_box, str::FromStr, time::Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use rescue_scheduler::core::{cron::Cron, zone::Zone};
+use rescue_scheduler::core::time::{cron::Cron, zone::Zone};
 
 /// One expression in three dialects; `None` where a crate can't say it.
 struct Case {

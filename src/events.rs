@@ -12,7 +12,10 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     config::{Diagnostic, Place, Report},
-    core::{entry::Entry, excerpt::excerpt, guard::SkipReason, schedule::Changes},
+    core::{
+        excerpt::excerpt,
+        schedule::{Changes, entry::Entry, overlap::SkipReason},
+    },
 };
 
 /// What became of a job, or of an entry.

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs, path::Path};
 use proptest::prelude::*;
 use rescue_scheduler::{
     config::{self, Context, Loaded},
-    core::zone::Zone,
+    core::time::zone::Zone,
 };
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rescue_scheduler::core::{cron::Cron, duration, zone::Zone};
+use rescue_scheduler::core::time::{cron::Cron, duration, zone::Zone};
 use serde_json::Value;
 
 use crate::harness::vectors;

@@ -4,7 +4,7 @@
 use chrono::DateTime;
 use redis::Commands;
 use rescue_scheduler::{
-    core::guard::{Guard, Overlap},
+    core::schedule::overlap::{Guard, Overlap},
     store::{Fire, FireOutcome, Store as _},
 };
 

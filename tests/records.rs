@@ -15,7 +15,7 @@ use rescue_scheduler::{
     core::{
         schedule::Schedule,
         term::{Attempt, Term},
-        zone::Zone,
+        time::zone::Zone,
     },
     engine::{Tick, recurring::Recurring},
     store::{RecordChange, RedisStore, Store as _},

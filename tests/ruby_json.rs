@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, iter::repeat_with};
 
 use fastrand::Rng;
 use regex_lite::Regex;
-use rescue_scheduler::core::{
-    job::{DelayedItem, Unqueueable},
+use rescue_scheduler::core::job::{
+    delayed::{DelayedItem, Unqueueable},
     json::Unperformable,
 };
 

@@ -8,7 +8,10 @@ use redis::Commands;
 use rescue_scheduler::{
     clock::StoppedClock,
     config::{self, Context, Source},
-    core::{guard::Guard, schedule::Schedule, zone::Zone},
+    core::{
+        schedule::{Schedule, overlap::Guard},
+        time::zone::Zone,
+    },
     engine::{Tick, delayed::Delayed, recurring::Recurring},
     store::{
         Address, BatchLimit, Bucket, Credentials, Fire, FireOutcome, Identity, Keys, Lease,

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use libfuzzer_sys::fuzz_target;
-use rescue_scheduler::core::{cron::Cron, zone::Zone};
+use rescue_scheduler::core::time::{cron::Cron, zone::Zone};
 
 /// Before this, whatever reads well has a fire to come.
 const WRITTEN: i64 = 1_767_139_200; // 2025-12-31, as no zone is a day ahead

@@ -4,7 +4,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rescue_scheduler::config::{self, Context, Source};
+use rescue_scheduler::{
+    config,
+    config::{Context, Source},
+};
 
 fuzz_target!(|text: &str| {
     let context = Context::default();

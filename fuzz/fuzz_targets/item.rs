@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rescue_scheduler::core::job::{DelayedItem, delayed_item};
+use rescue_scheduler::core::job::{delayed::DelayedItem, payload::delayed_item};
 use serde_json::value::RawValue;
 
 #[derive(serde::Deserialize)]

@@ -1,8 +1,6 @@
 //! `rescue-scheduler next --batch`: questions as JSON Lines on standard input, an answer to each.
 
-use std::io::{
-    BufRead as _, Write as _, {self},
-};
+use std::io::{self, BufRead as _, Write as _};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,7 +10,10 @@ use crate::{
     cli::output,
     clock::{Clock as _, SystemClock},
     config::{Mistake, Source, expression, settings},
-    core::{duration, upcoming::fires, zone::Zone},
+    core::{
+        firing::upcoming::fires,
+        time::{duration, zone::Zone},
+    },
 };
 
 /// What is asked; other keys are ignored.

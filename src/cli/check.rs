@@ -7,7 +7,7 @@ use clap::Args;
 use crate::{
     cli::{ContextArguments, Failure, output},
     clock::{Clock as _, SystemClock},
-    core::upcoming::{fires, in_words},
+    core::firing::upcoming::{fires, in_words},
 };
 
 /// Report every mistake in schedule files, or list their entries, each with its next fire

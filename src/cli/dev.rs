@@ -5,7 +5,7 @@ use std::io;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    core::{schedule::Schedule, upcoming::upcoming},
+    core::{firing::upcoming::upcoming, schedule::Schedule},
     store::{Keys, Listen, PrivateServer},
 };
 

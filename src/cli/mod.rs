@@ -15,9 +15,7 @@ mod run;
 
 use std::{
     ffi::OsStr,
-    io::{
-        Write as _, {self},
-    },
+    io::{self, Write as _},
     path::PathBuf,
     process::ExitCode,
     sync::LazyLock,
@@ -31,12 +29,10 @@ use clap::{
 };
 
 use crate::{
-    config::{
-        Context, Diagnostic, Loaded, Report, settings, {self},
-    },
+    config::{self, Context, Diagnostic, Loaded, Report, settings},
     core::{
         schedule::{LeftOut, Why},
-        zone::Zone,
+        time::zone::Zone,
     },
     engine::OnceError,
     logs::Format,

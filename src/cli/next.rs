@@ -11,8 +11,8 @@ use crate::{
     clock::{Clock as _, SystemClock},
     config::{Source, expression, settings},
     core::{
-        entry::Entry,
-        upcoming::{in_words, upcoming},
+        firing::upcoming::{in_words, upcoming},
+        schedule::entry::Entry,
     },
 };
 

@@ -2,9 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{
-        BufWriter, StdoutLock, Write as _, {self},
-    },
+    io::{self, BufWriter, StdoutLock, Write as _},
 };
 
 use chrono::{DateTime, FixedOffset};

@@ -1,12 +1,8 @@
 //! A file with our process number, for as long as we live.
 
 use std::{
-    fs::{
-        File, OpenOptions, {self},
-    },
-    io::{
-        ErrorKind, Read as _, Write as _, {self},
-    },
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process,

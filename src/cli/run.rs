@@ -14,9 +14,7 @@ use crate::{
     core::schedule::{LeftOut, Schedule, Why},
     engine::{Engine, Load, OnceError, Options, Wishes},
     events,
-    logs::{
-        Logs, {self},
-    },
+    logs::{self, Logs},
     signals,
     store::{Address, Credentials, Identity, Keys, PrivateServer, RedisStore, Store as _},
 };

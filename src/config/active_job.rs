@@ -7,10 +7,10 @@ use crate::{
         diagnostic::Mistake,
         raw::Table,
     },
-    core::{
+    core::job::{
         active_job,
-        job::appended,
         json::{AROUND_ARGUMENTS, Unperformable},
+        payload::appended,
     },
 };
 

@@ -10,12 +10,10 @@ use crate::{
         raw::Table,
         tree::{Node, Value},
     },
-    core::{
-        job::{argument_list, quoted},
-        json::{
-            Unperformable, {self},
-        },
-        ruby,
+    core::job::{
+        json::{self, Unperformable},
+        payload::{argument_list, quoted},
+        ruby_number,
     },
 };
 
@@ -82,7 +80,7 @@ fn write_json(value: &Node<'_>, table: &mut Table<'_>, out: &mut String) {
         Value::Integer(digits) => out.push_str(digits),
         Value::TooLarge => write_number(None, value, table, out),
         Value::Float(number) => {
-            let number = number.is_finite().then(|| ruby::float(*number));
+            let number = number.is_finite().then(|| ruby_number::float(*number));
             write_number(number, value, table, out);
         }
         Value::Time(text, true) => out.push_str(&quoted(text)),
@@ -123,7 +121,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{Source, from_toml},
-        core::json::AROUND_ARGUMENTS,
+        core::job::json::AROUND_ARGUMENTS,
     };
 
     /// The argument list, and each mistake with the place that it is about.

@@ -11,7 +11,10 @@ use crate::{
         raw::Table,
         tree::{Members, Node, Value},
     },
-    core::{job::quoted, ruby, schedule::Why},
+    core::{
+        job::{payload::quoted, ruby_number},
+        schedule::Why,
+    },
 };
 
 /// Writes a schedule in YAML as TOML. Reading either gives the same entries.
@@ -207,7 +210,7 @@ fn toml(node: &Node<'_>) -> Option<String> {
         Value::Null | Value::TooLarge | Value::Time(..) | Value::LoneSurrogate => return None,
         Value::Integer(digits) => digits.parse::<i64>().ok()?.to_string(),
         Value::Flag(flag) => flag.to_string(),
-        Value::Float(number) => ruby::float(*number),
+        Value::Float(number) => ruby_number::float(*number),
         Value::Text(text) => string(text),
         Value::List(items) => {
             let items: Option<Vec<_>> = items.iter().map(toml).collect();

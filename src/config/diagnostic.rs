@@ -122,7 +122,7 @@ impl Place {
         match &self.span {
             Some(span) => {
                 let start = boundary(&self.source.text, span.start);
-                format!("{self}:{}", self.source.column(start))
+                format!("self:{}", self.source.column(start))
             }
             None => self.to_string(),
         }
@@ -290,7 +290,7 @@ impl std::error::Error for Report {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::cron::CronError;
+    use crate::core::time::cron::CronError;
 
     #[test]
     fn the_help_of_an_error_of_core_stands_below_it() {

@@ -11,7 +11,7 @@ use crate::{
         tree::{Members, Value},
         validate::Contents,
     },
-    core::{entry::Entry, schedule::LeftOut},
+    core::schedule::{LeftOut, entry::Entry},
 };
 
 /// What a dynamic entry comes to.
@@ -102,7 +102,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::core::json::Unperformable;
+    use crate::core::job::json::Unperformable;
 
     fn read(json: &str) -> Result<DynamicEntry, Vec<AtPath>> {
         let context = Context::default();

@@ -8,14 +8,18 @@ use chrono::TimeDelta;
 use crate::{
     config::{Diagnostic, Mistake, Source, raw},
     core::{
-        cron::Cron,
-        duration,
-        entry::{CatchUp, Entry},
-        every::Every,
-        guard::Guard,
         job::Job,
-        timing::{Pattern, Timing},
-        zone::Zone,
+        schedule::{
+            entry::{CatchUp, Entry},
+            overlap::Guard,
+        },
+        time::{
+            cron::Cron,
+            duration,
+            every::Every,
+            timing::{Pattern, Timing},
+            zone::Zone,
+        },
     },
 };
 

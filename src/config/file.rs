@@ -3,12 +3,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{
-        File, FileType, {self},
-    },
-    io::{
-        Read as _, {self},
-    },
+    fs::{self, File, FileType},
+    io::{self, Read as _},
     os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };

@@ -12,7 +12,7 @@ use crate::{
         diagnostic::Mistake,
         tree::{Members, Node, Value},
     },
-    core::json::{DEEPEST, Unperformable},
+    core::job::json::{DEEPEST, Unperformable},
 };
 
 /// Reads a JSON object.

@@ -18,9 +18,9 @@ use crate::{
         raw::diagnostic,
         tree::{Members, Node, Value},
     },
-    core::{
+    core::job::{
         json::{DEEPEST, Unperformable},
-        ruby,
+        ruby_number,
     },
 };
 
@@ -343,7 +343,7 @@ pub(super) fn scalar_text(value: Value<'_>) -> Result<Cow<'_, str>, Value<'_>> {
         Value::Null => Ok("".into()),
         Value::Flag(flag) => Ok(if flag { "true" } else { "false" }.into()),
         Value::Integer(digits) => Ok(digits),
-        Value::Float(number) if number.is_finite() => Ok(ruby::float(number).into()),
+        Value::Float(number) if number.is_finite() => Ok(ruby_number::float(number).into()),
         Value::Text(text) => Ok(text),
         other => Err(other),
     }

@@ -14,13 +14,11 @@ use crate::{
         from_yaml::{Document, scalar_text},
         raw::{Table, diagnostic},
         tree::{Members, Node, Value},
-        validate::{
-            Contents, Defaults, environments, {self},
-        },
+        validate::{self, Contents, Defaults, environments},
     },
     core::{
-        cron::Cron,
         schedule::{LeftOut, Why},
+        time::cron::Cron,
     },
 };
 

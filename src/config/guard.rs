@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use crate::{
     config::{diagnostic::Mistake, raw::Table},
-    core::guard::{Guard, Overlap},
+    core::schedule::overlap::{Guard, Overlap},
 };
 
 /// Reads it; `default` holds where the table says nothing.

@@ -2,8 +2,9 @@
 //! for what `core` says about an expression, a zone or a duration.
 
 use crate::core::{
-    cron::CronError, duration::DurationError, every::EveryError, json::Unperformable,
-    suggestion::nearest, zone::ZoneError,
+    job::json::Unperformable,
+    suggestion::nearest,
+    time::{cron::CronError, duration::DurationError, every::EveryError, zone::ZoneError},
 };
 
 /// What is wrong with a schedule. Displayed, it is the message without the place.

@@ -32,7 +32,7 @@ pub use diagnostic::{Diagnostic, Mistake, Place, Report, Source, Syntax};
 pub use dynamic::{AtPath, DynamicEntry, dynamic_entry};
 pub use file::{MAX_SIZE, convert, load};
 
-use crate::core::{schedule::Schedule, zone::Zone};
+use crate::core::{schedule::Schedule, time::zone::Zone};
 
 /// What decides about the meaning of schedule files from outside of them.
 #[derive(Debug, Clone, PartialEq)]

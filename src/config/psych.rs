@@ -144,7 +144,7 @@ fn integer<'t>(text: &str) -> Result<Option<Value<'t>>, Mistake> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::ruby;
+    use crate::core::job::ruby_number;
 
     /// The value as JSON, or what is wrong with it.
     fn read(text: &str) -> String {
@@ -152,7 +152,7 @@ mod tests {
             Ok(Value::Null) => "null".to_owned(),
             Ok(Value::Flag(flag)) => flag.to_string(),
             Ok(Value::Integer(digits)) => digits.into_owned(),
-            Ok(Value::Float(number)) => ruby::float(number),
+            Ok(Value::Float(number)) => ruby_number::float(number),
             Ok(Value::Text(text)) => format!("{text:?}"),
             Ok(other) => panic!("{other:?}"),
             Err(mistake) => mistake.to_string(),

@@ -13,7 +13,7 @@ use crate::{
         mistake::LONGEST_YEARS,
         tree::{Members, Node, Value},
     },
-    core::duration,
+    core::time::duration,
 };
 
 /// A table that is being read. What is asked of it are the known keys; all others are mistakes.

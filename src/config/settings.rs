@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::core::{duration, instant::is_sensible, zone::Zone};
+use crate::core::time::{duration, instant::is_sensible, zone::Zone};
 
 /// The length of a lease: seconds (as `LOCK_TIMEOUT` of resque-scheduler) or text such as `15s`;
 /// from a second to a day.
@@ -98,11 +98,14 @@ pub fn zone(text: &str) -> Result<Zone, String> {
     };
     match name.strip_prefix("posix/").unwrap_or(&name) {
         "" => Ok(Zone::UTC),
-        name => name.parse().map_err(|error: crate::core::zone::ZoneError| {
-            let nearest = error.nearest.as_ref();
-            let hint = nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            format!("{error}{hint}")
-        }),
+        name => name
+            .parse()
+            .map_err(|error: crate::core::time::zone::ZoneError| {
+                let nearest = error.nearest.as_ref();
+                let hint =
+                    nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                format!("{error}{hint}")
+            }),
     }
 }
 

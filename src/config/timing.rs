@@ -10,7 +10,7 @@ use crate::{
         raw::{Table, in_range},
         tree::{Node, Value},
     },
-    core::{
+    core::time::{
         cron::Cron,
         duration,
         instant::is_sensible,

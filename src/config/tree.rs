@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use indexmap::IndexMap;
 use toml::Spanned;
 
-use crate::{config::diagnostic::Mistake, core::json::Unperformable};
+use crate::{config::diagnostic::Mistake, core::job::json::Unperformable};
 
 /// A value and the bytes of the file that it is.
 pub(super) type Node<'t> = Spanned<Value<'t>>;

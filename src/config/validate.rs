@@ -8,9 +8,7 @@ use crate::{
     config::{
         Context, active_job,
         diagnostic::{Diagnostic, Mistake, Place, Source, Syntax},
-        from_toml::{
-            Document, {self},
-        },
+        from_toml::{self, Document},
         from_yaml, gem,
         guard::guard,
         raw::{Table, diagnostic},
@@ -18,12 +16,16 @@ use crate::{
         tree::Members,
     },
     core::{
-        active_job::{ActiveJob, LOCALE},
-        entry::{CatchUp, CatchUpPolicy, Entry},
-        guard::Guard,
-        job::Job,
-        schedule::{LeftOut, Why},
-        zone::Zone,
+        job::{
+            Job,
+            active_job::{ActiveJob, LOCALE},
+        },
+        schedule::{
+            LeftOut, Why,
+            entry::{CatchUp, CatchUpPolicy, Entry},
+            overlap::Guard,
+        },
+        time::zone::Zone,
     },
 };
 

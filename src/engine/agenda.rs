@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use crate::{
-    core::{entry::Entry, guard::Overlap},
+    core::schedule::{entry::Entry, overlap::Overlap},
     engine::{Tick, state::State},
 };
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::{
-    core::{entry::Entry, schedule::Schedule},
+    core::schedule::{Schedule, entry::Entry},
     events::Event,
     store::{Records, Store, TimeRecord},
 };

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     clock::Clock,
-    core::{excerpt::excerpt, job::DelayedItem},
+    core::{excerpt::excerpt, job::delayed::DelayedItem},
     engine::{
         Tick,
         health::{Health, Part},

@@ -9,9 +9,7 @@ use std::{
 use chrono::{DateTime, Utc};
 
 use crate::{
-    config::{
-        AtPath, Context, {self},
-    },
+    config::{self, AtPath, Context},
     core::schedule::{Changes, Meaning, Schedule},
     events::Transition,
     store::{Store, StoreError},

@@ -30,8 +30,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     core::{
-        duration,
         term::{Attempt, Term},
+        time::duration,
     },
     engine::{
         health::{Health, Outage, Part},

@@ -30,7 +30,7 @@ pub use crate::engine::reload::Load;
 use crate::{
     clock::Clock,
     config::Context,
-    core::{schedule::Schedule, term::Term, zone::Zone},
+    core::{schedule::Schedule, term::Term, time::zone::Zone},
     engine::{
         delayed::Delayed,
         health::{Health, Outage, Part},

@@ -9,7 +9,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     clock::Clock,
     config::Context,
-    core::{entry::Entry, guard::Overlap, schedule::Schedule, term::Term, zone::Zone},
+    core::{
+        schedule::{Schedule, entry::Entry, overlap::Overlap},
+        term::Term,
+        time::zone::Zone,
+    },
     engine::{
         Tick,
         agenda::{Agenda, CATCH_UP, Pending},

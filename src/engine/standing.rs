@@ -6,11 +6,11 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 use crate::{
     core::{
-        entry::Entry,
         firing::{
-            History, Progress, {self},
+            decide::next_to_fire,
+            history::{History, Progress},
         },
-        schedule::Schedule,
+        schedule::{Schedule, entry::Entry},
     },
     events::{Event, RecordEvent},
     store::{Away, RecordChange, Records, Store, StoreError},
@@ -42,7 +42,7 @@ pub(super) async fn report(
                 let was_enqueued = last_enqueued.is_some_and(|enqueued| enqueued >= last);
                 if was_enqueued { "enqueued" } else { "skipped" }
             }),
-            next: firing::next_to_fire(entry, progress, now),
+            next: next_to_fire(entry, progress, now),
         }
         .emit();
     }

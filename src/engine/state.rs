@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     core::{
-        entry::Entry,
         firing::{
-            Decision, Progress, {self},
+            decide::{self, Decision, decide},
+            history::Progress,
         },
+        schedule::entry::Entry,
     },
     events::Event,
     store::FireOutcome,
@@ -46,7 +47,7 @@ impl State {
         now: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
         loop {
-            match firing::decide(&self.entry, *ahead, now) {
+            match decide(&self.entry, *ahead, now) {
                 Decision::Fire(fire_time) => return Some(fire_time),
                 Decision::Wait { .. } => return None,
                 Decision::Missed { first, last } => {
@@ -62,7 +63,7 @@ impl State {
 
     /// Whether a fire is not on time any more.
     pub(super) fn is_missed(&self, fire_time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-        firing::is_missed(&self.entry, fire_time, now)
+        decide::is_missed(&self.entry, fire_time, now)
     }
 
     /// Whether fewer than `most` missed fires were enqueued in this second.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use tracing::{error, info, warn};
 
 use crate::{
-    core::entry::Entry,
+    core::schedule::entry::Entry,
     events::{Transition, shown},
 };
 

@@ -8,9 +8,7 @@ mod queue;
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     fs::File,
-    io::{
-        IsTerminal, Write, {self},
-    },
+    io::{self, IsTerminal, Write},
     os::fd::AsFd as _,
     panic,
     path::Path,
@@ -21,13 +19,7 @@ use std::{
 use clap::ValueEnum;
 use tracing::warn;
 use tracing_subscriber::{
-    Layer, Registry,
-    filter::LevelFilter,
-    fmt::{
-        writer::MakeWriter,
-        {self},
-    },
-    layer::SubscriberExt,
+    Layer, Registry, filter::LevelFilter, fmt, fmt::writer::MakeWriter, layer::SubscriberExt,
     util::SubscriberInitExt,
 };
 

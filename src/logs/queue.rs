@@ -2,9 +2,7 @@
 //! dropped and counted.
 
 use std::{
-    io::{
-        Write, {self},
-    },
+    io::{self, Write},
     mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
-    core::active_job::{LOCALE, Wrapped, arguments},
+    core::job::active_job::{LOCALE, Wrapped, arguments},
     store::client::{ClientError, checked, json},
 };
 

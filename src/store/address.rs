@@ -17,9 +17,7 @@ use rustls::{
 
 use crate::store::{
     Keys, StoreError, link,
-    tls::{
-        TlsConfig, {self},
-    },
+    tls::{self, TlsConfig},
 };
 
 /// The port of a sentinel that names none.

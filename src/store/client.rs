@@ -7,12 +7,10 @@ use serde::{Serialize, ser::Error as _};
 
 use crate::{
     clock::{Clock, SystemClock},
-    core::{
+    core::job::{
         active_job::WRAPPER,
-        job,
-        json::{
-            AROUND_ARGUMENTS, {self},
-        },
+        json::{self, AROUND_ARGUMENTS},
+        payload,
     },
     store::{ActiveJob, Address, Credentials, Keys, StoreError, connection::Connection},
 };
@@ -225,7 +223,7 @@ impl Client {
     }
 
     async fn push(&self, queue: &str, class: &str, arguments: &str) -> Result<(), ClientError> {
-        let payload = job::payload(class, arguments);
+        let payload = payload::payload(class, arguments);
         let mut push = redis::pipe();
         push.atomic();
         push.sadd(self.keys.queues(), queue)
@@ -248,7 +246,7 @@ impl Client {
         if timestamp <= now.timestamp() {
             return self.push(queue, class, arguments).await;
         }
-        let item = job::delayed_item(class, arguments, queue);
+        let item = payload::delayed_item(class, arguments, queue);
         let member = timestamp.to_string();
         let mut delay = redis::pipe();
         delay.atomic();
@@ -290,7 +288,7 @@ pub(super) fn checked(
         return Err(ClientError::Nameless { class, queue });
     }
     let json = json(class, arguments)?;
-    let list = job::argument_list(&json).into_owned();
+    let list = payload::argument_list(&json).into_owned();
     json::check(&list, AROUND_ARGUMENTS)
         .map_err(|error| unfit(class, serde_json::Error::custom(error)))?;
     Ok(list)

@@ -16,9 +16,7 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::store::{
     address::{Address, Connector},
-    error::{
-        StoreError, {self},
-    },
+    error::{self, StoreError},
     link::Link,
 };
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, FixedOffset, TimeDelta};
 use redis::ScriptInvocation;
 
 use crate::{
-    core::guard::{Guard, Overlap},
+    core::schedule::overlap::{Guard, Overlap},
     store::{Fire, Keys, scripts},
 };
 

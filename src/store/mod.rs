@@ -25,7 +25,7 @@ use std::{
 
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 
-use crate::core::guard::Guard;
+use crate::core::schedule::overlap::Guard;
 pub use crate::store::{
     active_job::ActiveJob,
     address::{Address, Credentials},
@@ -66,7 +66,7 @@ pub enum Lease {
 #[derive(Debug, Clone, Default)]
 pub struct Records {
     /// When each was first seen, and with which timing (its
-    /// [`crate::core::timing::Timing::identity`]; many entries have the same).
+    /// [`crate::core::time::timing::Timing::identity`]; many entries have the same).
     pub seen: HashMap<String, (DateTime<Utc>, Arc<str>)>,
     /// The last fire time of each.
     pub fired: HashMap<String, DateTime<Utc>>,
@@ -113,7 +113,7 @@ pub enum RecordChange {
     First {
         /// The entry's name.
         name: String,
-        /// Its [`crate::core::timing::Timing::identity`].
+        /// Its [`crate::core::time::timing::Timing::identity`].
         timing: String,
     },
     /// Another text identifies the same timing. Nothing changes if the record is not the given one.

@@ -2,9 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    io::{
-        BufRead, BufReader, {self},
-    },
+    io::{self, BufRead, BufReader},
     net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt as _,
     path::Path,

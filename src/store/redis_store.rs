@@ -15,9 +15,7 @@ use crate::store::{
     MoveOutcome, Place, RecordChange, Records, Store, StoreError, Target, TimeRecord,
     connection::Connection,
     fires, moves,
-    scripts::{
-        DueReply, LeaseReply, NotMoved, TimeReply, {self},
-    },
+    scripts::{self, DueReply, LeaseReply, NotMoved, TimeReply},
 };
 
 /// How many dynamic entries are read at a time, in pages and by their names; they may be long.

@@ -8,9 +8,7 @@ use crate::{
     core::excerpt::excerpt,
     store::{
         Bucket, Fire, FireOutcome, MoveOutcome, RedisStore, StoreError, Target,
-        moves::{
-            Part, {self},
-        },
+        moves::{self, Part},
         scripts,
     },
 };

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use redis::{FromRedisValue, ParsingError, Script, Value};
 
 use crate::{
-    core::{excerpt::excerpt, guard::SkipReason},
+    core::{excerpt::excerpt, schedule::overlap::SkipReason},
     store::{Bucket, Due, Lease, Place},
 };
 

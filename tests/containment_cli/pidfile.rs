@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
-use nix::{sys::signal::Signal, sys::stat::Mode, unistd::mkfifo};
+use nix::{
+    sys::{signal::Signal, stat::Mode},
+    unistd::mkfifo,
+};
 
 use crate::harness::{Finished, Program, Redis};
 

@@ -2,7 +2,10 @@
 
 use std::{fmt::Write as _, fs, os::unix::fs::symlink, path::Path, time::Duration};
 
-use nix::{sys::signal::Signal, sys::stat::Mode, unistd::mkfifo};
+use nix::{
+    sys::{signal::Signal, stat::Mode},
+    unistd::mkfifo,
+};
 
 use crate::harness::{
     Program, Redis, Scheduler, now,

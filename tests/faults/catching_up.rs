@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use rescue_scheduler::{
     clock::SystemClock,
-    core::zone::Zone,
+    core::time::zone::Zone,
     engine::{Tick, recurring::Recurring},
     store::{RedisStore, Store as _},
 };

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use redis::Commands as _;
 use rescue_scheduler::{
     clock::{Clock, SystemClock},
-    core::zone::Zone,
+    core::time::zone::Zone,
     engine::{Engine, Options, Tick, Wishes, delayed::Delayed, recurring::Recurring},
     store::{Limits, RedisStore, Store as _},
 };

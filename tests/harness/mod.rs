@@ -13,13 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use delayed::{delay, item, payload};
 use nix::{sys::signal, unistd::Pid};
 use redis::{Commands, Connection};
 use rescue_scheduler::store::{Listen, PrivateServer};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
-
-pub use delayed::{delay, item, payload};
 
 /// No state of a test takes longer to come, or the test has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -12,7 +12,7 @@ use std::{
 use chrono::{DateTime, TimeDelta};
 use redis::Commands as _;
 use rescue_scheduler::{
-    core::guard::{Guard, Overlap},
+    core::schedule::overlap::{Guard, Overlap},
     store::{
         Away, BatchLimit, Due, Fire, Identity, Limits, RecordChange, Records, RedisStore, Store,
         Target,

@@ -8,11 +8,12 @@ use std::{
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use rescue_scheduler::{
     core::{
-        entry::CatchUpPolicy,
-        entry::Entry,
-        firing::GRACE,
-        guard::{Overlap, SkipReason},
-        schedule::Schedule,
+        firing::decide::GRACE,
+        schedule::{
+            Schedule,
+            entry::{CatchUpPolicy, Entry},
+            overlap::{Overlap, SkipReason},
+        },
     },
     store::{Bucket, Target},
 };

@@ -16,7 +16,7 @@ use std::{
 
 use chrono::DateTime;
 use rescue_scheduler::{
-    core::guard::{Guard, Overlap, SkipReason},
+    core::schedule::overlap::{Guard, Overlap, SkipReason},
     store::{Away, Fire, FireOutcome, Identity, Lease, Limits, RecordChange, Records, Target},
 };
 use tokio::sync::Notify;

@@ -12,7 +12,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use rescue_scheduler::{
     clock::Clock as _,
-    core::{schedule::Schedule, zone::Zone},
+    core::{schedule::Schedule, time::zone::Zone},
     engine::{Engine, Options, Wishes, recurring::Recurring},
     store::{Identity, Store as _},
 };

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta};
 
 use super::*;
-use crate::core::{
+use crate::core::time::{
     every::{Every, EveryError},
     timing::{Moment, Pattern, Timing},
 };

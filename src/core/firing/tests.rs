@@ -2,9 +2,23 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::core::{
-    entry::CatchUp, every::Every, guard::Guard, job::Job, timing::Moment, zone::Zone,
+    firing::{
+        decide::{Decision, GRACE, decide},
+        history::{History, Progress},
+    },
+    job::Job,
+    schedule::{
+        entry::{CatchUp, CatchUpPolicy, Entry},
+        overlap::Guard,
+    },
+    time::{
+        every::Every,
+        timing::{Moment, Pattern, Timing},
+        zone::Zone,
+    },
 };
 
 fn every(interval: i64) -> Timing {

@@ -6,9 +6,8 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     core::{
-        entry::Entry,
-        firing::Progress,
-        schedule::{Changes, Schedule},
+        firing::history::Progress,
+        schedule::{Changes, Schedule, entry::Entry},
     },
     engine::{
         Tick,

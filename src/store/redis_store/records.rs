@@ -8,7 +8,7 @@ use std::{
 use chrono::{DateTime, Utc};
 
 use crate::{
-    core::instant::is_sensible,
+    core::time::instant::is_sensible,
     store::{
         Away, RecordChange, Records, StoreError,
         fires::STAMP,

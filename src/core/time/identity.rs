@@ -1,7 +1,7 @@
 //! What identifies a timing in Redis: a versioned text of its own, apart from the text that people read,
 //! which may be reworded.
 
-use crate::core::{
+use crate::core::time::{
     duration,
     timing::{Moment, Pattern, Timing},
 };
@@ -71,7 +71,7 @@ mod tests {
     use chrono::{DateTime, TimeDelta};
 
     use super::*;
-    use crate::core::{cron::Cron, every::Every, zone::Zone};
+    use crate::core::time::{cron::Cron, every::Every, zone::Zone};
 
     fn cron(text: &str, zone: &str) -> Timing {
         let cron = Cron::parse(text, "name").unwrap();

@@ -1,6 +1,6 @@
 //! The items of one field → its set.
 
-use crate::core::cron::{
+use crate::core::time::cron::{
     CronError,
     calendar::{Days, InWeeks, Weekdays},
     field::{Choice, DAY, Field, HOUR, WEEKDAY},

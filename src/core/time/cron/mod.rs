@@ -20,7 +20,7 @@ use std::ops::Range;
 use calendar::Calendar;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Timelike, Utc};
 
-use crate::core::zone::{Instants, Zone};
+use crate::core::time::zone::{Instants, Zone};
 
 /// A cron expression in resque-scheduler's dialect: the fields as bit sets, and the zone that it
 /// names, if it names one.

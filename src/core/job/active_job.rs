@@ -11,11 +11,9 @@ use serde::{
 use serde_json::{Error, value::RawValue};
 use uuid::Uuid;
 
-use crate::core::{
-    job::{appended, payload, quoted},
-    json::{
-        AROUND_ARGUMENTS, {self},
-    },
+use crate::core::job::{
+    json::{self, AROUND_ARGUMENTS},
+    payload::{appended, payload, quoted},
 };
 
 /// The class that Resque workers perform; it finds the job's own class in its argument.

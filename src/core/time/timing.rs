@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use crate::core::{
+use crate::core::time::{
     cron::Cron,
     duration,
     every::Every,

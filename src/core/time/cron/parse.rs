@@ -13,15 +13,17 @@ use std::ops::Range;
 use chrono::{Datelike, NaiveDate};
 
 use crate::core::{
-    cron::{
-        Cron, CronError,
-        calendar::{Calendar, up_to},
-        field::{Choice, FIELDS, WEEKDAY},
-        list,
-    },
-    stable_hash::{BASIS, extend},
     suggestion::nearest,
-    zone::Zone,
+    time::{
+        cron::{
+            Cron, CronError,
+            calendar::{Calendar, up_to},
+            field::{Choice, FIELDS, WEEKDAY},
+            list,
+        },
+        stable_hash::{BASIS, extend},
+        zone::Zone,
+    },
 };
 
 /// What the specials stand for; what follows one is appended.

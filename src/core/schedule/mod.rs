@@ -1,8 +1,11 @@
 //! A schedule: all entries, by name; and what changes from one to the next.
 
+pub mod entry;
+pub mod overlap;
+
 use std::{collections::BTreeMap, fmt, mem, sync::Arc};
 
-use crate::core::{entry::Entry, suggestion::nearest};
+use crate::core::{schedule::entry::Entry, suggestion::nearest};
 
 /// All entries, each under its own name, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -169,8 +172,10 @@ mod tests {
     use super::*;
     use crate::core::{
         job::Job,
-        timing::{Pattern, Timing},
-        zone::Zone,
+        time::{
+            timing::{Pattern, Timing},
+            zone::Zone,
+        },
     };
 
     fn schedule(entries: &[(&str, &str)]) -> Schedule {
@@ -179,8 +184,8 @@ mod tests {
             timing: Timing::of(Pattern::Manual),
             zone: Zone::UTC,
             job: Job::new(class, "q", "[]", false),
-            catch_up: crate::core::entry::CatchUp::default(),
-            guard: crate::core::guard::Guard::default(),
+            catch_up: crate::core::schedule::entry::CatchUp::default(),
+            guard: crate::core::schedule::overlap::Guard::default(),
             description: None,
         };
         entries.iter().map(entry).collect()

@@ -3,7 +3,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::core::{guard::Guard, job::Job, timing::Timing, zone::Zone};
+use crate::core::{
+    job::Job,
+    schedule::overlap::Guard,
+    time::{timing::Timing, zone::Zone},
+};
 
 /// One named line of the schedule, fully validated.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! The fields of an expression, and the values of one item: a value, a range, a step, a random one.
 
-use crate::core::{
+use crate::core::time::{
     cron::{CronError, parse::Piece},
     stable_hash::extend,
 };

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::core::cron::{Cron, calendar::InWeeks, field::WEEKDAY};
+use crate::core::time::cron::{Cron, calendar::InWeeks, field::WEEKDAY};
 
 impl Cron {
     /// Returns the weekdays with a modulo, such as `tue%2`, that et-orbi before 1.4.0 finds in other weeks

@@ -249,7 +249,7 @@ mod tests {
     use proptest::{collection::btree_set, prelude::*};
 
     use super::*;
-    use crate::core::cron::Cron;
+    use crate::core::time::cron::Cron;
 
     /// A field as a list of numbers, and the same of the crate `cron`.
     fn list(min: u32, max: u32) -> impl Strategy<Value = Vec<u32>> {

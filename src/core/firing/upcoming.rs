@@ -5,8 +5,8 @@ use std::{cmp::Reverse, collections::BinaryHeap, iter, sync::Arc};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use crate::core::{
-    entry::Entry,
-    firing::{History, Progress},
+    firing::history::{History, Progress},
+    schedule::entry::Entry,
 };
 
 /// The fires of one entry that is first seen at `from`, in order.
@@ -69,13 +69,14 @@ pub fn in_words(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
 mod tests {
     use super::*;
     use crate::core::{
-        cron::Cron,
-        entry::CatchUp,
-        every::Every,
-        guard::Guard,
         job::Job,
-        timing::{Pattern, Timing},
-        zone::Zone,
+        schedule::{entry::CatchUp, overlap::Guard},
+        time::{
+            cron::Cron,
+            every::Every,
+            timing::{Pattern, Timing},
+            zone::Zone,
+        },
     };
 
     fn utc(text: &str) -> DateTime<Utc> {

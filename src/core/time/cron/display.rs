@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::core::cron::{
+use crate::core::time::cron::{
     Cron,
     calendar::{Calendar, Days, Weekdays, next_bit, up_to},
 };
@@ -123,7 +123,7 @@ fn join(items: impl IntoIterator<Item = String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::core::cron::Cron;
+    use crate::core::time::cron::Cron;
 
     #[track_caller]
     fn case(text: &str, expected: &str) {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::core::{duration, instant};
+use crate::core::time::{duration, instant};
 
 /// A fixed distance between fire times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,192 @@
+//! Jobs as Resque stores them: a payload in a queue, an item in a delayed bucket.
+//!
+//! Arguments are bytes (docs/design.md, law 4): they are carried as the JSON text in which they came and
+//! never pass through numbers, so `1.0e+100`, `[]` and integers above 2^63 arrive as they left.
+
+pub mod active_job;
+pub mod delayed;
+pub mod json;
+pub mod payload;
+pub mod ruby_number;
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+
+use crate::core::job::{
+    active_job::ActiveJob,
+    payload::{appended, payload},
+};
+
+/// A job that an entry of the schedule enqueues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Plain(Plain),
+    ActiveJob(Box<ActiveJob>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Plain {
+    /// The class, the queue, and the payload without metadata, one after the other: of many entries, this
+    /// is most of what they hold, and three texts would take twice the memory.
+    texts: Box<str>,
+    class_ends: usize,
+    queue_ends: usize,
+    include_metadata: bool,
+}
+
+impl Plain {
+    fn class(&self) -> &str {
+        &self.texts[..self.class_ends]
+    }
+
+    fn queue(&self) -> &str {
+        &self.texts[self.class_ends..self.queue_ends]
+    }
+
+    fn payload(&self) -> &str {
+        &self.texts[self.queue_ends..]
+    }
+}
+
+impl Job {
+    /// Makes the job of class `class` for `queue`.
+    ///
+    /// `arguments` is the argument list as one JSON array in compact form. With
+    /// `include_metadata`, each fire appends `{"scheduled_at":<fire time>}` to it.
+    pub fn new(class: &str, queue: &str, arguments: &str, include_metadata: bool) -> Self {
+        debug_assert!(arguments.starts_with('[') && arguments.ends_with(']'));
+        let payload = payload(class, arguments);
+        Self(Kind::Plain(Plain {
+            texts: [class, queue, &*payload].concat().into(),
+            class_ends: class.len(),
+            queue_ends: class.len() + queue.len(),
+            include_metadata,
+        }))
+    }
+
+    /// Name of the Ruby class that performs the job.
+    pub fn class(&self) -> &str {
+        match &self.0 {
+            Kind::Plain(job) => job.class(),
+            Kind::ActiveJob(job) => &job.class,
+        }
+    }
+
+    /// Name of the queue, without namespace.
+    pub fn queue(&self) -> &str {
+        match &self.0 {
+            Kind::Plain(job) => job.queue(),
+            Kind::ActiveJob(job) => &job.queue,
+        }
+    }
+
+    /// The payload for one fire: `{"class":C,"args":[...]}`, byte for byte as Resque 3.0 writes it.
+    ///
+    /// `scheduled_at` is in whole seconds since the Unix epoch.
+    pub fn payload(&self, fire_time: DateTime<Utc>) -> Cow<'_, str> {
+        match &self.0 {
+            Kind::Plain(job) if job.include_metadata => {
+                let at = fire_time.timestamp().to_string();
+                Cow::Owned(with_metadata(job.payload(), &at))
+            }
+            Kind::Plain(job) => Cow::Borrowed(job.payload()),
+            Kind::ActiveJob(job) => Cow::Owned(job.payload(fire_time)),
+        }
+    }
+
+    /// What the payloads of all fires have in common, if it is not all of them: the texts before,
+    /// between and after the parts that come from the fire time. Such a part is made of ASCII letters,
+    /// digits, `:`, `.` and `-`, and the text after it begins with something else.
+    pub fn pattern(&self) -> Option<Vec<String>> {
+        let payload = match &self.0 {
+            Kind::Plain(job) if job.include_metadata => with_metadata(job.payload(), PART),
+            Kind::Plain(_) => return None,
+            Kind::ActiveJob(job) => job.payload_of(PART, PART, PART),
+        };
+        Some(payload.split(PART).map(str::to_owned).collect())
+    }
+}
+
+impl From<ActiveJob> for Job {
+    fn from(job: ActiveJob) -> Self {
+        Self(Kind::ActiveJob(Box::new(job)))
+    }
+}
+
+/// Stands for what comes from the fire time. JSON has no such character, for it is escaped there.
+const PART: &str = "\0";
+
+/// `payload`, which ends in its arguments, with one more of them: the fire time.
+fn with_metadata(payload: &str, scheduled_at: &str) -> String {
+    let list = &payload[..payload.len() - "}".len()];
+    appended(list, &format!("{{\"scheduled_at\":{scheduled_at}}}")) + "}"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_the_last_argument() {
+        let at = DateTime::from_timestamp(1_795_454_398, 0).unwrap();
+        let job = |arguments| Job::new("C", "q", arguments, true);
+        assert_eq!(
+            job("[]").payload(at),
+            r#"{"class":"C","args":[{"scheduled_at":1795454398}]}"#
+        );
+        assert_eq!(
+            job("[[]]").payload(at),
+            r#"{"class":"C","args":[[],{"scheduled_at":1795454398}]}"#
+        );
+        assert_eq!(
+            job("[ ]").payload(at),
+            r#"{"class":"C","args":[ {"scheduled_at":1795454398}]}"#
+        );
+    }
+
+    #[test]
+    fn the_pattern_is_the_payload_without_what_comes_from_the_fire_time() {
+        let plain = |metadata| Job::new("C", "q", "[\"\\u0000\"]", metadata);
+        assert_eq!(plain(false).pattern(), None);
+        let expected = [r#"{"class":"C","args":["\u0000",{"scheduled_at":"#, "}]}"];
+        assert_eq!(plain(true).pattern().unwrap(), expected);
+
+        let active_job = |arguments: &str, include_metadata| {
+            Job::from(ActiveJob {
+                entry: "e".into(),
+                class: "\0".into(),
+                queue: "q".into(),
+                arguments: arguments.into(),
+                locale: "en".into(),
+                timezone: None,
+                priority: None,
+                include_metadata,
+            })
+        };
+        for (job, parts) in [
+            (plain(true), 1),
+            (active_job("[]", false), 3),
+            (active_job("[]", true), 4),
+            (active_job(r#"[1,{"_aj_ruby2_keywords":[]}]"#, true), 4),
+        ] {
+            let pattern = job.pattern().unwrap();
+            assert_eq!(pattern.len(), parts + 1);
+            let is_one = |it: char| it.is_ascii_alphanumeric() || ":.-".contains(it);
+            for at in [0, 1_795_454_398] {
+                let at = DateTime::from_timestamp(at, 0).unwrap();
+                let payload = job.payload(at);
+                let mut rest = payload.strip_prefix(&*pattern[0]).unwrap();
+                for text in &pattern[1..] {
+                    let after = rest.trim_start_matches(is_one);
+                    assert_ne!(after, rest);
+                    rest = after.strip_prefix(&**text).unwrap();
+                }
+                assert_eq!(rest, "");
+            }
+        }
+    }
+}
