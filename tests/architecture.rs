@@ -1,122 +1,246 @@
-//! The rules of the house that a compiler can't know: imports point down, the core is pure, and
-//! Redis is known in one folder only.
+//! The rules of the source tree that a compiler does not check: imports point down, no files import each
+//! other, the core is pure, Redis is known in one folder only, and files are short.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
+use syn::{Attribute, ItemMod, ItemUse, UseTree, visit::Visit};
+
 /// The floors, highest first. A floor may import itself and those below it.
 const FLOORS: [&str; 9] = [
-    "main", "cli", "signals", "logs", "engine", "store", "events", "config", "clock",
+    "cli", "signals", "logs", "engine", "store", "events", "config", "clock", "core",
 ];
-const CORE: &str = "core";
+
+/// The path of a module below the crate, `["core", "job", "json"]`.
+type ModulePath = Vec<String>;
+
+/// A source file, and what it imports from this crate: modules and items in them.
+struct Module {
+    file: PathBuf,
+    code: String,
+    imports: BTreeSet<Vec<String>>,
+}
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// All source files: the floor of each, its name and its text.
-fn files() -> Vec<(String, PathBuf, String)> {
+/// All files below `src` with this extension.
+fn files(extension: &str) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![source()], vec![]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(source()).unwrap().to_path_buf();
-                let floor = name.iter().next().unwrap().to_str().unwrap();
-                let floor = floor.trim_end_matches(".rs").to_owned();
-                files.push((floor, name, fs::read_to_string(&path).unwrap()));
+            } else if path.extension().is_some_and(|it| it == extension) {
+                files.push(path);
             }
         }
     }
+    assert!(!files.is_empty());
     files
 }
 
-/// The names that follow `crate::` anywhere in `text`, also within braces.
-fn imports(text: &str) -> Vec<String> {
-    let code: String = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect();
-    let first_word = |text: &str| -> String {
-        text.trim_start()
-            .chars()
-            .take_while(|it| it.is_alphanumeric() || *it == '_')
-            .collect()
+/// All modules but the root, and those that are tests.
+fn modules() -> BTreeMap<ModulePath, Module> {
+    let path = |file: &Path| -> ModulePath {
+        let name = file.strip_prefix(source()).unwrap().with_extension("");
+        let parts = name.iter().map(|part| part.to_str().unwrap().to_owned());
+        parts.filter(|part| part != "mod").collect()
     };
-    let mut found = vec![];
-    for after in code.split("crate::").skip(1) {
-        let Some(group) = after.strip_prefix('{') else {
-            found.push(first_word(after));
-            continue;
+    let is_code = |path: &ModulePath| !["lib", "main", "tests"].contains(&&**path.last().unwrap());
+    let found = files("rs").into_iter().map(|file| (path(&file), file));
+    let found: BTreeMap<_, _> = found.filter(|(path, _)| is_code(path)).collect();
+    let module = |(path, file): (&ModulePath, &PathBuf)| {
+        let code = fs::read_to_string(file).unwrap();
+        let mut imports = Imports {
+            module: path,
+            known: &found,
+            found: BTreeSet::new(),
         };
-        let mut depth = 0;
-        let mut part = String::new();
-        for it in group.chars() {
-            match it {
-                '}' if depth == 0 => break,
-                ',' if depth == 0 => found.push(first_word(&std::mem::take(&mut part))),
-                _ => part.push(it),
-            }
-            depth += i32::from(it == '{') - i32::from(it == '}');
+        imports.visit_file(&syn::parse_file(&code).unwrap());
+        let imports = imports.found;
+        let file = file.clone();
+        (
+            path.clone(),
+            Module {
+                file,
+                code,
+                imports,
+            },
+        )
+    };
+    found.iter().map(module).collect()
+}
+
+/// Collects what a module imports, by `use` or by a path that begins with `crate`.
+struct Imports<'a> {
+    module: &'a ModulePath,
+    known: &'a BTreeMap<ModulePath, PathBuf>,
+    found: BTreeSet<Vec<String>>,
+}
+
+impl Imports<'_> {
+    fn tree(&mut self, before: &[String], tree: &UseTree) {
+        let with = |name: String| [before, &[name]].concat();
+        match tree {
+            UseTree::Path(path) => self.tree(&with(path.ident.to_string()), &path.tree),
+            UseTree::Name(name) => self.add(with(name.ident.to_string())),
+            UseTree::Rename(name) => self.add(with(name.ident.to_string())),
+            UseTree::Group(group) => group.items.iter().for_each(|it| self.tree(before, it)),
+            UseTree::Glob(_) => self.add(before.to_vec()),
         }
-        found.push(first_word(&part));
     }
-    found.retain(|name| !name.is_empty());
-    found
+
+    /// Adds a path, if it is one of this crate.
+    fn add(&mut self, mut path: Vec<String>) {
+        let mut base = self.module.clone();
+        match &*path[0] {
+            "crate" => base.clear(),
+            "self" => {}
+            "super" => drop(base.pop()),
+            child
+                if self
+                    .known
+                    .contains_key(&[&base[..], &[child.into()]].concat()) =>
+            {
+                path.insert(0, "self".into());
+            }
+            _ => return,
+        }
+        base.extend(path.into_iter().skip(1).filter(|name| name != "self"));
+        self.found.insert(base);
+    }
+}
+
+impl<'ast> Visit<'ast> for Imports<'_> {
+    fn visit_item_mod(&mut self, module: &'ast ItemMod) {
+        if !module.attrs.iter().any(is_for_tests) {
+            syn::visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        self.tree(&[], &item.tree);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        if path.segments[0].ident == "crate" {
+            let names = path.segments.iter().map(|it| it.ident.to_string());
+            self.add(names.collect());
+        }
+        syn::visit::visit_path(self, path);
+    }
+}
+
+fn is_for_tests(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg")
+        && attribute
+            .parse_args::<syn::Path>()
+            .is_ok_and(|it| it.is_ident("test"))
+}
+
+/// The module that holds what `import` names, if it is not `from` itself.
+fn target<'a>(
+    modules: &'a BTreeMap<ModulePath, Module>,
+    from: &ModulePath,
+    import: &[String],
+) -> Option<&'a ModulePath> {
+    let prefixes = (1..=import.len()).rev().map(|length| &import[..length]);
+    let mut known = prefixes.filter_map(|path| modules.get_key_value(path));
+    known.next().map(|(path, _)| path).filter(|it| *it != from)
 }
 
 #[test]
 fn imports_point_down() {
     let height = |floor: &str| FLOORS.iter().position(|it| *it == floor);
+    let modules = modules();
     let mut checked = 0;
-    for (floor, path, text) in files() {
-        for import in imports(&text).iter().filter(|_| floor != "lib") {
-            let downward = match (height(&floor), height(import)) {
-                (Some(from), Some(to)) => from <= to,
-                (Some(_), None) => import == CORE,
-                (None, to) => to.is_none() && import == CORE,
-            };
-            assert!(
-                downward,
-                "{} imports {import}, which is above it",
-                path.display()
-            );
+    for (path, module) in &modules {
+        let from = height(&path[0]).unwrap_or_else(|| panic!("{path:?} is on no floor"));
+        for import in &module.imports {
+            let to = height(&import[0]).unwrap_or_else(|| panic!("{import:?} is on no floor"));
+            let file = module.file.display();
+            assert!(from <= to, "{file} imports {import:?}, which is above it");
             checked += 1;
         }
     }
-    println!("{checked} imports checked");
-    assert!(checked > 20);
+    assert!(checked > 200, "only {checked} imports checked");
+}
+
+#[test]
+fn no_files_import_each_other() {
+    let modules = modules();
+    let mut left: BTreeMap<&ModulePath, BTreeSet<&ModulePath>> = BTreeMap::new();
+    for (path, module) in &modules {
+        let imports = module.imports.iter();
+        let targets = imports.filter_map(|import| target(&modules, path, import));
+        left.insert(path, targets.collect());
+    }
+    // A file that imports none of those that are left is in no circle.
+    loop {
+        let ground: BTreeSet<_> = left
+            .iter()
+            .filter(|(_, imports)| imports.is_empty())
+            .map(|(path, _)| *path)
+            .collect();
+        if ground.is_empty() {
+            break;
+        }
+        left.retain(|path, _| !ground.contains(path));
+        for imports in left.values_mut() {
+            imports.retain(|path| !ground.contains(path));
+        }
+    }
+    // Nor is one that none of those that are left imports.
+    loop {
+        let imported: BTreeSet<_> = left.values().flatten().copied().collect();
+        let before = left.len();
+        left.retain(|path, _| imported.contains(path));
+        if left.len() == before {
+            break;
+        }
+    }
+    let lines: Vec<_> = left
+        .iter()
+        .map(|(path, imports)| {
+            let imports: Vec<_> = imports.iter().map(|it| it.join("::")).collect();
+            format!("{} imports {}", path.join("::"), imports.join(", "))
+        })
+        .filter(|line| line.starts_with("core"))
+        .collect();
+    assert!(lines.is_empty(), "circles:\n{}", lines.join("\n"));
 }
 
 #[test]
 fn the_core_is_pure() {
-    for (floor, path, text) in files() {
-        let code = text.split("#[cfg(test)]").next().unwrap();
+    for (path, module) in modules() {
+        let code = module.code.split("#[cfg(test)]").next().unwrap();
         for word in [
             "tokio", "redis", "tracing", "std::fs", "std::env", "std::io", "::now()",
         ] {
-            let found = floor == CORE && code.contains(word);
-            assert!(!found, "{} knows of {word}", path.display());
+            let found = path[0] == "core" && code.contains(word);
+            assert!(!found, "{} names {word}", module.file.display());
         }
     }
 }
 
 #[test]
 fn redis_is_known_in_one_folder() {
-    for (floor, path, text) in files() {
-        let found = floor != "store" && text.contains("redis::");
-        assert!(!found, "{} uses redis", path.display());
+    for (path, module) in modules() {
+        let found = path[0] != "store" && module.code.contains("redis::");
+        assert!(!found, "{} uses redis", module.file.display());
     }
 }
 
 #[test]
 fn files_and_scripts_are_short() {
-    for (_, path, text) in files() {
-        let lines = text.lines().count();
+    for path in [files("rs"), files("lua")].concat() {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
         assert!(lines <= 500, "{} has {lines} lines", path.display());
     }
 }

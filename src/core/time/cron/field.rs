@@ -1,7 +1,7 @@
 //! The fields of an expression, and the values of one item: a value, a range, a step, a random one.
 
 use crate::core::time::{
-    cron::{CronError, parse::Piece},
+    cron::piece::{CronError, Piece},
     stable_hash::extend,
 };
 

@@ -1,10 +1,9 @@
 //! The items of one field → its set.
 
 use crate::core::time::cron::{
-    CronError,
     calendar::{Days, InWeeks, Weekdays},
     field::{Choice, DAY, Field, HOUR, WEEKDAY},
-    parse::Piece,
+    piece::{CronError, Piece},
 };
 
 /// Returns the items of a list. Empty ones are skipped, as fugit skips them: between commas a space

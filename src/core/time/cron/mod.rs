@@ -13,14 +13,15 @@ mod display;
 mod field;
 mod list;
 mod parse;
+mod piece;
 mod warnings;
-
-use std::ops::Range;
 
 use calendar::Calendar;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Timelike, Utc};
 
 use crate::core::time::zone::{Instants, Zone};
+
+pub use piece::CronError;
 
 /// A cron expression in resque-scheduler's dialect: the fields as bit sets, and the zone that it
 /// names, if it names one.
@@ -32,29 +33,7 @@ pub struct Cron {
     zone: Option<Zone>,
 }
 
-/// Why an expression was refused, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}")]
-pub struct CronError {
-    /// Bytes of the expression that it is about.
-    pub span: Range<usize>,
-    /// What is wrong there.
-    pub problem: String,
-    /// What is allowed there.
-    pub help: Option<String>,
-}
-
 impl Cron {
-    /// Reads an expression, as fugit 1.14 reads it. `name` is its entry's: the values of random
-    /// fields (`~`) are chosen by it, so that every scheduler, and every restart, chooses the same;
-    /// where it is empty, by the expression's text.
-    ///
-    /// # Errors
-    /// [`CronError`] for the first mistake, and for an expression that never fires before 2100.
-    pub fn parse(text: &str, name: &str) -> Result<Self, CronError> {
-        parse::parse(text, name)
-    }
-
     /// The zone that the expression names itself.
     pub fn zone(&self) -> Option<Zone> {
         self.zone

@@ -8,18 +8,17 @@
 //!             d#n  d%m  d%m+p       day of week only
 //! ```
 
-use std::ops::Range;
-
 use chrono::{Datelike, NaiveDate};
 
 use crate::core::{
     suggestion::nearest,
     time::{
         cron::{
-            Cron, CronError,
+            Cron,
             calendar::{Calendar, up_to},
             field::{Choice, FIELDS, WEEKDAY},
             list,
+            piece::{CronError, Piece},
         },
         stable_hash::{BASIS, extend},
         zone::Zone,
@@ -48,89 +47,53 @@ const FIRES: usize = 5;
 
 const ALL_MONTHS: u64 = (1 << 13) - 2;
 
-/// A piece of the expression, and where it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Piece<'a> {
-    pub(super) text: &'a str,
-    pub(super) at: usize,
-    /// Bytes of the expression that it stands for; for a piece of a special, the special's.
-    pub(super) length: usize,
-}
-
-impl Piece<'_> {
-    pub(super) fn span(self) -> Range<usize> {
-        self.at..self.at + self.length
-    }
-
-    /// The part from `start` to `end`.
-    pub(super) fn part(self, start: usize, end: usize) -> Self {
-        Self {
-            text: &self.text[start..end],
-            at: self.at + start,
-            length: end - start,
-        }
-    }
-
-    /// The parts before and after the first `separator` that isn't at the very start.
-    pub(super) fn split(self, separator: char) -> Option<(Self, Self)> {
-        let (at, _) = self
-            .text
-            .char_indices()
-            .skip(1)
-            .find(|(_, c)| *c == separator)?;
-        let after = at + separator.len_utf8();
-        Some((self.part(0, at), self.part(after, self.text.len())))
-    }
-
-    pub(super) fn error(self, problem: &str, help: impl Into<String>) -> CronError {
-        CronError {
-            span: self.span(),
-            problem: format!("`{}` {problem}", self.text),
-            help: Some(help.into()),
-        }
-    }
-}
-
-/// Reads an expression; random fields are chosen by `name`, or else by the text.
-pub(super) fn parse(text: &str, name: &str) -> Result<Cron, CronError> {
-    let start = text.len() - text.trim_start().len();
-    let whole = Piece {
-        text: text.trim(),
-        at: start,
-        length: text.trim().len(),
-    };
-    let pieces = pieces(whole)?;
-    let (fields, zone) = split_zone(whole, &pieces)?;
-    let zone = zone.map(read_zone).transpose()?;
-    let seed = if name.is_empty() { whole.text } else { name };
-    let seed = extend(BASIS, seed.bytes());
-    // A random day or month may be one that never comes: then it is the one after it, up to all
-    // days of a month.
-    let attempts = if whole.text.contains('~') { 31 } else { 1 };
-    let mut rare = false;
-    for attempt in 0..attempts {
-        let mut calendar = read_fields(fields, Choice { seed, attempt })?;
-        if drop_impossible_days(&mut calendar) && fires(&calendar) {
-            if fires_in_time(&calendar) {
-                return Ok(Cron { calendar, zone });
+impl Cron {
+    /// Reads an expression, as fugit 1.14 reads it. `name` is its entry's: the values of random
+    /// fields (`~`) are chosen by it, so that every scheduler, and every restart, chooses the same;
+    /// where it is empty, by the expression's text.
+    ///
+    /// # Errors
+    /// [`CronError`] for the first mistake, and for an expression that never fires before 2100.
+    pub fn parse(text: &str, name: &str) -> Result<Self, CronError> {
+        let start = text.len() - text.trim_start().len();
+        let whole = Piece {
+            text: text.trim(),
+            at: start,
+            length: text.trim().len(),
+        };
+        let pieces = pieces(whole)?;
+        let (fields, zone) = split_zone(whole, &pieces)?;
+        let zone = zone.map(read_zone).transpose()?;
+        let seed = if name.is_empty() { whole.text } else { name };
+        let seed = extend(BASIS, seed.bytes());
+        // A random day or month may be one that never comes: then it is the one after it, up to all
+        // days of a month.
+        let attempts = if whole.text.contains('~') { 31 } else { 1 };
+        let mut rare = false;
+        for attempt in 0..attempts {
+            let mut calendar = read_fields(fields, Choice { seed, attempt })?;
+            if drop_impossible_days(&mut calendar) && fires(&calendar) {
+                if fires_in_time(&calendar) {
+                    return Ok(Self { calendar, zone });
+                }
+                rare = true;
             }
-            rare = true;
         }
+        let (days, last) = (fields[fields.len() - 3], fields[fields.len() - 1]);
+        let (problem, help) = if rare {
+            let help = "resque-scheduler gives up after some 2,000 days without a fire; \
+                        name the months in which it can fire";
+            ("this fires too rarely", help)
+        } else {
+            let help = "no day before 2100 matches day of month, month and day of week";
+            ("this never fires", help)
+        };
+        Err(CronError {
+            span: days.at..last.at + last.length,
+            problem: problem.to_owned(),
+            help: Some(help.to_owned()),
+        })
     }
-    let (days, last) = (fields[fields.len() - 3], fields[fields.len() - 1]);
-    let (problem, help) = if rare {
-        let help = "resque-scheduler gives up after some 2,000 days without a fire; \
-                    name the months in which it can fire";
-        ("this fires too rarely", help)
-    } else {
-        let help = "no day before 2100 matches day of month, month and day of week";
-        ("this never fires", help)
-    };
-    Err(CronError {
-        span: days.at..last.at + last.length,
-        problem: problem.to_owned(),
-        help: Some(help.to_owned()),
-    })
 }
 
 /// The expression at its spaces and tabs, a special replaced by its fields.

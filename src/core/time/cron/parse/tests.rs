@@ -4,7 +4,7 @@ use super::*;
 
 #[track_caller]
 fn case(text: &str, marked: &str, problem: &str, help: &str) {
-    let error = parse(text, "").unwrap_err();
+    let error = Cron::parse(text, "").unwrap_err();
     assert_eq!(&text[error.span], marked);
     assert_eq!(error.problem, problem);
     let found = error.help.unwrap_or_default();
@@ -149,7 +149,7 @@ fn what_fires_too_rarely_for_fugit_is_refused() {
         "0 0 * 2 mon#5",
         "0 0 29 2 *",
     ] {
-        assert!(parse(taken, "").is_ok(), "{taken}");
+        assert!(Cron::parse(taken, "").is_ok(), "{taken}");
     }
 }
 
@@ -157,8 +157,8 @@ fn what_fires_too_rarely_for_fugit_is_refused() {
 #[test]
 fn empty_items_of_a_list_are_skipped() {
     let same = |text, as_if| {
-        assert_eq!(parse(text, "n"), parse(as_if, "n"), "{text}");
-        assert!(parse(text, "n").is_ok(), "{text}");
+        assert_eq!(Cron::parse(text, "n"), Cron::parse(as_if, "n"), "{text}");
+        assert!(Cron::parse(text, "n").is_ok(), "{text}");
     };
     for text in [
         ",1 * * * *",
@@ -181,7 +181,7 @@ fn empty_items_of_a_list_are_skipped() {
     case("1 ,2 * * * *", "1", space, "`1,2`");
     case("1 , ,2 * * * *", "1", space, "`1,2`");
     for refused in [", 1 * * * *", "0 0 ,1 * *", "0 12 ,L * *", ", * * * *"] {
-        assert!(parse(refused, "").is_err(), "{refused}");
+        assert!(Cron::parse(refused, "").is_err(), "{refused}");
     }
 }
 
@@ -197,7 +197,7 @@ fn a_random_day_or_month_is_one_that_comes() {
     ];
     for name in 0..100 {
         for text in texts {
-            let parsed = parse(text, &name.to_string());
+            let parsed = Cron::parse(text, &name.to_string());
             assert!(parsed.is_ok(), "{text} of {name}: {parsed:?}");
         }
     }
@@ -207,6 +207,6 @@ fn a_random_day_or_month_is_one_that_comes() {
 
 #[test]
 fn months_without_a_listed_day_count_for_no_weekday() {
-    let parsed = parse("0 0 31 1,2 mon", "").unwrap();
-    assert_eq!(parsed, parse("0 0 31 1 mon", "").unwrap());
+    let parsed = Cron::parse("0 0 31 1,2 mon", "").unwrap();
+    assert_eq!(parsed, Cron::parse("0 0 31 1 mon", "").unwrap());
 }
