@@ -11,7 +11,7 @@ use records::listed;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    config::{Diagnostic, Place, Report},
+    config::{Diagnostic, Mistakes, Place},
     core::{
         excerpt::excerpt,
         schedule::{Changes, entry::Entry, overlap::SkipReason},
@@ -241,7 +241,7 @@ pub enum Transition<'a> {
     /// A new schedule has mistakes; the old one stays in force.
     ReloadRefused {
         /// All mistakes, with their places.
-        report: &'a Report,
+        report: &'a Mistakes,
     },
     /// Reading the schedule took too long; the old one stays in force.
     ReloadGivenUp {

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use syn::{Attribute, ItemMod, ItemUse, UseTree, visit::Visit};
+use syn::{Attribute, ItemMod, ItemUse, UseTree, VisRestricted, visit::Visit};
 
 /// The floors, highest first. A floor may import itself and those below it.
 const FLOORS: [&str; 9] = [
@@ -128,6 +128,9 @@ impl<'ast> Visit<'ast> for Imports<'_> {
         self.tree(&[], &item.tree);
     }
 
+    /// `pub(in crate::config)` imports nothing.
+    fn visit_vis_restricted(&mut self, _: &'ast VisRestricted) {}
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
         if path.segments[0].ident == "crate" {
             let names = path.segments.iter().map(|it| it.ident.to_string());
@@ -211,7 +214,7 @@ fn no_files_import_each_other() {
             let imports: Vec<_> = imports.iter().map(|it| it.join("::")).collect();
             format!("{} imports {}", path.join("::"), imports.join(", "))
         })
-        .filter(|line| line.starts_with("core"))
+        .filter(|line| line.starts_with('c'))
         .collect();
     assert!(lines.is_empty(), "circles:\n{}", lines.join("\n"));
 }

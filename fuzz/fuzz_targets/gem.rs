@@ -5,8 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use rescue_scheduler::{
-    config,
-    config::{Context, Source},
+    config::{self, Context, Source},
 };
 
 fuzz_target!(|text: &str| {

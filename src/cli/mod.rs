@@ -29,7 +29,7 @@ use clap::{
 };
 
 use crate::{
-    config::{self, Context, Diagnostic, Loaded, Report, settings},
+    config::{self, Context, Diagnostic, Loaded, Mistakes, settings},
     core::{
         schedule::{LeftOut, Why},
         time::zone::Zone,
@@ -94,7 +94,7 @@ impl ContextArguments {
         }
     }
 
-    fn load(&self, files: &[PathBuf]) -> Result<Loaded, Report> {
+    fn load(&self, files: &[PathBuf]) -> Result<Loaded, Mistakes> {
         config::load(files, &self.context(), self.max_schedule_size)
     }
 
@@ -203,7 +203,7 @@ struct Arguments {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Schedule(#[from] Report),
+    Schedule(#[from] Mistakes),
     #[error("{0}")]
     Expression(Diagnostic),
     #[error("error: no entry `{name}` in this schedule{}", did_you_mean(.nearest.as_deref()))]

@@ -6,7 +6,10 @@ use std::ops::Range;
 use chrono::TimeDelta;
 
 use crate::{
-    config::{Diagnostic, Mistake, Source, raw},
+    config::{
+        read::table,
+        report::{diagnostic::Diagnostic, mistake::Mistake, source::Source},
+    },
     core::{
         job::Job,
         schedule::{
@@ -42,7 +45,7 @@ pub fn cron(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
 pub fn every(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
     let length = duration::parse(&source.text)
         .map_err(|error| marked(source, error.span.clone(), Mistake::Duration(error)))?;
-    let every = raw::in_range(length).and_then(interval);
+    let every = table::in_range(length).and_then(interval);
     let every = every.map_err(|mistake| marked(source, 0..source.text.len(), mistake))?;
     Ok(entry(Pattern::Every(every), zone))
 }
@@ -68,7 +71,7 @@ fn entry(pattern: Pattern, zone: Zone) -> Entry {
 }
 
 fn marked(source: &Source, span: Range<usize>, mistake: Mistake) -> Diagnostic {
-    raw::diagnostic(source, Some(span), mistake)
+    Diagnostic::new(source, Some(span), mistake)
 }
 
 #[cfg(test)]

@@ -12,10 +12,13 @@ use std::{
 use nix::fcntl::OFlag;
 
 use crate::config::{
-    Context, Loaded, Mistake,
-    convert::toml_of,
-    diagnostic::{Diagnostic, Report, Source, Syntax},
-    parse, raw,
+    context::Context,
+    parse::{Loaded, parse, toml_of},
+    report::{
+        diagnostic::{Diagnostic, Mistakes},
+        mistake::Mistake,
+        source::{Source, Syntax},
+    },
 };
 
 /// How large a schedule file may be, in bytes, if nothing else is said.
@@ -29,8 +32,8 @@ const ENDINGS: [&str; 3] = ["toml", "yml", "yaml"];
 /// hidden ones; not those in directories below.
 ///
 /// # Errors
-/// A [`Report`] of all mistakes, in all files, with those files that can't be read.
-pub fn load(paths: &[PathBuf], context: &Context, max_size: u64) -> Result<Loaded, Report> {
+/// A [`Mistakes`] of all mistakes, in all files, with those files that can't be read.
+pub fn load(paths: &[PathBuf], context: &Context, max_size: u64) -> Result<Loaded, Mistakes> {
     let mut mistakes = vec![];
     let mut sources = vec![];
     let mut seen = BTreeSet::new();
@@ -57,22 +60,22 @@ pub fn load(paths: &[PathBuf], context: &Context, max_size: u64) -> Result<Loade
     mistakes.extend(
         parsed
             .err()
-            .map(Report::into_diagnostics)
+            .map(Mistakes::into_diagnostics)
             .unwrap_or_default(),
     );
-    Err(Report::new(mistakes))
+    Err(Mistakes::new(mistakes))
 }
 
 /// Writes a schedule file of resque-scheduler, in YAML, as one in TOML with the same entries; its
 /// comments are kept, and a note says what has no meaning here.
 ///
 /// # Errors
-/// A [`Report`] of all mistakes, or that it can't be read, or that it is no YAML.
-pub fn convert(path: &Path) -> Result<String, Report> {
-    let source = read(path, MAX_SIZE).map_err(|mistake| Report::new(vec![mistake]))?;
+/// A [`Mistakes`] of all mistakes, or that it can't be read, or that it is no YAML.
+pub fn convert(path: &Path) -> Result<String, Mistakes> {
+    let source = read(path, MAX_SIZE).map_err(|mistake| Mistakes::new(vec![mistake]))?;
     match source.syntax() {
         Syntax::Yaml => toml_of(&source),
-        Syntax::Toml => Err(Report::new(vec![unread(path, Mistake::NotYaml)])),
+        Syntax::Toml => Err(Mistakes::new(vec![unread(path, Mistake::NotYaml)])),
     }
 }
 
@@ -113,7 +116,7 @@ fn read(path: &Path, max_size: u64) -> Result<Source, Diagnostic> {
         Err(error) => {
             // Up to there the lossy text is the file's own.
             let at = error.valid_up_to();
-            Err(raw::diagnostic(&source, Some(at..at), Mistake::NotUtf8))
+            Err(Diagnostic::new(&source, Some(at..at), Mistake::NotUtf8))
         }
     }
 }
@@ -153,7 +156,7 @@ fn check_plain(found: FileType) -> Result<(), Mistake> {
 
 fn unread(path: &Path, mistake: Mistake) -> Diagnostic {
     let source = Source::new(path, "");
-    raw::diagnostic(&source, None, mistake)
+    Diagnostic::new(&source, None, mistake)
 }
 
 fn unreadable(error: &io::Error) -> Mistake {

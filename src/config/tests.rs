@@ -5,6 +5,7 @@ use std::{fmt::Write as _, fs, path::Path};
 use proptest::prelude::*;
 
 use super::*;
+use crate::core::time::zone::Zone;
 
 const CONTEXT: Context = Context {
     environment: None,

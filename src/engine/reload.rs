@@ -11,14 +11,14 @@ use tokio::{
 };
 
 use crate::{
-    config::Report,
+    config::Mistakes,
     core::schedule::{Changes, Schedule},
     engine::health::{Health, Part},
     events::Transition,
 };
 
 /// Reads the schedule anew. May block.
-pub type Load = Arc<dyn Fn() -> Result<Schedule, Report> + Send + Sync>;
+pub type Load = Arc<dyn Fn() -> Result<Schedule, Mistakes> + Send + Sync>;
 
 /// How long a reload may take.
 const LIMIT: Duration = Duration::from_secs(30);

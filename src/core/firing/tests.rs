@@ -1,8 +1,7 @@
 //! Which fire is next, in every corner.
 
-use proptest::prelude::*;
-
 use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
 
 use crate::core::{
     firing::{

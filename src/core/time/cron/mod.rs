@@ -18,10 +18,9 @@ mod warnings;
 
 use calendar::Calendar;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Timelike, Utc};
+pub use piece::CronError;
 
 use crate::core::time::zone::{Instants, Zone};
-
-pub use piece::CronError;
 
 /// A cron expression in resque-scheduler's dialect: the fields as bit sets, and the zone that it
 /// names, if it names one.

@@ -1,19 +1,24 @@
-//! What a schedule file means. Goes on after each mistake, to find them all.
+//! What an entry says, and the defaults of a file, as values → an [`Entry`]. Reads on after each mistake, to find
+//! all of them.
 
-use std::{borrow::Cow, sync::Arc};
+pub(super) mod active_job;
+pub(super) mod args;
+pub(super) mod contents;
+pub(super) mod overlap;
+pub(super) mod timing;
 
-use toml::Spanned;
+use std::borrow::Cow;
 
 use crate::{
     config::{
-        Context, active_job,
-        diagnostic::{Diagnostic, Mistake, Place, Source, Syntax},
-        from_toml::{self, Document},
-        from_yaml, gem,
-        guard::guard,
-        raw::{Table, diagnostic},
-        timing::{timing, zone},
-        tree::Members,
+        context::Context,
+        entry::{
+            active_job::Settings,
+            overlap::guard,
+            timing::{timing, zone},
+        },
+        read::{table::Table, value::Located},
+        report::mistake::Mistake,
     },
     core::{
         job::{
@@ -29,134 +34,32 @@ use crate::{
     },
 };
 
-/// What a file holds.
-#[derive(Default)]
-pub(super) struct Contents {
-    /// There is no other file, in which a name could stand again.
-    alone: bool,
-    /// Every name of an entry, and where it stands; of one that is alone they are not wanted, and of many
-    /// entries they are much.
-    pub(super) names: Vec<(String, Place)>,
-    /// The entries that are loaded.
-    pub(super) entries: Vec<Arc<Entry>>,
-    /// Those that are not.
-    pub(super) left_out: Vec<LeftOut>,
-    /// All mistakes, from top to bottom.
-    pub(super) mistakes: Vec<Diagnostic>,
-}
-
-impl Contents {
-    pub(super) fn name(&mut self, name: &Spanned<Cow<'_, str>>, source: &Source) {
-        if self.alone {
-            return;
-        }
-        let place = Place {
-            source: source.clone(),
-            span: Some(name.span()),
-        };
-        self.names.push((name.get_ref().to_string(), place));
-    }
-
-    pub(super) fn entry(&mut self, entry: Option<Result<Entry, LeftOut>>) {
-        match entry {
-            Some(Ok(entry)) => self.entries.push(Arc::new(entry)),
-            Some(Err(left_out)) => self.left_out.push(left_out),
-            None => {}
-        }
-    }
-}
-
-/// Reads one file. After a syntax error it doesn't look further: what could be read of such a file
-/// is a guess, and mistakes in it may be none.
-///
-/// `alone`: there is no other file.
-pub(super) fn contents(source: &Source, alone: bool, context: &Context) -> Contents {
-    let mut contents = Contents {
-        alone,
-        ..Contents::default()
-    };
-    match source.syntax() {
-        Syntax::Toml => match from_toml::parse(source) {
-            Ok(document) => of_toml(&mut contents, document, source, context),
-            Err(errors) => contents.mistakes = errors,
-        },
-        Syntax::Yaml => match from_yaml::parse(source) {
-            Ok(document) => gem::entries(&mut contents, document, source, context),
-            Err(error) => contents.mistakes.push(error),
-        },
-    }
-    let read = contents.mistakes.iter().all(|it| it.mistake.is_warning());
-    if read && contents.entries.is_empty() && contents.left_out.is_empty() {
-        contents
-            .mistakes
-            .push(diagnostic(source, None, Mistake::NoEntries));
-    }
-    contents.mistakes.sort_by_key(start);
-    contents
-}
-
-fn start(diagnostic: &Diagnostic) -> Option<usize> {
-    let place = diagnostic.places.first()?;
-    Some(place.span.as_ref()?.start)
-}
-
-fn of_toml(
-    contents: &mut Contents,
-    Document { root, schedule }: Document<'_>,
-    source: &Source,
-    context: &Context,
-) {
-    let nothing = Members::new();
-    let mut root = Table::new(&root, source);
-
-    let mut table = Table::new(root.table("defaults").unwrap_or(&nothing), source);
-    let defaults = Defaults::read(&mut table, context);
-    contents.mistakes.extend(table.finish());
-
-    // That it is a table, if it is there.
-    root.table("schedule");
-    for (name, value) in schedule.into_iter().map(from_toml::member) {
-        contents.name(&name, source);
-        match value.get_ref().as_table() {
-            Ok(fields) => {
-                let mut table = Table::new(fields, source);
-                contents.entry(entry(&name, &mut table, &defaults, context));
-                contents.mistakes.extend(table.finish());
-            }
-            Err(mistake) => contents
-                .mistakes
-                .push(diagnostic(source, Some(value.span()), mistake)),
-        }
-    }
-    contents.mistakes.extend(root.finish());
-}
-
 /// What holds for the entries of a file that don't say otherwise.
-pub(super) struct Defaults<'t> {
+pub(in crate::config) struct Defaults<'t> {
     zone: Zone,
     queue: Option<&'t str>,
     include_metadata: bool,
     catch_up: CatchUp,
     guard: Guard,
-    active_job: active_job::Settings<'t>,
+    active_job: Settings<'t>,
 }
 
 impl<'t> Defaults<'t> {
-    pub(super) fn read(table: &mut Table<'t>, context: &Context) -> Self {
+    pub(in crate::config) fn read(table: &mut Table<'t>, context: &Context) -> Self {
         Self {
             zone: zone(table).unwrap_or(context.zone),
             queue: queue(table),
             include_metadata: table.flag("include_metadata").unwrap_or(false),
             catch_up: catch_up(table, CatchUp::default()),
             guard: guard(table, Guard::default()),
-            active_job: active_job::Settings::read(table, &active_job::Settings::default()),
+            active_job: Settings::read(table, &Settings::default()),
         }
     }
 }
 
 /// The entry, if it is to be loaded; `None`: it has mistakes. All of it is looked at in any case.
-pub(super) fn entry<'t>(
-    name: &Spanned<Cow<'_, str>>,
+pub(in crate::config) fn entry<'t>(
+    name: &Located<Cow<'_, str>>,
     table: &mut Table<'t>,
     defaults: &Defaults<'t>,
     context: &Context,
@@ -195,13 +98,13 @@ pub(super) fn entry<'t>(
 }
 
 fn job<'t>(
-    name: &Spanned<Cow<'_, str>>,
+    name: &Located<Cow<'_, str>>,
     table: &mut Table<'t>,
     defaults: &Defaults<'t>,
 ) -> Option<Job> {
     let class = table.filled("class", "the class").unwrap_or(name.get_ref());
     let queue = queue(table).or(defaults.queue);
-    let settings = active_job::Settings::read(table, &defaults.active_job);
+    let settings = Settings::read(table, &defaults.active_job);
     let arguments = settings.arguments(table);
     let include_metadata = table
         .flag("include_metadata")
@@ -243,7 +146,7 @@ fn catch_up(table: &mut Table<'_>, default: CatchUp) -> CatchUp {
     let window = table.duration("catch_up_window");
     CatchUp {
         policy: policy.unwrap_or(default.policy),
-        window: window.map_or(default.window, Spanned::into_inner),
+        window: window.map_or(default.window, Located::into_inner),
     }
 }
 
@@ -264,7 +167,7 @@ fn is_for(environment: Option<&str>, table: &mut Table<'_>) -> bool {
 }
 
 /// Returns the environments that a text names, parted by commas or white space.
-pub(super) fn environments(text: &str) -> impl Iterator<Item = &str> {
+pub(in crate::config) fn environments(text: &str) -> impl Iterator<Item = &str> {
     let names = text.split(|letter: char| letter == ',' || letter.is_whitespace());
     names.filter(|name| !name.is_empty())
 }

@@ -2,13 +2,14 @@
 //! file, UTF-8 and `/` unescaped (docs/protocol.md, "Bytes").
 
 use serde_json::value::RawValue;
-use toml::Spanned;
 
 use crate::{
     config::{
-        diagnostic::Mistake,
-        raw::Table,
-        tree::{Node, Value},
+        read::{
+            table::Table,
+            value::{Located, Node, Value},
+        },
+        report::mistake::Mistake,
     },
     core::job::{
         json::{self, Unperformable},
@@ -19,7 +20,7 @@ use crate::{
 
 /// The argument list, a JSON array: an array is the list itself, anything else is one argument.
 /// `around` is how many levels of arrays and objects are around it when a worker performs the job.
-pub(super) fn arguments(table: &mut Table<'_>, around: usize) -> String {
+pub(in crate::config) fn arguments(table: &mut Table<'_>, around: usize) -> String {
     table.not_both("args", "args_json");
     let args = table.value("args");
     let args_json = table.text("args_json");
@@ -37,7 +38,7 @@ pub(super) fn arguments(table: &mut Table<'_>, around: usize) -> String {
 }
 
 /// The JSON in `text`, byte for byte.
-fn checked_json<'t>(text: &Spanned<&'t str>, table: &mut Table<'_>) -> &'t str {
+fn checked_json<'t>(text: &Located<&'t str>, table: &mut Table<'_>) -> &'t str {
     let json = text.get_ref();
     match serde_json::from_str::<&RawValue>(json) {
         Ok(value) => value.get(),
@@ -59,7 +60,7 @@ fn checked_json<'t>(text: &Spanned<&'t str>, table: &mut Table<'_>) -> &'t str {
 }
 
 /// A value of a file as JSON.
-pub(super) fn json_of(value: &Node<'_>, table: &mut Table<'_>) -> String {
+pub(in crate::config) fn json_of(value: &Node<'_>, table: &mut Table<'_>) -> String {
     let mut json = String::new();
     write_json(value, table, &mut json);
     json
@@ -120,14 +121,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{Source, from_toml},
+        config::{Source, read::toml},
         core::job::json::AROUND_ARGUMENTS,
     };
 
     /// The argument list, and each mistake with the place that it is about.
     fn read(toml: &str) -> (String, Vec<(Mistake, Range<usize>)>) {
         let source = Source::new("a.toml", toml);
-        let values = from_toml::parse(&source).unwrap().root;
+        let values = toml::parse(&source).unwrap().root;
         let mut table = Table::new(&values, &source);
         let json = arguments(&mut table, AROUND_ARGUMENTS);
         let mistakes = table.finish().into_iter();

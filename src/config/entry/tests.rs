@@ -2,13 +2,16 @@
 
 use chrono::{DateTime, TimeDelta};
 
+use std::sync::Arc;
+
 use super::*;
+use crate::config::{entry::contents::FileContents, parse::contents, report::source::Source};
 use crate::core::time::{
     every::{Every, EveryError},
     timing::{Moment, Pattern, Timing},
 };
 
-fn read(text: &str, environment: Option<&str>) -> Contents {
+fn read(text: &str, environment: Option<&str>) -> FileContents {
     let source = Source::new("a.toml", text);
     let context = Context {
         environment: environment.map(str::to_owned),

@@ -3,12 +3,12 @@
 use std::num::NonZeroU64;
 
 use crate::{
-    config::{diagnostic::Mistake, raw::Table},
+    config::{read::table::Table, report::mistake::Mistake},
     core::schedule::overlap::{Guard, Overlap},
 };
 
 /// Reads it; `default` holds where the table says nothing.
-pub(super) fn guard(table: &mut Table<'_>, default: Guard) -> Guard {
+pub(in crate::config) fn guard(table: &mut Table<'_>, default: Guard) -> Guard {
     let overlap = table.text("overlap").and_then(|text| {
         let overlap = match *text.get_ref() {
             "allow" => Ok(Overlap::Allow),

@@ -3,13 +3,16 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use toml::Spanned;
-
 use crate::{
     config::{
-        Context, Mistake, Source, from_json, gem,
-        tree::{Members, Value},
-        validate::Contents,
+        context::Context,
+        entry::contents::FileContents,
+        read::{
+            json,
+            value::{Located, Members, Value},
+        },
+        report::{mistake::Mistake, source::Source},
+        resque::entry::entry,
     },
     core::schedule::{LeftOut, entry::Entry},
 };
@@ -50,16 +53,16 @@ pub fn dynamic_entry(
     json: &str,
     context: &Context,
 ) -> Result<DynamicEntry, Vec<AtPath>> {
-    let root = from_json::parse(json).map_err(|mistake| {
+    let root = json::parse(json).map_err(|mistake| {
         let path = "$".to_owned();
         vec![AtPath { path, mistake }]
     })?;
     // No place in the text; what is about the name is about the whole.
-    let name = Spanned::new(json.len()..json.len(), Cow::Borrowed(name));
+    let name = Located::new(json.len()..json.len(), Cow::Borrowed(name));
     let source = Source::new(name.get_ref().as_ref(), json);
-    let mut contents = Contents::default();
+    let mut contents = FileContents::default();
     let rewrite = |members| with_bytes(members, json);
-    gem::entry(
+    entry(
         &mut contents,
         &name,
         root.clone(),
@@ -69,7 +72,7 @@ pub fn dynamic_entry(
     );
     let found = contents.mistakes.into_iter().map(|found| {
         let span = found.places.first().and_then(|place| place.span.clone());
-        let path = from_json::path(&root, &span.unwrap_or_default());
+        let path = json::path(&root, &span.unwrap_or_default());
         let mistake = found.mistake;
         AtPath { path, mistake }
     });
@@ -85,14 +88,14 @@ pub fn dynamic_entry(
 
 /// The members with `args` as JSON that is not read any further; that of ActiveJob has to be.
 fn with_bytes<'t>(mut members: Members<'t>, json: &'t str) -> Members<'t> {
-    let active_job = members.get("active_job").map(Spanned::get_ref);
+    let active_job = members.get("active_job").map(Located::get_ref);
     if active_job != Some(&Value::Flag(true))
         && !members.contains_key("args_json")
         && let Some((key, args)) = members.shift_remove_entry("args")
     {
         let bytes = Value::Text(json[args.span()].into());
-        let key = Spanned::new(key.span(), "args_json".into());
-        members.insert(key, Spanned::new(args.span(), bytes));
+        let key = Located::new(key.span(), "args_json".into());
+        members.insert(key, Located::new(args.span(), bytes));
     }
     members
 }

@@ -5,13 +5,15 @@
 use std::ops::Range;
 
 use chrono::TimeDelta;
-use toml::Spanned;
 
 use crate::{
     config::{
-        diagnostic::{Diagnostic, Mistake, Place, Source},
-        mistake::LONGEST_YEARS,
-        tree::{Members, Node, Value},
+        read::value::{Located, Members, Node, Value},
+        report::{
+            diagnostic::Diagnostic,
+            mistake::{LONGEST_YEARS, Mistake},
+            source::Source,
+        },
     },
     core::time::duration,
 };
@@ -20,7 +22,7 @@ use crate::{
 ///
 /// A value of the wrong type is reported and then missing: `None` may mean either, [`Self::has`]
 /// tells which.
-pub(super) struct Table<'t> {
+pub(in crate::config) struct Table<'t> {
     values: &'t Members<'t>,
     source: &'t Source,
     known: Vec<&'static str>,
@@ -28,7 +30,7 @@ pub(super) struct Table<'t> {
 }
 
 impl<'t> Table<'t> {
-    pub(super) fn new(values: &'t Members<'t>, source: &'t Source) -> Self {
+    pub(in crate::config) fn new(values: &'t Members<'t>, source: &'t Source) -> Self {
         Self {
             values,
             source,
@@ -38,7 +40,7 @@ impl<'t> Table<'t> {
     }
 
     /// Ends the reading: the mistakes of this table.
-    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+    pub(in crate::config) fn finish(mut self) -> Vec<Diagnostic> {
         for (key, _) in self.values {
             let name = key.get_ref().as_ref();
             if !self.known.contains(&name) {
@@ -50,23 +52,27 @@ impl<'t> Table<'t> {
     }
 
     /// Keeps a mistake made at `span` of the file.
-    pub(super) fn report(&mut self, span: Range<usize>, mistake: Mistake) {
+    pub(in crate::config) fn report(&mut self, span: Range<usize>, mistake: Mistake) {
         self.mistakes
-            .push(diagnostic(self.source, Some(span), mistake));
+            .push(Diagnostic::new(self.source, Some(span), mistake));
     }
 
     /// Keeps the mistake of a result.
-    pub(super) fn keep<T>(&mut self, span: Range<usize>, result: Result<T, Mistake>) -> Option<T> {
+    pub(in crate::config) fn keep<T>(
+        &mut self,
+        span: Range<usize>,
+        result: Result<T, Mistake>,
+    ) -> Option<T> {
         result.map_err(|mistake| self.report(span, mistake)).ok()
     }
 
     /// Whether the key is there, with whatever value.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(in crate::config) fn has(&self, key: &str) -> bool {
         self.values.contains_key(key)
     }
 
     /// Reports the second of two keys if both are there.
-    pub(super) fn not_both(&mut self, first: &'static str, second: &'static str) {
+    pub(in crate::config) fn not_both(&mut self, first: &'static str, second: &'static str) {
         if self.has(first)
             && let Some((key, _)) = self.values.get_key_value(second)
         {
@@ -75,44 +81,44 @@ impl<'t> Table<'t> {
     }
 
     /// Reports the value of the key, if it is there.
-    pub(super) fn report_key(&mut self, key: &str, mistake: Mistake) {
+    pub(in crate::config) fn report_key(&mut self, key: &str, mistake: Mistake) {
         if let Some(value) = self.values.get(key) {
             self.report(value.span(), mistake);
         }
     }
 
     /// Reports the key, if it is there, as one too many beside a key of another table.
-    pub(super) fn not_beside(&mut self, key: &'static str, other: &'static str) {
+    pub(in crate::config) fn not_beside(&mut self, key: &'static str, other: &'static str) {
         if let Some((found, _)) = self.values.get_key_value(key) {
             self.report(found.span(), Mistake::Both(key, other));
         }
     }
 
     /// Reports the key, if it is there, as meaningless without the `other` ones.
-    pub(super) fn not_alone(&mut self, key: &'static str, others: &'static str) {
+    pub(in crate::config) fn not_alone(&mut self, key: &'static str, others: &'static str) {
         if let Some((found, _)) = self.values.get_key_value(key) {
             self.report(found.span(), Mistake::Alone(key, others));
         }
     }
 
     /// The value of the key, of any type.
-    pub(super) fn value(&mut self, key: &'static str) -> Option<&'t Node<'t>> {
+    pub(in crate::config) fn value(&mut self, key: &'static str) -> Option<&'t Node<'t>> {
         self.known.push(key);
         self.values.get(key)
     }
 
-    pub(super) fn table(&mut self, key: &'static str) -> Option<&'t Members<'t>> {
+    pub(in crate::config) fn table(&mut self, key: &'static str) -> Option<&'t Members<'t>> {
         let value = self.value(key)?;
         self.keep(value.span(), value.get_ref().as_table())
     }
 
-    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+    pub(in crate::config) fn flag(&mut self, key: &'static str) -> Option<bool> {
         let value = self.value(key)?;
         self.keep(value.span(), value.get_ref().as_flag())
     }
 
     /// A value, and the options beside it, as resque-scheduler writes them: `["1h", { times = 3 }]`.
-    pub(super) fn with_options(
+    pub(in crate::config) fn with_options(
         &mut self,
         key: &'static str,
     ) -> Option<(&'t Node<'t>, Option<&'t Members<'t>>)> {
@@ -135,27 +141,31 @@ impl<'t> Table<'t> {
     }
 
     /// Ends the reading of another table, whose mistakes are this one's.
-    pub(super) fn absorb(&mut self, other: Self) {
+    pub(in crate::config) fn absorb(&mut self, other: Self) {
         self.mistakes.extend(other.finish());
     }
 
     /// A table within this one.
-    pub(super) fn inner(&self, values: &'t Members<'t>) -> Self {
+    pub(in crate::config) fn inner(&self, values: &'t Members<'t>) -> Self {
         Self::new(values, self.source)
     }
 
-    pub(super) fn text(&mut self, key: &'static str) -> Option<Spanned<&'t str>> {
+    pub(in crate::config) fn text(&mut self, key: &'static str) -> Option<Located<&'t str>> {
         let value = self.value(key)?;
         self.as_text(value)
     }
 
-    pub(super) fn as_text(&mut self, value: &'t Node<'t>) -> Option<Spanned<&'t str>> {
+    pub(in crate::config) fn as_text(&mut self, value: &'t Node<'t>) -> Option<Located<&'t str>> {
         let text = self.keep(value.span(), value.get_ref().as_text())?;
-        Some(Spanned::new(value.span(), text))
+        Some(Located::new(value.span(), text))
     }
 
     /// A text that must not be empty.
-    pub(super) fn filled(&mut self, key: &'static str, what: &'static str) -> Option<&'t str> {
+    pub(in crate::config) fn filled(
+        &mut self,
+        key: &'static str,
+        what: &'static str,
+    ) -> Option<&'t str> {
         let text = self.text(key)?;
         let filled = match *text.get_ref() {
             "" => Err(Mistake::Empty(what)),
@@ -165,7 +175,7 @@ impl<'t> Table<'t> {
     }
 
     /// The texts of a list, or the only one.
-    pub(super) fn texts(&mut self, key: &'static str) -> Option<Spanned<Vec<&'t str>>> {
+    pub(in crate::config) fn texts(&mut self, key: &'static str) -> Option<Located<Vec<&'t str>>> {
         let value = self.value(key)?;
         let list = value.get_ref().as_list();
         let list = list.unwrap_or(std::slice::from_ref(value));
@@ -175,20 +185,23 @@ impl<'t> Table<'t> {
         // All are looked at before any is missed.
         let texts: Vec<_> = texts.collect();
         let texts = texts.into_iter().collect::<Option<_>>()?;
-        Some(Spanned::new(value.span(), texts))
+        Some(Located::new(value.span(), texts))
     }
 
     /// A duration: text, or a whole number of seconds.
-    pub(super) fn duration(&mut self, key: &'static str) -> Option<Spanned<TimeDelta>> {
+    pub(in crate::config) fn duration(&mut self, key: &'static str) -> Option<Located<TimeDelta>> {
         let value = self.value(key)?;
         self.as_duration(value)
     }
 
-    pub(super) fn as_duration(&mut self, value: &'t Node<'t>) -> Option<Spanned<TimeDelta>> {
+    pub(in crate::config) fn as_duration(
+        &mut self,
+        value: &'t Node<'t>,
+    ) -> Option<Located<TimeDelta>> {
         let mut span = value.span();
         let length = match value.get_ref() {
             Value::Text(text) => duration::parse(text).map_err(|error| {
-                span = self.part(&Spanned::new(value.span(), &**text), error.span.clone());
+                span = self.part(&Located::new(value.span(), &**text), error.span.clone());
                 Mistake::Duration(error)
             }),
             seconds @ (Value::Integer(_) | Value::TooLarge) => seconds
@@ -199,17 +212,17 @@ impl<'t> Table<'t> {
         };
         let length = length.and_then(in_range);
         let length = self.keep(span, length)?;
-        Some(Spanned::new(value.span(), length))
+        Some(Located::new(value.span(), length))
     }
 
     /// What the file says at `span`, letter by letter.
-    pub(super) fn literal(&self, span: Range<usize>) -> &'t str {
+    pub(in crate::config) fn literal(&self, span: Range<usize>) -> &'t str {
         self.source.text.get(span).unwrap_or_default()
     }
 
     /// Where in the file the bytes `part` of a text are; all of the text if it is written with
     /// escapes.
-    pub(super) fn part(&self, text: &Spanned<&str>, part: Range<usize>) -> Range<usize> {
+    pub(in crate::config) fn part(&self, text: &Located<&str>, part: Range<usize>) -> Range<usize> {
         let span = text.span();
         let literal = self.literal(span.clone());
         // A multi-line text starts after the line break that follows its quotes.
@@ -226,22 +239,10 @@ impl<'t> Table<'t> {
 }
 
 /// The length, if a schedule may have it: far from where adding it to an instant overflows.
-pub(super) fn in_range(length: TimeDelta) -> Result<TimeDelta, Mistake> {
+pub(in crate::config) fn in_range(length: TimeDelta) -> Result<TimeDelta, Mistake> {
     let allowed = TimeDelta::zero()..=TimeDelta::days(LONGEST_YEARS * 366);
     allowed
         .contains(&length)
         .then_some(length)
         .ok_or(Mistake::DurationRange)
-}
-
-pub(super) fn diagnostic(
-    source: &Source,
-    span: Option<Range<usize>>,
-    mistake: Mistake,
-) -> Diagnostic {
-    let source = source.clone();
-    Diagnostic {
-        mistake,
-        places: vec![Place { source, span }],
-    }
 }

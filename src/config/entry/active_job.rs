@@ -3,9 +3,9 @@
 
 use crate::{
     config::{
-        args::{arguments, json_of},
-        diagnostic::Mistake,
-        raw::Table,
+        entry::args::{arguments, json_of},
+        read::table::Table,
+        report::mistake::Mistake,
     },
     core::job::{
         active_job,
@@ -19,16 +19,16 @@ const KEYS: [&str; 4] = ["kwargs", "locale", "priority", "active_job_timezone"];
 
 /// What an entry, or `[defaults]`, says of ActiveJob.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Settings<'t> {
-    pub(super) active_job: bool,
-    pub(super) locale: Option<&'t str>,
-    pub(super) priority: Option<i64>,
-    pub(super) timezone: Option<&'t str>,
+pub(in crate::config) struct Settings<'t> {
+    pub(in crate::config) active_job: bool,
+    pub(in crate::config) locale: Option<&'t str>,
+    pub(in crate::config) priority: Option<i64>,
+    pub(in crate::config) timezone: Option<&'t str>,
 }
 
 impl<'t> Settings<'t> {
     /// Reads them; `defaults` holds where the table says nothing.
-    pub(super) fn read(table: &mut Table<'t>, defaults: &Self) -> Self {
+    pub(in crate::config) fn read(table: &mut Table<'t>, defaults: &Self) -> Self {
         Self {
             active_job: table.flag("active_job").unwrap_or(defaults.active_job),
             locale: table.filled("locale", "the locale").or(defaults.locale),
@@ -41,7 +41,7 @@ impl<'t> Settings<'t> {
 
     /// The argument list of an entry, one JSON array: `args` and `kwargs` in ActiveJob's form;
     /// `args_json` is in it already.
-    pub(super) fn arguments(&self, table: &mut Table<'t>) -> String {
+    pub(in crate::config) fn arguments(&self, table: &mut Table<'t>) -> String {
         let kwargs = table.value("kwargs");
         let kwargs = kwargs.filter(|node| {
             let wrong = node.get_ref().as_table().err();
@@ -95,12 +95,12 @@ fn priority(table: &mut Table<'_>) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Source, from_toml};
+    use crate::config::{Source, read::toml};
 
     /// The arguments of an entry with these lines, and the mistakes in it.
     fn read(lines: &str) -> (String, Vec<String>) {
         let source = Source::new("a.toml", lines);
-        let values = from_toml::parse(&source).unwrap().root;
+        let values = toml::parse(&source).unwrap().root;
         let mut table = Table::new(&values, &source);
         let settings = Settings::read(&mut table, &Settings::default());
         let list = settings.arguments(&mut table);

@@ -5,12 +5,11 @@ use std::ops::Range;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use toml::Spanned;
 
 use crate::{
     config::{
-        diagnostic::Mistake,
-        tree::{Members, Node, Value},
+        read::value::{Located, Members, Node, Value},
+        report::mistake::Mistake,
     },
     core::job::json::{DEEPEST, Unperformable},
 };
@@ -19,7 +18,7 @@ use crate::{
 ///
 /// # Errors
 /// That it is none.
-pub(super) fn parse(text: &str) -> Result<Members<'_>, Mistake> {
+pub(in crate::config) fn parse(text: &str) -> Result<Members<'_>, Mistake> {
     let root: &RawValue = from_str(text)?;
     match (Reader { text, depth: 0 }).node(root)?.into_inner() {
         Value::Table(members) => Ok(members),
@@ -28,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<Members<'_>, Mistake> {
 }
 
 /// The way to what is at `span`, `$.every[1].first_in`.
-pub(super) fn path(members: &Members<'_>, span: &Range<usize>) -> String {
+pub(in crate::config) fn path(members: &Members<'_>, span: &Range<usize>) -> String {
     format!("${}", path_in(members, span))
 }
 
@@ -78,7 +77,7 @@ impl<'t> Reader<'t> {
                 let members: IndexMap<String, &'t RawValue> = from_str(json)?;
                 let members = members.into_iter().map(|(key, raw)| {
                     let node = self.node(raw)?;
-                    Ok((Spanned::new(node.span(), key.into()), node))
+                    Ok((Located::new(node.span(), key.into()), node))
                 });
                 Value::Table(members.collect::<Result<_, _>>()?)
             }
@@ -100,6 +99,6 @@ impl<'t> Reader<'t> {
         self.depth -= 1;
         // Both are in the same text.
         let start = json.as_ptr().addr() - self.text.as_ptr().addr();
-        Ok(Spanned::new(start..start + json.len(), value))
+        Ok(Located::new(start..start + json.len(), value))
     }
 }

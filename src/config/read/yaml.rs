@@ -9,19 +9,16 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
-use toml::Spanned;
 
 use crate::{
     config::{
-        diagnostic::{Diagnostic, Mistake, Source},
-        psych,
-        raw::diagnostic,
-        tree::{Members, Node, Value},
+        read::{
+            psych,
+            value::{Located, Members, Node, Value, scalar_text},
+        },
+        report::{diagnostic::Diagnostic, mistake::Mistake, source::Source},
     },
-    core::job::{
-        json::{DEEPEST, Unperformable},
-        ruby_number,
-    },
+    core::job::json::{DEEPEST, Unperformable},
 };
 
 /// Aliases repeat what they stand for, and anchors keep it; all of them together not more values than
@@ -30,20 +27,20 @@ const MOST_REPEATED: usize = 1_000_000;
 
 /// A file in YAML.
 #[derive(Default)]
-pub(super) struct Document<'t> {
+pub(in crate::config) struct Document<'t> {
     /// Its root.
-    pub(super) members: Members<'t>,
+    pub(in crate::config) members: Members<'t>,
     /// Its comments, without the `#`.
-    pub(super) comments: Vec<Spanned<Cow<'t, str>>>,
+    pub(in crate::config) comments: Vec<Located<Cow<'t, str>>>,
     /// What is wrong with it, though it could be read.
-    pub(super) mistakes: Vec<Diagnostic>,
+    pub(in crate::config) mistakes: Vec<Diagnostic>,
 }
 
 /// Reads a file in YAML.
 ///
 /// # Errors
 /// What makes it unreadable.
-pub(super) fn parse(source: &Source) -> Result<Document<'_>, Diagnostic> {
+pub(in crate::config) fn parse(source: &Source) -> Result<Document<'_>, Diagnostic> {
     let mut reader = Reader {
         parser: Parser::new_from_str(&source.text),
         source,
@@ -54,7 +51,7 @@ pub(super) fn parse(source: &Source) -> Result<Document<'_>, Diagnostic> {
     };
     match reader.document() {
         Ok(()) => Ok(reader.document),
-        Err(stop) => Err(diagnostic(source, Some(stop.span), stop.mistake)),
+        Err(stop) => Err(Diagnostic::new(source, Some(stop.span), stop.mistake)),
     }
 }
 
@@ -111,7 +108,7 @@ impl<'t> Reader<'t> {
                 Some(Ok((Event::Comment(text, _), span))) => {
                     self.document
                         .comments
-                        .push(Spanned::new(range(&span), text));
+                        .push(Located::new(range(&span), text));
                 }
                 Some(Ok((event, span))) => return Ok(Some((event, range(&span)))),
             }
@@ -129,7 +126,7 @@ impl<'t> Reader<'t> {
     }
 
     fn report(&mut self, span: Range<usize>, mistake: Mistake) {
-        let diagnostic = diagnostic(self.source, Some(span), mistake);
+        let diagnostic = Diagnostic::new(self.source, Some(span), mistake);
         self.document.mistakes.push(diagnostic);
     }
 
@@ -143,18 +140,18 @@ impl<'t> Reader<'t> {
             Event::Alias(anchor) => self.alias(anchor, span)?,
             Event::Scalar(text, style, anchor, tag) => {
                 let value = self.scalar(text, style, tag.as_deref(), span);
-                self.anchored(anchor, Spanned::new(span.clone(), value))?
+                self.anchored(anchor, Located::new(span.clone(), value))?
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.collection_tag(tag.as_deref(), span);
                 let (items, end) = self.items()?;
-                let node = Spanned::new(whole(span, &end), Value::List(items));
+                let node = Located::new(whole(span, &end), Value::List(items));
                 self.anchored(anchor, node)?
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.collection_tag(tag.as_deref(), span);
                 let (members, end) = self.members()?;
-                let node = Spanned::new(whole(span, &end), Value::Table(members));
+                let node = Located::new(whole(span, &end), Value::Table(members));
                 self.anchored(anchor, node)?
             }
             other => {
@@ -268,13 +265,13 @@ impl<'t> Reader<'t> {
     }
 
     /// A key as text, as Ruby's `to_s` makes it.
-    fn key(&mut self, node: Node<'t>) -> Spanned<Cow<'t, str>> {
+    fn key(&mut self, node: Node<'t>) -> Located<Cow<'t, str>> {
         let span = node.span();
         let text = scalar_text(node.into_inner()).unwrap_or_else(|other| {
             self.report(span.clone(), other.instead_of("a key"));
             "".into()
         });
-        Spanned::new(span, text)
+        Located::new(span, text)
     }
 
     fn scalar(
@@ -334,18 +331,6 @@ fn merged<'t>(value: &Node<'t>, is_list: bool) -> Option<Members<'t>> {
             Some(tables.into_iter().flat_map(Members::clone).collect())
         }
         _ => None,
-    }
-}
-
-/// A scalar as Ruby's `to_s` makes it; the others as they are.
-pub(super) fn scalar_text(value: Value<'_>) -> Result<Cow<'_, str>, Value<'_>> {
-    match value {
-        Value::Null => Ok("".into()),
-        Value::Flag(flag) => Ok(if flag { "true" } else { "false" }.into()),
-        Value::Integer(digits) => Ok(digits),
-        Value::Float(number) if number.is_finite() => Ok(ruby_number::float(number).into()),
-        Value::Text(text) => Ok(text),
-        other => Err(other),
     }
 }
 

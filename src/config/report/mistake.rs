@@ -208,7 +208,7 @@ pub(super) const POLICIES: [&str; 3] = ["latest", "all", "none"];
 const OVERLAPS: [&str; 3] = ["allow", "skip_if_queued", "skip_if_running"];
 
 /// No duration of a schedule is longer.
-pub(super) const LONGEST_YEARS: i64 = 100;
+pub(in crate::config) const LONGEST_YEARS: i64 = 100;
 
 impl Mistake {
     /// Whether the schedule is used all the same.
@@ -235,7 +235,7 @@ impl Mistake {
     }
 
     /// Returns the key that an ignored one may be a slip of.
-    pub(super) fn meant(&self) -> Option<&'static str> {
+    pub(in crate::config) fn meant(&self) -> Option<&'static str> {
         match self {
             Self::Ignored(key, known) => {
                 let other_word = match &**key {

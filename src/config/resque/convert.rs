@@ -5,11 +5,18 @@ use std::{iter::Peekable, ops::Range, vec};
 
 use crate::{
     config::{
-        Context, Diagnostic, Mistake, Report, Source,
-        active_job::Settings,
-        from_yaml, gem, parse,
-        raw::Table,
-        tree::{Members, Node, Value},
+        entry::active_job::Settings,
+        read::{
+            table::Table,
+            value::{Members, Node, Value},
+            yaml,
+        },
+        report::{
+            diagnostic::{Diagnostic, Mistakes},
+            mistake::Mistake,
+            source::Source,
+        },
+        resque::translate::translated,
     },
     core::{
         job::{payload::quoted, ruby_number},
@@ -17,18 +24,19 @@ use crate::{
     },
 };
 
-/// Writes a schedule in YAML as TOML. Reading either gives the same entries.
+/// Writes a schedule in YAML as TOML. Reading it gives these `warnings`.
 ///
 /// # Errors
-/// A [`Report`] of all mistakes in it.
-pub fn toml_of(source: &Source) -> Result<String, Report> {
-    let context = Context::default();
-    let warnings = parse(std::slice::from_ref(source), &context)?.warnings;
+/// The errors in entries of other environments: in TOML they would be errors.
+pub(in crate::config) fn written(
+    source: &Source,
+    warnings: &[Diagnostic],
+) -> Result<String, Mistakes> {
     let elsewhere: Vec<_> = warnings.iter().filter_map(elsewhere).collect();
     if !elsewhere.is_empty() {
-        return Err(Report::new(elsewhere));
+        return Err(Mistakes::new(elsewhere));
     }
-    let document = from_yaml::parse(source).map_err(|error| Report::new(vec![error]))?;
+    let document = yaml::parse(source).map_err(|error| Mistakes::new(vec![error]))?;
     let notes = warnings.iter().filter_map(Remark::note);
     let comments = document.comments.iter().map(|comment| Remark {
         span: comment.span(),
@@ -54,7 +62,7 @@ pub fn toml_of(source: &Source) -> Result<String, Report> {
         };
         // A note about the entry as a whole is where its name begins.
         writer.remarks_before(name.span().start + 1);
-        if let Some(members) = gem::translated(&name, members, source).members {
+        if let Some(members) = translated(&name, members, source).members {
             writer.entry(name.get_ref(), &members, end);
         } else {
             let (name, why) = (name.get_ref(), Why::NoQueue);

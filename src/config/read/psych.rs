@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use regex_lite::Regex;
 
-use crate::config::{diagnostic::Mistake, tree::Value};
+use crate::config::{read::value::Value, report::mistake::Mistake};
 
 /// The forms of what is no word, as Psych's `ScalarScanner` has them.
 struct Forms {
@@ -39,7 +39,7 @@ static FORMS: LazyLock<Forms> = LazyLock::new(|| {
 ///
 /// # Errors
 /// A date or a time: Psych loads none, unless it is told to.
-pub(super) fn resolve(text: Cow<'_, str>) -> Result<Value<'_>, Mistake> {
+pub(in crate::config) fn resolve(text: Cow<'_, str>) -> Result<Value<'_>, Mistake> {
     let word = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
     let value = if text.is_empty() || text == "~" || word(&["null"]) {
         Value::Null

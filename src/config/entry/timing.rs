@@ -1,14 +1,15 @@
 //! When an entry fires, as a file says it.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
-use toml::Spanned;
 
 use crate::{
     config::{
-        diagnostic::Mistake,
         expression,
-        raw::{Table, in_range},
-        tree::{Node, Value},
+        read::{
+            table::{Table, in_range},
+            value::{Located, Node, Value},
+        },
+        report::mistake::Mistake,
     },
     core::time::{
         cron::Cron,
@@ -36,7 +37,7 @@ const CIVIL: [&str; 4] = [
 ];
 
 /// The timing of the entry `name`, and the zone in which people think of it; `None` if there is a mistake in it.
-pub(super) fn timing(
+pub(in crate::config) fn timing(
     name: &str,
     table: &mut Table<'_>,
     default_zone: Zone,
@@ -78,7 +79,7 @@ pub(super) fn timing(
     bounds.ends_at = instant(table, "ends_at", zone);
     bounds.jitter = table
         .duration("jitter")
-        .map_or(bounds.jitter, Spanned::into_inner);
+        .map_or(bounds.jitter, Located::into_inner);
     timing.bound(|it| *it = bounds);
     if pattern.is_some() {
         senseless(&timing, table);
@@ -91,7 +92,7 @@ pub(super) fn timing(
 }
 
 /// The zone that the table names.
-pub(super) fn zone(table: &mut Table<'_>) -> Option<Zone> {
+pub(in crate::config) fn zone(table: &mut Table<'_>) -> Option<Zone> {
     let name = table.text("timezone")?;
     table.keep(name.span(), name.get_ref().parse().map_err(Mistake::Zone))
 }
@@ -274,14 +275,14 @@ fn civil_instant(text: &str, zone: Zone) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Source, from_toml};
+    use crate::config::{Source, read::toml};
 
     const PARIS: Zone = Zone::Named(chrono_tz::Europe::Paris);
 
     /// The timing of an entry with these lines, and what is wrong with them.
     fn read(lines: &str) -> (Option<Timing>, Vec<String>) {
         let source = Source::new("a.toml", lines);
-        let fields = from_toml::parse(&source).unwrap().root;
+        let fields = toml::parse(&source).unwrap().root;
         let mut table = Table::new(&fields, &source);
         let timing = timing("name", &mut table, PARIS).map(|(timing, _)| timing);
         let mistakes = table.finish();

@@ -5,21 +5,12 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use toml::Spanned;
-
 use crate::{
     config::{
-        Context,
-        diagnostic::{Diagnostic, Mistake, Source},
-        from_yaml::{Document, scalar_text},
-        raw::{Table, diagnostic},
-        tree::{Members, Node, Value},
-        validate::{self, Contents, Defaults, environments},
+        read::value::{Located, Members, Node, Value, scalar_text},
+        report::{diagnostic::Diagnostic, mistake::Mistake, source::Source},
     },
-    core::{
-        schedule::{LeftOut, Why},
-        time::cron::Cron,
-    },
+    core::time::cron::Cron,
 };
 
 /// The keys that mean something to the gem, and here.
@@ -50,84 +41,16 @@ const OPTIONS: [&str; 7] = [
     "first", "first_at", "first_in", "last", "last_at", "last_in", "times",
 ];
 
-/// Reads the entries of a file of resque-scheduler: its root is what `[schedule]` is in ours.
-pub(super) fn entries(
-    contents: &mut Contents,
-    document: Document<'_>,
-    source: &Source,
-    context: &Context,
-) {
-    contents.mistakes.extend(document.mistakes);
-    for (name, value) in document.members {
-        contents.name(&name, source);
-        let span = value.span();
-        match value.into_inner() {
-            Value::Table(members) => entry(contents, &name, members, |it| it, source, context),
-            other => {
-                let mistake = other.instead_of("a table");
-                let mistake = diagnostic(source, Some(span), mistake);
-                contents.mistakes.push(mistake);
-            }
-        }
-    }
-}
-
-/// Reads one of them, once `rewrite` has made what it wants of it. At an entry of another environment the
-/// gem does not look: it is left out, and its errors are warnings.
-pub(super) fn entry<'t>(
-    contents: &mut Contents,
-    name: &Spanned<Cow<'t, str>>,
-    members: Members<'t>,
-    rewrite: impl FnOnce(Members<'t>) -> Members<'t>,
-    source: &Source,
-    context: &Context,
-) {
-    let mut translated = translated(name, members, source);
-    let left_out = |why| LeftOut {
-        name: name.get_ref().to_string(),
-        why,
-    };
-    let Some(members) = translated.members.map(rewrite) else {
-        contents.mistakes.extend(translated.mistakes);
-        contents.left_out.push(left_out(Why::NoQueue));
-        return;
-    };
-    let (nothing, mut table) = (Members::new(), Table::new(&members, source));
-    let defaults = Defaults::read(&mut Table::new(&nothing, source), context);
-    let entry = validate::entry(name, &mut table, &defaults, context);
-    translated.mistakes.extend(table.finish());
-    if is_elsewhere(&members, context) {
-        for Diagnostic { mistake, .. } in &mut translated.mistakes {
-            if !mistake.is_warning() {
-                *mistake = Mistake::Elsewhere(Box::new(mistake.clone()));
-            }
-        }
-        contents.left_out.push(left_out(Why::Environment));
-    } else {
-        contents.entry(entry);
-    }
-    contents.mistakes.extend(translated.mistakes);
-}
-
-/// Whether the entry names environments, and this one is none of them.
-fn is_elsewhere(members: &Members<'_>, context: &Context) -> bool {
-    let named = members.get("rails_env").or_else(|| members.get("env"));
-    let named = named.and_then(|node| node.get_ref().as_text().ok());
-    let named: Vec<_> = named.into_iter().flat_map(environments).collect();
-    let here = context.environment.as_deref();
-    !named.is_empty() && here.is_none_or(|here| !named.contains(&here))
-}
-
 /// An entry of ours, and what is wrong with the gem's.
-pub(super) struct Translated<'t> {
+pub(in crate::config) struct Translated<'t> {
     /// Without what means nothing here. `None`: it can never be enqueued, so it is left out.
-    pub(super) members: Option<Members<'t>>,
-    pub(super) mistakes: Vec<Diagnostic>,
+    pub(in crate::config) members: Option<Members<'t>>,
+    pub(in crate::config) mistakes: Vec<Diagnostic>,
 }
 
 /// Translates the entry that is named at `name`.
-pub(super) fn translated<'t>(
-    name: &Spanned<Cow<'t, str>>,
+pub(in crate::config) fn translated<'t>(
+    name: &Located<Cow<'t, str>>,
     members: Members<'t>,
     source: &Source,
 ) -> Translated<'t> {
@@ -164,7 +87,7 @@ struct Entry<'t, 's> {
 impl Entry<'_, '_> {
     fn report(&mut self, span: Range<usize>, mistake: Mistake) {
         self.mistakes
-            .push(diagnostic(self.source, Some(span), mistake));
+            .push(Diagnostic::new(self.source, Some(span), mistake));
     }
 
     /// Takes the key out, if it is there, and says why.
@@ -195,13 +118,13 @@ impl Entry<'_, '_> {
     fn only_known(&mut self) {
         self.members.shift_remove(PARAMETERS);
         self.ignore("persist", |_| Mistake::Persist);
-        let unknown = |key: &&Spanned<Cow<'_, str>>| {
+        let unknown = |key: &&Located<Cow<'_, str>>| {
             let key = key.get_ref().as_ref();
             !KEYS.contains(&key) && key != OURS
         };
         let unknown: Vec<_> = self.members.keys().filter(unknown).cloned().collect();
         for key in unknown {
-            let value = self.members.get(&**key.get_ref()).map(Spanned::get_ref);
+            let value = self.members.get(&**key.get_ref()).map(Located::get_ref);
             let nested = value.and_then(|value| value.as_table().ok());
             let nested = nested.is_some_and(|it| ENTRY.iter().any(|key| it.contains_key(*key)));
             self.ignore(key.get_ref(), |key| {
@@ -270,7 +193,7 @@ impl Entry<'_, '_> {
     /// Keeps the first value of a list that is not one value and its options, as
     /// `optionizate_interval_value` of the gem does.
     fn first_of_list(&mut self, key: &'static str) {
-        let Some(Value::List(list)) = self.members.get_mut(key).map(Spanned::get_mut) else {
+        let Some(Value::List(list)) = self.members.get_mut(key).map(Located::get_mut) else {
             return;
         };
         let with_options =
@@ -288,7 +211,7 @@ impl Entry<'_, '_> {
 
     /// Takes out the options that the gem's scheduler has and ours doesn't.
     fn options(&mut self, key: &str) {
-        let Some(Value::List(list)) = self.members.get_mut(key).map(Spanned::get_mut) else {
+        let Some(Value::List(list)) = self.members.get_mut(key).map(Located::get_mut) else {
             return;
         };
         if list
@@ -297,11 +220,11 @@ impl Entry<'_, '_> {
         {
             list.truncate(1);
         }
-        let Some(Value::Table(options)) = list.get_mut(1).map(Spanned::get_mut) else {
+        let Some(Value::Table(options)) = list.get_mut(1).map(Located::get_mut) else {
             return;
         };
         options.retain(|_, node| *node.get_ref() != Value::Null);
-        let unknown = |key: &&Spanned<Cow<'_, str>>| !OPTIONS.contains(&&**key.get_ref());
+        let unknown = |key: &&Located<Cow<'_, str>>| !OPTIONS.contains(&&**key.get_ref());
         let unknown: Vec<_> = options.keys().filter(unknown).cloned().collect();
         options.retain(|key, _| OPTIONS.contains(&&**key.get_ref()));
         if options.is_empty() {
@@ -339,7 +262,7 @@ impl Entry<'_, '_> {
             self.report(key.span(), Mistake::CustomJobClass);
             self.members.shift_remove("class");
             self.members
-                .insert(Spanned::new(key.span(), "class".into()), class);
+                .insert(Located::new(key.span(), "class".into()), class);
         }
         for key in ["queue", "description"] {
             self.drop_empty(key);
@@ -349,7 +272,7 @@ impl Entry<'_, '_> {
             self.ignore("description", |_| Mistake::Description);
         }
         if matches!(
-            self.members.get("args").map(Spanned::get_ref),
+            self.members.get("args").map(Located::get_ref),
             Some(Value::Null)
         ) {
             self.members.shift_remove("args");

@@ -8,24 +8,23 @@ use toml::{
 };
 
 use crate::config::{
-    diagnostic::{Diagnostic, Mistake, Source},
-    raw::diagnostic,
-    tree::{Members, Node, Value},
+    read::value::{Located, Members, Node, Value},
+    report::{diagnostic::Diagnostic, mistake::Mistake, source::Source},
 };
 
 /// A file in TOML.
-pub(super) struct Document<'t> {
+pub(in crate::config) struct Document<'t> {
     /// In it, the table `schedule` is empty.
-    pub(super) root: Members<'t>,
+    pub(in crate::config) root: Members<'t>,
     /// What is in that table, to be made [`member`]s one at a time: of large files there is much.
-    pub(super) schedule: DeTable<'t>,
+    pub(in crate::config) schedule: DeTable<'t>,
 }
 
 /// Reads a file in TOML.
 ///
 /// # Errors
 /// Its syntax errors, all of them.
-pub(super) fn parse(source: &Source) -> Result<Document<'_>, Vec<Diagnostic>> {
+pub(in crate::config) fn parse(source: &Source) -> Result<Document<'_>, Vec<Diagnostic>> {
     let (root, errors) = DeTable::parse_recoverable(&source.text);
     if errors.is_empty() {
         let mut root = root.into_inner();
@@ -38,7 +37,7 @@ pub(super) fn parse(source: &Source) -> Result<Document<'_>, Vec<Diagnostic>> {
     }
     let errors = errors.into_iter().map(|error| {
         let mistake = Mistake::Syntax(error.message().to_owned());
-        diagnostic(source, error.span(), mistake)
+        Diagnostic::new(source, error.span(), mistake)
     });
     Err(errors.collect())
 }
@@ -48,9 +47,10 @@ fn members(table: DeTable<'_>) -> Members<'_> {
 }
 
 /// A member of a table.
-pub(super) fn member<'t>(
+pub(in crate::config) fn member<'t>(
     (key, value): (Spanned<Cow<'t, str>>, Spanned<DeValue<'t>>),
-) -> (Spanned<Cow<'t, str>>, Node<'t>) {
+) -> (Located<Cow<'t, str>>, Node<'t>) {
+    let key = Located::new(key.span(), key.into_inner());
     (key, node(value))
 }
 
@@ -72,7 +72,7 @@ fn node(value: Spanned<DeValue<'_>>) -> Node<'_> {
         DeValue::Array(items) => Value::List(items.into_iter().map(node).collect()),
         DeValue::Table(table) => Value::Table(members(table)),
     };
-    Spanned::new(span, value)
+    Located::new(span, value)
 }
 
 fn integer<'t>(number: &DeInteger<'_>) -> Value<'t> {

@@ -1,0 +1,7 @@
+//! What is wrong with schedule files: in words (`mistake`), with places (`source`, `diagnostic`), and shown
+//! (`render`).
+
+pub(super) mod diagnostic;
+pub(super) mod mistake;
+mod render;
+pub(super) mod source;
