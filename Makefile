@@ -11,6 +11,7 @@ run: redis ## Build, start a private Redis and the demo schedule
 test: redis ## Check formatting and lints, run all tests that need only Rust and redis-server
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --lib --no-default-features --locked -- -D warnings
 	cargo test --locked -- --test-threads=4
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked --quiet
 	@echo "$$(cargo test --locked --quiet --test integration -- --ignored --list 2>/dev/null | grep -c ': test$$')" \

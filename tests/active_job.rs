@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use redis::Commands;
 use rescue_scheduler::{
+    client::{ActiveJob, Client, ClientError},
     clock::StoppedClock,
-    store::{ActiveJob, Client, ClientError},
 };
 use serde_json::{Value, json};
 

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use nix::sys::signal::Signal;
 use redis::Commands as _;
 use rescue_scheduler::{
+    client::{Client, ClientError},
     clock::{Clock as _, SystemClock},
-    store::{Client, ClientError},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};

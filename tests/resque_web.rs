@@ -4,7 +4,7 @@
 use chrono::DateTime;
 use nix::sys::signal::Signal;
 use redis::Commands;
-use rescue_scheduler::store::Client;
+use rescue_scheduler::client::Client;
 use serde_json::Value;
 
 use crate::harness::{Program, Redis, eventually, unix_now};

@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 use redis::Commands as _;
-use rescue_scheduler::store::{ActiveJob, Client};
+use rescue_scheduler::client::{ActiveJob, Client};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 

@@ -10,7 +10,7 @@ use std::{
     sync::LazyLock,
 };
 
-use rescue_scheduler::store::{ActiveJob, Client};
+use rescue_scheduler::client::{ActiveJob, Client};
 use serde_json::{Value, json};
 
 use crate::harness::{Program, Redis};

@@ -101,12 +101,12 @@ impl Change {
             next.unwrap().timestamp()
         };
         for fires in expected.windows(2) {
-            assert_eq!(next(fires[0]), fires[1], "after {} in self", fires[0]);
+            assert_eq!(next(fires[0]), fires[1], "after {} in {self}", fires[0]);
         }
         for distance in [-90, -60, -31, -30, 0, 15, 30, 59, 60, 90] {
             for after in [-1, 0, 1].map(|second| self.at + distance * MINUTE + second) {
                 let first = expected.iter().find(|at| **at > after);
-                assert_eq!(Some(&next(after)), first, "after {after} in self");
+                assert_eq!(Some(&next(after)), first, "after {after} in {self}");
             }
         }
     }
@@ -118,7 +118,7 @@ impl Change {
         for fires in fires.windows(2) {
             let (elapsed, over_change) = (fires[1] - fires[0], fires[1] >= self.at);
             let allowed = elapsed == step || !in_step && over_change && elapsed < 2 * step;
-            assert!(allowed, "{elapsed} s after {} in self", fires[0]);
+            assert!(allowed, "{elapsed} s after {} in {self}", fires[0]);
         }
     }
 }

@@ -8,15 +8,20 @@
 mod context;
 mod entry;
 pub mod expression;
+#[cfg(feature = "daemon")]
 mod file;
+#[cfg(feature = "daemon")]
 mod parse;
 mod read;
 mod report;
 mod resque;
+#[cfg(feature = "daemon")]
 pub mod settings;
 
 pub use context::Context;
+#[cfg(feature = "daemon")]
 pub use file::{MAX_SIZE, convert, load};
+#[cfg(feature = "daemon")]
 pub use parse::{Loaded, parse, toml_of};
 pub use report::{
     diagnostic::{Diagnostic, Mistakes},

@@ -15,7 +15,8 @@ use redis::{
 use tokio::{sync::Mutex, time::timeout};
 
 use crate::store::{
-    address::{Address, Connector},
+    address::Address,
+    connector::Connector,
     error::{self, StoreError},
     link::Link,
 };

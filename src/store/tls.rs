@@ -9,7 +9,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
-use crate::store::Credentials;
+use crate::store::address::Credentials;
 
 /// How connections with TLS are made.
 pub(super) type TlsConfig = Arc<ClientConfig>;

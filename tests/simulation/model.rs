@@ -356,7 +356,7 @@ impl Model {
         Some(names)
     }
 
-    /// `settle.lua`.
+    /// `ack_changes.lua`.
     pub fn settle_changes(&mut self, us: &Identity, changes: &[(Vec<u8>, Vec<u8>)]) -> bool {
         if self.holder() != Some(&us.holder) {
             return false;

@@ -1,14 +1,16 @@
 //! What a schedule file means, key by key.
 
-use chrono::{DateTime, TimeDelta};
-
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta};
+
 use super::*;
-use crate::config::{entry::contents::FileContents, parse::contents, report::source::Source};
-use crate::core::time::{
-    every::{Every, EveryError},
-    timing::{Moment, Pattern, Timing},
+use crate::{
+    config::{entry::contents::FileContents, parse::contents, report::source::Source},
+    core::time::{
+        every::{Every, EveryError},
+        timing::{Moment, Pattern, Timing},
+    },
 };
 
 fn read(text: &str, environment: Option<&str>) -> FileContents {

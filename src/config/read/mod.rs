@@ -2,8 +2,11 @@
 //! for its keys (`table`).
 
 pub(super) mod json;
+#[cfg(feature = "daemon")]
 mod psych;
 pub(super) mod table;
+#[cfg(feature = "daemon")]
 pub(super) mod toml;
 pub(super) mod value;
+#[cfg(feature = "daemon")]
 pub(super) mod yaml;

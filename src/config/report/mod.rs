@@ -3,5 +3,6 @@
 
 pub(super) mod diagnostic;
 pub(super) mod mistake;
+#[cfg(feature = "daemon")]
 mod render;
 pub(super) mod source;

@@ -107,7 +107,7 @@ impl Place {
         match &self.span {
             Some(span) => {
                 let start = boundary(&self.source.text, span.start);
-                format!("self:{}", self.source.column(start))
+                format!("{self}:{}", self.source.column(start))
             }
             None => self.to_string(),
         }

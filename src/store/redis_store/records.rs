@@ -10,10 +10,10 @@ use chrono::{DateTime, Utc};
 use crate::{
     core::time::instant::is_sensible,
     store::{
-        Away, RecordChange, Records, StoreError,
-        fires::STAMP,
-        redis_store::{RedisStore, instant},
-        scripts,
+        error::StoreError,
+        port::records::{Away, RecordChange, Records},
+        redis_store::RedisStore,
+        scripts::{fire::STAMP, forget, seen},
     },
 };
 
@@ -171,67 +171,28 @@ impl RedisStore {
         Ok(enqueued)
     }
 
-    /// `seen.lua`.
+    /// Changes the records of entries.
     pub(super) async fn write_records(
         &self,
         changes: &[RecordChange],
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let mut call = scripts::SEEN.prepare_invoke();
-        call.key(self.keys.lock())
-            .key(self.keys.seen())
-            .key(self.keys.fires())
-            .key(self.keys.away());
-        call.arg(&self.identity.holder);
-        let seen = |at: DateTime<Utc>, timing: &str| format!("{} {timing}", at.timestamp());
-        for change in changes {
-            match change {
-                RecordChange::First { name, timing } => {
-                    call.arg("first").arg(name).arg(seen(now, timing));
-                }
-                RecordChange::Reworded {
-                    name,
-                    first_seen,
-                    old,
-                    new,
-                } => {
-                    call.arg("seen").arg(name);
-                    call.arg(seen(*first_seen, old)).arg(seen(*first_seen, new));
-                }
-                RecordChange::Left { name, was } => {
-                    let was = was.map_or_else(String::new, away_text);
-                    call.arg("away").arg(name).arg(was).arg(now.timestamp());
-                }
-                RecordChange::Returned { name, since } => {
-                    let (left, until) = (since.timestamp(), now.timestamp());
-                    call.arg("away").arg(name).arg(left);
-                    call.arg(format!("{left} {until}"));
-                }
-            }
-        }
+        let call = seen::call(&self.keys, &self.identity.holder, changes, now);
         let recorded: bool = self.connection.script(&call, &self.keys.seen()).await?;
-        Ok(self.unless_lost(recorded.then_some(())).await.is_some())
+        Ok(self
+            .reconnect_if_lost(recorded.then_some(()))
+            .await
+            .is_some())
     }
 
-    /// `forget.lua`.
+    /// Removes the records of entries.
     pub(super) async fn remove_records(
         &self,
         entries: &[(String, DateTime<Utc>)],
     ) -> Result<Option<Vec<String>>, StoreError> {
-        let mut call = scripts::FORGET.prepare_invoke();
-        call.key(self.keys.lock())
-            .key(self.keys.away())
-            .key(self.keys.seen())
-            .key(self.keys.fired())
-            .key(self.keys.fires())
-            .key(self.keys.stamps())
-            .key(self.keys.last_enqueued_at());
-        call.arg(&self.identity.holder);
-        for (name, since) in entries {
-            call.arg(name).arg(since.timestamp());
-        }
+        let call = forget::call(&self.keys, &self.identity.holder, entries);
         let forgotten = self.connection.script(&call, &self.keys.away()).await?;
-        Ok(self.unless_lost(forgotten).await)
+        Ok(self.reconnect_if_lost(forgotten).await)
     }
 }
 
@@ -245,15 +206,8 @@ fn away(text: &str) -> Option<Away> {
     Some(Away { since, until })
 }
 
-fn away_text(Away { since, until }: Away) -> String {
-    let since = since.timestamp();
-    until.map_or_else(
-        || since.to_string(),
-        |until| format!("{since} {}", until.timestamp()),
-    )
-}
-
 /// The instant of a number of seconds, if a scheduler can have written it.
 fn sensible(seconds: &str) -> Option<DateTime<Utc>> {
-    instant(seconds).filter(|at| is_sensible(*at))
+    let at = DateTime::from_timestamp(seconds.parse().ok()?, 0)?;
+    is_sensible(at).then_some(at)
 }

@@ -1,6 +1,8 @@
 //! The real store: each thing that is changed in Redis is one atomic script.
 
+mod part;
 mod records;
+mod rights;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,11 +13,29 @@ use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use redis::FromRedisValue;
 
 use crate::store::{
-    Address, BatchLimit, Bucket, Due, Fire, FireOutcome, Identity, Keys, Lease, Limits,
-    MoveOutcome, Place, RecordChange, Records, Store, StoreError, Target, TimeRecord,
+    address::Address,
     connection::Connection,
-    fires, moves,
-    scripts::{self, DueReply, LeaseReply, NotMoved, TimeReply},
+    error::StoreError,
+    keys::Keys,
+    limits::Limits,
+    port::{
+        Store,
+        delayed::{BatchLimit, Bucket, Due, MoveOutcome, Place, Target},
+        fires::{Fire, FireOutcome},
+        lease::{Identity, Lease},
+        records::{RecordChange, Records, TimeRecord},
+    },
+    scripts::{
+        ack_changes, aside,
+        due::{self, DueReply},
+        fire,
+        lease::{self, LeaseReply},
+        r#move::{
+            NotMoved, {self as moves},
+        },
+        release,
+        time::{self, TimeReply},
+    },
 };
 
 /// How many dynamic entries are read at a time, in pages and by their names; they may be long.
@@ -23,14 +43,14 @@ const PAGE: usize = 500;
 
 /// Redis under one namespace.
 pub struct RedisStore {
-    pub(super) connection: Connection,
-    /// For what is small and asked again and again, whichever loop asks: the lease, and whether anything
-    /// is due. What is asked at the same moment is one round trip; and who looks here looks where the
-    /// lease is held.
-    steady: Connection,
+    /// For all that changes anything but the lease, or may be large. Each loop has its own.
+    connection: Connection,
+    /// Shared by all loops for small, frequent calls: the lease, and whether anything is due. Calls of the same
+    /// moment share a round trip, and they reach the server that holds the lease.
+    lease_link: Connection,
     /// For the call that blocks.
     handover: Connection,
-    pub(super) keys: Keys,
+    keys: Keys,
     identity: Identity,
     limits: Limits,
 }
@@ -44,7 +64,7 @@ impl RedisStore {
         address.check_namespace(&keys)?;
         Ok(Self {
             connection: Connection::open(address),
-            steady: Connection::open(address),
+            lease_link: Connection::open(address),
             handover: Connection::open(address),
             keys,
             identity,
@@ -58,9 +78,9 @@ impl RedisStore {
         Self { limits, ..self }
     }
 
-    /// An answer that is `None` because the lease is not ours. We may hold it all the same, on another
+    /// Reconnects if `answer` is `None`, because the lease is not ours. We may hold it all the same, on another
     /// server: this one was the master once, and nobody has closed our connection to it.
-    async fn unless_lost<T>(&self, answer: Option<T>) -> Option<T> {
+    async fn reconnect_if_lost<T>(&self, answer: Option<T>) -> Option<T> {
         if answer.is_none() {
             self.connection.reopen().await;
         }
@@ -98,8 +118,8 @@ impl RedisStore {
 
     /// The connection for what is small: not one that the lease would have to wait for.
     fn small(&self) -> &Connection {
-        if self.steady.is_open() {
-            &self.steady
+        if self.lease_link.is_open() {
+            &self.lease_link
         } else {
             &self.connection
         }
@@ -112,37 +132,31 @@ impl RedisStore {
         Ok(length)
     }
 
-    /// One call of `fire.lua`.
-    pub(super) async fn send_fires(
+    /// Makes one call of `fire.lua`.
+    async fn send_fires(
         &self,
         fires: &[Fire<'_>],
         now: DateTime<FixedOffset>,
     ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
-        let mut call = scripts::FIRE.prepare_invoke();
         let (holder, skew) = (&self.identity.holder, self.limits.clock_skew);
-        fires::add(&mut call, &self.keys, holder, fires, now, skew);
+        let call = fire::call(&self.keys, holder, fires, now, skew);
         let outcomes = self.connection.script(&call, &self.keys.fired()).await?;
-        Ok(self.unless_lost(outcomes).await)
+        Ok(self.reconnect_if_lost(outcomes).await)
     }
 
-    /// One call of `move.lua`.
-    pub(super) async fn send_moves(
+    /// Makes one call of `move.lua`.
+    async fn send_moves(
         &self,
         buckets: &[Bucket],
         targets: &[Target],
     ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
-        let mut call = scripts::MOVE.prepare_invoke();
-        call.key(self.keys.lock())
-            .key(self.keys.delayed_schedule())
-            .key(self.keys.queues());
-        call.arg(&self.identity.holder)
-            .arg(scripts::max_skew(self.limits.clock_skew));
-        let quarantine = self.limits.quarantine;
-        moves::add(&mut call, &self.keys, quarantine, buckets, targets);
+        let (holder, limits) = (&self.identity.holder, self.limits);
+        let (skew, quarantine) = (limits.clock_skew, limits.quarantine);
+        let call = moves::call(&self.keys, holder, skew, quarantine, buckets, targets);
         let key = self.keys.delayed_schedule();
         let not_moved: Option<NotMoved> = self.connection.script(&call, &key).await?;
         let outcomes = not_moved.map(|it| it.among(targets.len()));
-        Ok(self.unless_lost(outcomes).await)
+        Ok(self.reconnect_if_lost(outcomes).await)
     }
 }
 
@@ -150,7 +164,7 @@ impl Store for RedisStore {
     fn apart(&self) -> Self {
         Self {
             connection: self.connection.another(),
-            steady: self.steady.clone(),
+            lease_link: self.lease_link.clone(),
             handover: self.handover.another(),
             keys: self.keys.clone(),
             identity: self.identity.clone(),
@@ -188,10 +202,8 @@ impl Store for RedisStore {
     }
 
     async fn time(&self) -> Result<DateTime<Utc>, StoreError> {
-        let lock = self.keys.lock();
-        let mut call = scripts::TIME.prepare_invoke();
-        call.key(&lock);
-        let TimeReply(time) = self.steady.script(&call, &lock).await?;
+        let call = time::call(&self.keys);
+        let TimeReply(time) = self.lease_link.script(&call, &self.keys.lock()).await?;
         Ok(time)
     }
 
@@ -200,23 +212,14 @@ impl Store for RedisStore {
         length: Duration,
         stuck_holder: Option<&str>,
     ) -> Result<(Lease, DateTime<Utc>), StoreError> {
-        let mut call = scripts::LEASE.prepare_invoke();
-        call.key(self.keys.lock()).key(self.keys.token());
-        call.arg(&self.identity.holder)
-            .arg(&self.identity.token)
-            .arg(length.as_millis())
-            .arg(stuck_holder.unwrap_or_default());
-        let LeaseReply { lease, time } = self.steady.script(&call, &self.keys.lock()).await?;
+        let call = lease::call(&self.keys, &self.identity, length, stuck_holder);
+        let LeaseReply { lease, time } = self.lease_link.script(&call, &self.keys.lock()).await?;
         Ok((lease, time))
     }
 
     async fn release_lease(&self) -> Result<bool, StoreError> {
-        let mut call = scripts::RELEASE.prepare_invoke();
-        call.key(self.keys.lock())
-            .key(self.keys.token())
-            .key(self.keys.handover());
-        call.arg(&self.identity.holder).arg(&self.identity.token);
-        self.steady.script(&call, &self.keys.lock()).await
+        let call = release::call(&self.keys, &self.identity);
+        self.lease_link.script(&call, &self.keys.lock()).await
     }
 
     async fn wait_for_handover(&self, timeout: Duration) -> Result<(), StoreError> {
@@ -286,17 +289,13 @@ impl Store for RedisStore {
     }
 
     async fn settle_changes(&self, changes: &[(Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {
-        let mut call = scripts::SETTLE.prepare_invoke();
-        call.key(self.keys.lock())
-            .key(self.keys.changed_entries())
-            .key(self.keys.dynamic_entries());
-        call.arg(&self.identity.holder);
-        for (name, json) in changes {
-            call.arg(name).arg(json);
-        }
+        let call = ack_changes::call(&self.keys, &self.identity.holder, changes);
         let key = self.keys.changed_entries();
         let settled: bool = self.connection.script(&call, &key).await?;
-        Ok(self.unless_lost(settled.then_some(())).await.is_some())
+        Ok(self
+            .reconnect_if_lost(settled.then_some(()))
+            .await
+            .is_some())
     }
 
     async fn fire(
@@ -332,23 +331,13 @@ impl Store for RedisStore {
         limit: BatchLimit,
         from: Option<&Place>,
     ) -> Result<Option<Due>, StoreError> {
-        let schedule = &self.keys.delayed_schedule();
-        let mut call = scripts::DUE.prepare_invoke();
-        call.key(self.keys.lock()).key(schedule);
-        call.arg(&self.identity.holder)
-            .arg(self.keys.bucket(b""))
-            .arg(from.map_or("-inf", |from| &from.score))
-            .arg(now.timestamp())
-            .arg(from.map_or(0, |from| from.before))
-            .arg(limit.count)
-            .arg(limit.bytes)
-            .arg(self.limits.item);
-        match from {
-            Some(from) => call.arg(&from.member).arg(from.items),
-            None => call.arg("").arg(0),
-        };
-        let reply: Option<DueReply> = self.connection.script(&call, schedule).await?;
-        let reply = self.unless_lost(reply).await;
+        let (holder, max_item) = (&self.identity.holder, self.limits.item);
+        let call = due::call(&self.keys, holder, now, limit, max_item, from);
+        let reply: Option<DueReply> = self
+            .connection
+            .script(&call, &self.keys.delayed_schedule())
+            .await?;
+        let reply = self.reconnect_if_lost(reply).await;
         Ok(reply.map(|reply| reply.due(now)))
     }
 
@@ -366,21 +355,12 @@ impl Store for RedisStore {
         reason: &str,
         now: DateTime<Utc>,
     ) -> Result<Option<MoveOutcome>, StoreError> {
-        let mut call = scripts::ASIDE.prepare_invoke();
-        call.key(self.keys.lock())
-            .key(self.keys.delayed_schedule())
-            .key(self.keys.quarantine())
-            .key(self.keys.aside(member))
-            .key(self.keys.bucket(member));
-        call.arg(&self.identity.holder)
-            .arg(self.keys.timestamps(b""))
-            .arg(member)
-            .arg(self.limits.item)
-            .arg(self.limits.quarantine)
-            .arg(moves::record_aside(member, reason, now));
+        let limits = (self.limits.item, self.limits.quarantine);
+        let holder = &self.identity.holder;
+        let call = aside::call(&self.keys, holder, member, reason, now, limits);
         let key = self.keys.quarantine();
         let outcome = self.connection.script(&call, &key).await?;
-        Ok(self.unless_lost(outcome).await)
+        Ok(self.reconnect_if_lost(outcome).await)
     }
 
     async fn quarantined(&self) -> Result<usize, StoreError> {
@@ -393,9 +373,4 @@ impl Store for RedisStore {
             length => length.map(|_| true),
         }
     }
-}
-
-/// The instant of a number of seconds.
-fn instant(seconds: &str) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp(seconds.parse().ok()?, 0)
 }

@@ -1,18 +1,20 @@
-//! The client for apps: enqueue a job now, at a time, or after a while.
+//! The client for apps: enqueue a job now, at a time, or after a while; set and remove dynamic entries.
+
+mod active_job;
+mod arguments;
+mod schedules;
 
 use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Serialize, ser::Error as _};
+use serde::Serialize;
 
+pub use self::{active_job::ActiveJob, arguments::ClientError};
 use crate::{
+    client::arguments::checked,
     clock::{Clock, SystemClock},
-    core::job::{
-        active_job::WRAPPER,
-        json::{self, AROUND_ARGUMENTS},
-        payload,
-    },
-    store::{ActiveJob, Address, Credentials, Keys, StoreError, connection::Connection},
+    core::job::{active_job::WRAPPER, payload},
+    store::{Address, Console, Credentials, Keys, StoreError},
 };
 
 /// Enqueues jobs for Resque workers, now or later, with the keys and bytes of Resque 3.0 and
@@ -33,7 +35,7 @@ use crate::{
 /// # let server = PrivateServer::start(Listen::Socket)?;
 /// # let redis_url = server.url();
 /// use chrono::{DateTime, TimeDelta};
-/// use rescue_scheduler::store::Client;
+/// use rescue_scheduler::client::Client;
 ///
 /// let client = Client::open(redis_url, "resque")?;
 /// client.enqueue("mail", "WelcomeMail", &("ada@example.com", 42)).await?;
@@ -53,7 +55,7 @@ use crate::{
 /// # let server = PrivateServer::start(Listen::Socket)?;
 /// # let redis_url = server.url();
 /// use chrono::TimeDelta;
-/// use rescue_scheduler::store::{ActiveJob, Client};
+/// use rescue_scheduler::client::{ActiveJob, Client};
 /// use serde_json::json;
 ///
 /// let client = Client::open(redis_url, "resque")?;
@@ -67,41 +69,8 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    pub(super) connection: Connection,
-    pub(super) keys: Keys,
+    console: Console,
     clock: Arc<dyn Clock>,
-}
-
-/// Why a job was not enqueued, or an entry not set.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Redis. After [`StoreError::Unavailable`] the job may have been enqueued.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// serde cannot write the arguments as JSON, or a worker would exit on them.
-    #[error("the arguments of {class} cannot be enqueued: {error}")]
-    Arguments {
-        /// The job's class.
-        class: String,
-        /// What is wrong with them.
-        error: serde_json::Error,
-    },
-    /// A scheduler would refuse this dynamic entry.
-    #[error("the entry `{name}` has mistakes: {mistakes}")]
-    Entry {
-        /// The entry's name.
-        name: String,
-        /// All of them, each with its path in the entry.
-        mistakes: String,
-    },
-    /// Resque takes no job without a class and a queue.
-    #[error("a job needs a class and a queue; class is `{class}`, queue is `{queue}`")]
-    Nameless {
-        /// The job's class.
-        class: String,
-        /// The job's queue.
-        queue: String,
-    },
 }
 
 impl Client {
@@ -120,15 +89,9 @@ impl Client {
     /// # Errors
     /// As [`Self::open`].
     pub fn at(address: &Address, namespace: &str) -> Result<Self, StoreError> {
-        let keys = Keys::new(namespace, None);
-        address.check_namespace(&keys)?;
-        let connection = Connection::open(address);
+        let console = Console::open(address, Keys::new(namespace, None))?;
         let clock = Arc::new(SystemClock);
-        Ok(Self {
-            connection,
-            keys,
-            clock,
-        })
+        Ok(Self { console, clock })
     }
 
     /// The same client, which takes the time from `clock` and not from this host: for tests.
@@ -224,14 +187,7 @@ impl Client {
 
     async fn push(&self, queue: &str, class: &str, arguments: &str) -> Result<(), ClientError> {
         let payload = payload::payload(class, arguments);
-        let mut push = redis::pipe();
-        push.atomic();
-        push.sadd(self.keys.queues(), queue)
-            .rpush(self.keys.queue(queue), payload);
-        Ok(self
-            .connection
-            .pipeline(push.ignore(), &self.keys.queue(queue))
-            .await?)
+        Ok(self.console.enqueue(queue, &payload).await?)
     }
 
     async fn delay(
@@ -242,24 +198,11 @@ impl Client {
         class: &str,
         arguments: &str,
     ) -> Result<(), ClientError> {
-        let timestamp = at.timestamp();
-        if timestamp <= now.timestamp() {
+        if at.timestamp() <= now.timestamp() {
             return self.push(queue, class, arguments).await;
         }
         let item = payload::delayed_item(class, arguments, queue);
-        let member = timestamp.to_string();
-        let mut delay = redis::pipe();
-        delay.atomic();
-        delay.rpush(self.keys.bucket(member.as_bytes()), &item);
-        delay.sadd(
-            self.keys.timestamps(item.as_bytes()),
-            format!("delayed:{member}"),
-        );
-        delay.zadd(self.keys.delayed_schedule(), &member, timestamp);
-        Ok(self
-            .connection
-            .pipeline(delay.ignore(), &self.keys.delayed_schedule())
-            .await?)
+        Ok(self.console.delay(at, &item).await?)
     }
 }
 
@@ -272,39 +215,7 @@ fn later(now: DateTime<Utc>, delay: TimeDelta) -> DateTime<Utc> {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("server", &self.connection.server())
+            .field("console", &self.console)
             .finish_non_exhaustive()
-    }
-}
-
-/// The argument list of a job that can be enqueued: a JSON array.
-pub(super) fn checked(
-    queue: &str,
-    class: &str,
-    arguments: &(impl Serialize + ?Sized),
-) -> Result<String, ClientError> {
-    if queue.is_empty() || class.is_empty() {
-        let (class, queue) = (class.to_owned(), queue.to_owned());
-        return Err(ClientError::Nameless { class, queue });
-    }
-    let json = json(class, arguments)?;
-    let list = payload::argument_list(&json).into_owned();
-    json::check(&list, AROUND_ARGUMENTS)
-        .map_err(|error| unfit(class, serde_json::Error::custom(error)))?;
-    Ok(list)
-}
-
-/// Arguments of a job of class `class` as JSON.
-pub(super) fn json(
-    class: &str,
-    arguments: &(impl Serialize + ?Sized),
-) -> Result<String, ClientError> {
-    serde_json::to_string(arguments).map_err(|error| unfit(class, error))
-}
-
-fn unfit(class: &str, error: serde_json::Error) -> ClientError {
-    ClientError::Arguments {
-        class: class.to_owned(),
-        error,
     }
 }

@@ -1,26 +1,31 @@
-//! What `fire.lua` is told: fires, and the guards of those that have one.
+//! `fire.lua`: enqueue fires, each judged by itself.
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
-use redis::ScriptInvocation;
+use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
 
 use crate::{
-    core::schedule::overlap::{Guard, Overlap},
-    store::{Fire, Keys, scripts},
+    core::schedule::overlap::{Guard, Overlap, SkipReason},
+    store::{
+        keys::Keys,
+        port::fires::{Fire, FireOutcome},
+        scripts::reply::{self, words},
+    },
 };
 
-/// As Ruby prints a time, which is how resque-scheduler 5.0 writes `last_enqueued_at`.
-pub(super) const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
+script!("fire.lua");
 
-/// Adds the keys and arguments of `fires`, which `holder` enqueues unless they are further ahead of Redis' clock
-/// than `max_skew`.
-pub(super) fn add(
-    call: &mut ScriptInvocation<'_>,
+/// As Ruby prints a time, which is how resque-scheduler 5.0 writes `last_enqueued_at`.
+pub(in crate::store) const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
+
+/// Makes the call: `fires`, which `holder` enqueues unless they are further ahead of Redis' clock than `max_skew`.
+pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,
     fires: &[Fire<'_>],
     now: DateTime<FixedOffset>,
     max_skew: Option<TimeDelta>,
-) {
+) -> ScriptInvocation<'static> {
+    let mut call = SCRIPT.prepare_invoke();
     call.key(keys.lock()).key(keys.fired()).key(keys.fires());
     call.key(keys.last_enqueued_at()).key(keys.stamps());
     call.key(keys.queues());
@@ -28,7 +33,7 @@ pub(super) fn add(
         .arg(now.format(STAMP).to_string())
         .arg(now.timestamp())
         .arg(fires.len())
-        .arg(scripts::max_skew(max_skew));
+        .arg(reply::max_skew(max_skew));
     for fire in fires {
         call.key(keys.queue(fire.queue));
         let times = fire
@@ -39,11 +44,12 @@ pub(super) fn add(
             .arg(fire.fire_time.timestamp());
         call.arg(fire.queue).arg(&*fire.payload);
     }
-    add_guards(call, fires);
+    add_guards(&mut call, fires);
     let overlap = |fire: &Fire<'_>| fire.guard.overlap;
     if fires.iter().any(|it| overlap(it) == Overlap::SkipIfRunning) {
         call.key(keys.workers());
     }
+    call
 }
 
 /// Adds the guards of those fires that have one.
@@ -62,5 +68,21 @@ fn add_guards(call: &mut ScriptInvocation<'_>, fires: &[Fire<'_>]) {
             Overlap::SkipIfRunning => ("running", pattern),
         };
         call.arg(overlap).arg(pattern.len()).arg(pattern);
+    }
+}
+
+impl FromRedisValue for FireOutcome {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        match value {
+            Value::Int(1) => Ok(Self::Fired),
+            Value::Int(0) => Ok(Self::AlreadyFired),
+            Value::Int(2) => Ok(Self::Skipped(SkipReason::QueueFull)),
+            Value::Int(3) => Ok(Self::Skipped(SkipReason::Queued)),
+            Value::Int(4) => Ok(Self::Skipped(SkipReason::Running)),
+            Value::Int(5) => Ok(Self::HadAll),
+            Value::Int(6) => Ok(Self::TooEarly),
+            Value::Int(7) => Ok(Self::PutOff),
+            other => words(other).map(Self::Rejected),
+        }
     }
 }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
+    client::arguments::{ClientError, checked, json},
     core::job::active_job::{LOCALE, Wrapped, arguments},
-    store::client::{ClientError, checked, json},
 };
 
 /// One job of a class that descends from `ActiveJob::Base`, which the Resque workers of a Rails app
@@ -25,7 +25,7 @@ use crate::{
 /// is text and called `symbol`.
 ///
 /// A value is one job: enqueued twice, it is in Redis twice, with the same id. So it may be tried again
-/// after [`super::StoreError::Unavailable`], and where the first try was done after all, the id tells.
+/// after [`crate::store::StoreError::Unavailable`], and where the first try was done after all, the id tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveJob {
     queue: String,

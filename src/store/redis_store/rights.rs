@@ -7,9 +7,13 @@ use chrono::{DateTime, FixedOffset};
 use crate::{
     core::excerpt::excerpt,
     store::{
-        Bucket, Fire, FireOutcome, MoveOutcome, RedisStore, StoreError, Target,
-        moves::{self, Part},
-        scripts,
+        error::StoreError,
+        port::{
+            delayed::{Bucket, MoveOutcome, Target},
+            fires::{Fire, FireOutcome},
+        },
+        redis_store::{RedisStore, part::Part},
+        scripts::{r#move as moves, probe},
     },
 };
 
@@ -29,10 +33,7 @@ impl RedisStore {
             let Some(first) = queues.first() else {
                 continue;
             };
-            let mut probe = scripts::PROBE.prepare_invoke();
-            for queue in queues {
-                probe.key(self.keys.queue(queue));
-            }
+            let probe = probe::call(&self.keys, queues);
             let key = self.keys.queue(first);
             match self.connection.script::<u8>(&probe, &key).await {
                 Ok(_) => {}

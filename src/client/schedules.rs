@@ -1,12 +1,11 @@
 //! The client for apps, and dynamic entries.
 
-use redis::Pipeline;
 use serde::Serialize;
 
 use crate::{
+    client::{Client, arguments::ClientError},
     config::{AtPath, Context, Mistake, dynamic_entry},
     core::schedule::Why,
-    store::{Client, ClientError},
 };
 
 impl Client {
@@ -19,7 +18,7 @@ impl Client {
     /// in `rescue_scheduler` what only this scheduler has. It is written as it is.
     ///
     /// ```
-    /// # use rescue_scheduler::store::{Client, Listen, PrivateServer};
+    /// # use rescue_scheduler::{client::Client, store::{Listen, PrivateServer}};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = PrivateServer::start(Listen::Socket)?;
@@ -65,9 +64,7 @@ impl Client {
         {
             return Err(refused(format!("$: it {}", left_out.why)));
         }
-        let mut set = redis::pipe();
-        set.atomic().hset(self.keys.dynamic_entries(), name, json);
-        self.changed(name, &mut set).await
+        Ok(self.console.set_entry(name, &json).await?)
     }
 
     /// Removes the dynamic entry `name`, in one transaction; one of the files of that name is in force
@@ -76,14 +73,6 @@ impl Client {
     /// # Errors
     /// [`ClientError::Store`].
     pub async fn remove_schedule(&self, name: &str) -> Result<(), ClientError> {
-        let mut remove = redis::pipe();
-        remove.atomic().hdel(self.keys.dynamic_entries(), name);
-        self.changed(name, &mut remove).await
-    }
-
-    async fn changed(&self, name: &str, change: &mut Pipeline) -> Result<(), ClientError> {
-        change.ignore().sadd(self.keys.changed_entries(), name);
-        let key = self.keys.dynamic_entries();
-        Ok(self.connection.pipeline(change.ignore(), &key).await?)
+        Ok(self.console.remove_entry(name).await?)
     }
 }

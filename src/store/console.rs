@@ -1,0 +1,98 @@
+//! What apps and people want done in Redis: no lease, and each change is one transaction.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use redis::Pipeline;
+
+use crate::store::{address::Address, connection::Connection, error::StoreError, keys::Keys};
+
+/// A connection of an app or a person. Clones share it; it opens itself again when it breaks.
+#[derive(Clone)]
+pub struct Console {
+    connection: Connection,
+    keys: Keys,
+}
+
+impl Console {
+    /// Prepares a connection to `address` under `keys`' namespace; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`StoreError::NoHashTag`].
+    pub fn open(address: &Address, keys: Keys) -> Result<Self, StoreError> {
+        address.check_namespace(&keys)?;
+        let connection = Connection::open(address);
+        Ok(Self { connection, keys })
+    }
+
+    /// Enqueues a payload at the end of `queue`.
+    ///
+    /// # Errors
+    /// [`StoreError`]. After [`StoreError::Unavailable`] it may have been done.
+    pub async fn enqueue(&self, queue: &str, payload: &str) -> Result<(), StoreError> {
+        let mut push = transaction();
+        push.sadd(self.keys.queues(), queue)
+            .rpush(self.keys.queue(queue), payload);
+        self.execute(push, &self.keys.queue(queue)).await
+    }
+
+    /// Puts an item into the bucket of `at`, cut to whole seconds.
+    ///
+    /// # Errors
+    /// As [`Self::enqueue`].
+    pub async fn delay(&self, at: DateTime<Utc>, item: &str) -> Result<(), StoreError> {
+        let timestamp = at.timestamp();
+        let member = timestamp.to_string();
+        let mut delay = transaction();
+        delay.rpush(self.keys.bucket(member.as_bytes()), item);
+        delay.sadd(
+            self.keys.timestamps(item.as_bytes()),
+            format!("delayed:{member}"),
+        );
+        delay.zadd(self.keys.delayed_schedule(), &member, timestamp);
+        self.execute(delay, &self.keys.delayed_schedule()).await
+    }
+
+    /// Sets a dynamic entry, in place of the one of that name.
+    ///
+    /// # Errors
+    /// As [`Self::enqueue`].
+    pub async fn set_entry(&self, name: &str, json: &str) -> Result<(), StoreError> {
+        let mut set = transaction();
+        set.hset(self.keys.dynamic_entries(), name, json);
+        self.change_entry(set, name).await
+    }
+
+    /// Removes a dynamic entry. It is no error if there is none.
+    ///
+    /// # Errors
+    /// As [`Self::enqueue`].
+    pub async fn remove_entry(&self, name: &str) -> Result<(), StoreError> {
+        let mut remove = transaction();
+        remove.hdel(self.keys.dynamic_entries(), name);
+        self.change_entry(remove, name).await
+    }
+
+    async fn change_entry(&self, mut change: Pipeline, name: &str) -> Result<(), StoreError> {
+        change.sadd(self.keys.changed_entries(), name);
+        self.execute(change, &self.keys.dynamic_entries()).await
+    }
+
+    async fn execute(&self, mut commands: Pipeline, key: &str) -> Result<(), StoreError> {
+        self.connection.pipeline(commands.ignore(), key).await
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console")
+            .field("server", &self.connection.server())
+            .finish_non_exhaustive()
+    }
+}
+
+fn transaction() -> Pipeline {
+    let mut commands = redis::pipe();
+    commands.atomic();
+    commands
+}

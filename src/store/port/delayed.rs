@@ -1,0 +1,86 @@
+//! Due delayed jobs, and what becomes of them.
+
+use chrono::{DateTime, Utc};
+
+/// A due bucket, or as much of it as fits into a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its member in the sorted set, byte for byte: Unix seconds, if a well-behaved app wrote it.
+    pub member: Vec<u8>,
+    /// When it was due: the time that its member tells, or now if that is none, or later.
+    pub due: DateTime<Utc>,
+    /// Items from its head, oldest first.
+    pub items: Vec<Vec<u8>>,
+}
+
+/// What is due: buckets by time, and those that can't be read with the reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Due {
+    /// As many as fit into a batch.
+    pub buckets: Vec<Bucket>,
+    /// Their members in the sorted set, and Redis' words.
+    pub unreadable: Vec<(Vec<u8>, String)>,
+    /// Members whose next item is too large to be read, and its bytes. What is before it is in
+    /// [`Self::buckets`], or was before.
+    pub too_large: Vec<(Vec<u8>, usize)>,
+    /// The last bucket that was read; `None`: nothing is due.
+    pub last: Option<Place>,
+    /// Whether the batch is full: there may be more behind it.
+    pub full: bool,
+}
+
+/// A place among the due buckets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// A score, as Redis writes it.
+    pub score: String,
+    /// How many members of that score are before it.
+    pub before: usize,
+    /// The member there.
+    pub member: Vec<u8>,
+    /// How many items at the head of its bucket are before it.
+    pub items: usize,
+}
+
+/// Where a delayed item goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// To its queue.
+    Queue {
+        /// The queue's name.
+        name: String,
+        /// What is pushed.
+        payload: String,
+    },
+    /// To quarantine, whole.
+    Quarantine {
+        /// Why.
+        reason: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+}
+
+/// How much of the delayed jobs is handled in one call.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimit {
+    /// Items and buckets, each counted: to move a bucket takes as long as an item in it.
+    pub count: usize,
+    /// Bytes of items.
+    pub bytes: usize,
+}
+
+/// What became of one delayed item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MoveOutcome {
+    /// It is where it was to go.
+    Moved,
+    /// Not moved: an app removed it, or it stands behind a rejected one.
+    Left,
+    /// Its target can't take it; Redis' words. It heads its bucket now.
+    Rejected(String),
+    /// Our user may not write its queue; it heads its bucket now.
+    Denied(String),
+    /// Not moved: by Redis' clock it is not due for longer than [`crate::store::Store::max_clock_skew`].
+    TooEarly,
+}

@@ -1,0 +1,126 @@
+//! `due.lua`: read the oldest due buckets.
+
+use chrono::{DateTime, Utc};
+use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
+
+use crate::store::{
+    keys::Keys,
+    port::delayed::{BatchLimit, Bucket, Due, Place},
+    scripts::reply::words,
+};
+
+script!("due.lua");
+
+/// Makes the call: what is due at `now`, at `from` or behind it, up to `limit`; items of more than `max_item`
+/// bytes are not read.
+pub(in crate::store) fn call(
+    keys: &Keys,
+    holder: &str,
+    now: DateTime<Utc>,
+    limit: BatchLimit,
+    max_item: usize,
+    from: Option<&Place>,
+) -> ScriptInvocation<'static> {
+    let mut call = SCRIPT.prepare_invoke();
+    call.key(keys.lock()).key(keys.delayed_schedule());
+    call.arg(holder)
+        .arg(keys.bucket(b""))
+        .arg(from.map_or("-inf", |from| &from.score))
+        .arg(now.timestamp())
+        .arg(from.map_or(0, |from| from.before))
+        .arg(limit.count)
+        .arg(limit.bytes)
+        .arg(max_item);
+    match from {
+        Some(from) => call.arg(&from.member).arg(from.items),
+        None => call.arg("").arg(0),
+    };
+    call
+}
+
+/// What `due.lua` answers.
+pub(in crate::store) struct DueReply {
+    /// Whether the batch is full.
+    pub(in crate::store) full: bool,
+    /// The score of the last bucket, and how many members of that score are before it.
+    pub(in crate::store) last: Option<(String, usize)>,
+    /// Each bucket: its member, and what is in it.
+    pub(in crate::store) buckets: Vec<(Vec<u8>, Content)>,
+}
+
+impl DueReply {
+    /// What is due at `now`.
+    pub(in crate::store) fn due(self, now: DateTime<Utc>) -> Due {
+        let mut due = Due {
+            full: self.full,
+            ..Due::default()
+        };
+        due.last = self.last.zip(self.buckets.last()).map(|(last, bucket)| {
+            let ((score, before), (member, content)) = (last, bucket);
+            let items = match content {
+                Content::Items(items) => items.len(),
+                Content::TooLarge(_) | Content::Unreadable(_) => 0,
+            };
+            Place {
+                score,
+                before,
+                member: member.clone(),
+                items,
+            }
+        });
+        for (member, content) in self.buckets {
+            match content {
+                Content::Items(items) => {
+                    let seconds = str::from_utf8(&member).ok().and_then(|it| it.parse().ok());
+                    let at = seconds.and_then(|it| DateTime::from_timestamp(it, 0));
+                    due.buckets.push(Bucket {
+                        due: at.map_or(now, |at| at.min(now)),
+                        member,
+                        items,
+                    });
+                }
+                Content::TooLarge(bytes) => due.too_large.push((member, bytes)),
+                Content::Unreadable(reason) => due.unreadable.push((member, reason)),
+            }
+        }
+        due
+    }
+}
+
+/// What `due.lua` has found in a bucket.
+pub(in crate::store) enum Content {
+    Items(Vec<Vec<u8>>),
+    /// An item of so many bytes is next.
+    TooLarge(usize),
+    /// Why it can't be read.
+    Unreadable(String),
+}
+
+impl FromRedisValue for DueReply {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let mut flat = Vec::<Value>::from_redis_value(value)?.into_iter();
+        let mut next = || flat.next().unwrap_or(Value::Nil);
+        let full = FromRedisValue::from_redis_value(next())?;
+        let score = Option::from_redis_value(next())?;
+        let before = Option::from_redis_value(next())?;
+        let mut buckets = vec![];
+        while let (Some(member), Some(what)) = (flat.next(), flat.next()) {
+            let content = match what {
+                Value::Int(size @ ..0) => {
+                    Content::TooLarge(size.unsigned_abs().try_into().unwrap_or(usize::MAX))
+                }
+                Value::Int(count) => {
+                    let items = flat.by_ref().take(usize::try_from(count).unwrap_or(0));
+                    Content::Items(items.map(Vec::from_redis_value).collect::<Result<_, _>>()?)
+                }
+                error => Content::Unreadable(words(error)?),
+            };
+            buckets.push((Vec::from_redis_value(member)?, content));
+        }
+        Ok(Self {
+            full,
+            last: score.zip(before),
+            buckets,
+        })
+    }
+}

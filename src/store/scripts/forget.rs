@@ -1,0 +1,29 @@
+//! `forget.lua`: remove all records of entries that left the schedule long ago.
+
+use chrono::{DateTime, Utc};
+use redis::ScriptInvocation;
+
+use crate::store::keys::Keys;
+
+script!("forget.lua");
+
+/// Makes the call: each entry by its name and since when it is out of the schedule.
+pub(in crate::store) fn call(
+    keys: &Keys,
+    holder: &str,
+    entries: &[(String, DateTime<Utc>)],
+) -> ScriptInvocation<'static> {
+    let mut call = SCRIPT.prepare_invoke();
+    call.key(keys.lock())
+        .key(keys.away())
+        .key(keys.seen())
+        .key(keys.fired())
+        .key(keys.fires())
+        .key(keys.stamps())
+        .key(keys.last_enqueued_at());
+    call.arg(holder);
+    for (name, since) in entries {
+        call.arg(name).arg(since.timestamp());
+    }
+    call
+}

@@ -1,0 +1,24 @@
+//! The Lua scripts, each beside the function that makes its call and the type of its reply. What a script is
+//! called with, what it answers, and its rules are in its header.
+
+/// The script in the file beside the one that says this.
+macro_rules! script {
+    ($file:literal) => {
+        static SCRIPT: std::sync::LazyLock<redis::Script> =
+            std::sync::LazyLock::new(|| redis::Script::new(include_str!($file)));
+    };
+}
+
+pub(super) mod ack_changes;
+pub(super) mod aside;
+pub(super) mod due;
+pub(super) mod fire;
+pub(super) mod forget;
+pub(super) mod lease;
+pub(super) mod r#move;
+pub(super) mod probe;
+pub(super) mod quarantine;
+pub(super) mod release;
+pub(super) mod reply;
+pub(super) mod seen;
+pub(super) mod time;

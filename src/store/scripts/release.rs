@@ -1,0 +1,15 @@
+//! `release.lua`: give the lease back, and wake a follower.
+
+use redis::ScriptInvocation;
+
+use crate::store::{keys::Keys, port::lease::Identity};
+
+script!("release.lua");
+
+/// Makes the call.
+pub(in crate::store) fn call(keys: &Keys, identity: &Identity) -> ScriptInvocation<'static> {
+    let mut call = SCRIPT.prepare_invoke();
+    call.key(keys.lock()).key(keys.token()).key(keys.handover());
+    call.arg(&identity.holder).arg(&identity.token);
+    call
+}
