@@ -11,7 +11,7 @@ use records::listed;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    config::{Diagnostic, Mistakes, Place},
+    config::{Diagnostic, Loaded, Mistakes, Place},
     core::{
         excerpt::excerpt,
         schedule::{Changes, entry::Entry, overlap::SkipReason},
@@ -238,6 +238,11 @@ pub enum Transition<'a> {
         /// What, with its path in its JSON.
         warning: &'a str,
     },
+    /// There is something to say about more dynamic entries than are logged at a time.
+    DynamicNotLogged {
+        /// How many.
+        entries: usize,
+    },
     /// A new schedule has mistakes; the old one stays in force.
     ReloadRefused {
         /// All mistakes, with their places.
@@ -264,16 +269,16 @@ impl Event<'_> {
                 fire_time,
                 lateness,
             } => info!(
-                entry = entry.name,
-                class = entry.job.class(),
-                queue = entry.job.queue(),
+                entry = &*excerpt(&entry.name),
+                class = &*excerpt(entry.job.class()),
+                queue = &*excerpt(entry.job.queue()),
                 fire_time = shown(*fire_time),
                 lateness_ms = lateness.num_milliseconds(),
                 "fired"
             ),
             Self::AlreadyFired { entry, fire_time } => {
                 info!(
-                    entry = entry.name,
+                    entry = &*excerpt(&entry.name),
                     fire_time = shown(*fire_time),
                     "already fired"
                 );
@@ -284,15 +289,15 @@ impl Event<'_> {
                 reason,
                 in_a_row,
             } => info!(
-                entry = entry.name,
-                queue = entry.job.queue(),
+                entry = &*excerpt(&entry.name),
+                queue = &*excerpt(entry.job.queue()),
                 fire_time = shown(*fire_time),
                 reason = reason.to_string(),
                 in_a_row,
                 "skipped"
             ),
             Self::Missed { entry, first, last } => warn!(
-                entry = entry.name,
+                entry = &*excerpt(&entry.name),
                 first = shown(*first),
                 last = shown(*last),
                 "missed, not caught up with"
@@ -302,14 +307,14 @@ impl Event<'_> {
                 fire_time,
                 reason,
             } => error!(
-                entry = entry.name,
-                queue = entry.job.queue(),
+                entry = &*excerpt(&entry.name),
+                queue = &*excerpt(entry.job.queue()),
                 fire_time = shown(*fire_time),
                 reason,
                 "queue refuses the job, will try again"
             ),
             Self::FireTooEarly { entry, fire_time } => error!(
-                entry = entry.name,
+                entry = &*excerpt(&entry.name),
                 fire_time = shown(*fire_time),
                 "fire is too early by Redis' clock; retrying every second"
             ),
@@ -347,8 +352,8 @@ impl Event<'_> {
                 last_outcome,
                 next,
             } => info!(
-                entry = entry.name,
-                timing = entry.timing.to_string(),
+                entry = &*excerpt(&entry.name),
+                timing = &*excerpt(&entry.timing.to_string()),
                 last_enqueued = last_enqueued.map(shown),
                 last_outcome,
                 next = next.map(shown),
@@ -436,6 +441,10 @@ impl Transition<'_> {
             Self::DynamicWarning { entry, warning } => {
                 warn!(entry, warning, "warning about a dynamic entry");
             }
+            Self::DynamicNotLogged { entries } => warn!(
+                entries,
+                "more dynamic entries have errors or warnings, or are left out; not logged"
+            ),
             Self::ReloadRefused { report } => {
                 let (shown, more) = report.shown();
                 for found in shown {
@@ -459,8 +468,17 @@ impl Transition<'_> {
     }
 }
 
+/// Writes log lines for the first warnings about schedule files, and how many more there are.
+pub fn log_warnings(loaded: &Loaded) {
+    let (shown, more) = loaded.shown_warnings();
+    shown.for_each(log_mistake);
+    if more > 0 {
+        warn!(not_shown = more, "more warnings about schedule files");
+    }
+}
+
 /// Writes the log line of a mistake, or of a warning, in a schedule file.
-pub fn log_mistake(found: &Diagnostic) {
+fn log_mistake(found: &Diagnostic) {
     let file = found.places.first().map(Place::position);
     let (what, help) = (found.message(), found.help());
     if found.mistake.is_warning() {

@@ -9,6 +9,12 @@ const COMMANDS: [&str; 3] = ["next", "check", "convert"];
 /// What to type instead of `path`, if that is a command by habit and not a file.
 pub(super) fn advice(path: &Path) -> Option<String> {
     let word = path.to_str().filter(|_| !path.exists())?;
+    if word.contains("://") {
+        // It may hold a password, so it is not repeated.
+        let advice =
+            "a URL is no schedule file; name the Redis with the variable REDIS_URL or --redis-url";
+        return Some(advice.to_owned());
+    }
     let lower = word.to_lowercase();
     let advice = match &*lower {
         _ if COMMANDS.contains(&word) => "write the command first, then its options",

@@ -92,5 +92,12 @@ fn content(path: &Path) -> io::Result<Option<String>> {
 
 fn is_alive(process: i32) -> bool {
     // Signal 0 is sent to nobody. A process of another user refuses it, and is alive.
-    signal::kill(Pid::from_raw(process), None) != Err(Errno::ESRCH)
+    signal::kill(Pid::from_raw(process), None) != Err(Errno::ESRCH) && !is_thread(process)
+}
+
+/// Whether Linux has that number for a thread of a process with another number.
+fn is_thread(number: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{number}/status")).unwrap_or_default();
+    let process = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+    process.is_some_and(|process| process.trim().parse() != Ok(number))
 }

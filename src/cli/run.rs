@@ -115,7 +115,7 @@ fn load(arguments: &Arguments) -> Load {
     );
     Arc::new(move || {
         let loaded = config::load(&paths, &context, max_size)?;
-        loaded.warnings.iter().for_each(events::log_mistake);
+        events::log_warnings(&loaded);
         Ok(loaded.schedule)
     })
 }

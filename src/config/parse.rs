@@ -12,7 +12,7 @@ use crate::{
             yaml,
         },
         report::{
-            diagnostic::{Diagnostic, Mistakes},
+            diagnostic::{Diagnostic, Mistakes, first},
             mistake::Mistake,
             source::{Place, Source, Syntax},
         },
@@ -28,6 +28,13 @@ pub struct Loaded {
     pub schedule: Schedule,
     /// What the files say in vain, file by file from top to bottom.
     pub warnings: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// Returns the warnings that are shown, and how many more there are.
+    pub fn shown_warnings(&self) -> (impl Iterator<Item = &Diagnostic>, usize) {
+        first(&self.warnings)
+    }
 }
 
 /// Makes a schedule of the texts of schedule files. Pure: touches no disk, reads no environment.

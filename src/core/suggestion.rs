@@ -4,9 +4,16 @@
 /// would be wrong, as in rustc's suggestions. Case doesn't count.
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let word = word.to_lowercase();
+    let length = word.chars().count();
+    let most = length.max(3) / 3;
+    // To compare takes as long as the product of the lengths, and a word may have any.
+    let may_be = |known: &&str| known.chars().count().abs_diff(length) <= most;
     let slips = |known: &str| strsim::damerau_levenshtein(&word, &known.to_lowercase());
-    let nearest = known.into_iter().min_by_key(|known| slips(known))?;
-    (slips(nearest) <= word.chars().count().max(3) / 3).then_some(nearest)
+    let nearest = known
+        .into_iter()
+        .filter(may_be)
+        .min_by_key(|known| slips(known))?;
+    (slips(nearest) <= most).then_some(nearest)
 }
 
 #[cfg(test)]

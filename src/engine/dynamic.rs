@@ -10,13 +10,19 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     config::{self, AtPath, Context},
-    core::schedule::{Changes, Meaning, Schedule},
+    core::{
+        excerpt::excerpt,
+        schedule::{Changes, Meaning, Schedule},
+    },
     events::Transition,
     store::{Store, StoreError},
 };
 
 /// How many changes are settled in one call: other clients wait while the script runs.
 const BATCH: usize = 500;
+
+/// About how many entries of one look something is logged.
+const LOGGED: usize = 50;
 
 /// What is known of one name.
 struct Known {
@@ -177,6 +183,7 @@ impl Dynamic {
         };
         self.unsettled = names.into_iter().map(now).collect();
         self.known.retain(|name, _| !changed.contains(name));
+        let mut notable: usize = 0;
         for (name, json) in entries {
             let known = self.known.get(&name);
             if known.is_some_and(|known| known.json == json) {
@@ -184,7 +191,12 @@ impl Dynamic {
             }
             let before = known.and_then(Known::in_force).cloned();
             let (reading, warnings) = read(&name, &json, &self.context);
-            tell(&name, &reading, &warnings);
+            if !warnings.is_empty() || !matches!(reading, Ok(Ok(_))) {
+                notable += 1;
+                if notable <= LOGGED {
+                    log_reading(&name, &reading, &warnings);
+                }
+            }
             let known = Known {
                 json,
                 reading,
@@ -192,6 +204,10 @@ impl Dynamic {
             };
             changed.insert(name.clone());
             self.known.insert(name, known);
+        }
+        let entries = notable.saturating_sub(LOGGED);
+        if entries > 0 {
+            Transition::DynamicNotLogged { entries }.emit();
         }
         Ok(changed)
     }
@@ -250,15 +266,18 @@ fn read(name: &[u8], json: &[u8], context: &Context) -> (Result<Meaning, String>
     let (Ok(name), Ok(json)) = (str::from_utf8(name), str::from_utf8(json)) else {
         return (Err("$: not UTF-8 text".to_owned()), vec![]);
     };
-    let shown = |found: &[AtPath]| found.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let shown = |found: &AtPath| excerpt(&found.to_string()).into_owned();
+    let shown = |found: &[AtPath]| found.iter().map(shown).collect::<Vec<_>>();
     match config::dynamic_entry(name, json, context) {
         Ok(read) => (Ok(read.entry), shown(&read.warnings)),
         Err(mistakes) => (Err(shown(&mistakes).join("; ")), vec![]),
     }
 }
 
-fn tell(name: &[u8], reading: &Result<Meaning, String>, warnings: &[String]) {
-    let entry = &String::from_utf8_lossy(name);
+/// Logs what is to be said about an entry.
+fn log_reading(name: &[u8], reading: &Result<Meaning, String>, warnings: &[String]) {
+    let name = String::from_utf8_lossy(name);
+    let entry = &excerpt(&name);
     match reading {
         Err(mistakes) => Transition::DynamicRefused { entry, mistakes }.emit(),
         Ok(Err(left_out)) => {

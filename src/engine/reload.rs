@@ -100,11 +100,15 @@ impl<'a> Reloads<'a> {
             Ok((number, _)) if number != self.number || self.deadline.is_none() => {}
             Ok((_, read)) => {
                 self.deadline = None;
+                let Some((new, changes)) = read else {
+                    let problem =
+                        "the last reload was refused; the schedule has errors (see the log)";
+                    self.health.set(Part::Schedule, Some(problem.to_owned()));
+                    return;
+                };
                 self.health.set(Part::Schedule, None);
-                if let Some((new, changes)) = read {
-                    Transition::Reloaded(&changes).emit();
-                    self.in_force.send_replace(Arc::new(new));
-                }
+                Transition::Reloaded(&changes).emit();
+                self.in_force.send_replace(Arc::new(new));
             }
             Err(ended) => super::rethrow(Err(ended)),
         }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use tracing::{error, info, warn};
 
 use crate::{
-    core::schedule::entry::Entry,
+    core::{excerpt::excerpt, schedule::entry::Entry},
     events::{Transition, shown},
 };
 
@@ -27,7 +27,7 @@ pub(super) fn log_skew(transition: &Transition<'_>, ahead_s: f64) {
 
 /// Logs that an entry waits for a time in the future, and what corrects that.
 pub(super) fn log_ahead(entry: &Entry, until: DateTime<Utc>, correction: Option<&str>) {
-    let (entry, until) = (&entry.name, shown(until));
+    let (entry, until) = (&*excerpt(&entry.name), shown(until));
     match correction {
         None => warn!(
             entry,

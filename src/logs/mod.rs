@@ -9,7 +9,7 @@ use std::{
     backtrace::{Backtrace, BacktraceStatus},
     fs::File,
     io::{self, IsTerminal, Write},
-    os::fd::AsFd as _,
+    os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
     panic,
     path::Path,
     sync::{Arc, OnceLock},
@@ -17,6 +17,10 @@ use std::{
 };
 
 use clap::ValueEnum;
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
+};
 use tracing::warn;
 use tracing_subscriber::{
     Layer, Registry, filter::LevelFilter, fmt, fmt::writer::MakeWriter, layer::SubscriberExt,
@@ -52,7 +56,7 @@ pub struct Logs {
 pub fn start(format: Format, level: LevelFilter, file: Option<&Path>) -> io::Result<Logs> {
     let errors = OnceLock::new();
     let (lines, colour) = if let Some(path) = file {
-        let file = File::options().append(true).create(true).open(path)?;
+        let file = open(path)?;
         (Queue::start(file, report_dropped)?, false)
     } else {
         let lines = standard_error()?;
@@ -88,6 +92,23 @@ pub fn start(format: Format, level: LevelFilter, file: Option<&Path>) -> io::Res
     let logs = Logs { lines, errors };
     logs.clone().take_panics();
     Ok(logs)
+}
+
+/// Opens a file to append to. A pipe that nobody reads is refused: opening it would wait for a reader.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    let options = options.append(true).create(true);
+    let opened = options.custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+    let file =
+        opened.map_err(
+            |error| match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+                Errno::ENXIO => io::Error::other("it is a pipe or a socket that nobody reads"),
+                _ => error,
+            },
+        )?;
+    // The thread that writes waits for whoever reads.
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
+    Ok(file)
 }
 
 impl Logs {

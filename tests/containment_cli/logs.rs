@@ -2,7 +2,10 @@
 
 use std::{fmt::Write as _, io::Read as _, time::Duration};
 
-use nix::sys::signal::Signal;
+use nix::{
+    sys::{signal::Signal, stat::Mode},
+    unistd::mkfifo,
+};
 use redis::Commands as _;
 use serde_json::json;
 
@@ -11,14 +14,14 @@ use crate::harness::{
     ticks::{EACH_SECOND, goes_on_without_a_gap, wait_for_fires},
 };
 
-/// How many log lines fill the pipe and everything behind it: each is 10 kB.
-const ENTRIES: usize = 500;
+/// How many log lines fill a quarter of the pipe and everything behind it: each is more than 600 bytes.
+const ENTRIES: usize = 2_500;
 
-/// A schedule that fires every second, and whose status is 5 MB of log lines.
+/// A schedule that fires every second, and whose status is 1.5 MB of log lines.
 fn talkative() -> String {
     let mut schedule = EACH_SECOND.to_owned();
     for number in 0..ENTRIES {
-        let name = format!("{number}{}", "x".repeat(10_000));
+        let name = format!("{number}{}", "x".repeat(500));
         write!(schedule, "\n[schedule.{name}]\nqueue = \"q\"\n").unwrap();
     }
     schedule
@@ -154,4 +157,24 @@ fn no_value_breaks_a_log_line_or_brings_control_characters_into_it() {
             }
         }
     }
+}
+
+#[test]
+fn a_log_file_that_is_a_pipe_without_a_reader_is_refused() {
+    let redis = Redis::start();
+    let mut program = Program::on(&redis).args(["--once", "--logfile", "log"]);
+    let pipe = program.path("log");
+    mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+    let finished = program.run();
+    assert_eq!(finished.status.code(), Some(1));
+    let error = "error: can't open log file log: it is a pipe or a socket that nobody reads";
+    assert!(finished.log.contains(error), "{}", finished.log);
+
+    let reader = std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap());
+    // Until the reader has opened it, it is refused.
+    eventually(|| match program.run() {
+        finished if finished.status.success() => Ok(()),
+        finished => Err(finished.log),
+    });
+    assert!(reader.join().unwrap().contains("rescue-scheduler starts"));
 }

@@ -57,6 +57,22 @@ fn the_pidfile_of_a_process_that_has_ended_is_replaced() {
     assert_eq!(fs::read_to_string(killed.program.path("pid")).unwrap(), pid);
 }
 
+/// In a container, a process may get the number that the file has from an earlier life for one of its threads.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_number_of_a_thread_in_a_pidfile_is_no_process_that_runs() {
+    let redis = Redis::start();
+    let (mut program, path) = program(&redis);
+    let this = std::process::id().to_string();
+    let threads = fs::read_dir("/proc/self/task").unwrap();
+    let threads = threads.map(|it| it.unwrap().file_name().into_string().unwrap());
+    // The harness of the tests runs each in a thread of its own.
+    let thread = threads.into_iter().find(|it| *it != this).unwrap();
+    fs::write(&path, thread).unwrap();
+    program.run().succeeded();
+    assert!(!path.exists());
+}
+
 #[test]
 fn an_empty_pidfile_is_replaced() {
     let redis = Redis::start();

@@ -134,6 +134,41 @@ fn ten_thousand_mistakes_on_reload_delay_no_fire() {
 }
 
 #[test]
+fn a_refused_reload_is_a_problem_until_another_one_is_taken() {
+    let mut redis = Redis::start();
+    let scheduler = start(&mut redis);
+    is_refused(
+        &scheduler,
+        |path| fs::write(path, "nonsense").unwrap(),
+        "reload refused",
+    );
+    scheduler.status("not healthy leading=true problems=\"the last reload was refused;");
+    let path = scheduler.program.path("schedule.toml");
+    fs::write(path, EACH_SECOND).unwrap();
+    scheduler.signal(Signal::SIGHUP);
+    scheduler
+        .wait_for("schedule reloaded")
+        .status("INFO healthy");
+}
+
+#[test]
+fn of_ten_thousand_warnings_fifty_are_logged_and_the_rest_is_counted() {
+    let redis = Redis::start();
+    let mut yaml = String::new();
+    for number in 0..10_000 {
+        writeln!(yaml, "a{number}: {{ queue: q, every: 1h, unknown: 1 }}").unwrap();
+    }
+    let mut program = Program::on(&redis).args(["--once", "schedule.yml"]);
+    program.write("schedule.yml", &yaml);
+    let log = program.run().succeeded().log;
+    assert_eq!(log.matches("warning about a schedule file").count(), 50);
+    assert!(
+        log.contains("more warnings about schedule files not_shown=9950"),
+        "{log}"
+    );
+}
+
+#[test]
 fn ten_thousand_files_and_mistakes_are_read_in_seconds() {
     let mut program = Program::new().args(["check", "schedules"]);
     let folder = program.path("schedules");

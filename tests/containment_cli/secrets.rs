@@ -32,6 +32,14 @@ fn a_password_anywhere_in_the_redis_url_is_not_shown() {
 }
 
 #[test]
+fn a_redis_url_in_the_place_of_a_schedule_is_not_shown() {
+    let finished = Program::new().args(["redis://:s3cret@host/0"]).run();
+    assert_eq!(finished.status.code(), Some(2));
+    assert!(finished.log.contains("REDIS_URL"), "{}", finished.log);
+    assert!(!finished.log.contains("s3cret"), "{}", finished.log);
+}
+
+#[test]
 fn tls_without_a_check_of_the_certificate_is_refused_at_the_start() {
     let mut program = Program::new().env("REDIS_URL", "rediss://127.0.0.1:1/0#insecure");
     let finished = program.run();

@@ -62,21 +62,9 @@ impl Mistakes {
         &self.diagnostics
     }
 
-    /// The first ones, of which mistakes go before warnings, in their order; and how many more there are.
+    /// Returns those that are shown, and how many more there are ([`first`]).
     pub fn shown(&self) -> (impl Iterator<Item = &Diagnostic>, usize) {
-        let mut mistakes = SHOWN;
-        let mut warnings = SHOWN.saturating_sub(self.mistakes().count());
-        let shown = self.diagnostics.iter().filter(move |found| {
-            let left = if found.mistake.is_warning() {
-                &mut warnings
-            } else {
-                &mut mistakes
-            };
-            let is_shown = *left > 0;
-            *left = left.saturating_sub(1);
-            is_shown
-        });
-        (shown, self.diagnostics.len().saturating_sub(SHOWN))
+        first(&self.diagnostics)
     }
 
     /// Only the mistakes, without the warnings beside them.
@@ -88,6 +76,24 @@ impl Mistakes {
     pub(in crate::config) fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.diagnostics
     }
+}
+
+/// Returns the first of `found` in their order, of which mistakes go before warnings, and how many more there are.
+pub(in crate::config) fn first(found: &[Diagnostic]) -> (impl Iterator<Item = &Diagnostic>, usize) {
+    let is_mistake = |it: &&Diagnostic| !it.mistake.is_warning();
+    let (mut mistakes, all) = (SHOWN, found.iter().filter(is_mistake).count());
+    let mut warnings = SHOWN.saturating_sub(all);
+    let shown = found.iter().filter(move |found| {
+        let left = if found.mistake.is_warning() {
+            &mut warnings
+        } else {
+            &mut mistakes
+        };
+        let is_shown = *left > 0;
+        *left = left.saturating_sub(1);
+        is_shown
+    });
+    (shown, found.len().saturating_sub(SHOWN))
 }
 
 /// At most 1,000 bytes of a text that may hold a key or a value of any length.

@@ -139,6 +139,12 @@ pub enum Mistake {
     /// A warning: a key that the gem doesn't look at, and those that it does.
     #[error("`{0}` is ignored, as resque-scheduler ignores it")]
     Ignored(String, Vec<&'static str>),
+    /// A warning: how many more such keys there are.
+    #[error("{0} more keys are ignored")]
+    MoreIgnored(usize),
+    /// How many more mistakes there are in a dynamic entry.
+    #[error("{0} more errors and warnings")]
+    More(usize),
     /// A warning: a key that the gem doesn't look at, the one that it may be a slip of, and what the entry
     /// does without that.
     #[error("`{0}` is ignored, as resque-scheduler ignores it: {2}")]
@@ -216,6 +222,8 @@ impl Mistake {
         matches!(
             self,
             Self::Ignored(..)
+                | Self::MoreIgnored(_)
+                | Self::More(_)
                 | Self::Slip(..)
                 | Self::Option(..)
                 | Self::CustomJobClass

@@ -11,7 +11,11 @@ use crate::{
             json,
             value::{Located, Members, Value},
         },
-        report::{mistake::Mistake, source::Source},
+        report::{
+            diagnostic::{Diagnostic, first},
+            mistake::Mistake,
+            source::Source,
+        },
         resque::entry::entry,
     },
     core::schedule::{LeftOut, entry::Entry},
@@ -70,20 +74,31 @@ pub fn dynamic_entry(
         &source,
         context,
     );
-    let found = contents.mistakes.into_iter().map(|found| {
-        let span = found.places.first().and_then(|place| place.span.clone());
-        let path = json::path(&root, &span.unwrap_or_default());
-        let mistake = found.mistake;
-        AtPath { path, mistake }
-    });
-    let warnings: Vec<_> = found.collect();
+    let warnings = contents.mistakes;
+    let is_refused = warnings.iter().any(|it| !it.mistake.is_warning());
+    let warnings = first_at_path(&warnings, &root);
     let left_out = contents.left_out.pop().map(Err);
     match contents.entries.pop().map(Ok).or(left_out) {
-        Some(entry) if warnings.iter().all(|it| it.mistake.is_warning()) => {
-            Ok(DynamicEntry { entry, warnings })
-        }
+        Some(entry) if !is_refused => Ok(DynamicEntry { entry, warnings }),
         _ => Err(warnings),
     }
+}
+
+/// The mistakes that are shown, each with its path, and how many more there are.
+fn first_at_path(found: &[Diagnostic], root: &Members<'_>) -> Vec<AtPath> {
+    let (shown, more) = first(found);
+    let shown = shown.map(|found| {
+        let span = found.places.first().and_then(|place| place.span.clone());
+        AtPath {
+            path: json::path(root, &span.unwrap_or_default()),
+            mistake: found.mistake.clone(),
+        }
+    });
+    let more = (more > 0).then(|| AtPath {
+        path: "$".to_owned(),
+        mistake: Mistake::More(more),
+    });
+    shown.chain(more).collect()
 }
 
 /// The members with `args` as JSON that is not read any further; that of ActiveJob has to be.

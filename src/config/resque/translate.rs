@@ -36,6 +36,9 @@ const PARAMETERS: &str = "parameters";
 /// The table in which an entry of the gem's may have keys of ours.
 const OURS: &str = "rescue_scheduler";
 
+/// How many unknown keys of an entry are reported one by one.
+const REPORTED: usize = 20;
+
 /// What may stand beside an expression, `["1h", {"first_in": "5m"}]`.
 const OPTIONS: [&str; 7] = [
     "first", "first_at", "first_in", "last", "last_at", "last_in", "times",
@@ -118,23 +121,41 @@ impl Entry<'_, '_> {
     fn only_known(&mut self) {
         self.members.shift_remove(PARAMETERS);
         self.ignore("persist", |_| Mistake::Persist);
-        let unknown = |key: &&Located<Cow<'_, str>>| {
-            let key = key.get_ref().as_ref();
-            !KEYS.contains(&key) && key != OURS
+        let is_known = |key: &str| KEYS.contains(&key) || key == OURS;
+        let is_entry = |value: &Value<'_>| {
+            let table = value.as_table();
+            table.is_ok_and(|it| ENTRY.iter().any(|key| it.contains_key(*key)))
         };
-        let unknown: Vec<_> = self.members.keys().filter(unknown).cloned().collect();
-        for key in unknown {
-            let value = self.members.get(&**key.get_ref()).map(Located::get_ref);
-            let nested = value.and_then(|value| value.as_table().ok());
-            let nested = nested.is_some_and(|it| ENTRY.iter().any(|key| it.contains_key(*key)));
-            self.ignore(key.get_ref(), |key| {
-                if nested {
+        let mut unknown = vec![];
+        self.members.retain(|key, value| {
+            let name = key.get_ref();
+            if !is_known(name) {
+                let mistake = if is_entry(value.get_ref()) {
                     Mistake::Nested
                 } else {
                     let known = KEYS.into_iter().chain([OURS]);
-                    Mistake::Ignored(key, known.collect())
-                }
-            });
+                    Mistake::Ignored(name.to_string(), known.collect())
+                };
+                unknown.push((key.span(), mistake));
+            }
+            is_known(name)
+        });
+        self.report_first(unknown);
+    }
+
+    /// Reports the first ones, and how many more there are: of a list without end, nobody reads the rest.
+    fn report_first(&mut self, found: Vec<(Range<usize>, Mistake)>) {
+        let more = found.len().saturating_sub(REPORTED);
+        for (number, (span, mistake)) in found.into_iter().enumerate().take(REPORTED + 1) {
+            let is_shown = number < REPORTED;
+            self.report(
+                span,
+                if is_shown {
+                    mistake
+                } else {
+                    Mistake::MoreIgnored(more)
+                },
+            );
         }
     }
 
@@ -224,16 +245,20 @@ impl Entry<'_, '_> {
             return;
         };
         options.retain(|_, node| *node.get_ref() != Value::Null);
-        let unknown = |key: &&Located<Cow<'_, str>>| !OPTIONS.contains(&&**key.get_ref());
-        let unknown: Vec<_> = options.keys().filter(unknown).cloned().collect();
-        options.retain(|key, _| OPTIONS.contains(&&**key.get_ref()));
+        let mut unknown = vec![];
+        options.retain(|key, _| {
+            let name = &**key.get_ref();
+            let is_known = OPTIONS.contains(&name);
+            if !is_known {
+                let mistake = Mistake::Option(name.to_owned(), OPTIONS.to_vec());
+                unknown.push((key.span(), mistake));
+            }
+            is_known
+        });
         if options.is_empty() {
             list.truncate(1);
         }
-        for key in unknown {
-            let mistake = Mistake::Option(key.get_ref().to_string(), OPTIONS.to_vec());
-            self.report(key.span(), mistake);
-        }
+        self.report_first(unknown);
     }
 
     /// Says which days of some weeks are others for the gem if the app's et-orbi is old.
