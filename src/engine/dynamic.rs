@@ -43,6 +43,8 @@ impl Known {
 pub(super) struct Dynamic {
     context: Context,
     known: BTreeMap<Vec<u8>, Known>,
+    /// What is wrong with entries that are known, in words. Not looked for again in each pass: they may be many.
+    rejected: Option<String>,
     /// Whether all that Redis has of them is known.
     complete: bool,
     /// The schedule of the files that `merged` is made of.
@@ -60,6 +62,7 @@ impl Dynamic {
         Self {
             context,
             known: BTreeMap::new(),
+            rejected: None,
             complete: false,
             files: None,
             merged: Arc::default(),
@@ -144,9 +147,11 @@ impl Dynamic {
 
     /// What is wrong with them, in words.
     pub(super) fn trouble(&self) -> Option<String> {
-        if self.unreadable.is_some() {
-            return self.unreadable.clone();
-        }
+        self.unreadable.clone().or_else(|| self.rejected.clone())
+    }
+
+    /// How many entries have errors, and the first of them, in words.
+    fn rejected(&self) -> Option<String> {
         let mut refused = self.known.iter().filter_map(|(name, known)| {
             Some((String::from_utf8_lossy(name), known.reading.as_ref().err()?))
         });
@@ -182,7 +187,9 @@ impl Dynamic {
             (name, json)
         };
         self.unsettled = names.into_iter().map(now).collect();
-        self.known.retain(|name, _| !changed.contains(name));
+        for name in &changed {
+            self.known.remove(name);
+        }
         let mut notable: usize = 0;
         for (name, json) in entries {
             let known = self.known.get(&name);
@@ -205,6 +212,7 @@ impl Dynamic {
             changed.insert(name.clone());
             self.known.insert(name, known);
         }
+        self.rejected = self.rejected();
         let entries = notable.saturating_sub(LOGGED);
         if entries > 0 {
             Transition::DynamicNotLogged { entries }.emit();
