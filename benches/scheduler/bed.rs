@@ -90,15 +90,24 @@ pub struct Scheduler {
 impl Scheduler {
     /// Starts it with this schedule.
     pub fn start(redis: &Redis, schedule: &str) -> Self {
+        Self::start_with(redis, schedule, &[])
+    }
+
+    /// Starts it with this schedule, which may be empty, and these flags.
+    pub fn start_with(redis: &Redis, schedule: &str, flags: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
-        let file = folder.path().join("schedule.toml");
-        fs::write(&file, schedule).unwrap();
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_rescue-scheduler"));
-        let command = command
+        command
             .env_clear()
-            .arg(file)
-            .args(["--redis-url", redis.url()]);
+            .args(["--redis-url", redis.url()])
+            .args(flags);
+        // A file without entries is an error.
+        if !schedule.is_empty() {
+            let file = folder.path().join("schedule.toml");
+            fs::write(&file, schedule).unwrap();
+            command.arg(file);
+        }
         let process = command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
         Self { process, folder }
     }
