@@ -6,12 +6,17 @@ use redis::{Commands as _, Connection, Script};
 
 use crate::bed::{Redis, Scheduler, median};
 
-/// The physical limit: what has to be written, and nothing else, in batches of 500.
+/// The physical limit: all that has to be written, and nothing else, in batches of 500. The keys are the queue, and
+/// the bucket of each job; the arguments are the queue's name, and the timestamps whose buckets are empty then.
 const BARE: &str = r#"
+redis.call("SADD", "resque:queues", ARGV[1])
 for i = 2, #KEYS do
   local item = redis.call("LPOP", KEYS[i])
   redis.call("SREM", "resque:timestamps:" .. item, string.sub(KEYS[i], 8))
   redis.call("RPUSH", KEYS[1], item)
+end
+if #ARGV > 1 then
+  redis.call("ZREM", "resque:delayed_queue_schedule", unpack(ARGV, 2))
 end
 "#;
 const BARE_BATCH: usize = 500;
@@ -46,6 +51,10 @@ pub struct Shape {
 impl Shape {
     fn timestamp(self, job: usize) -> usize {
         FIRST + job / self.at_each
+    }
+
+    fn is_last_of_bucket(self, job: usize) -> bool {
+        job + 1 == self.jobs || self.timestamp(job + 1) > self.timestamp(job)
     }
 
     fn item(self, job: usize) -> String {
@@ -89,8 +98,13 @@ impl Shape {
         let start = Instant::now();
         for jobs in (0..self.jobs).collect::<Vec<_>>().chunks(BARE_BATCH) {
             let mut call = script.key(format!("resque:queue:{}", queue(0)));
+            call.arg(queue(0));
             for &job in jobs {
-                call.key(format!("resque:delayed:{}", self.timestamp(job)));
+                let timestamp = self.timestamp(job);
+                call.key(format!("resque:delayed:{timestamp}"));
+                if self.is_last_of_bucket(job) {
+                    call.arg(timestamp);
+                }
             }
             let () = call.invoke(&mut redis.connection).unwrap();
         }
@@ -132,6 +146,8 @@ impl Shape {
         assert_eq!(lengths.iter().sum::<usize>(), self.jobs);
         let keys: usize = redis::cmd("DBSIZE").query(&mut redis.connection).unwrap();
         assert!(keys < self.queues + 10, "{keys} keys are left");
+        let schedule = "resque:delayed_queue_schedule";
+        assert!(!redis.connection.exists::<_, bool>(schedule).unwrap());
         let () = redis::cmd("FLUSHALL").query(&mut redis.connection).unwrap();
     }
 
