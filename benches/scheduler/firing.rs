@@ -20,7 +20,7 @@ pub fn now() -> f64 {
 }
 
 /// Takes what is in the queue as a worker does, and when it was there.
-fn arrivals(redis: &mut Connection, queue: &str, jobs: usize) -> Vec<(String, f64)> {
+pub fn arrivals(redis: &mut Connection, queue: &str, jobs: usize) -> Vec<(String, f64)> {
     let mut arrived = vec![];
     while arrived.len() < jobs {
         let popped = pop(redis, queue, 30);

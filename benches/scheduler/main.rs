@@ -13,12 +13,14 @@
 )]
 
 mod bed;
+mod dynamic;
 mod firing;
 mod growth;
 mod moving;
 mod resting;
 
 use bed::median;
+use dynamic::Costs;
 use growth::Fairness;
 use moving::{Moved, Shape};
 use serde_json::{Value, json};
@@ -33,7 +35,7 @@ struct Row {
     measure: fn() -> Measured,
 }
 
-const ROWS: [Row; 19] = [
+const ROWS: [Row; 20] = [
     Row {
         what: "delayed jobs moved, all at one timestamp",
         reach: "≥ 0.6",
@@ -128,6 +130,11 @@ const ROWS: [Row; 19] = [
         what: "while 10⁶ delayed jobs are moved, one at each timestamp",
         reach: "fires ≤ 20 ms, PING p99 < 5 ms, lease renewed in time, memory < 64 MB",
         measure: fairness,
+    },
+    Row {
+        what: "dyn growth: a dynamic entry changed every second, after 10⁵ were removed",
+        reach: "fires ≤ 20 ms, Redis < 2% of a core",
+        measure: dynamic_growth,
     },
 ];
 
@@ -237,6 +244,50 @@ fn fairness() -> Measured {
         json!({
             "fires": fires.len(), "fires_max_ms": fires_max, "ping_p99_ms": p99,
             "ping_max_ms": pings_max, "lease_left_s": lease, "peak_mb": memory,
+        }),
+    )
+}
+
+fn dynamic_growth() -> Measured {
+    let [idle, former, live] = dynamic::costs().map(of_changes);
+    (
+        format!(
+            "{}; with 10⁴ more in force: {}; with neither, nor changes: {}",
+            former.0, live.0, idle.0
+        ),
+        json!({"former": former.1, "live": live.1, "idle": idle.1}),
+    )
+}
+
+fn of_changes(costs: Costs) -> Measured {
+    let Costs {
+        late,
+        in_redis,
+        ratio,
+        in_us,
+        commands,
+        changes,
+        acknowledged,
+    } = costs;
+    let fires = late.len();
+    let (p50, p99, max) = (late[fires / 2], late[fires * 99 / 100], late[fires - 1]);
+    let (redis_percent, our_percent) = (in_redis * 100.0, in_us * 100.0);
+    let compared = match changes {
+        0 => String::new(),
+        _ => format!(
+            ", {ratio:.1} times as much as without; {acknowledged} of {changes} changes acknowledged within 1 s"
+        ),
+    };
+    let text = format!(
+        "{fires} fires p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms late; {commands:.1} commands/s; \
+         the program {our_percent:.2}%, Redis {redis_percent:.2}% of a core{compared}"
+    );
+    (
+        text,
+        json!({
+            "fires": fires, "late_p50_ms": p50, "late_p99_ms": p99, "late_max_ms": max, "redis_cpu": in_redis,
+            "redis_ratio": ratio, "cpu": in_us, "commands_per_second": commands, "changes": changes,
+            "acknowledged": acknowledged,
         }),
     )
 }
