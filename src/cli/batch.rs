@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
 use crate::{
-    cli::output,
+    cli::render,
     clock::{Clock as _, SystemClock},
     config::{Mistake, Source, expression, settings},
     core::{
@@ -39,7 +39,7 @@ struct Answer {
 
 /// Answers each line of standard input at once, until its end.
 pub(super) fn answer_all() -> io::Result<()> {
-    output::print(|output| {
+    render::print(|output| {
         for line in io::stdin().lock().split(b'\n') {
             serde_json::to_writer(&mut *output, &answer(&line?))?;
             output.write_all(b"\n")?;

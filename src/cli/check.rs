@@ -5,7 +5,7 @@ use std::{io::Write as _, path::PathBuf};
 use clap::Args;
 
 use crate::{
-    cli::{ContextArguments, Failure, output},
+    cli::{args::context::ContextArguments, failure::Failure, render},
     clock::{Clock as _, SystemClock},
     core::firing::upcoming::{fires, in_words},
 };
@@ -47,7 +47,7 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
             let next = fires(entry, now).next().map_or_else(
                 || "no next fire".to_owned(),
                 |at| {
-                    let local = output::time(entry.zone.local(at));
+                    let local = render::time(entry.zone.local(at));
                     format!("next {local} {}, {}", entry.zone, in_words(at, now))
                 },
             );
@@ -55,7 +55,7 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
         })
         .chain(left_out)
         .collect();
-    output::print(|output| output.write_all(output::columns(&rows).as_bytes()))?;
+    render::print(|output| output.write_all(render::columns(&rows).as_bytes()))?;
     let warnings = loaded.warnings.iter();
     match warnings.filter(|it| !it.mistake.is_advice()).count() {
         count if arguments.strict && count > 0 => Err(Failure::Warnings { count }),

@@ -5,7 +5,7 @@ use std::{io::Write as _, path::PathBuf};
 use clap::Args;
 
 use crate::{
-    cli::{Failure, output},
+    cli::{failure::Failure, render},
     config,
 };
 
@@ -23,5 +23,5 @@ pub(super) struct Arguments {
 /// Prints the schedule in TOML, or fails with all mistakes.
 pub(super) fn convert(arguments: &Arguments) -> Result<(), Failure> {
     let toml = config::convert(&arguments.file)?;
-    Ok(output::print(|output| output.write_all(toml.as_bytes()))?)
+    Ok(render::print(|output| output.write_all(toml.as_bytes()))?)
 }

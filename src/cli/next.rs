@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args};
 use serde::Serialize;
 
 use crate::{
-    cli::{ContextArguments, Failure, batch, output},
+    cli::{args::context::ContextArguments, batch, failure::Failure, render},
     clock::{Clock as _, SystemClock},
     config::{Source, expression, settings},
     core::{
@@ -145,7 +145,7 @@ fn json<'a>(
     arguments: &Arguments,
     fires: impl Iterator<Item = (DateTime<Utc>, &'a Arc<Entry>)>,
 ) -> Result<(), Failure> {
-    Ok(output::print(|output| {
+    Ok(render::print(|output| {
         for (at, entry) in fires {
             let named = Named {
                 entry: &entry.name,
@@ -177,7 +177,7 @@ fn table<'a>(
     let mut rows = vec![titles.map(str::to_owned)];
     rows.extend(fires.map(|(at, entry)| {
         [
-            output::time(entry.zone.local(at)),
+            render::time(entry.zone.local(at)),
             entry.zone.to_string(),
             at.format("%Y-%m-%d %H:%M:%SZ").to_string(),
             in_words(at, from),
@@ -189,7 +189,7 @@ fn table<'a>(
         writeln!(std::io::stderr(), "no fire is coming")?;
         return Ok(());
     }
-    Ok(output::print(|output| {
-        output.write_all(output::columns(&rows).as_bytes())
+    Ok(render::print(|output| {
+        output.write_all(render::columns(&rows).as_bytes())
     })?)
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, level_filters::LevelFilter, warn};
 
 use crate::{
-    cli::{Arguments, Failure, dev, habit, pidfile::Pidfile},
+    cli::{args::daemon::DaemonArguments, dev, failure::Failure, habit, process::Pidfile},
     clock::{Clock, StoppedClock, SystemClock},
     config,
     core::schedule::{LeftOut, Schedule, Why},
@@ -27,7 +27,7 @@ const SLOW_LOAD: Duration = Duration::from_secs(30);
 
 /// Runs until a signal, or, with `--once`, until all that is due is enqueued. Logs its failure itself, because
 /// nobody may read standard error; only one that comes before the log starts is returned.
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(super) fn run(arguments: &DaemonArguments) -> Result<ExitCode, Failure> {
     let (wishes, stop) = (Arc::default(), CancellationToken::new());
     // A stop leaves the work of --once undone.
     signals::listen(&wishes, &stop, i32::from(arguments.once))?;
@@ -51,12 +51,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn work(
-    arguments: &Arguments,
+    arguments: &DaemonArguments,
     logs: &Logs,
     wishes: &Wishes,
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
-    arguments.gem.take_up()?;
+    arguments.compat.take_up()?;
     // One thread: Redis does the work, and each further one would take memory.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(serve(arguments, logs, wishes, stop));
@@ -66,7 +66,7 @@ fn work(
 }
 
 async fn serve(
-    arguments: &Arguments,
+    arguments: &DaemonArguments,
     logs: &Logs,
     wishes: &Wishes,
     stop: &CancellationToken,
@@ -107,7 +107,7 @@ async fn serve(
     Ok(())
 }
 
-fn load(arguments: &Arguments) -> Load {
+fn load(arguments: &DaemonArguments) -> Load {
     let context = arguments.context.context();
     let (paths, max_size) = (
         arguments.schedules.clone(),
@@ -136,7 +136,7 @@ async fn first_load(load: &Load, stop: &CancellationToken) -> Result<Option<Sche
     }
 }
 
-fn engine(arguments: &Arguments, store: RedisStore) -> Engine<RedisStore> {
+fn engine(arguments: &DaemonArguments, store: RedisStore) -> Engine<RedisStore> {
     let clock: Arc<dyn Clock> = match arguments.at {
         Some(at) => Arc::new(StoppedClock(at)),
         None => Arc::new(SystemClock),
@@ -144,14 +144,14 @@ fn engine(arguments: &Arguments, store: RedisStore) -> Engine<RedisStore> {
     let options = Options {
         lease: arguments.lease,
         interval: arguments.interval,
-        delayed_batch: arguments.gem.delayed_requeue_batch_size.into(),
+        delayed_batch: arguments.compat.delayed_requeue_batch_size.into(),
         zone: arguments.context.zone(),
         dynamic: arguments.dynamic.then(|| arguments.context.context()),
     };
     Engine::new(store, clock, options)
 }
 
-fn start_logs(arguments: &Arguments) -> Result<Logs, Failure> {
+fn start_logs(arguments: &DaemonArguments) -> Result<Logs, Failure> {
     let level = match (arguments.quiet, arguments.verbose) {
         (true, _) => LevelFilter::WARN,
         (false, true) => LevelFilter::DEBUG,
@@ -166,7 +166,7 @@ fn start_logs(arguments: &Arguments) -> Result<Logs, Failure> {
     })
 }
 
-fn open_store(arguments: &Arguments, address: &Address) -> Result<RedisStore, Failure> {
+fn open_store(arguments: &DaemonArguments, address: &Address) -> Result<RedisStore, Failure> {
     let hostname = gethostname::gethostname();
     let identity = Identity {
         holder: format!("{}:{}", hostname.to_string_lossy(), std::process::id()),
@@ -181,13 +181,13 @@ fn open_store(arguments: &Arguments, address: &Address) -> Result<RedisStore, Fa
     Ok(store.with_limits(limits))
 }
 
-fn keys(arguments: &Arguments) -> Keys {
+fn keys(arguments: &DaemonArguments) -> Keys {
     Keys::new(&arguments.redis.namespace, arguments.lock_prefix.as_deref())
 }
 
 /// The first lines of the log: what this process works on.
 fn announce(
-    arguments: &Arguments,
+    arguments: &DaemonArguments,
     store: &RedisStore,
     schedule: &Schedule,
     dev: Option<&PrivateServer>,
@@ -200,7 +200,7 @@ fn announce(
         version = env!("CARGO_PKG_VERSION"),
         redis = store.server(),
         namespace = arguments.redis.namespace,
-        app = arguments.gem.app_name,
+        app = arguments.compat.app_name,
         environment = arguments.context.environment,
         timezone = %arguments.context.zone(),
         entries = schedule.entries().len(),

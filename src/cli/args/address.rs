@@ -5,25 +5,25 @@ use std::{fmt, fs, path::PathBuf};
 use clap::{Args, builder::NonEmptyStringValueParser};
 
 use crate::{
-    cli::Failure,
+    cli::failure::Failure,
     store::{Address, Credentials},
 };
 
 /// What it takes to reach Redis.
 #[derive(Args)]
 #[command(next_help_heading = "Redis")]
-pub(super) struct AddressArguments {
+pub(in crate::cli) struct RedisArguments {
     /// Where Redis is: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, `unix:///PATH`,
     /// `redis+sentinel://HOST,HOST/SERVICE[/DB]` or `redis+cluster://HOST,HOST`; `rediss` for TLS. A URL with a
     /// password belongs into the variable: other users of the host see the command line
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
     #[arg(default_value = "redis://127.0.0.1:6379/0")]
-    pub(super) redis_url: String,
+    pub(in crate::cli) redis_url: String,
 
     /// What all Redis keys begin with; in a cluster with a hash tag, such as `{resque}`
     #[arg(long, env = "RESQUE_NAMESPACE", value_name = "NAME")]
     #[arg(default_value = "resque", value_parser = NonEmptyStringValueParser::new())]
-    pub(super) namespace: String,
+    pub(in crate::cli) namespace: String,
 
     /// Trust servers with a certificate of these authorities (PEM), not of this host's
     #[arg(long, env = "REDIS_TLS_CA", value_name = "FILE")]
@@ -60,17 +60,17 @@ pub(super) struct AddressArguments {
 }
 
 /// Without the passwords.
-impl fmt::Debug for AddressArguments {
+impl fmt::Debug for RedisArguments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("AddressArguments");
+        let mut shown = f.debug_struct("RedisArguments");
         shown.field("namespace", &self.namespace);
         shown.finish_non_exhaustive()
     }
 }
 
-impl AddressArguments {
+impl RedisArguments {
     /// The address that all this makes; certificates are read.
-    pub(super) fn address(&self) -> Result<Address, Failure> {
+    pub(in crate::cli) fn address(&self) -> Result<Address, Failure> {
         let read = |path: &PathBuf| {
             fs::read(path).map_err(|error| Failure::File {
                 what: "read",

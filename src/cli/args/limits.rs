@@ -8,7 +8,7 @@ use crate::{config::settings, store::Limits};
 /// Limits that keep one bad thing from stopping all others.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
-pub(super) struct LimitArguments {
+pub(in crate::cli) struct LimitArguments {
     /// Do not read delayed jobs larger than this; they are set aside in quarantine. `k` and `m` are KiB and MiB
     #[arg(long, env = "MAX_ITEM_SIZE", value_name = "BYTES")]
     #[arg(default_value = "16MB", value_parser = settings::item_size)]
@@ -27,7 +27,7 @@ pub(super) struct LimitArguments {
 
 impl LimitArguments {
     /// What all this makes.
-    pub(super) fn limits(&self) -> Limits {
+    pub(in crate::cli) fn limits(&self) -> Limits {
         Limits {
             item: self.max_item_size,
             quarantine: self.quarantine_limit.try_into().unwrap_or(usize::MAX),

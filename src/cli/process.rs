@@ -1,4 +1,4 @@
-//! A file with our process number, for as long as we live.
+//! The process: a file with its number, for as long as it lives, and its title.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -10,7 +10,7 @@ use std::{
 
 use nix::{errno::Errno, fcntl::OFlag, sys::signal, unistd::Pid};
 
-use crate::cli::Failure;
+use crate::cli::failure::Failure;
 
 /// The file. It is removed when this is dropped, unless another process has replaced it.
 pub(super) struct Pidfile(PathBuf);
@@ -101,3 +101,16 @@ fn is_thread(number: i32) -> bool {
     let process = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
     process.is_some_and(|process| process.trim().parse() != Ok(number))
 }
+
+/// The title as `ps -o comm` and `top` show it, as far as 15 bytes go.
+#[cfg(target_os = "linux")]
+pub(super) fn name_process(app: &str) {
+    let title: String = app.chars().filter(|it| *it != '\0').collect();
+    if let Ok(title) = std::ffi::CString::new(format!("rescue:{title}")) {
+        // Only for people to look at.
+        let _ = nix::sys::prctl::set_name(&title);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn name_process(_app: &str) {}

@@ -1,0 +1,81 @@
+//! Why a command failed, and the exit code of that.
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::{
+    config::{Diagnostic, Mistakes},
+    core::schedule::{LeftOut, Why},
+    engine::OnceError,
+    store::StoreError,
+};
+
+/// Why a command failed; shown to the user as it is.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Schedule(#[from] Mistakes),
+    #[error("{0}")]
+    Expression(Diagnostic),
+    #[error("error: no entry `{name}` in this schedule{}", did_you_mean(.nearest.as_deref()))]
+    NoEntry {
+        name: String,
+        nearest: Option<String>,
+    },
+    #[error("error: entry `{}` is {}", .0.name, why_left_out(.0.why))]
+    LeftOut(LeftOut),
+    #[error("error: {count} warning{} (--strict)", if *count == 1 { "" } else { "s" })]
+    Warnings { count: usize },
+    #[error(
+        "error: --background (BACKGROUND) is refused: run it in the foreground, and let a supervisor \
+         (systemd, Docker, runit) keep it in the background and start it again"
+    )]
+    Background,
+    #[error("error: {0}")]
+    Habit(String),
+    #[error(
+        "error: --at is in the future: all that is due until {} would be enqueued now, and entries would not \
+         fire before that time; pass --yes to do it",
+        .0.to_rfc3339_opts(SecondsFormat::Secs, true)
+    )]
+    Future(DateTime<Utc>),
+    #[error("error: {0}")]
+    Store(#[from] StoreError),
+    #[error("error: {0}")]
+    Once(#[from] OnceError),
+    #[error("error: can't {what} {path}: {error}", path = path.display())]
+    File {
+        what: &'static str,
+        path: PathBuf,
+        error: io::Error,
+    },
+    #[error("error: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Failure {
+    pub(super) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Habit(_) | Self::Future(_) => ExitCode::from(USAGE),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// The exit code for what was typed wrong, as clap has it.
+const USAGE: u8 = 2;
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
+}
+
+fn why_left_out(why: Why) -> String {
+    match why {
+        Why::Environment => {
+            format!("{why}; choose the environment with --environment or RAILS_ENV")
+        }
+        Why::Disabled => format!("{why}; take `enabled = false` out of it"),
+        Why::NoQueue => format!("left out: it {why}"),
+    }
+}
