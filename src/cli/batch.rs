@@ -2,7 +2,6 @@
 
 use std::io::{self, BufRead as _, Write as _};
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
@@ -12,7 +11,7 @@ use crate::{
     config::{Mistake, Source, expression, settings},
     core::{
         firing::upcoming::fires,
-        time::{duration, zone::Zone},
+        time::{duration, instant::rfc3339, zone::Zone},
     },
 };
 
@@ -74,10 +73,9 @@ fn next(text: &str, question: &Question) -> Result<Answer, String> {
     let source = Source::new("cron", text);
     let entry = expression::cron(&source, zone.unwrap_or(Zone::UTC))
         .map_err(|diagnostic| words(&diagnostic.mistake))?;
-    let shown = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let next = fires(&entry, from.unwrap_or_else(|| SystemClock.now()))
         .take(question.count.unwrap_or(5).into())
-        .map(shown);
+        .map(rfc3339);
     Ok(Answer {
         next: Some(next.collect()),
         ..Answer::default()

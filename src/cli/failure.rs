@@ -2,11 +2,14 @@
 
 use std::{io, path::PathBuf, process::ExitCode};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::{
     config::{Diagnostic, Mistakes},
-    core::schedule::{LeftOut, Why},
+    core::{
+        schedule::{LeftOut, Why},
+        time::instant::rfc3339,
+    },
     engine::OnceError,
     store::StoreError,
 };
@@ -37,7 +40,7 @@ pub(super) enum Failure {
     #[error(
         "error: --at is in the future: all that is due until {} would be enqueued now, and entries would not \
          fire before that time; pass --yes to do it",
-        .0.to_rfc3339_opts(SecondsFormat::Secs, true)
+        rfc3339(*.0)
     )]
     Future(DateTime<Utc>),
     #[error("error: {0}")]

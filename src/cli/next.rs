@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, num::NonZeroUsize, path::PathBuf, sync::Arc};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use crate::{
     core::{
         firing::upcoming::{in_words, upcoming},
         schedule::entry::Entry,
+        time::instant::rfc3339,
     },
 };
 
@@ -154,7 +155,7 @@ fn json<'a>(
             };
             let fire = Fire {
                 named: (!arguments.files.is_empty()).then_some(named),
-                at: at.to_rfc3339_opts(SecondsFormat::Secs, true),
+                at: rfc3339(at),
                 local: entry.zone.local(at).to_rfc3339(),
                 timezone: entry.zone.to_string(),
             };

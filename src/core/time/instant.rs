@@ -1,6 +1,6 @@
 //! Instants that mean something here, and sums of instants and lengths that never overflow.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 /// 2200-01-01. No cron expression and no interval fires then or later.
 pub const END: DateTime<Utc> = DateTime::from_timestamp(7_258_118_400, 0).unwrap();
@@ -9,6 +9,11 @@ pub const END: DateTime<Utc> = DateTime::from_timestamp(7_258_118_400, 0).unwrap
 /// gives outside of it is a mistake.
 pub fn is_sensible(at: DateTime<Utc>) -> bool {
     (DateTime::UNIX_EPOCH..END).contains(&at)
+}
+
+/// Returns `at` in RFC 3339: UTC, whole seconds.
+pub fn rfc3339(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Returns `at + length`, or the last instant that chrono can represent.

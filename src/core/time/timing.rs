@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::core::time::{
     cron::Cron,
@@ -168,10 +168,10 @@ impl fmt::Display for Timing {
             write!(f, ", last {last}")?;
         }
         if let Some(starts_at) = self.bounds().starts_at {
-            write!(f, ", from {}", shown(starts_at))?;
+            write!(f, ", from {}", instant::rfc3339(starts_at))?;
         }
         if let Some(ends_at) = self.bounds().ends_at {
-            write!(f, ", until {}", shown(ends_at))?;
+            write!(f, ", until {}", instant::rfc3339(ends_at))?;
         }
         if let Some(times) = self.bounds().times {
             write!(f, ", {times} times")?;
@@ -198,14 +198,10 @@ impl fmt::Display for Pattern {
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::At(at) => write!(f, "at {}", shown(*at)),
+            Self::At(at) => write!(f, "at {}", instant::rfc3339(*at)),
             Self::In(length) => write!(f, "in {}", duration::display(*length)),
         }
     }
-}
-
-fn shown(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 #[cfg(test)]

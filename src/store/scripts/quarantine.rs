@@ -1,10 +1,10 @@
 //! The records of the quarantine, as JSON.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::store::keys::ASIDE;
+use crate::{core::time::instant::rfc3339, store::keys::ASIDE};
 
 /// What the quarantine keeps of an item: all that is needed to judge it and to put it back.
 /// `item`, or `item_base64` where it is not UTF-8.
@@ -32,7 +32,7 @@ pub(super) fn record_aside(member: &[u8], reason: &str, at: DateTime<Utc>) -> St
 }
 
 fn record(member: &[u8], reason: &str, at: DateTime<Utc>) -> Value {
-    let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let at = rfc3339(at);
     let bucket = format!("delayed:{}", String::from_utf8_lossy(member));
     json!({ "reason": reason, "bucket": bucket, "quarantined_at": at })
 }

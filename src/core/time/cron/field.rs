@@ -8,6 +8,7 @@ use crate::core::time::{
 /// One of the six fields.
 #[derive(Debug)]
 pub(super) struct Field {
+    kind: FieldKind,
     /// As in "`60` is not a minute".
     one: &'static str,
     /// What it may hold.
@@ -21,10 +22,22 @@ pub(super) struct Field {
     pub(super) words: &'static [&'static str],
 }
 
+/// What values a field may hold beside numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FieldKind {
+    /// None.
+    Number,
+    /// `L`, and days counted from the end of the month.
+    DayOfMonth,
+    /// `sun#2`, `sun%2`, and Sunday as 7.
+    DayOfWeek,
+}
+
 /// In the order of an expression.
 pub(super) const FIELDS: [&Field; 6] = [&SECOND, &MINUTE, &HOUR, &DAY, &MONTH, &WEEKDAY];
 
 const SECOND: Field = Field {
+    kind: FieldKind::Number,
     one: "a second",
     allowed: "seconds are 0 to 59",
     min: 0,
@@ -49,6 +62,7 @@ pub(super) const HOUR: Field = Field {
 };
 
 pub(super) const DAY: Field = Field {
+    kind: FieldKind::DayOfMonth,
     one: "a day of the month",
     allowed: "days of the month are 1 to 31, -1 (the last) to -31, and `L` (the last)",
     min: 1,
@@ -70,6 +84,7 @@ const MONTH: Field = Field {
 };
 
 pub(super) const WEEKDAY: Field = Field {
+    kind: FieldKind::DayOfWeek,
     one: "a day of the week",
     allowed: "days of the week are 0 to 7 (0 and 7 are Sunday), or sun to sat",
     max: 6,
@@ -250,11 +265,11 @@ impl Field {
     }
 
     fn is_day(&self) -> bool {
-        self.max == DAY.max
+        self.kind == FieldKind::DayOfMonth
     }
 
     fn is_weekday(&self) -> bool {
-        self.max == WEEKDAY.max
+        self.kind == FieldKind::DayOfWeek
     }
 
     /// Differs by seed and field, in every bit (the last steps of `SplitMix64`).
