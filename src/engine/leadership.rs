@@ -33,10 +33,7 @@ use crate::{
         term::{Attempt, Term},
         time::duration,
     },
-    engine::{
-        health::{Health, Outage, Part},
-        wake::sleep,
-    },
+    engine::health::{Health, Outage, Part},
     events::Transition,
     store::{Lease, Store, StoreError},
 };
@@ -337,7 +334,7 @@ impl<S: Store> Leadership<S> {
             None => false,
         };
         if !waited {
-            sleep(&*self.clock, pause).await;
+            self.clock.sleep(pause).await;
         }
     }
 

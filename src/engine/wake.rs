@@ -22,19 +22,6 @@ pub(super) fn until_next_second(now: DateTime<Utc>) -> Duration {
     Duration::from_secs(1).saturating_sub(Duration::from_nanos(now.timestamp_subsec_nanos().into()))
 }
 
-/// Sleeps, to a tenth of a millisecond: tokio's timer knows whole ones only, and may be late by three. For
-/// these the thread blocks: what could be done in them would make what is due late.
-pub(super) async fn sleep(clock: &dyn Clock, pause: Duration) {
-    let (end, block) = (clock.monotonic() + pause, clock.longest_block());
-    match pause.saturating_sub(block) {
-        // The shortest sleep takes a millisecond.
-        Duration::ZERO => tokio::task::yield_now().await,
-        early => tokio::time::sleep(early).await,
-    }
-    let rest = end.saturating_duration_since(clock.monotonic());
-    std::thread::sleep(rest.min(block));
-}
-
 /// What a loop waits for.
 pub(super) struct Wake {
     pub(super) clock: Arc<dyn Clock>,
@@ -110,7 +97,7 @@ impl Wake {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => return false,
-            () = sleep(&*self.clock, pause) => {}
+            () = self.clock.sleep(pause) => {}
             // An error means that the engine is stopping, and `stop` says so.
             _ = self.led.changed() => {}
             _ = self.in_force.changed() => {}

@@ -1,11 +1,18 @@
 //! What time it is: asked by the outermost loops only, and handed down as `now`.
 
+#[cfg(target_os = "linux")]
+mod timer;
+
 use std::{
+    pin::Pin,
     sync::LazyLock,
     time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
+
+/// A sleep of a [`Clock`].
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Tells the time. The real one is [`SystemClock`]; a test brings its own.
 pub trait Clock: Send + Sync + 'static {
@@ -16,10 +23,13 @@ pub trait Clock: Send + Sync + 'static {
     /// suspended, if the host has such a clock.
     fn monotonic(&self) -> Instant;
 
-    /// How long a thread may block at the end of a sleep so that it ends in time: as long as tokio's timer
-    /// may be late. No simulated clock goes on while a thread blocks.
-    fn longest_block(&self) -> Duration {
-        Duration::ZERO
+    /// Sleeps for `pause`, or lets others run once if that is zero. A test may let simulated time pass instead.
+    fn sleep(&self, pause: Duration) -> Sleep {
+        match pause {
+            // The shortest sleep takes a millisecond.
+            Duration::ZERO => Box::pin(tokio::task::yield_now()),
+            _ => Box::pin(tokio::time::sleep(pause)),
+        }
     }
 }
 
@@ -41,8 +51,12 @@ impl Clock for SystemClock {
         origin + since_boot_now().saturating_sub(since_boot)
     }
 
-    fn longest_block(&self) -> Duration {
-        Duration::from_millis(3)
+    #[cfg(target_os = "linux")]
+    fn sleep(&self, pause: Duration) -> Sleep {
+        match pause {
+            Duration::ZERO => Box::pin(tokio::task::yield_now()),
+            _ => Box::pin(timer::sleep(pause)),
+        }
     }
 }
 
