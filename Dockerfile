@@ -2,7 +2,7 @@
 FROM rust:1-alpine AS build
 RUN apk add --no-cache ca-certificates musl-dev
 WORKDIR /build
-COPY Cargo.toml Cargo.lock build.rs README.md ./
+COPY Cargo.toml Cargo.lock README.md ./
 COPY src src
 RUN cargo build --release --locked
 

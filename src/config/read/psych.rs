@@ -1,8 +1,10 @@
-//! Plain scalars of YAML as Ruby's Psych 5 reads them: YAML 1.1, and a little else. `yes` is true,
+//! Scalars of YAML as Ruby's Psych 5 reads them: YAML 1.1, and a little else. `yes` is true,
 //! `010` is 8, `12:30` is a number to the base of 60, `:foo` is a symbol.
 
 use std::{borrow::Cow, sync::LazyLock};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use granit_parser::Tag;
 use regex_lite::Regex;
 
 use crate::config::{read::value::Value, report::mistake::Mistake};
@@ -139,6 +141,32 @@ fn integer<'t>(text: &str) -> Result<Option<Value<'t>>, Mistake> {
     };
     let sign = if decimal == "0" { "" } else { sign };
     Ok(Some(Value::Integer(format!("{sign}{decimal}").into())))
+}
+
+/// The name of a tag that YAML or Ruby has for what JSON has, too; those of apps' own mean nothing to
+/// Ruby.
+pub(super) fn tag_name(tag: &Tag) -> Result<&str, String> {
+    let verbatim = tag.suffix().strip_prefix("tag:yaml.org,2002:");
+    match (tag.handle(), tag.suffix()) {
+        (_, name) if verbatim.is_some() => Ok(verbatim.unwrap_or(name)),
+        ("tag:yaml.org,2002:", name) | ("!", name @ ("str" | "float" | "binary")) => Ok(name),
+        ("!", name) => match name.strip_prefix("ruby/") {
+            None => Ok(""),
+            Some(name) if name.starts_with("sym") => Ok(name),
+            Some(_) => Err(format!("!{name}")),
+        },
+        ("", "!") => Ok(""),
+        (handle, suffix) => Err(format!("{handle}{suffix}")),
+    }
+}
+
+/// The text that `!binary` encodes.
+pub(super) fn binary<'t>(text: &str) -> Result<Value<'t>, Mistake> {
+    let compact: String = text.split_whitespace().collect();
+    let bytes = STANDARD.decode(compact).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.map(|text| Value::Text(text.into()))
+        .ok_or(Mistake::Tag("binary".to_owned()))
 }
 
 #[cfg(test)]

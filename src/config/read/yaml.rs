@@ -7,7 +7,6 @@ use std::{
     ops::Range,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use crate::{
@@ -222,7 +221,7 @@ impl<'t> Reader<'t> {
                 return Ok((members, span));
             }
             let is_text =
-                matches!(&event, Event::Scalar(.., Some(tag)) if tag_name(tag) == Ok("str"));
+                matches!(&event, Event::Scalar(.., Some(tag)) if psych::tag_name(tag) == Ok("str"));
             let node = self.node(event, &span)?;
             let key = self.key(node);
             let (event, span) = self.inner()?;
@@ -287,7 +286,7 @@ impl<'t> Reader<'t> {
         if style == ScalarStyle::Plain && text.contains(['\u{85}', '\u{2028}', '\u{2029}']) {
             self.report(span.clone(), Mistake::LineBreak);
         }
-        let value = match tag.map(tag_name) {
+        let value = match tag.map(psych::tag_name) {
             None if style != ScalarStyle::Plain => Ok(Value::Text(text)),
             None | Some(Ok("" | "int" | "bool" | "null")) => psych::resolve(text),
             Some(Ok("float")) => text
@@ -295,7 +294,7 @@ impl<'t> Reader<'t> {
                 .map(Value::Float)
                 .map_err(|_| Mistake::WrongType("a float", "a string")),
             Some(Ok("str" | "sym" | "symbol")) => Ok(Value::Text(text)),
-            Some(Ok("binary")) => binary(&text),
+            Some(Ok("binary")) => psych::binary(&text),
             Some(Ok(tag)) => Err(Mistake::Tag(tag.to_owned())),
             Some(Err(tag)) => Err(Mistake::Tag(tag)),
         };
@@ -310,7 +309,7 @@ impl<'t> Reader<'t> {
     }
 
     fn collection_tag(&mut self, tag: Option<&Tag>, span: &Range<usize>) {
-        match tag.map(tag_name) {
+        match tag.map(psych::tag_name) {
             None | Some(Ok("" | "map" | "seq")) => {}
             Some(Ok(tag)) => self.report(span.clone(), Mistake::Tag(tag.to_owned())),
             Some(Err(tag)) => self.report(span.clone(), Mistake::Tag(tag)),
@@ -344,31 +343,6 @@ fn measure(node: &Node<'_>) -> (usize, usize) {
     let values = inner.iter().map(|(values, _)| values).sum::<usize>();
     let depth = inner.iter().map(|(_, depth)| *depth).max();
     (values + 1, depth.unwrap_or(0) + 1)
-}
-
-/// The name of a tag that YAML or Ruby has for what JSON has, too; those of apps' own mean nothing to
-/// Ruby.
-fn tag_name(tag: &Tag) -> Result<&str, String> {
-    let verbatim = tag.suffix().strip_prefix("tag:yaml.org,2002:");
-    match (tag.handle(), tag.suffix()) {
-        (_, name) if verbatim.is_some() => Ok(verbatim.unwrap_or(name)),
-        ("tag:yaml.org,2002:", name) | ("!", name @ ("str" | "float" | "binary")) => Ok(name),
-        ("!", name) => match name.strip_prefix("ruby/") {
-            None => Ok(""),
-            Some(name) if name.starts_with("sym") => Ok(name),
-            Some(_) => Err(format!("!{name}")),
-        },
-        ("", "!") => Ok(""),
-        (handle, suffix) => Err(format!("{handle}{suffix}")),
-    }
-}
-
-fn binary<'t>(text: &str) -> Result<Value<'t>, Mistake> {
-    let compact: String = text.split_whitespace().collect();
-    let bytes = STANDARD.decode(compact).ok();
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    text.map(|text| Value::Text(text.into()))
-        .ok_or(Mistake::Tag("binary".to_owned()))
 }
 
 fn too_deep(span: &Range<usize>) -> Stop {

@@ -1,7 +1,8 @@
-//! What is wrong with schedule files: in words (`mistake`), with places (`source`, `diagnostic`), and shown
+//! What is wrong with schedule files: in words (`mistake`), how to mend it (`help`), with places (`source`, `diagnostic`), and shown
 //! (`render`).
 
 pub(super) mod diagnostic;
+mod help;
 pub(super) mod mistake;
 #[cfg(feature = "daemon")]
 mod render;
