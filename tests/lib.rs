@@ -19,6 +19,7 @@ mod deployments;
 mod dialect;
 mod docker;
 mod dynamic;
+mod dynamic_history;
 mod faults;
 mod harness;
 mod leadership;

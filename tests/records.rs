@@ -32,11 +32,11 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap()
 }
 
-fn hash(redis: &mut Redis, name: &str) -> BTreeMap<String, String> {
+pub fn hash(redis: &mut Redis, name: &str) -> BTreeMap<String, String> {
     redis.connection.hgetall(format!("{OURS}:{name}")).unwrap()
 }
 
-fn engine(store: &RedisStore) -> Recurring<RedisStore> {
+pub fn engine(store: &RedisStore) -> Recurring<RedisStore> {
     Recurring::new(store.apart(), Arc::new(StoppedClock(at(0))), Zone::UTC)
 }
 
@@ -89,10 +89,15 @@ async fn records_of_versions_without_identities_are_read_on_and_rewritten() {
     assert_eq!(fires(&mut engine, 114_401, &mut redis).await, 1);
 }
 
-const DAY: i64 = 86_400;
+pub const DAY: i64 = 86_400;
 
 /// Passes until all is done.
-async fn pass(engine: &mut Recurring<RedisStore>, term: u64, schedule: &Arc<Schedule>, now: i64) {
+pub async fn pass(
+    engine: &mut Recurring<RedisStore>,
+    term: u64,
+    schedule: &Arc<Schedule>,
+    now: i64,
+) {
     let attempt = Attempt {
         started: crate::harness::now(),
         server_clock: at(now),
@@ -115,7 +120,7 @@ fn both_and_one(left: &str) -> [Arc<Schedule>; 2] {
 }
 
 /// The names in all records of entries.
-fn names(redis: &mut Redis) -> BTreeSet<String> {
+pub fn names(redis: &mut Redis) -> BTreeSet<String> {
     let ours = ["seen", "fired", "fires", "stamps", "away"];
     let mut names: BTreeSet<String> = ours
         .into_iter()

@@ -53,6 +53,8 @@ pub(super) struct Dynamic {
     looked_at: DateTime<Utc>,
     /// What is in force, or will be, and is to be settled then.
     unsettled: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Names of entries that were removed, whether they were in force or not.
+    removed: BTreeSet<Vec<u8>>,
     unreadable: Option<String>,
 }
 
@@ -68,12 +70,14 @@ impl Dynamic {
             merged: Arc::default(),
             looked_at: DateTime::UNIX_EPOCH,
             unsettled: vec![],
+            removed: BTreeSet::new(),
             unreadable: None,
         }
     }
 
     /// The schedule that is to be in force at `now`: the same one as before, unless the files or
-    /// dynamic entries changed. `anew`: what Redis has may be another than we remember.
+    /// dynamic entries changed. `anew`: what Redis has may be another than we remember. `unbroken`: nobody else
+    /// can have led since we read it.
     ///
     /// # Errors
     /// [`StoreError`], but for keys that can't be read: what is known goes on.
@@ -82,12 +86,13 @@ impl Dynamic {
         store: &impl Store,
         files: Arc<Schedule>,
         anew: bool,
+        unbroken: bool,
         now: DateTime<Utc>,
     ) -> Result<Arc<Schedule>, StoreError> {
         self.complete &= !anew;
         let mut changed = BTreeSet::new();
         if anew || now.timestamp() != self.looked_at.timestamp() {
-            let read = self.read(store).await;
+            let read = self.read(store, unbroken).await;
             if let Some(read) = self.unless_denied(read)? {
                 changed = read;
                 // Else it may be that what is in force can't be settled.
@@ -109,6 +114,12 @@ impl Dynamic {
     /// forgotten then.
     pub(super) fn may_have(&self, name: &str) -> bool {
         !self.complete || self.known.contains_key(name.as_bytes())
+    }
+
+    /// Returns the names of entries that were removed since it was last asked.
+    pub(super) fn take_removed(&mut self) -> impl Iterator<Item = String> {
+        let removed = std::mem::take(&mut self.removed).into_iter();
+        removed.filter_map(|name| String::from_utf8(name).ok())
     }
 
     /// Settles what is in force now.
@@ -164,7 +175,11 @@ impl Dynamic {
 
     /// Reads what changed: all entries if not all of them are known, else those whose names apps left. Returns
     /// the names of those that are others now.
-    async fn read(&mut self, store: &impl Store) -> Result<BTreeSet<Vec<u8>>, StoreError> {
+    async fn read(
+        &mut self,
+        store: &impl Store,
+        unbroken: bool,
+    ) -> Result<BTreeSet<Vec<u8>>, StoreError> {
         let names = store.changed_entries().await?;
         let mut changed = BTreeSet::new();
         let entries = if !self.complete {
@@ -190,13 +205,16 @@ impl Dynamic {
         for name in &changed {
             self.known.remove(name);
         }
+        self.removed.extend(changed.iter().cloned());
         let mut notable: usize = 0;
         for (name, json) in entries {
             let known = self.known.get(&name);
             if known.is_some_and(|known| known.json == json) {
                 continue;
             }
-            let before = known.and_then(Known::in_force).cloned();
+            // Another leader may have had a newer one in force, or removed it.
+            let before = known.filter(|_| unbroken).and_then(Known::in_force);
+            let before = before.cloned();
             let (reading, warnings) = read(&name, &json, &self.context);
             if !warnings.is_empty() || !matches!(reading, Ok(Ok(_))) {
                 notable += 1;

@@ -192,11 +192,13 @@ impl<S: Store> Recurring<S> {
             }
         }
         if let Some(dynamic) = &mut self.dynamic {
-            schedule = dynamic.look(&self.store, schedule, anew, now).await?;
+            let unbroken = self.unbroken || !anew;
+            let looked = dynamic.look(&self.store, schedule, anew, unbroken, now);
+            schedule = looked.await?;
         }
         if !old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &schedule)) {
             let taken = match old {
-                Some(old) if self.stamps_unreadable.is_none() => {
+                Some(old) if self.stamps_unreadable.is_none() && self.is_whole(&old) => {
                     self.change(&old, &schedule, now).await?
                 }
                 _ => self.take_up(&schedule, now).await?,
@@ -216,7 +218,7 @@ impl<S: Store> Recurring<S> {
             None => self.tick(now).await?,
         };
         if let Tick::Done { .. } = tick
-            && !self.leaving.forget(&self.store, now).await?
+            && !self.forget(now).await?
         {
             return Ok(Tick::LeaseLost);
         }

@@ -108,14 +108,15 @@ impl Leaving {
         }
     }
 
-    /// Removes the records of a batch of entries that left the schedule a day before `now`. `false`: the
-    /// lease is lost.
+    /// Removes the records of a batch of entries that left the schedule a day before `now`, unless `may_have`
+    /// says that they may be in it after all. `false`: the lease is lost.
     ///
     /// # Errors
     /// [`StoreError`]; they are removed later then.
     pub(super) async fn forget(
         &mut self,
         store: &impl Store,
+        may_have: impl Fn(&str) -> bool,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let due = self.0.iter().take_while(|(since, _)| now - *since >= KEPT);
@@ -126,7 +127,9 @@ impl Leaving {
         if due.is_empty() {
             return Ok(true);
         }
-        let Some(forgotten) = store.forget(&due).await? else {
+        let gone = due.iter().filter(|(name, _)| !may_have(name));
+        let gone: Vec<_> = gone.cloned().collect();
+        let Some(forgotten) = store.forget(&gone).await? else {
             return Ok(false);
         };
         for (name, since) in due {

@@ -35,10 +35,12 @@ impl<S: Store> Recurring<S> {
         warn_of_ignored(&records);
         self.note_forgotten(&records);
         let news = news(schedule.entries(), &records);
-        // With neither entries nor dynamic ones it is for delayed jobs only, and all are another's.
-        let whole = self.dynamic.is_some() || schedule.entries().len() > 0;
         self.leaving = Leaving::default();
-        let left = if whole && !self.keeps_all {
+        if let Some(dynamic) = &mut self.dynamic {
+            // They are among all that have records.
+            drop(dynamic.take_removed());
+        }
+        let left = if self.is_whole(schedule) && !self.keeps_all {
             let may_have = |name: &str| may_have(self.dynamic.as_ref(), name);
             self.leaving.note(&records, schedule, may_have, now)
         } else {
@@ -73,8 +75,15 @@ impl<S: Store> Recurring<S> {
         let Changes {
             added,
             changed,
-            removed,
+            mut removed,
         } = old.changes_to(schedule);
+        if let Some(dynamic) = &mut self.dynamic {
+            // Also those that were not in force, as they had an error.
+            let gone = dynamic.take_removed();
+            removed.extend(
+                gone.filter(|name| old.get(name).is_none() && schedule.get(name).is_none()),
+            );
+        }
         let names = [&added[..], &changed, &removed].concat();
         let mut records = self.store.records_of(&names).await?;
         warn_of_ignored(&records);
@@ -86,7 +95,9 @@ impl<S: Store> Recurring<S> {
         let news = news(present.iter().copied(), &records);
         let dynamic = self.dynamic.as_ref();
         let keeps = |name: &str| self.keeps_all || may_have(dynamic, name);
-        let left = removed.iter().filter(|name| !keeps(name));
+        let left = removed
+            .iter()
+            .filter(|name| records.has(name) && !keeps(name));
         let left = left.filter_map(|name| self.leaving.leaves(name, &records, now));
         let left = left.collect();
         if !self.record(news, left, &mut records, now).await? {
@@ -98,6 +109,22 @@ impl<S: Store> Recurring<S> {
         self.ahead
             .note(&self.store, present.into_iter(), &records, now);
         Ok(self.agenda.until(now))
+    }
+
+    /// Whether entries that are not in `schedule` have left: with neither entries nor dynamic ones it is for delayed
+    /// jobs only, and all are another's.
+    pub(super) fn is_whole(&self, schedule: &Schedule) -> bool {
+        self.dynamic.is_some() || schedule.entries().len() > 0
+    }
+
+    /// Removes the records of entries that left a day ago. `false`: the lease is lost.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) async fn forget(&mut self, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let dynamic = self.dynamic.as_ref();
+        let may_have = |name: &str| may_have(dynamic, name);
+        self.leaving.forget(&self.store, may_have, now).await
     }
 
     /// Records the changes that put a schedule in force: the news of entries that are in it, and the entries

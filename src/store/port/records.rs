@@ -39,6 +39,14 @@ pub enum TimeRecord {
 }
 
 impl Records {
+    /// Whether anything is recorded of the entry `name`, except for what a Ruby scheduler did.
+    pub fn has(&self, name: &str) -> bool {
+        self.seen.contains_key(name)
+            || self.fired.contains_key(name)
+            || self.fires.contains_key(name)
+            || self.away.contains_key(name)
+    }
+
     /// Takes what `newer` has in place of what is known of the same entries.
     pub fn extend(&mut self, newer: Self) {
         self.seen.extend(newer.seen);

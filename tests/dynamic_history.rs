@@ -1,0 +1,104 @@
+//! The history of dynamic entries: what leaders in turn know of those that have errors, are removed and come back.
+
+use std::sync::Arc;
+
+use rescue_scheduler::{config::Context, core::schedule::Schedule, engine::recurring::Recurring};
+
+use crate::{
+    harness::Redis,
+    records::{DAY, engine, hash, names, pass},
+    store::{leader, schedule},
+};
+
+const VALID: &str = r#"{"every":"1h","queue":"q"}"#;
+const INVALID: &str = r#"{"every":"often","queue":"q"}"#;
+
+/// An app sets the dynamic entry `mail`, or removes it.
+fn put(redis: &mut Redis, json: Option<&str>) {
+    let (entries, mut change) = ("resque:persistent_schedules", redis::pipe());
+    match json {
+        Some(json) => change.hset(entries, "mail", json),
+        None => change.hdel(entries, "mail"),
+    };
+    change.sadd("resque:schedules_changed", "mail");
+    let () = change.query(&mut redis.connection).unwrap();
+}
+
+#[tokio::test]
+async fn a_former_leader_does_not_bring_back_what_another_leader_removed() {
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    let files = Arc::new(Schedule::default());
+    let dynamic = || engine(&store).with_dynamic(Context::default());
+    let [mut one, mut other] = [dynamic(), dynamic()];
+    put(&mut redis, Some(VALID));
+    pass(&mut one, 1, &files, 100_000).await;
+    // The other one leads.
+    put(&mut redis, None);
+    pass(&mut other, 1, &files, 100_010).await;
+    put(&mut redis, Some(INVALID));
+    pass(&mut one, 2, &files, 100_020).await;
+    pass(&mut one, 2, &files, 103_600).await;
+    assert!(redis.queue("q").is_empty());
+    // In its own term it knows what was before.
+    put(&mut redis, Some(VALID));
+    pass(&mut one, 2, &files, 103_610).await;
+    put(&mut redis, Some(INVALID));
+    pass(&mut one, 2, &files, 103_620).await;
+    pass(&mut one, 2, &files, 107_200).await;
+    assert_eq!(redis.queue("q").len(), 1);
+}
+
+#[tokio::test]
+async fn an_entry_with_an_error_leaves_when_it_is_removed() {
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    let files = Arc::new(Schedule::default());
+    let dynamic = || engine(&store).with_dynamic(Context::default());
+    put(&mut redis, Some(VALID));
+    pass(&mut dynamic(), 1, &files, 100_000).await;
+    // To a leader that never read the entry without an error, it is not in force.
+    put(&mut redis, Some(INVALID));
+    let mut leads: Recurring<_> = dynamic();
+    pass(&mut leads, 1, &files, 100_010).await;
+    assert!(hash(&mut redis, "away").is_empty());
+    put(&mut redis, None);
+    pass(&mut leads, 1, &files, 100_020).await;
+    assert_eq!(hash(&mut redis, "away")["mail"], "100020");
+}
+
+#[tokio::test]
+async fn an_entry_that_is_back_with_an_error_is_not_forgotten() {
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    let files = Arc::new(Schedule::default());
+    let mut engine = engine(&store).with_dynamic(Context::default());
+    put(&mut redis, Some(VALID));
+    pass(&mut engine, 1, &files, 100_000).await;
+    put(&mut redis, None);
+    pass(&mut engine, 1, &files, 100_010).await;
+    put(&mut redis, Some(INVALID));
+    pass(&mut engine, 1, &files, 100_020).await;
+    pass(&mut engine, 1, &files, 100_010 + DAY).await;
+    assert_eq!(names(&mut redis).len(), 1);
+    put(&mut redis, None);
+    pass(&mut engine, 1, &files, 100_020 + DAY).await;
+    assert!(names(&mut redis).is_empty());
+}
+
+#[tokio::test]
+async fn entries_leave_when_a_schedule_without_entries_gets_some() {
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    let of = |name: &str| {
+        Arc::new(schedule(&format!(
+            "[schedule.{name}]\nevery = '1h'\nqueue = 'q'\n"
+        )))
+    };
+    pass(&mut engine(&store), 1, &of("leaves"), 100_000).await;
+    let mut engine = engine(&store);
+    pass(&mut engine, 1, &Arc::new(Schedule::default()), 100_010).await;
+    assert!(hash(&mut redis, "away").is_empty());
+    pass(&mut engine, 1, &of("stays"), 100_020).await;
+    assert_eq!(hash(&mut redis, "away")["leaves"], "100020");
+}
