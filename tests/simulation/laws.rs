@@ -105,6 +105,21 @@ macro_rules! ensure {
     };
 }
 
+/// Whether a scheduler may ask for this fire of an entry when its clock shows `now`: it is not early, and if it was
+/// missed, it is the newest one, unless all are caught up with.
+pub fn judge_shot(entry: &Entry, shot: &Shot, now: DateTime<Utc>) -> Result<(), String> {
+    let (name, fire_time) = (&shot.name, at(shot.fire_time));
+    let early = entry.due_at(fire_time) > now;
+    ensure!(!early, "{name} is early at {now}: {fire_time}");
+    let missed = now.trunc_subsecs(0) - entry.timing.bounds().jitter - fire_time > GRACE;
+    if missed && entry.catch_up.policy != CatchUpPolicy::All {
+        let next = entry.timing.pattern.next_after(fire_time, fire_time);
+        let newest = next.is_none_or(|next| entry.due_at(next) > now);
+        ensure!(newest, "{name} has a newer one at {now}: {fire_time}");
+    }
+    Ok(())
+}
+
 impl Laws {
     pub fn of(schedule: &Schedule) -> Self {
         let entry = |entry: &Arc<Entry>| (entry.name.clone(), Arc::clone(entry));
@@ -114,20 +129,11 @@ impl Laws {
         }
     }
 
-    /// Whether a scheduler may ask for these fires when its clock shows `now`: none is early, and of
-    /// those that were missed `latest` asks for the newest.
+    /// Whether a scheduler may ask for these fires when its clock shows `now`.
     pub fn judge_shots(&self, shots: &[Shot], now: DateTime<Utc>) -> Result<(), String> {
         for shot in shots {
-            let (name, fire_time) = (&shot.name, at(shot.fire_time));
-            let entry = self.schedule.get(name).ok_or("there is no such entry")?;
-            let early = entry.due_at(fire_time) > now;
-            ensure!(!early, "{name} is early at {now}: {fire_time}");
-            let missed = now.trunc_subsecs(0) - entry.timing.bounds().jitter - fire_time > GRACE;
-            if missed && entry.catch_up.policy != CatchUpPolicy::All {
-                let next = entry.timing.pattern.next_after(fire_time, fire_time);
-                let newest = next.is_none_or(|next| entry.due_at(next) > now);
-                ensure!(newest, "{name} has a newer one at {now}: {fire_time}");
-            }
+            let entry = self.schedule.get(&shot.name);
+            judge_shot(entry.ok_or("there is no such entry")?, shot, now)?;
         }
         Ok(())
     }
@@ -161,7 +167,7 @@ impl Laws {
     /// Whether what the model did at `now` (milliseconds) is lawful.
     pub fn judge(&mut self, change: &Change, now: i64) -> Result<(), String> {
         match change {
-            Change::Seen { name, now } => {
+            Change::Seen { name, now, .. } => {
                 let (seen, fires) = self.fired.entry(name.clone()).or_default();
                 ensure!(seen.is_none(), "{name} is seen twice");
                 *seen = Some(FirstSeen {
@@ -180,6 +186,10 @@ impl Laws {
                 item,
                 target,
             } => self.judge_move(member, item, target),
+            Change::Left { .. }
+            | Change::Returned { .. }
+            | Change::Forgotten { .. }
+            | Change::Settled { .. } => Err(format!("{change:?}, though no entry ever changes")),
         }
     }
 

@@ -6,19 +6,23 @@
 //! `SIMULATION_SEED=123 cargo test simulation`. `SIMULATION_RUNS=100000` goes on for longer.
 
 mod buckets;
+mod changing;
 mod conformance;
 mod laws;
 mod model;
 mod network;
+mod records;
 mod scenario;
 mod store;
+mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use self::{network::Counts, scenario::Outcome};
+use self::{scenario::Outcome, world::Counts};
 
 /// The seeds of an ordinary test are always the same: it fails or it doesn't.
 const RUNS: u64 = 2_000;
+const RUNS_WITH_CHANGES: u64 = 100;
 
 /// Simulates one run on this thread.
 fn simulate<F: Future<Output = Outcome>>(seed: u64, run: impl Fn(u64) -> F) -> Outcome {
@@ -42,10 +46,10 @@ fn add(counts: &mut Counts, others: Counts) {
     }
 }
 
-#[test]
-fn two_schedulers_keep_the_laws_whatever_happens() {
+/// Simulates many runs, on all processors, or only the one that was asked for.
+fn simulate_all<F: Future<Output = Outcome>>(runs: u64, run: impl Fn(u64) -> F + Sync) {
     let only = number("SIMULATION_SEED");
-    let runs = number("SIMULATION_RUNS").unwrap_or(RUNS);
+    let runs = number("SIMULATION_RUNS").unwrap_or(runs);
     let (first, after) = only.map_or((0, runs), |seed| (seed, seed + 1));
     let next = AtomicU64::new(first);
     let work = || {
@@ -55,7 +59,7 @@ fn two_schedulers_keep_the_laws_whatever_happens() {
             if seed >= after {
                 return counts;
             }
-            let outcome = simulate(seed, scenario::simulate);
+            let outcome = simulate(seed, &run);
             if let Some(broken) = outcome.broken {
                 next.store(after, Relaxed);
                 panic!("SIMULATION_SEED={seed}: {broken}");
@@ -76,6 +80,16 @@ fn two_schedulers_keep_the_laws_whatever_happens() {
 }
 
 #[test]
+fn two_schedulers_keep_the_laws_whatever_happens() {
+    simulate_all(RUNS, scenario::simulate);
+}
+
+#[test]
+fn schedules_that_change_and_differ_keep_the_laws_whatever_happens() {
+    simulate_all(RUNS_WITH_CHANGES, changing::simulate);
+}
+
+#[test]
 fn two_that_see_entries_for_the_first_time_at_once_skip_nothing() {
     for seed in 0..50 {
         let broken = simulate(seed, scenario::first_sight).broken;
@@ -88,6 +102,9 @@ fn a_seed_is_one_course_of_events() {
     let trace = |seed| simulate(seed, scenario::simulate).trace;
     for seed in 0..5 {
         assert_eq!(trace(seed), trace(seed), "seed {seed}");
+        assert_ne!(trace(seed), trace(seed + 1_000));
+        let trace = |seed| simulate(seed, changing::simulate).trace;
+        assert_eq!(trace(seed), trace(seed), "seed {seed}, with changes");
         assert_ne!(trace(seed), trace(seed + 1_000));
     }
 }

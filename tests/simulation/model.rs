@@ -1,6 +1,6 @@
 //! Redis as the scripts use it, in memory: one pure function for each script of `src/store/lua`,
-//! line by line the same; those of delayed jobs are in `buckets.rs`. `conformance.rs` holds both against
-//! each other.
+//! line by line the same; those of delayed jobs are in `buckets.rs`, those of records and of dynamic entries in
+//! `records.rs`. `conformance` holds both against each other.
 //!
 //! Not here, for they change nothing of what the engine does: the reverse index (for apps that
 //! remove jobs), and the stamps for resque-web, which differ from ours only where a Ruby scheduler
@@ -14,12 +14,13 @@ use std::{
     time::Duration,
 };
 
-use chrono::DateTime;
 use rescue_scheduler::{
     core::schedule::overlap::{Guard, Overlap, SkipReason},
-    store::{Away, Fire, FireOutcome, Identity, Lease, Limits, RecordChange, Records, Target},
+    store::{Fire, FireOutcome, Identity, Lease, Limits, Target},
 };
 use tokio::sync::Notify;
+
+use super::records::AwaySeconds;
 
 /// How Redis answers where a key is no list.
 pub const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
@@ -42,6 +43,8 @@ pub struct Shot {
     pub payload: String,
     pub guard: Guard,
     pub pattern: Option<Vec<String>>,
+    /// When it was sent, by the server's clock in milliseconds, if its sender led then.
+    pub sent: Option<i64>,
 }
 
 impl From<&Fire<'_>> for Shot {
@@ -54,6 +57,7 @@ impl From<&Fire<'_>> for Shot {
             payload: fire.payload.clone().into_owned(),
             guard: fire.guard,
             pattern: fire.pattern.clone(),
+            sent: None,
         }
     }
 }
@@ -118,7 +122,27 @@ pub enum Change {
     },
     Seen {
         name: String,
+        timing: String,
         now: i64,
+    },
+    /// `was`: what was recorded of it before.
+    Left {
+        name: String,
+        was: Option<AwaySeconds>,
+        since: i64,
+    },
+    Returned {
+        name: String,
+        since: i64,
+        until: i64,
+    },
+    Forgotten {
+        name: String,
+    },
+    /// A change of a dynamic entry, with the JSON that is in force.
+    Settled {
+        name: Vec<u8>,
+        json: Vec<u8>,
     },
 }
 
@@ -128,16 +152,13 @@ impl Hash for Change {
             Self::Fired(shot) => (&shot.name, shot.fire_time).hash(hasher),
             Self::Skipped(shot, _) => (&shot.name, shot.fire_time, "skipped").hash(hasher),
             Self::Moved { member, item, .. } => (member, item).hash(hasher),
-            Self::Seen { name, now } => (name, now).hash(hasher),
+            Self::Seen { name, now, .. } => (name, now).hash(hasher),
+            Self::Left { name, since, .. } => (name, since, "left").hash(hasher),
+            Self::Returned { name, until, .. } => (name, until, "returned").hash(hasher),
+            Self::Forgotten { name } => (name, "forgotten").hash(hasher),
+            Self::Settled { name, json } => (name, json, "settled").hash(hasher),
         }
     }
-}
-
-/// When an entry left the schedule, and when it returned, if it did.
-type AwaySeconds = (i64, Option<i64>);
-
-fn seconds(Away { since, until }: Away) -> AwaySeconds {
-    (since.timestamp(), until.map(|it| it.timestamp()))
 }
 
 /// The whole of Redis. Its methods are the scripts, and what apps and operators do.
@@ -149,10 +170,10 @@ pub struct Model {
     token: Option<Expiring>,
     handover: Option<Expiring>,
     /// Unix seconds and timing.
-    seen: BTreeMap<String, (i64, String)>,
-    fired: BTreeMap<String, i64>,
-    fires: BTreeMap<String, u32>,
-    away: BTreeMap<String, AwaySeconds>,
+    pub seen: BTreeMap<String, (i64, String)>,
+    pub fired: BTreeMap<String, i64>,
+    pub fires: BTreeMap<String, u32>,
+    pub away: BTreeMap<String, AwaySeconds>,
     /// Name and JSON.
     pub dynamic_entries: BTreeMap<Vec<u8>, Vec<u8>>,
     pub changed_entries: BTreeSet<Vec<u8>>,
@@ -189,6 +210,13 @@ impl Model {
     pub fn holder(&self) -> Option<&str> {
         self.alive(self.lock.as_ref())
             .map(|lock| lock.value.as_str())
+    }
+
+    /// The token of the process that holds the lock.
+    pub fn holder_token(&self) -> Option<&str> {
+        self.holder()?;
+        let token = self.alive(self.token.as_ref());
+        token.map(|token| token.value.as_str())
     }
 
     /// `lease.lua`.
@@ -242,39 +270,6 @@ impl Model {
         there
     }
 
-    /// All that is known of entries.
-    pub fn records(&self) -> Records {
-        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
-        let seen = self.seen.iter();
-        Records {
-            seen: seen
-                .map(|(name, (since, timing))| (name.clone(), (at(*since), timing.as_str().into())))
-                .collect(),
-            fired: (self.fired.iter())
-                .map(|(name, last)| (name.clone(), at(*last)))
-                .collect(),
-            fires: self.fires.clone().into_iter().collect(),
-            away: (self.away.iter())
-                .map(|(name, &(since, until))| {
-                    let (since, until) = (at(since), until.map(at));
-                    (name.clone(), Away { since, until })
-                })
-                .collect(),
-            ..Records::default()
-        }
-    }
-
-    /// All that is known of the entries of these names.
-    pub fn records_of(&self, names: &[String]) -> Records {
-        let mut records = self.records();
-        let asked_for = |name: &String| names.contains(name);
-        records.seen.retain(|name, _| asked_for(name));
-        records.fired.retain(|name, _| asked_for(name));
-        records.fires.retain(|name, _| asked_for(name));
-        records.away.retain(|name, _| asked_for(name));
-        records
-    }
-
     /// All data is gone.
     pub fn flush(&mut self) {
         *self = Self {
@@ -283,95 +278,6 @@ impl Model {
             released: Arc::clone(&self.released),
             ..Self::default()
         };
-    }
-
-    /// Whether it knows each entry that `other` knows.
-    pub fn has_seen_all_of(&self, other: &Self) -> bool {
-        other.seen.keys().all(|name| self.seen.contains_key(name))
-    }
-
-    /// `seen.lua`.
-    pub fn change_records(&mut self, us: &Identity, changes: &[RecordChange], now: i64) -> bool {
-        if self.holder() != Some(&us.holder) {
-            return false;
-        }
-        for change in changes {
-            self.change_record(change, now);
-        }
-        true
-    }
-
-    fn change_record(&mut self, change: &RecordChange, now: i64) {
-        match change.clone() {
-            RecordChange::First { name, timing } => {
-                if self.seen.get(&name).is_none_or(|(_, held)| *held != timing) {
-                    self.seen.insert(name.clone(), (now, timing));
-                    self.fires.remove(&name);
-                    self.away.remove(&name);
-                    self.changes.push(Change::Seen { name, now });
-                }
-            }
-            RecordChange::Reworded {
-                name,
-                first_seen,
-                old,
-                new,
-            } => {
-                let first_seen = first_seen.timestamp();
-                if self.seen.get(&name) == Some(&(first_seen, old)) {
-                    self.seen.insert(name, (first_seen, new));
-                }
-            }
-            RecordChange::Left { name, was } => {
-                let left = (now, None);
-                self.replace_away(name, was.map(seconds), left);
-            }
-            RecordChange::Returned { name, since } => {
-                let since = since.timestamp();
-                self.replace_away(name, Some((since, None)), (since, Some(now)));
-            }
-        }
-    }
-
-    fn replace_away(&mut self, name: String, old: Option<AwaySeconds>, new: AwaySeconds) {
-        if self.away.get(&name).copied() == old {
-            self.away.insert(name, new);
-        }
-    }
-
-    /// `forget.lua`.
-    pub fn forget(&mut self, us: &Identity, entries: &[(String, i64)]) -> Option<Vec<String>> {
-        if self.holder() != Some(&us.holder) {
-            return None;
-        }
-        let left = |(name, since): &&(String, i64)| self.away.get(name) == Some(&(*since, None));
-        let left = entries.iter().filter(left).map(|(name, _)| name.clone());
-        let names: Vec<String> = left.collect();
-        for name in &names {
-            self.seen.remove(name);
-            self.fired.remove(name);
-            self.fires.remove(name);
-            self.away.remove(name);
-        }
-        Some(names)
-    }
-
-    /// `ack_changes.lua`.
-    pub fn settle_changes(&mut self, us: &Identity, changes: &[(Vec<u8>, Vec<u8>)]) -> bool {
-        if self.holder() != Some(&us.holder) {
-            return false;
-        }
-        for (name, json) in changes {
-            if self
-                .dynamic_entries
-                .get(name)
-                .map_or(&b""[..], Vec::as_slice)
-                == json
-            {
-                self.changed_entries.remove(name);
-            }
-        }
-        true
     }
 
     /// `fire.lua`.

@@ -24,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     laws::{Delayed, Fate, Laws},
-    network::{Counts, Host, ModelStore, Process, State, Weather, World, now},
+    network::{Host, ModelStore, Process},
+    world::{Counts, State, Weather, World, now},
 };
 use crate::{harness, store};
 
@@ -170,7 +171,7 @@ impl Run {
 
     fn judge_end(&self, now: DateTime<Utc>) {
         let world = &mut *self.world();
-        let State { model, laws } = &world.state;
+        let State { model, laws, .. } = &world.state;
         world.expect(laws.judge_end(model, now, world.jumped));
     }
 
@@ -308,7 +309,7 @@ impl Run {
 
     /// Ends one job, or takes another. A failover may take it back.
     fn work(world: &mut World, entry: &str) {
-        let State { model, laws } = &mut world.state;
+        let State { model, laws, .. } = &mut world.state;
         let queue = model.queues.entry(entry.to_owned()).or_default();
         let job = if laws.finish(entry) || queue.is_empty() {
             None

@@ -17,9 +17,11 @@ use rescue_scheduler::{
 use tokio::time::timeout_at;
 
 use super::{
+    changing::{Changing, View},
     laws::Laws,
     model::Shot,
-    network::{ModelStore, now},
+    network::ModelStore,
+    world::{State, now},
 };
 
 impl ModelStore {
@@ -30,6 +32,58 @@ impl ModelStore {
             let asked_for = now.min(self.process.host.now()).timestamp();
             self.asked_for.store(asked_for, Relaxed);
         }
+    }
+}
+
+/// How much longer than a leader a process may act on files that were replaced: it may have been suspended.
+const SUSPENDED: Duration = Duration::from_secs(10);
+
+impl ModelStore {
+    /// Holds what the process asks for against what it knows, where schedules change.
+    fn intend(&self, judge: impl FnOnce(&View, Duration) -> Result<(), String>) {
+        let world = &mut *self.world();
+        if let Some(changing) = &world.changing {
+            let view = &changing.views[&self.process.number];
+            let judged = judge(view, changing.patience + SUSPENDED);
+            world.expect(judged);
+        }
+    }
+
+    /// Takes note of the dynamic entries that the process has read.
+    fn note_read(&self, names: Option<&[Vec<u8>]>, entries: &BTreeMap<Vec<u8>, Vec<u8>>) {
+        if let Some(changing) = &mut self.world().changing {
+            let view = changing.views.get_mut(&self.process.number).unwrap();
+            view.note_read(names, entries, &changing.versions);
+        }
+    }
+
+    fn judge_fires(&self, shots: &mut [Shot], now: DateTime<Utc>) {
+        let world = &mut *self.world();
+        let sent = world.model().now;
+        let State {
+            model,
+            laws,
+            courses,
+        } = &world.state;
+        let judged = match &world.changing {
+            None => laws.judge_shots(shots, now),
+            Some(changing) => {
+                let number = self.process.number;
+                let leads = changing.leads(model, number);
+                let sent = leads.then_some(sent);
+                for shot in shots.iter_mut() {
+                    shot.sent = sent;
+                }
+                let Changing {
+                    views,
+                    versions,
+                    patience,
+                    ..
+                } = changing;
+                views[&number].judge_fires(shots, leads, now, courses, versions, *patience)
+            }
+        };
+        world.expect(judged);
     }
 }
 
@@ -115,6 +169,7 @@ impl Store for ModelStore {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let us = self.process.identity.clone();
+        self.intend(|view, patience| view.judge_changes(changes, patience));
         let (changes, now) = (changes.to_vec(), now.timestamp());
         self.call(move |model| model.change_records(&us, &changes, now))
             .await
@@ -129,6 +184,7 @@ impl Store for ModelStore {
         let entries: Vec<_> = entries
             .map(|(name, since)| (name.clone(), since.timestamp()))
             .collect();
+        self.intend(|view, patience| view.judge_forget(&entries, patience));
         self.call(move |model| model.forget(&us, &entries)).await
     }
 
@@ -138,24 +194,29 @@ impl Store for ModelStore {
     }
 
     async fn dynamic_entries(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
-        self.call(|model| model.dynamic_entries.clone()).await
+        let entries = self.call(|model| model.dynamic_entries.clone()).await?;
+        self.note_read(None, &entries);
+        Ok(entries)
     }
 
     async fn dynamic_entries_of(
         &self,
         names: &[Vec<u8>],
     ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
-        let names = names.to_vec();
-        self.call(move |model| {
+        let asked_for = names.to_vec();
+        let read = self.call(move |model| {
             let mut entries = model.dynamic_entries.clone();
-            entries.retain(|name, _| names.contains(name));
+            entries.retain(|name, _| asked_for.contains(name));
             entries
-        })
-        .await
+        });
+        let entries = read.await?;
+        self.note_read(Some(names), &entries);
+        Ok(entries)
     }
 
     async fn settle_changes(&self, changes: &[(Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {
         let us = self.process.identity.clone();
+        self.intend(|view, _| view.judge_settle(changes));
         let changes = changes.to_vec();
         self.call(move |model| model.settle_changes(&us, &changes))
             .await
@@ -167,9 +228,8 @@ impl Store for ModelStore {
         now: DateTime<FixedOffset>,
     ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
         let us = self.process.identity.clone();
-        let shots: Vec<Shot> = fires.iter().map(Shot::from).collect();
-        let judged = self.world().state.laws.judge_shots(&shots, now.to_utc());
-        self.world().expect(judged);
+        let mut shots: Vec<Shot> = fires.iter().map(Shot::from).collect();
+        self.judge_fires(&mut shots, now.to_utc());
         self.call(move |model| model.fire(&us, &shots)).await
     }
 

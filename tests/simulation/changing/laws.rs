@@ -1,0 +1,318 @@
+//! The laws of entries that come, change, and go, as invariants: judged at each change of the model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use rescue_scheduler::core::{
+    schedule::entry::{CatchUpPolicy, Entry},
+    time::timing::Pattern,
+};
+use tokio::time::Instant;
+
+use super::{
+    super::{
+        model::{Change, Shot},
+        records::AwaySeconds,
+    },
+    versions::{Versions, of_payload},
+    view::View,
+};
+
+const DAY: i64 = 86_400;
+/// How far two hosts' clocks may be apart, and that of Redis, in seconds.
+const SLACK: i64 = 3;
+
+/// What became of one entry. Fire times are in seconds, moments of the server's clock in milliseconds.
+#[derive(Debug, Clone, Default)]
+pub struct Course {
+    /// When it was first seen, with which timing, and when that was recorded.
+    seen: Option<(i64, String, i64)>,
+    /// How many fires it had since.
+    fires: usize,
+    /// The last one.
+    pub last: Option<i64>,
+    /// All of them, whatever was forgotten.
+    ever: BTreeSet<i64>,
+    /// When it was out of the schedule the last time, and when that was recorded.
+    away: Option<(AwaySeconds, i64)>,
+    /// Its records are wrong: a request that changed them arrived late, when its sender had given up on it and
+    /// something else was in force.
+    late: bool,
+}
+
+/// All that the laws must remember; a failover takes it back together with the model.
+#[derive(Debug, Clone, Default)]
+pub struct Courses {
+    by_name: BTreeMap<String, Course>,
+    /// When an app last set or removed each dynamic entry.
+    pub changed_at: BTreeMap<Vec<u8>, Instant>,
+    /// Names of dynamic entries whose last change was acknowledged before the leader read it, by a request that
+    /// arrived late.
+    pub unheard: BTreeSet<Vec<u8>>,
+    /// The oldest version of each dynamic entry that may be in force, by what was acknowledged.
+    oldest: BTreeMap<String, usize>,
+}
+
+/// Says what is wrong unless something holds.
+macro_rules! ensure {
+    ($law:expr, $($broken:tt)+) => {
+        if !$law {
+            return Err(format!($($broken)+));
+        }
+    };
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, 0).unwrap()
+}
+
+impl Courses {
+    pub fn get(&self, name: &str) -> Course {
+        self.by_name.get(name).cloned().unwrap_or_default()
+    }
+
+    /// After a change is acknowledged, no older version is in force.
+    pub fn judge_version(
+        &self,
+        name: &str,
+        version: usize,
+        versions: &Versions,
+    ) -> Result<(), String> {
+        let oldest = self.oldest.get(name).copied().unwrap_or_default();
+        let replaced = versions.get(version).is_dynamic && version < oldest;
+        ensure!(
+            !replaced,
+            "{name} fires in version {version}, which was replaced before {oldest}"
+        );
+        Ok(())
+    }
+
+    /// Whether what the model did at `now` (milliseconds) is lawful. `leader`: what the leader
+    /// knows then.
+    pub fn judge(
+        &mut self,
+        change: &Change,
+        now: i64,
+        versions: &Versions,
+        leader: Option<&View>,
+    ) -> Result<(), String> {
+        let in_force = |name: &str| leader.and_then(|view| view.version(name));
+        match change {
+            Change::Fired(shot) => self.course(&shot.name).fire(shot, now, versions),
+            Change::Seen {
+                name,
+                timing,
+                now: since,
+            } => {
+                let version = in_force(name).and_then(|it| versions.get(it).entry.as_ref());
+                let course = self.course(name);
+                course.late = version.is_none_or(|it| !it.timing.is_identified_by(timing));
+                course.see(name, timing, *since, now)
+            }
+            Change::Left { name, was, since } => {
+                let course = self.course(name);
+                // A day that begins again and again would never be over.
+                let again = matches!(was, Some((before, None)) if before <= since);
+                ensure!(!again, "{name} left at {since} again after {was:?}");
+                course.away = Some(((*since, None), now));
+                course.late = in_force(name).is_some();
+                Ok(())
+            }
+            Change::Returned { name, since, until } => {
+                let course = self.course(name);
+                course.away = Some(((*since, Some(*until)), now));
+                course.late = false;
+                Ok(())
+            }
+            Change::Forgotten { name } => self.course(name).forget(name, now),
+            Change::Settled { name, json } => {
+                let read = leader.and_then(|view| view.read.get(name));
+                if read.map_or(&b""[..], Vec::as_slice) != json {
+                    // The request arrived late, and the entry was once more as its sender had read it.
+                    self.unheard.insert(name.clone());
+                    return Ok(());
+                }
+                let name = str::from_utf8(name).unwrap().to_owned();
+                if json.is_empty() {
+                    self.oldest.insert(name, versions.len());
+                } else if let Some(version) = versions.of_json(json) {
+                    self.oldest.insert(name, version);
+                }
+                Ok(())
+            }
+            Change::Skipped(..) | Change::Moved { .. } => {
+                Err(format!("{change:?}, though there is nothing of that"))
+            }
+        }
+    }
+
+    fn course(&mut self, name: &str) -> &mut Course {
+        self.by_name.entry(name.to_owned()).or_default()
+    }
+}
+
+impl Course {
+    /// An entry is first seen if nothing is known of it, or if its timing is another one.
+    fn see(&mut self, name: &str, timing: &str, since: i64, now: i64) -> Result<(), String> {
+        let known = self.seen.as_ref().is_some_and(|(_, it, _)| it == timing);
+        ensure!(!known, "{name} is seen for the first time again");
+        self.seen = Some((since, timing.to_owned(), now));
+        self.fires = 0;
+        self.away = None;
+        Ok(())
+    }
+
+    /// It is forgotten when it was out of every leader's schedule for a day.
+    fn forget(&mut self, name: &str, now: i64) -> Result<(), String> {
+        let since = match self.away {
+            Some(((since, None), _)) => since,
+            away => return Err(format!("{name} is forgotten, though {away:?}")),
+        };
+        ensure!(
+            now / 1000 - since >= DAY - SLACK,
+            "{name} is forgotten at {now}, though it left at {since}"
+        );
+        (self.seen, self.last, self.away) = (None, None, None);
+        self.fires = 0;
+        Ok(())
+    }
+
+    fn fire(&mut self, shot: &Shot, now: i64, versions: &Versions) -> Result<(), String> {
+        let Shot {
+            name, fire_time, ..
+        } = shot;
+        let (version, metadata) = of_payload(&shot.payload).ok_or("a job without a version")?;
+        let entry = versions.get(version).entry.as_ref().unwrap();
+        let its_own = entry.name == *name && shot.queue == *name && metadata == *fire_time;
+        ensure!(its_own, "{name}: {fire_time} with {}", shot.payload);
+        ensure!(
+            self.ever.insert(*fire_time),
+            "{name}: {fire_time} is doubled"
+        );
+        let last = self.last;
+        ensure!(
+            last < Some(*fire_time),
+            "{name}: {fire_time} after {last:?}"
+        );
+        ensure!(self.seen.is_some(), "{name} fires unseen");
+        self.judge_time(entry, shot, now)?;
+        self.last = Some(*fire_time);
+        self.fires += 1;
+        ensure!(
+            self.fires <= Self::most(entry),
+            "{name} fires too often: {self:?}"
+        );
+        Ok(())
+    }
+
+    fn most(entry: &Entry) -> usize {
+        match (entry.timing.bounds().times, &entry.timing.pattern) {
+            (Some(times), _) => times as usize,
+            (None, Pattern::Once(_)) => 1,
+            (None, _) => usize::MAX,
+        }
+    }
+
+    /// Whether this is a fire time that the timing has, none is left out before it that is not to be, and the entry was
+    /// in the schedule then. A request that was sent before the last change of its records knows nothing of that.
+    fn judge_time(&self, entry: &Entry, shot: &Shot, now: i64) -> Result<(), String> {
+        let (name, fire_time) = (&shot.name, shot.fire_time);
+        let (seen, timing, seen_at) = self.seen.as_ref().unwrap();
+        let away_at = self.away.map_or(0, |(_, at)| at);
+        let out_of_date = |sent: i64| sent < away_at.max(*seen_at);
+        if self.late || shot.sent.is_none_or(out_of_date) {
+            return Ok(());
+        }
+        let identified = entry.timing.is_identified_by(timing);
+        ensure!(identified, "{name} is seen with the timing {timing}");
+        let away = self.away.map(|(away, _)| away);
+        ensure!(
+            !matches!(away, Some((_, None))),
+            "{name}: {fire_time}, though it left: {away:?}"
+        );
+        let since = self.present_since();
+        ensure!(
+            fire_time >= since && !matches!(away, Some((_, Some(until))) if fire_time <= until),
+            "{name}: {fire_time}, though it is there since {since}"
+        );
+        if let Pattern::Once(moment) = entry.timing.pattern {
+            let its_own = moment.instant(at(*seen)) == at(fire_time);
+            ensure!(its_own, "{name}: {fire_time}, first seen at {seen}");
+            return Ok(());
+        }
+        // Nothing between the fire before and this one, as long as it is not too long ago.
+        let window = now / 1000 - entry.catch_up.window.num_seconds() + SLACK;
+        let first = match entry.catch_up.policy {
+            CatchUpPolicy::All => self.base().max(window).min(fire_time - 1),
+            _ => fire_time - 1,
+        };
+        let expected = self.next_after(entry, first);
+        ensure!(
+            expected == Some(fire_time),
+            "{name}: {fire_time}, not {expected:?}: {self:?}"
+        );
+        Ok(())
+    }
+
+    /// Since when it is in the schedule.
+    fn present_since(&self) -> i64 {
+        let seen = self.seen.as_ref().map_or(0, |(at, ..)| *at);
+        let returned = self.away.and_then(|((_, until), _)| until);
+        seen.max(returned.unwrap_or_default())
+    }
+
+    /// Nothing is due before or at that time.
+    fn base(&self) -> i64 {
+        self.present_since().max(self.last.unwrap_or_default())
+    }
+
+    /// The first fire time after `after`. Intervals are counted from the last fire, whatever has changed since.
+    fn next_after(&self, entry: &Entry, after: i64) -> Option<i64> {
+        let seen = self.seen.as_ref().map(|(at, ..)| *at);
+        let anchor = at(self.last.or(seen)?);
+        let next = entry.timing.pattern.next_after(anchor, at(after));
+        next.map(|it| it.timestamp())
+    }
+
+    /// Whether nothing is due that is not fired, among what was due from `since` until `until`, in seconds. In that
+    /// time the entry was in the schedule of a leader for whom all went well.
+    pub fn judge_silence(&self, entry: &Entry, since: i64, until: i64) -> Result<(), String> {
+        let name = &entry.name;
+        if self.late {
+            return Ok(());
+        }
+        ensure!(self.seen.is_some(), "{name} is not seen");
+        let open = matches!(self.away, Some(((_, None), _)));
+        ensure!(!open, "{name} has not returned: {self:?}");
+        let base = self.base().max(since);
+        let next = match entry.timing.pattern {
+            _ if self.fires >= Self::most(entry) => None,
+            Pattern::Once(moment) => {
+                let seen = self.seen.as_ref().map_or(0, |(at, ..)| *at);
+                let moment = moment.instant(at(seen)).timestamp();
+                Some(moment).filter(|moment| *moment > base)
+            }
+            _ => self.next_after(entry, base),
+        };
+        ensure!(
+            next.is_none_or(|next| next > until),
+            "{name} did not fire at {next:?}, until {until}: {self:?}"
+        );
+        Ok(())
+    }
+
+    /// Whether an entry that is not in the schedule is known to have left, and is forgotten after a day.
+    pub fn judge_absence(&self, name: &str, until: i64) -> Result<(), String> {
+        if self.late || self.seen.is_none() && self.last.is_none() && self.away.is_none() {
+            return Ok(());
+        }
+        let Some(((since, None), _)) = self.away else {
+            return Err(format!("{name} has not left: {self:?}"));
+        };
+        ensure!(
+            since > until - DAY - SLACK,
+            "{name} is not forgotten: {self:?}"
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! What a process knows of the schedule, and whether it may ask for what it asks.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, Utc};
+use rescue_scheduler::store::RecordChange;
+use tokio::time::Instant;
+
+use super::{
+    super::{laws::judge_shot, model::Shot, world::now},
+    laws::Courses,
+    versions::{Files, Versions, of_payload},
+};
+
+/// What a process knows.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// It runs with `--once`.
+    pub once: bool,
+    /// It runs with `--dynamic`.
+    pub dynamic: bool,
+    pub files: Files,
+    /// What the files had before, and when that was replaced.
+    replaced: Vec<(Files, Instant)>,
+    pub loaded_at: Instant,
+    /// The JSON of each dynamic entry, as it was last read.
+    pub read: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The version of each dynamic entry without errors that it read last.
+    known: BTreeMap<String, usize>,
+    /// The same for those that had an error when all were read: another leader may have replaced it since.
+    unsure: BTreeMap<String, usize>,
+}
+
+impl View {
+    pub fn new(files: Files, once: bool, dynamic: bool) -> Self {
+        Self {
+            once,
+            dynamic,
+            files,
+            replaced: vec![],
+            loaded_at: now(),
+            read: BTreeMap::new(),
+            known: BTreeMap::new(),
+            unsure: BTreeMap::new(),
+        }
+    }
+
+    /// The files have changed.
+    pub fn load(&mut self, files: Files) {
+        let before = std::mem::replace(&mut self.files, files);
+        self.loaded_at = now();
+        self.replaced.push((before, self.loaded_at));
+    }
+
+    /// It read the dynamic entries of these names, or all. One with an error does not replace the one before.
+    pub fn note_read(
+        &mut self,
+        names: Option<&[Vec<u8>]>,
+        entries: &BTreeMap<Vec<u8>, Vec<u8>>,
+        versions: &Versions,
+    ) {
+        let asked_for = |name: &[u8]| names.is_none_or(|names| names.iter().any(|it| it == name));
+        let gone = |name: &[u8]| asked_for(name) && !entries.contains_key(name);
+        self.read.retain(|name, _| !gone(name));
+        self.known.retain(|name, _| !gone(name.as_bytes()));
+        self.unsure.retain(|name, _| !gone(name.as_bytes()));
+        for (name, json) in entries {
+            let text = String::from_utf8(name.clone()).unwrap();
+            if let Some(version) = versions.of_json(json) {
+                self.unsure.remove(&text);
+                self.known.insert(text, version);
+            } else if names.is_none()
+                && self.read.get(name) != Some(json)
+                && let Some(version) = self.known.remove(&text)
+            {
+                self.unsure.insert(text, version);
+            }
+            self.read.insert(name.clone(), json.clone());
+        }
+    }
+
+    /// The version of each entry that is in force, or will be, as far as that is sure.
+    pub fn in_force(&self) -> Files {
+        let mut all = self.files.clone();
+        all.extend(self.known.clone());
+        all.retain(|name, _| !self.unsure.contains_key(name));
+        all
+    }
+
+    /// The version of an entry that is in force, or will be.
+    pub fn version(&self, name: &str) -> Option<usize> {
+        self.known.get(name).or(self.files.get(name)).copied()
+    }
+
+    /// The versions of an entry that may be in force; `None`: it may not be in force. Files that were replaced count
+    /// for a while.
+    fn versions_of(&self, name: &str, patience: Duration) -> Vec<Option<usize>> {
+        let of = |files: &Files| self.known.get(name).or(files.get(name)).copied();
+        let replaced = self.replaced.iter();
+        let replaced = replaced.filter(|(_, at)| now() < *at + patience);
+        let replaced = replaced.map(|(files, _)| of(files));
+        let unsure = self.unsure.get(name).map(|version| Some(*version));
+        replaced.chain([of(&self.files)]).chain(unsure).collect()
+    }
+
+    /// Fires of the versions in force, none of them early, none of a version that was replaced. `leads`: what it
+    /// knows is up to date.
+    pub fn judge_fires(
+        &self,
+        shots: &[Shot],
+        leads: bool,
+        now: DateTime<Utc>,
+        courses: &Courses,
+        versions: &Versions,
+        patience: Duration,
+    ) -> Result<(), String> {
+        for shot in shots {
+            let name = &shot.name;
+            let (version, _) = of_payload(&shot.payload).ok_or("a job without a version")?;
+            let entry = versions.get(version).entry.as_ref();
+            judge_shot(entry.ok_or("a version with an error")?, shot, now)?;
+            if leads {
+                let allowed = self.versions_of(name, patience);
+                if !allowed.contains(&Some(version)) {
+                    return Err(format!(
+                        "{name} fires in version {version}, not {allowed:?}"
+                    ));
+                }
+                courses.judge_version(name, version, versions)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Only entries that are not in its schedule leave it, and only those that are return. With `--once` none leaves.
+    pub fn judge_changes(
+        &self,
+        changes: &[RecordChange],
+        patience: Duration,
+    ) -> Result<(), String> {
+        for change in changes {
+            let lawful = match change {
+                RecordChange::Left { name, .. } => self.lacks(name, patience),
+                RecordChange::First { name, .. }
+                | RecordChange::Returned { name, .. }
+                | RecordChange::Reworded { name, .. } => {
+                    let versions = self.versions_of(name, patience);
+                    versions.iter().any(Option::is_some)
+                }
+            };
+            if !lawful {
+                return Err(format!("{change:?}, against {self:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// It forgets only entries that are not in its schedule, and none with `--once`.
+    pub fn judge_forget(
+        &self,
+        entries: &[(String, i64)],
+        patience: Duration,
+    ) -> Result<(), String> {
+        let present = |(name, _): &&(String, i64)| !self.lacks(name, patience);
+        match entries.iter().find(present) {
+            Some((name, _)) => Err(format!("{name} is forgotten, against {self:?}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the entry is not in its schedule, and it may say so. Of a dynamic entry with an error it may not.
+    fn lacks(&self, name: &str, patience: Duration) -> bool {
+        let read = self.dynamic && self.read.contains_key(name.as_bytes());
+        !self.once && !read && self.versions_of(name, patience).contains(&None)
+    }
+
+    /// It acknowledges only what it has read.
+    pub fn judge_settle(&self, changes: &[(Vec<u8>, Vec<u8>)]) -> Result<(), String> {
+        for (name, json) in changes {
+            let read = self.read.get(name).map_or(&b""[..], Vec::as_slice);
+            if read != json {
+                let name = String::from_utf8_lossy(name);
+                return Err(format!("{name} is acknowledged, though it was not read"));
+            }
+        }
+        Ok(())
+    }
+}

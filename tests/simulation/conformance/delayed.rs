@@ -1,0 +1,112 @@
+//! Delayed jobs.
+
+use chrono::DateTime;
+use redis::Commands as _;
+use rescue_scheduler::store::{BatchLimit, Store as _, Target};
+
+use super::{Both, FUTURE, agree, told};
+
+impl Both<'_> {
+    pub async fn look(&mut self, who: usize) {
+        let now = match self.rng.u8(0..4) {
+            0 => FUTURE + 1,
+            _ => self.rng.i64(0..8),
+        };
+        let now = DateTime::from_timestamp(now, 0).unwrap();
+        let limit = BatchLimit {
+            count: self.rng.usize(1..12),
+            bytes: self.rng.choice([1, 60, 6_000, 1 << 20]).unwrap(),
+        };
+        let from = self.due.last.as_ref().filter(|_| self.rng.bool());
+        let _ = agree!(self, who, is_any_due(now, from), |it| it);
+        let due = agree!(self, who, due(now, limit, from), |it| it);
+        self.due = due.unwrap().unwrap_or_default();
+        for (member, bytes) in &self.due.too_large {
+            let reason = bytes.to_string();
+            let _ = agree!(self, who, set_aside(member, &reason, now), |it| it);
+        }
+        let _ = agree!(self, who, quarantined(), |it| it);
+        let _ = agree!(self, who, takes_jobs("r"), |it| it);
+    }
+
+    /// Mostly what was due a while ago; much may have happened since.
+    pub async fn move_batch(&mut self, who: usize) {
+        let rng = &mut self.rng;
+        let target = |item: &Vec<u8>| match rng.u8(0..5) {
+            0 => Target::Quarantine {
+                reason: "a reason".to_owned(),
+                at: DateTime::UNIX_EPOCH,
+            },
+            queue => Target::Queue {
+                name: ["q", "r"][usize::from(queue % 2)].to_owned(),
+                // Another text, or, as of what Ruby writes, what an item begins with.
+                payload: if rng.bool() {
+                    format!("payload {}", rng.u32(..))
+                } else {
+                    format!("{}}}", str::from_utf8(&item[..item.len() / 2]).unwrap())
+                },
+            },
+        };
+        let targets: Vec<Target> = self
+            .due
+            .buckets
+            .iter()
+            .flat_map(|it| &it.items)
+            .map(target)
+            .collect();
+        let _ = agree!(self, who, move_batch(&self.due.buckets, &targets), |it| it);
+    }
+
+    /// The same items again and again, some of them large.
+    fn an_item(&mut self) -> (i64, Vec<u8>) {
+        let length = self
+            .rng
+            .choice([1, 1, 2, 3, 20, 5_000, 140_000, 160_000])
+            .unwrap();
+        let letter = self.rng.choice(*b"xyz").unwrap();
+        let timestamp = match self.rng.u8(0..8) {
+            0 => FUTURE,
+            _ => self.rng.i64(0..6),
+        };
+        (timestamp, vec![letter; length])
+    }
+
+    pub fn delay(&mut self) {
+        let (timestamp, item) = self.an_item();
+        let member = timestamp.to_string().into_bytes();
+        if self
+            .world()
+            .lock()
+            .unwrap()
+            .model()
+            .broken_buckets
+            .contains(&member)
+        {
+            return;
+        }
+        self.told.push(format!("delay {timestamp} {}", item.len()));
+        for _ in 0..self.rng.u8(1..4) {
+            self.world().lock().unwrap().model().delay(timestamp, &item);
+            self.redis.delay(timestamp, &item);
+        }
+    }
+
+    pub fn remove(&mut self) {
+        let (timestamp, item) = self.an_item();
+        let bucket = format!("resque:delayed:{timestamp}");
+        let removed: redis::RedisResult<usize> = self.redis.connection.lrem(&bucket, 0, &item);
+        let Ok(removed) = removed else { return };
+        if !self.redis.connection.exists::<_, bool>(&bucket).unwrap() && removed > 0 {
+            let schedule = "resque:delayed_queue_schedule";
+            let () = self.redis.connection.zrem(schedule, timestamp).unwrap();
+        }
+        self.told.push(format!("remove {timestamp} {}", item.len()));
+        let model = self
+            .world()
+            .lock()
+            .unwrap()
+            .model()
+            .remove(timestamp, &item);
+        assert_eq!(model, removed, "{:#?}", self.told);
+    }
+}
