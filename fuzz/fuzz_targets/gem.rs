@@ -4,9 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rescue_scheduler::{
-    config::{self, Context, Source},
-};
+use rescue_scheduler::config::{self, Context, Source};
 
 fuzz_target!(|text: &str| {
     let context = Context::default();
