@@ -126,6 +126,20 @@ fn mistakes_are_shown_and_nothing_is_converted() {
     assert!(log.contains("not a schedule in YAML"), "{log}");
 }
 
+#[test]
+fn a_schedule_of_which_nothing_is_left_is_refused() {
+    let mut program = Program::new().args(["convert", "resque_schedule.yml"]);
+    program.write("resque_schedule.yml", "defaults:\n  crn: 0 5 * * *\n");
+    let finished = program.run();
+    assert_eq!(finished.status.code(), Some(1));
+    assert!(
+        finished.log.contains("the file has no entries"),
+        "{}",
+        finished.log
+    );
+    assert_eq!(finished.output, "");
+}
+
 fn scalar() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),

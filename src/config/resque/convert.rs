@@ -27,7 +27,8 @@ use crate::{
 /// Writes a schedule in YAML as TOML. Reading it gives these `warnings`.
 ///
 /// # Errors
-/// The errors in entries of other environments: in TOML they would be errors.
+/// The errors in entries of other environments, which in TOML would be errors; or that there is no entry, as all are
+/// left out.
 pub(in crate::config) fn written(
     source: &Source,
     warnings: &[Diagnostic],
@@ -55,6 +56,7 @@ pub(in crate::config) fn written(
         .keys()
         .skip(1)
         .map(|name| name.span().start);
+    let mut is_empty = true;
     let ends: Vec<_> = starts.chain([source.text.len()]).collect();
     for ((name, value), end) in document.members.into_iter().zip(ends) {
         let Value::Table(members) = value.into_inner() else {
@@ -64,11 +66,16 @@ pub(in crate::config) fn written(
         writer.remarks_before(name.span().start + 1);
         if let Some(members) = translated(&name, members, source).members {
             writer.entry(name.get_ref(), &members, end);
+            is_empty = false;
         } else {
             let (name, why) = (name.get_ref(), Why::NoQueue);
             let note = format!(" NOTE: `{name}` is left out: it {why}.");
             writer.line(&(comment(&note) + "\n"));
         }
+    }
+    if is_empty {
+        let nothing = Diagnostic::new(source, None, Mistake::NoEntries);
+        return Err(Mistakes::new(vec![nothing]));
     }
     writer.remarks_before(usize::MAX);
     Ok(writer.out.trim_end().to_owned() + "\n")
