@@ -74,11 +74,11 @@ fn a_delayed_job_is_sent_once_each_way_and_takes_one_command_beside_two_of_its_b
         assert_eq!(calls.count("srem"), JOBS);
         // Once a step: all of them go to one queue.
         assert!(calls.count("rpush") <= steps + 2);
-        // A bucket is read, and looked at again when it is moved; a large one in parts of 64.
-        assert!(calls.count("lrange") <= 2 * buckets + JOBS / 64 + 10 * steps);
+        // A bucket is read, and looked at again when it is moved; a large one in parts of 8.
+        assert!(calls.count("lrange") <= 2 * buckets + JOBS / 8 + 10 * steps);
         // A read and a move; each script is sent again when Redis doesn't know it yet.
         assert!(calls.count("evalsha") <= 2 * steps + 10);
-        assert!(calls.total() <= JOBS + 2 * buckets + JOBS / 64 + 30 * steps);
+        assert!(calls.total() <= JOBS + 2 * buckets + JOBS / 8 + 30 * steps);
         assert!(traffic.round_trips <= 2 * steps + 30);
         let (sent, received) = (traffic.sent / JOBS, traffic.received / JOBS);
         let per_bucket = 36 / at_each;

@@ -97,6 +97,43 @@ fn many_large_items_are_read_a_few_at_a_time() {
 }
 
 #[test]
+fn redis_reads_few_large_items_at_a_time_behind_small_ones() {
+    let mut redis = Redis::start();
+    let url = redis.url().to_owned();
+    for number in 0..150 {
+        redis.delay(1_000, item("q", number));
+    }
+    // One at a time, for Redis to hold nothing else.
+    for _ in 0..70 {
+        redis.delay(1_000, large_item(2 * MEGABYTE));
+    }
+    let before = memory(&mut redis, "used_memory");
+    let scheduler = started(&mut redis, &url, []);
+    holds(&mut redis, &scheduler, "q", 150);
+    crate::harness::eventually(|| match redis.connection.llen("resque:queue:large") {
+        Ok(70) => Ok(()),
+        moved => Err(format!("{moved:?} of 70\n{}", scheduler.log())),
+    });
+    let more = memory(&mut redis, "used_memory_peak").saturating_sub(before) / MEGABYTE;
+    println!("Redis took {more} MiB more");
+    assert!(
+        more < 80,
+        "{more} MiB more, for 64 items of 2 MiB at a time"
+    );
+}
+
+/// A figure of Redis' memory, in bytes.
+fn memory(redis: &mut Redis, name: &str) -> usize {
+    let info: String = redis::cmd("INFO")
+        .arg("memory")
+        .query(&mut redis.connection)
+        .unwrap();
+    let mut figures = info.lines().filter_map(|line| line.split_once(':'));
+    let (_, bytes) = figures.find(|(it, _)| *it == name).unwrap();
+    bytes.parse().unwrap()
+}
+
+#[test]
 fn memory_shrinks_after_a_large_item() {
     let mut redis = Redis::start();
     let url = redis.url().to_owned();

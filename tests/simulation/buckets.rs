@@ -235,7 +235,7 @@ fn read(
             bytes += item.len();
         }
         let large = bytes > 4096 * count;
-        *chunk_size = if large { 1 } else { (*chunk_size * 2).min(64) };
+        *chunk_size = if large { 1 } else { (*chunk_size * 2).min(8) };
         let cost = bytes + too_large.unwrap_or_default();
         left.bytes = left.bytes.saturating_sub(cost);
         left.count -= count;

@@ -32,9 +32,9 @@ end
 
 -- Members are read few at a time, for most have more than one item.
 local MEMBERS = 100
--- Items are read few at a time, and one at a time where they are large: nothing tells their size
--- before.
-local ITEMS = 64
+-- Items are read few at a time, and one at a time where they are large: nothing tells their size before, and
+-- Redis holds all items of one command twice.
+local ITEMS = 8
 local LARGE = 4096
 local chunk_size = 1
 
