@@ -25,6 +25,7 @@ pub const LEASE: Duration = Duration::from_secs(60);
 const ALL: BatchLimit = BatchLimit {
     count: 1000,
     bytes: 1 << 20,
+    item: usize::MAX,
 };
 
 fn at(seconds: i64) -> DateTime<Utc> {

@@ -1,24 +1,29 @@
 //! The delayed engine: moves delayed jobs from their buckets to their queues when they are due.
 
+mod large;
+mod moving;
+mod newcomers;
+
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
 
 use crate::{
     clock::Clock,
-    core::{excerpt::excerpt, job::delayed::DelayedItem},
+    core::excerpt::excerpt,
     engine::{
         Tick,
+        delayed::{large::Large, moving::Moved, newcomers::Newcomers},
         health::{Health, Part},
-        stuck::{Batch, Stuck},
+        stuck::Stuck,
         wake::{Wake, until_next_second},
     },
     events::Event,
-    store::{BatchLimit, Bucket, Due, MoveOutcome, Place, Store, StoreError, Target},
+    store::{BatchLimit, Due, Place, Store, StoreError},
 };
 
 /// How many bytes of items go in one call: other clients wait while the script runs.
@@ -39,7 +44,12 @@ pub struct Delayed<S> {
     /// How many go in the next one: a single one after an error, then twice as many each time, so that what
     /// cannot be read or moved in time does not take others with it.
     count: usize,
+    /// Whether large items wait, because they take others with them all the same.
+    large: Large,
+    /// When the present attempt to read and move a batch was begun, and how large an item may be in it.
+    attempt: Option<(Instant, usize)>,
     stuck: Stuck,
+    newcomers: Newcomers,
     /// Queues that refused jobs, and why.
     refusing: BTreeMap<String, String>,
     /// The member of the first bucket that was too early by Redis' clock, in the last batch.
@@ -51,53 +61,6 @@ pub struct Delayed<S> {
     looked_around: Option<i64>,
 }
 
-/// What became of a batch.
-#[derive(Default)]
-struct Moved {
-    /// Buckets that can't be moved, with the reason.
-    stuck: Vec<(Vec<u8>, String)>,
-    /// Buckets with items that are not where they were to go.
-    left: HashSet<Vec<u8>>,
-    /// Queues that refused jobs, and why.
-    refused: Vec<(String, String)>,
-    /// Queues that took jobs and had refused some before.
-    took: Vec<String>,
-    /// Whether items were quarantined.
-    quarantined: bool,
-    /// The member of the first bucket that is too early by Redis' clock.
-    early: Option<Vec<u8>>,
-}
-
-impl Moved {
-    /// What became of the buckets of `due`.
-    fn batch(&self, due: &Due) -> Batch {
-        let stuck: HashSet<&[u8]> = self.stuck.iter().map(|(member, _)| &member[..]).collect();
-        let last = due.last.as_ref().map(|last| &last.member);
-        let read = due.buckets.iter().map(|bucket| &bucket.member);
-        let others = |member: &&Vec<u8>| Some(*member) != last && !stuck.contains(&member[..]);
-        let (left, gone): (Vec<_>, Vec<_>) = read
-            .filter(others)
-            .partition(|member| self.left.contains(*member));
-        let large = due.too_large.iter().map(|(member, _)| member);
-        Batch {
-            stuck: self.stuck.clone(),
-            large: large.clone().any(|member| stuck.contains(&member[..])),
-            gone: gone.len(),
-            rest: !left.is_empty() || large.filter(others).count() > 0,
-        }
-    }
-}
-
-/// An item that its target did not take. It heads its bucket now.
-struct Rejected {
-    /// The bucket with only this item.
-    bucket: Bucket,
-    /// Where it may go instead.
-    target: Target,
-    /// Redis' words.
-    reason: String,
-}
-
 impl<S: Store> Delayed<S> {
     /// An engine that has moved nothing yet, and moves `batch` items in one call at most.
     pub fn new(store: S, clock: Arc<dyn Clock>, batch: usize) -> Self {
@@ -106,7 +69,10 @@ impl<S: Store> Delayed<S> {
             clock,
             most: batch,
             count: batch,
+            large: Large::default(),
+            attempt: None,
             stuck: Stuck::default(),
+            newcomers: Newcomers::default(),
             refusing: BTreeMap::new(),
             early: None,
             ahead: None,
@@ -139,6 +105,8 @@ impl<S: Store> Delayed<S> {
             } else {
                 // They are the leader's to tell.
                 self.stuck = Stuck::default();
+                self.large = Large::default();
+                self.newcomers = Newcomers::default();
                 self.refusing.clear();
                 (self.early, self.ahead) = (None, None);
                 self.looked_around = None;
@@ -206,12 +174,19 @@ impl<S: Store> Delayed<S> {
     /// # Errors
     /// [`StoreError`]; what was not moved is still due. Ticking again is safe.
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
+        self.attempt = None;
         let outcome = self.pass(now).await;
         match &outcome {
             Ok(_) => self.count = self.most.min(self.count.saturating_mul(2)),
             Err(error) => {
                 if !error.is_partial() {
                     self.count = 1;
+                    // Small calls work, or it would not have begun.
+                    if let Some((begun, largest)) = self.attempt {
+                        let ended = self.clock.monotonic();
+                        let taken = ended.saturating_duration_since(begun);
+                        self.large.failed(largest, taken, ended);
+                    }
                 }
                 // Redis may come back with other buckets.
                 self.stuck.lose_place();
@@ -221,14 +196,22 @@ impl<S: Store> Delayed<S> {
     }
 
     async fn pass(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
+        if let Some(tick) = self.move_newcomers(now).await? {
+            return Ok(tick);
+        }
         // It is begun at the oldest again each second: something older may have come meanwhile.
         let second = now.timestamp();
         let ahead = self.ahead.take();
         let ahead = ahead.filter(|(read_at, _)| read_at.timestamp() == second && *read_at <= now);
+        let largest = self.large.largest();
         let due = match ahead {
-            Some((_, due)) => Some(due),
+            Some((_, due)) => {
+                self.begin(largest);
+                Some(due)
+            }
             None if self.store.is_any_due(now, self.stuck.past()).await? => {
-                self.read(now, self.stuck.past()).await?
+                self.begin(largest);
+                self.read(now, largest, self.stuck.past()).await?
             }
             None => Some(Due::default()),
         };
@@ -246,6 +229,7 @@ impl<S: Store> Delayed<S> {
             });
         }
         self.early = None;
+        self.large.rest(self.stuck.len());
         if self.stuck.is_time(second) {
             return self.pass_again(now).await;
         }
@@ -256,13 +240,18 @@ impl<S: Store> Delayed<S> {
     async fn pass_again(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
         let stuck_before = self.stuck.len();
         let from = self.stuck.begin_again(now.timestamp()).cloned();
-        let Some(due) = self.read(now, from.as_ref()).await? else {
+        let largest = self.large.largest_again(self.clock.monotonic());
+        self.begin(largest);
+        let Some(due) = self.read(now, largest, from.as_ref()).await? else {
             return Ok(Tick::LeaseLost);
         };
-        let Some(moved) = self.move_read(&due, now).await? else {
+        let Some(moved) = self.move_read(&due, largest, now).await? else {
             return Ok(Tick::LeaseLost);
         };
         let (new, goes_on) = self.stuck.note_again(&due, moved.batch(&due));
+        if !goes_on {
+            self.large.tried(largest);
+        }
         new.iter().for_each(tell_stuck);
         self.note_queues(moved);
         Ok(if goes_on || self.stuck.len() < stuck_before {
@@ -277,10 +266,11 @@ impl<S: Store> Delayed<S> {
     async fn move_due(&mut self, due: Due, now: DateTime<Utc>) -> Result<bool, StoreError> {
         // Redis gets both in this order: it reads while we decode, and moves while we take up what it
         // has read.
+        let largest = self.large.largest();
         let (ahead, moved) = tokio::join!(
             biased;
-            self.read_behind(&due, now),
-            self.move_read(&due, now)
+            self.read_behind(&due, largest, now),
+            self.move_read(&due, largest, now)
         );
         let Some(moved) = moved? else {
             return Ok(false);
@@ -315,20 +305,32 @@ impl<S: Store> Delayed<S> {
         }
     }
 
+    /// Begins an attempt to read and move a batch.
+    fn begin(&mut self, largest: usize) {
+        self.attempt = Some((self.clock.monotonic(), largest));
+    }
+
     async fn read(
         &self,
         now: DateTime<Utc>,
+        largest: usize,
         from: Option<&Place>,
     ) -> Result<Option<Due>, StoreError> {
         let limit = BatchLimit {
             count: self.count,
             bytes: BATCH_BYTES,
+            item: largest,
         };
         self.store.due(now, limit, from).await
     }
 
     /// What is due behind a batch that is full; `None`: there is none, or it is not known.
-    async fn read_behind(&self, due: &Due, now: DateTime<Utc>) -> Result<Option<Due>, StoreError> {
+    async fn read_behind(
+        &self,
+        due: &Due,
+        largest: usize,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Due>, StoreError> {
         let Some(last) = due.last.as_ref().filter(|_| due.full) else {
             return Ok(None);
         };
@@ -344,152 +346,13 @@ impl<S: Store> Delayed<S> {
             before: last.before + usize::from(!was_read),
             ..last.clone()
         };
-        self.read(now, Some(&behind)).await
-    }
-
-    /// Moves what of `due` can be moved. `None`: the lease is lost.
-    async fn move_read(&self, due: &Due, now: DateTime<Utc>) -> Result<Option<Moved>, StoreError> {
-        // What is read ahead is asked for first.
-        tokio::task::yield_now().await;
-        let mut moved = Moved {
-            stuck: due.unreadable.clone(),
-            ..Moved::default()
-        };
-        let items = due.buckets.iter().flat_map(|bucket| &bucket.items);
-        let targets = items.map(|item| target_of(item, now)).collect();
-        let rejected = self.move_batch(&due.buckets, targets, now, &mut moved);
-        let Some(rejected) = rejected.await? else {
-            return Ok(None);
-        };
-        // Their queues don't take them; the quarantine does.
-        let heads: Vec<Bucket> = rejected.iter().map(|it| it.bucket.clone()).collect();
-        let targets = rejected.into_iter().map(|it| it.target).collect();
-        let Some(rejected) = self.move_batch(&heads, targets, now, &mut moved).await? else {
-            return Ok(None);
-        };
-        let stuck = rejected.into_iter();
-        moved
-            .stuck
-            .extend(stuck.map(|it| (it.bucket.member, it.reason)));
-        for (member, bytes) in &due.too_large {
-            let reason = format!("too large: {bytes} bytes");
-            match self.store.set_aside(member, &reason, now).await? {
-                None => return Ok(None),
-                Some(MoveOutcome::Moved) => {
-                    tell_quarantined(member, &reason);
-                    moved.quarantined = true;
-                }
-                Some(MoveOutcome::Left | MoveOutcome::TooEarly) => {}
-                Some(MoveOutcome::Rejected(reason) | MoveOutcome::Denied(reason)) => {
-                    moved.stuck.push((member.clone(), reason));
-                }
-            }
-        }
-        Ok(Some(moved))
-    }
-
-    /// Moves a batch, and tells about it: in the log and in `result`. Returns what was rejected. `None`: the lease is lost.
-    async fn move_batch(
-        &self,
-        buckets: &[Bucket],
-        targets: Vec<Target>,
-        now: DateTime<Utc>,
-        result: &mut Moved,
-    ) -> Result<Option<Vec<Rejected>>, StoreError> {
-        if buckets.is_empty() {
-            return Ok(Some(vec![]));
-        }
-        let Some(outcomes) = self.store.move_batch(buckets, &targets).await? else {
-            return Ok(None);
-        };
-        let (mut jobs, mut oldest, mut rejected) = (0, None, vec![]);
-        let mut moves = targets.into_iter().zip(outcomes);
-        for bucket in buckets {
-            for (number, (item, (target, outcome))) in
-                bucket.items.iter().zip(&mut moves).enumerate()
-            {
-                if outcome != MoveOutcome::Moved {
-                    result.left.insert(bucket.member.clone());
-                }
-                match (outcome, target) {
-                    (MoveOutcome::Moved, Target::Queue { name, .. }) => {
-                        jobs += 1;
-                        oldest.get_or_insert(bucket.due);
-                        if self.refusing.contains_key(&name) {
-                            result.took.push(name);
-                        }
-                    }
-                    (MoveOutcome::Moved, Target::Quarantine { reason, .. }) => {
-                        tell_quarantined(&bucket.member, &reason);
-                        result.quarantined = true;
-                    }
-                    (MoveOutcome::Left, _) => {}
-                    (MoveOutcome::TooEarly, _) => {
-                        let first = || bucket.member.clone();
-                        result.early.get_or_insert_with(first);
-                    }
-                    (MoveOutcome::Rejected(reason), target) => rejected.push(Rejected {
-                        bucket: Bucket {
-                            items: vec![item.clone()],
-                            ..bucket.clone()
-                        },
-                        target: instead_of(target, &reason, now, &mut result.refused),
-                        reason,
-                    }),
-                    // What is before it was moved; it is stuck when it heads its bucket.
-                    (MoveOutcome::Denied(_), _) if number > 0 => {}
-                    (MoveOutcome::Denied(reason), _) => {
-                        result.stuck.push((bucket.member.clone(), reason));
-                    }
-                }
-            }
-        }
-        if let Some(oldest) = oldest {
-            let lateness = self.clock.now() - oldest;
-            Event::Moved { jobs, lateness }.emit();
-        }
-        Ok(Some(rejected))
-    }
-}
-
-/// Where an item goes that its target refused: from a queue to quarantine. Takes note of the queue.
-fn instead_of(
-    target: Target,
-    reason: &str,
-    now: DateTime<Utc>,
-    refused: &mut Vec<(String, String)>,
-) -> Target {
-    let Target::Queue { name, .. } = target else {
-        return target;
-    };
-    refused.push((name, reason.to_owned()));
-    Target::Quarantine {
-        reason: format!("its queue can't take it: {reason}"),
-        at: now,
+        self.read(now, largest, Some(&behind)).await
     }
 }
 
 fn tell_stuck((member, reason): &(Vec<u8>, String)) {
     let bucket = &bucket_name(member);
     Event::BucketStuck { bucket, reason }.emit();
-}
-
-fn tell_quarantined(member: &[u8], reason: &str) {
-    let bucket = &bucket_name(member);
-    Event::Quarantined { bucket, reason }.emit();
-}
-
-fn target_of(item: &[u8], now: DateTime<Utc>) -> Target {
-    match DelayedItem::decode(item) {
-        Ok(DelayedItem { queue, payload }) => Target::Queue {
-            name: queue,
-            payload,
-        },
-        Err(reason) => Target::Quarantine {
-            reason: reason.to_string(),
-            at: now,
-        },
-    }
 }
 
 fn bucket_name(member: &[u8]) -> String {

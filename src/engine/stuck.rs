@@ -27,6 +27,8 @@ pub(super) struct Stuck {
     first: Option<(Member, String)>,
     /// Everything before this place is stuck.
     past: Option<Place>,
+    /// How many buckets with lower scores than this place are known.
+    known_before: usize,
     /// One of them has an item that is too large.
     large: bool,
     again: Again,
@@ -74,6 +76,21 @@ impl Stuck {
         self.past.as_ref()
     }
 
+    /// How many buckets with lower scores than that place are known.
+    pub(super) fn known_before(&self) -> usize {
+        self.known_before
+    }
+
+    /// Corrects that number: the caller has counted them.
+    pub(super) fn set_known_before(&mut self, count: usize) {
+        self.known_before = count;
+    }
+
+    /// Whether a bucket was stuck when it was last looked at.
+    pub(super) fn is_known(&self, member: &Member) -> bool {
+        self.members.contains(member)
+    }
+
     /// Whether it is time to look at them again.
     pub(super) fn is_time(&self, now: i64) -> bool {
         let least = if self.large { AGAIN_IF_LARGE } else { 1 };
@@ -97,9 +114,22 @@ impl Stuck {
     /// Takes note of a batch that was read from [`Self::past`] on. Returns those that are stuck now and were
     /// not before.
     pub(super) fn note(&mut self, due: &Due, batch: Batch) -> Vec<(Member, String)> {
-        if let Some(place) = behind(due, &batch) {
-            self.past = Some(place);
+        let place = behind(due, &batch);
+        let new = self.add(batch);
+        if let Some(place) = place {
+            self.move_past(place);
         }
+        new
+    }
+
+    /// The same for a batch of buckets before that place.
+    pub(super) fn note_before(&mut self, batch: Batch) -> Vec<(Member, String)> {
+        let new = self.add(batch);
+        self.known_before += new.len();
+        new
+    }
+
+    fn add(&mut self, batch: Batch) -> Vec<(Member, String)> {
         if self.first.is_none() {
             self.first = batch.stuck.first().cloned();
         }
@@ -107,6 +137,12 @@ impl Stuck {
         let mut new = batch.stuck;
         new.retain(|(member, _)| self.members.insert(member.clone()));
         new
+    }
+
+    /// Everything before `place` is stuck.
+    fn move_past(&mut self, place: Place) {
+        self.known_before = self.members.len().saturating_sub(place.before);
+        self.past = Some(place);
     }
 
     /// The same for a batch of a look again. Also returns whether that goes on.
@@ -131,7 +167,10 @@ impl Stuck {
             let found = mem::take(again);
             self.members = found.members;
             self.first = found.first;
-            self.past = found.past;
+            self.past = None;
+            if let Some(place) = found.past {
+                self.move_past(place);
+            }
             self.large = found.large;
         }
         (new, goes_on)

@@ -96,7 +96,7 @@ impl Address {
         let mut client = ClusterClient::builder(nodes.iter().cloned())
             .retries(0)
             .connection_timeout(link::NODE_TIMEOUT)
-            .response_timeout(link::WHOLE);
+            .response_timeout(link::CLUSTER_WHOLE);
         if let Some(certificates) = self.certificates() {
             client = client.certs(certificates);
         }

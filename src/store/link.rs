@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -20,7 +21,7 @@ use redis::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, UnixStream},
+    net::{TcpSocket, TcpStream, UnixStream, lookup_host},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsConnector;
@@ -38,11 +39,17 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// How long a cluster's node may take for either: while a connection is opened, each node that
 /// hangs is waited for twice.
 pub(super) const NODE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a whole reply may take.
-pub(super) const WHOLE: Duration = Duration::from_secs(60);
-/// The network is at least this fast, in bytes per second. What was sent may still be in the kernel's
-/// buffers, and the server cannot answer before it has arrived.
-const SLOWEST: u64 = 1 << 20;
+/// How long a whole reply may take, however slowly it arrives.
+const WHOLE: Duration = Duration::from_secs(600);
+/// The same in a cluster, whose client may wait for other things.
+pub(super) const CLUSTER_WHOLE: Duration = Duration::from_secs(60);
+/// How many bytes the kernel takes from us before the other side has received them (Linux allows twice as
+/// many). While it takes more, the connection is alive.
+const SEND_BUFFER: u32 = 128 << 10;
+/// So many of the bytes that were sent may still be on their way, in buffers here and between, and the server
+/// cannot answer before they have arrived. They travel at least at this speed, in bytes per second.
+const ON_THE_WAY: u64 = 1 << 20;
+const SLOWEST: u64 = 128 << 10;
 
 /// An open connection to one server. Clones share it; when the last one is dropped, it is closed.
 #[derive(Clone)]
@@ -120,10 +127,21 @@ impl Link {
 }
 
 async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
-    // A request that is written in parts must not wait for the acknowledgement of the first.
-    stream.set_nodelay(true)?;
-    Ok(stream)
+    let mut failed = io::ErrorKind::NotFound.into();
+    for address in lookup_host((host, port)).await? {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A request that is written in parts must not wait for the acknowledgement of the first.
+        socket.set_nodelay(true)?;
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        match socket.connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 fn timed_out() -> redis::RedisError {
@@ -226,8 +244,8 @@ impl Life {
         let mut left = silence;
         while !left.is_zero() {
             sleep(left).await;
-            let on_its_way = self.unanswered.load(Relaxed).saturating_mul(1000) / SLOWEST;
-            let silence = silence + Duration::from_millis(on_its_way);
+            let on_the_way = self.unanswered.load(Relaxed).min(ON_THE_WAY);
+            let silence = silence + Duration::from_millis(on_the_way * 1000 / SLOWEST);
             let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
             let since = last.map_or(asked, |last| last.max(asked));
             left = silence.saturating_sub(SystemClock.monotonic().duration_since(since));

@@ -1,11 +1,21 @@
 //! Replies that take longer than the timeout, because they are large and the network is slow.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    os::unix::net::UnixStream,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use redis::Commands;
 use rescue_scheduler::{
-    clock::StoppedClock,
+    clock::{Clock, StoppedClock},
     engine::{Tick, delayed::Delayed},
     store::Store as _,
 };
@@ -124,4 +134,116 @@ async fn after_an_error_a_single_job_is_read_then_twice_as_many_each_time() {
     }
     assert!(lengths.len() > 4, "{lengths:?}");
     assert_eq!(redis.queue("q").len(), JOBS);
+}
+
+/// A port that leads to `redis`, whose clients can send so many bytes per second; replies are not slowed down.
+fn slow_port(redis: &Redis, bytes_per_second: u64) -> u16 {
+    let socket = redis.url().trim_start_matches("unix://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, mut server) = (client.unwrap(), UnixStream::connect(&socket).unwrap());
+            let (mut to_client, mut from_server) =
+                (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut from_server, &mut to_client));
+            thread::spawn(move || {
+                let mut buffer = vec![0; 16_384];
+                while let Ok(read @ 1..) = client.read(&mut buffer)
+                    && server.write_all(&buffer[..read]).is_ok()
+                {
+                    let micros = read as u64 * 1_000_000 / bytes_per_second;
+                    thread::sleep(Duration::from_micros(micros));
+                }
+                let _ = server.shutdown(std::net::Shutdown::Both);
+            });
+        }
+    });
+    port
+}
+
+/// A large item whose payload is sent, too: its text is not the beginning of the item.
+fn item_of_another_client(bytes: usize) -> String {
+    let text = "x".repeat(bytes);
+    format!(r#"{{"queue":"large","class":"Large","args":["{text}"]}}"#)
+}
+
+#[test]
+fn sending_may_take_longer_than_the_timeout_as_long_as_bytes_leave() {
+    let mut redis = Redis::start();
+    let port = slow_port(&redis, 400_000);
+    redis.delay(1_000, item_of_another_client(MEGABYTE));
+    redis.delay(2_000, item("q", 0));
+    let url = format!("redis://127.0.0.1:{port}");
+    let scheduler = started(&mut redis, &url, []);
+    holds(&mut redis, &scheduler, "q", 1);
+    assert_eq!(redis.queue("large").len(), 1);
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+    let log = scheduler.log();
+    assert!(!log.contains("cannot use Redis"), "{log}");
+}
+
+#[test]
+fn a_large_item_that_cannot_be_sent_is_looked_past() {
+    let mut redis = Redis::start();
+    let network = Proxy::to(&redis);
+    let scheduler = started(&mut redis, &network.url(), []);
+    network.swallow_requests_of(100_000);
+    let large = item_of_another_client(150_000);
+    redis.delay(1_000, &large);
+    for number in 0..100 {
+        redis.delay(2_000, item("q", number));
+    }
+    holds(&mut redis, &scheduler, "q", 100);
+    let trouble = format!(
+        "buckets that can't be moved: 1, the first is delayed:1000 (its item of {} bytes waits",
+        large.len()
+    );
+    scheduler.status(&trouble);
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+}
+
+/// The wall clock stands still; the monotonic clock goes on, and can be advanced.
+#[derive(Clone)]
+struct AdvancingClock(DateTime<Utc>, Arc<AtomicU64>);
+
+impl Clock for AdvancingClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.0
+    }
+
+    fn monotonic(&self) -> Instant {
+        now() + Duration::from_secs(self.1.load(SeqCst))
+    }
+}
+
+#[tokio::test]
+async fn a_large_item_that_waits_is_tried_again_when_nothing_else_is_due() {
+    let mut redis = Redis::start();
+    let network = Proxy::to(&redis);
+    redis.delay(1_000, item_of_another_client(150_000));
+    for number in 0..100 {
+        redis.delay(2_000, item("q", number));
+    }
+    let store = store_as(&network.url(), "here:1", "a", None);
+    store
+        .take_lease(Duration::from_secs(60), None)
+        .await
+        .unwrap();
+    let now = DateTime::from_timestamp(3_000, 0).unwrap();
+    let advanced = Arc::new(AtomicU64::new(0));
+    let clock = AdvancingClock(now, Arc::clone(&advanced));
+    let mut delayed = Delayed::new(store, Arc::new(clock), 1_000);
+    network.swallow_requests_of(100_000);
+    for _ in 0..2 {
+        delayed.tick(now).await.unwrap_err();
+    }
+    while delayed.tick(now).await.unwrap() == Tick::More {}
+    assert_eq!((redis.queue("q").len(), delayed.undone()), (100, 1));
+
+    network.swallow_requests_of(0);
+    advanced.store(1_000, SeqCst);
+    let later = now + chrono::TimeDelta::seconds(10);
+    while delayed.tick(later).await.unwrap() == Tick::More {}
+    assert_eq!((redis.queue("large").len(), delayed.undone()), (1, 0));
 }

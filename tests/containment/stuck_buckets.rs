@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use super::{holds, started};
-use crate::harness::{Redis, item, proxy::Proxy, ticks::goes_on_without_a_gap};
+use crate::harness::{Redis, item, now, proxy::Proxy, ticks::goes_on_without_a_gap};
 
 const MANY: usize = 100_000;
 
@@ -15,6 +15,17 @@ for bucket = 1, tonumber(ARGV[1]) do
 end
 "#;
 
+/// Waits until little passes for two seconds.
+fn wait_until_looked_again(network: &Proxy) {
+    let (mut quiet, begun) = (0, now());
+    while quiet < 2 {
+        thread::sleep(Duration::from_secs(1));
+        let little = network.traffic().received < 10_000;
+        quiet = if little { quiet + 1 } else { 0 };
+        assert!(begun.elapsed() < Duration::from_secs(60), "never quiet");
+    }
+}
+
 #[test]
 fn a_hundred_thousand_stuck_buckets_are_not_sent_again_every_second() {
     let mut redis = Redis::start();
@@ -25,7 +36,7 @@ fn a_hundred_thousand_stuck_buckets_are_not_sent_again_every_second() {
     let trouble = format!("buckets that can't be moved: {MANY}");
     scheduler.status(&trouble);
     // A look at all of them again, right after the first one.
-    thread::sleep(Duration::from_secs(3));
+    wait_until_looked_again(&network);
 
     network.traffic();
     let before = redis.commands_processed();
@@ -48,4 +59,34 @@ fn a_hundred_thousand_stuck_buckets_are_not_sent_again_every_second() {
         "{traffic:?}"
     );
     assert!(commands < 1_000, "{commands} commands in ten seconds");
+}
+
+#[test]
+fn a_job_that_comes_before_the_last_stuck_bucket_is_moved_within_seconds() {
+    let mut redis = Redis::start();
+    let network = Proxy::to(&redis);
+    let fill = redis::Script::new(FILL);
+    let () = fill.arg(MANY).invoke(&mut redis.connection).unwrap();
+    let scheduler = started(&mut redis, &network.url(), ["--quiet"]);
+    scheduler.status(&format!("buckets that can't be moved: {MANY}"));
+    // A look at all of them again, right after the first one; the next one is a hundred seconds later.
+    wait_until_looked_again(&network);
+    network.traffic();
+    // Each bucket is between two that are stuck, or before all of them.
+    for (number, bucket) in ["99990.5", "50000.5", "0.5"].into_iter().enumerate() {
+        let key = format!("resque:delayed:{bucket}");
+        let mut put = redis::pipe();
+        put.rpush(key, item("q", number)).ignore();
+        put.zadd("resque:delayed_queue_schedule", bucket, bucket)
+            .ignore();
+        put.exec(&mut redis.connection).unwrap();
+        let put = now();
+        holds(&mut redis, &scheduler, "q", number + 1);
+        let taken = put.elapsed();
+        println!("moved after {taken:?}");
+        assert!(taken < Duration::from_secs(10), "{taken:?}");
+    }
+    let traffic = network.traffic();
+    println!("{traffic:?}");
+    scheduler.status(&format!("buckets that can't be moved: {MANY}"));
 }

@@ -33,6 +33,8 @@ struct State {
     traffic: Mutex<Traffic>,
     /// Bytes per second that pass in all, both ways together; 0 is no limit.
     bandwidth: AtomicUsize,
+    /// A connection that sends more bytes than this for one reply is silent from then on; 0 is no limit.
+    longest_request: AtomicUsize,
     /// Held while bytes are on the line.
     line: Mutex<()>,
 }
@@ -59,6 +61,8 @@ struct Pair {
     leadership: AtomicBool,
     /// The server has spoken last, or nobody has.
     answered: AtomicBool,
+    /// How many bytes the client has sent since the server has spoken.
+    unanswered: AtomicUsize,
 }
 
 impl Proxy {
@@ -142,6 +146,12 @@ impl Proxy {
             .store(bytes_per_second, Ordering::SeqCst);
     }
 
+    /// From now on, a connection that sends more bytes than this for one reply falls silent, as if they took too
+    /// long; 0 is no limit.
+    pub fn swallow_requests_of(&self, bytes: usize) {
+        self.state.longest_request.store(bytes, Ordering::SeqCst);
+    }
+
     /// How many replies were lost.
     pub fn lost(&self) -> usize {
         self.state.lost.load(Ordering::SeqCst)
@@ -157,6 +167,7 @@ impl State {
             doomed: AtomicBool::new(false),
             leadership: AtomicBool::new(false),
             answered: AtomicBool::new(true),
+            unanswered: AtomicUsize::new(0),
         });
         self.connections.lock().unwrap().push(Arc::clone(&pair));
         let (state, requests) = (Arc::clone(self), Arc::clone(&pair));
@@ -173,6 +184,11 @@ impl State {
         let mut buffer = vec![0; 65536];
         while let Ok(read @ 1..) = (&pair.client).read(&mut buffer) {
             let request = &buffer[..read];
+            let unanswered = read + pair.unanswered.fetch_add(read, Ordering::SeqCst);
+            let longest = self.longest_request.load(Ordering::SeqCst);
+            if longest > 0 && unanswered > longest {
+                pair.silent.store(true, Ordering::SeqCst);
+            }
             if pair.silent.load(Ordering::SeqCst) {
                 continue;
             }
@@ -211,6 +227,7 @@ impl State {
             }
             self.traffic.lock().unwrap().received += read;
             pair.answered.store(true, Ordering::SeqCst);
+            pair.unanswered.store(0, Ordering::SeqCst);
             self.take_time(read);
             let silent = pair.silent.load(Ordering::SeqCst);
             if !silent && (&pair.client).write_all(&buffer[..read]).is_err() {

@@ -14,6 +14,14 @@ impl Model {
         self.due_members(now, from).next().is_some()
     }
 
+    /// The same for what is before a place.
+    pub fn before(&self, place: &Place, skip: usize, count: usize) -> Vec<(Vec<u8>, String)> {
+        let behind: i64 = place.score.parse().unwrap();
+        let before = self.schedule.iter().filter(|(score, _)| *score < behind);
+        let named = before.map(|(score, member)| (member.clone(), score.to_string()));
+        named.skip(skip).take(count).collect()
+    }
+
     /// What is due, from a place on.
     fn due_members(&self, now: i64, from: Option<&Place>) -> impl Iterator<Item = &(i64, Vec<u8>)> {
         let oldest = from.map_or(i64::MIN, |from| from.score.parse().unwrap());
@@ -45,7 +53,12 @@ impl Model {
             let (items, too_large) = if broken {
                 (vec![], None)
             } else {
-                read(held, self.limits.item, &mut chunk_size, &mut left)
+                read(
+                    held,
+                    self.limits.item.min(limit.item),
+                    &mut chunk_size,
+                    &mut left,
+                )
             };
             let before = self.schedule.iter().filter(|(it, _)| it == score);
             batch.last = Some(Place {

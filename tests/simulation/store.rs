@@ -257,6 +257,17 @@ impl Store for ModelStore {
             .await
     }
 
+    async fn before(
+        &self,
+        place: &Place,
+        skip: usize,
+        count: usize,
+    ) -> Result<Vec<(Vec<u8>, String)>, StoreError> {
+        let place = place.clone();
+        self.call(move |model| model.before(&place, skip, count))
+            .await
+    }
+
     async fn move_batch(
         &self,
         buckets: &[Bucket],

@@ -68,6 +68,8 @@ pub struct BatchLimit {
     pub count: usize,
     /// Bytes of items.
     pub bytes: usize,
+    /// Bytes of an item; a larger one is not read, and neither is one of more than [`crate::store::Limits::item`].
+    pub item: usize,
 }
 
 /// What became of one delayed item.

@@ -146,6 +146,15 @@ pub trait Store: Send + Sync + 'static {
         from: Option<&Place>,
     ) -> impl Future<Output = Result<Option<Due>, StoreError>> + Send;
 
+    /// The buckets with lower scores than `place`, oldest first: after the first `skip` ones, at most `count`. Of
+    /// each its member in the sorted set, and its score as Redis writes it.
+    fn before(
+        &self,
+        place: &Place,
+        skip: usize,
+        count: usize,
+    ) -> impl Future<Output = Result<Vec<(Vec<u8>, String)>, StoreError>> + Send;
+
     /// Moves the items of `buckets` to the `targets` (as many, in the same order), and removes the
     /// buckets that are empty then (docs/design.md, law 2).
     /// The outcomes are in the order of `targets`; `None`: the lease is lost, nothing was done.

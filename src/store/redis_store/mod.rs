@@ -331,14 +331,37 @@ impl Store for RedisStore {
         limit: BatchLimit,
         from: Option<&Place>,
     ) -> Result<Option<Due>, StoreError> {
-        let (holder, max_item) = (&self.identity.holder, self.limits.item);
-        let call = due::call(&self.keys, holder, now, limit, max_item, from);
+        let limit = BatchLimit {
+            item: limit.item.min(self.limits.item),
+            ..limit
+        };
+        let call = due::call(&self.keys, &self.identity.holder, now, limit, from);
         let reply: Option<DueReply> = self
             .connection
             .script(&call, &self.keys.delayed_schedule())
             .await?;
         let reply = self.reconnect_if_lost(reply).await;
         Ok(reply.map(|reply| reply.due(now)))
+    }
+
+    async fn before(
+        &self,
+        place: &Place,
+        skip: usize,
+        count: usize,
+    ) -> Result<Vec<(Vec<u8>, String)>, StoreError> {
+        let schedule = self.keys.delayed_schedule();
+        let mut page = redis::pipe();
+        page.cmd("ZRANGEBYSCORE")
+            .arg(&schedule)
+            .arg("-inf")
+            .arg(format!("({}", place.score))
+            .arg("WITHSCORES")
+            .arg("LIMIT")
+            .arg(skip)
+            .arg(count);
+        let (members,) = self.connection.pipeline(&page, &schedule).await?;
+        Ok(members)
     }
 
     async fn move_batch(

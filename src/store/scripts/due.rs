@@ -11,14 +11,12 @@ use crate::store::{
 
 script!("due.lua");
 
-/// Makes the call: what is due at `now`, at `from` or behind it, up to `limit`; items of more than `max_item`
-/// bytes are not read.
+/// Makes the call: what is due at `now`, at `from` or behind it, up to `limit`.
 pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,
     now: DateTime<Utc>,
     limit: BatchLimit,
-    max_item: usize,
     from: Option<&Place>,
 ) -> ScriptInvocation<'static> {
     let mut call = SCRIPT.prepare_invoke();
@@ -30,7 +28,7 @@ pub(in crate::store) fn call(
         .arg(from.map_or(0, |from| from.before))
         .arg(limit.count)
         .arg(limit.bytes)
-        .arg(max_item);
+        .arg(limit.item);
     match from {
         Some(from) => call.arg(&from.member).arg(from.items),
         None => call.arg("").arg(0),

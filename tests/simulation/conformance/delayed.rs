@@ -16,9 +16,14 @@ impl Both<'_> {
         let limit = BatchLimit {
             count: self.rng.usize(1..12),
             bytes: self.rng.choice([1, 60, 6_000, 1 << 20]).unwrap(),
+            item: self.rng.choice([60, usize::MAX]).unwrap(),
         };
         let from = self.due.last.as_ref().filter(|_| self.rng.bool());
         let _ = agree!(self, who, is_any_due(now, from), |it| it);
+        if let Some(place) = from {
+            let (skip, count) = (self.rng.usize(0..3), self.rng.usize(1..3));
+            let _ = agree!(self, who, before(place, skip, count), |it| it);
+        }
         let due = agree!(self, who, due(now, limit, from), |it| it);
         self.due = due.unwrap().unwrap_or_default();
         for (member, bytes) in &self.due.too_large {

@@ -1,0 +1,120 @@
+//! Large items on a link that is too slow for them.
+//!
+//! After two attempts to read and move a batch have failed, large items wait until nothing else is due, so that
+//! what stands behind them flows. Then they are tried again, for a tenth of the time at most: while one is tried,
+//! everything else waits.
+
+use std::time::{Duration, Instant};
+
+/// Items of more bytes wait.
+const LARGE: usize = 64 << 10;
+
+/// So many attempts fail before large items wait: one may fail for other reasons.
+const ATTEMPTS: u32 = 2;
+
+/// The shortest pause before large items are tried again, and how many times longer than the failed attempt a
+/// pause is.
+const SHORTEST: Duration = Duration::from_secs(10);
+const LONGER: u32 = 10;
+
+/// Whether large items wait.
+#[derive(Debug, Default)]
+pub(super) struct Large {
+    /// How many attempts have failed since nothing was due.
+    failures: u32,
+    /// They wait at least until then.
+    until: Option<Instant>,
+}
+
+impl Large {
+    /// Returns how large an item may be that is read before others.
+    pub(super) fn largest(&self) -> usize {
+        if self.until.is_some() {
+            LARGE
+        } else {
+            usize::MAX
+        }
+    }
+
+    /// Returns how large an item may be that is read at `now`, when nothing else is due.
+    pub(super) fn largest_again(&self, now: Instant) -> usize {
+        if self.until.is_some_and(|until| until <= now) {
+            usize::MAX
+        } else {
+            self.largest()
+        }
+    }
+
+    /// Takes note that an attempt failed at `now` that took so long and read items of up to `largest` bytes.
+    pub(super) fn failed(&mut self, largest: usize, taken: Duration, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        if largest > LARGE && self.failures >= ATTEMPTS {
+            self.until = Some(now + SHORTEST.max(taken * LONGER));
+        }
+    }
+
+    /// Takes note that nothing was due beside `stuck` buckets.
+    pub(super) fn rest(&mut self, stuck: usize) {
+        if self.until.is_none() || stuck == 0 {
+            *self = Self::default();
+        }
+    }
+
+    /// Takes note that all stuck buckets were tried again, with items of up to `largest` bytes.
+    pub(super) fn tried(&mut self, largest: usize) {
+        if largest > LARGE {
+            *self = Self::default();
+        }
+    }
+}
+
+/// Why a bucket with an item of so many bytes waits, and what to do about it.
+pub(super) fn reason(bytes: usize) -> String {
+    format!(
+        "its item of {bytes} bytes waits until nothing else is due, because attempts with large items failed; raise \
+         the speed of the link to Redis, or set --max-item-size to less, which puts the item into quarantine"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock as _, SystemClock};
+
+    #[test]
+    fn large_items_wait_after_two_failed_attempts_and_are_tried_for_a_tenth_of_the_time() {
+        let start = SystemClock.monotonic();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let failed = |large: &mut Large, seconds| {
+            let largest = large.largest_again(after(seconds));
+            large.failed(largest, Duration::from_secs(30), after(seconds));
+        };
+        let mut large = Large::default();
+        failed(&mut large, 0);
+        assert_eq!(large.largest(), usize::MAX);
+        failed(&mut large, 30);
+        assert_eq!(large.largest(), LARGE);
+        assert_eq!(large.largest_again(after(329)), LARGE);
+        // A small one fails, too.
+        failed(&mut large, 100);
+        assert_eq!(large.largest_again(after(330)), usize::MAX);
+        large.rest(1);
+        failed(&mut large, 330);
+        assert_eq!(large.largest_again(after(629)), LARGE);
+        large.tried(LARGE);
+        assert_eq!(large.largest(), LARGE);
+        large.tried(usize::MAX);
+        assert_eq!(large.largest(), usize::MAX);
+    }
+
+    #[test]
+    fn attempts_that_fail_long_apart_do_not_make_large_items_wait() {
+        let now = SystemClock.monotonic();
+        let mut large = Large::default();
+        for _ in 0..5 {
+            large.failed(usize::MAX, SHORTEST, now);
+            large.rest(0);
+        }
+        assert_eq!(large.largest(), usize::MAX);
+    }
+}
