@@ -17,6 +17,12 @@ use crate::{
 /// second; `fire.lua` puts off those that would take longer.
 const SEARCHES: usize = 10;
 
+/// How many bytes of payloads go in one call, beside the last one: on a slow link, the next fires wait for it.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// A fire with a payload of more bytes waits until no smaller one is due.
+const LARGE: usize = 64 << 10;
+
 /// How many missed fires of one entry are enqueued in one second. The queue and its workers have other jobs.
 pub(super) const CATCH_UP: u32 = 1_000;
 
@@ -30,6 +36,7 @@ pub(super) struct Pending {
 pub(super) struct Batch {
     size: usize,
     searches: usize,
+    bytes: usize,
     /// In order of fire time for each entry.
     pub(super) fires: Vec<Pending>,
     /// Entries that are off the agenda, to be planned again.
@@ -38,11 +45,12 @@ pub(super) struct Batch {
 
 impl Batch {
     fn is_full(&self) -> bool {
-        self.fires.len() >= self.size || self.searches >= SEARCHES
+        self.fires.len() >= self.size || self.searches >= SEARCHES || self.bytes >= BATCH_BYTES
     }
 
     fn push(&mut self, fire: Pending, entry: &Entry) {
         self.searches += usize::from(entry.guard.overlap != Overlap::Allow);
+        self.bytes += entry.job.size();
         self.fires.push(fire);
     }
 }
@@ -55,6 +63,8 @@ type Queue = BinaryHeap<Reverse<(DateTime<Utc>, usize)>>;
 pub(super) struct Agenda {
     /// By the time at which it is to be looked at.
     due: Queue,
+    /// Entries with large fires that are due, by the same time.
+    large: Queue,
     /// Entries with missed fires to enqueue, by fire time.
     behind: Queue,
 }
@@ -75,7 +85,7 @@ impl Agenda {
 
     /// Gives the states new indexes: `moved` has the new one of each old one, or none if it is gone.
     pub(super) fn renumber(&mut self, moved: &[Option<usize>]) {
-        for queue in [&mut self.due, &mut self.behind] {
+        for queue in [&mut self.due, &mut self.large, &mut self.behind] {
             let entries = mem::take(queue).into_vec().into_iter();
             let stays =
                 |Reverse((at, index)): Reverse<(_, usize)>| Some(Reverse((at, moved[index]?)));
@@ -98,7 +108,7 @@ impl Agenda {
     /// When the next entry is to be looked at.
     pub(super) fn until(&self, now: DateTime<Utc>) -> Tick {
         match self.due.peek() {
-            _ if !self.behind.is_empty() => Tick::More,
+            _ if !self.large.is_empty() || !self.behind.is_empty() => Tick::More,
             Some(&Reverse((at, _))) if at <= now => Tick::More,
             next => Tick::Done {
                 until: next.map(|&Reverse((at, _))| at),
@@ -107,8 +117,8 @@ impl Agenda {
     }
 
     /// Fills a batch of up to `size` fires: fires that are on time go first, so that no backlog makes them
-    /// late; the rest is shared by missed fires, at most `catch_up` of an entry in this second. Fires that are
-    /// given up are settled here.
+    /// late, and large ones last of these; the rest is shared by missed fires, at most `catch_up` of an entry in
+    /// this second. Fires that are given up are settled here.
     pub(super) fn collect(
         &mut self,
         states: &mut [State],
@@ -119,11 +129,12 @@ impl Agenda {
         let mut batch = Batch {
             size,
             searches: 0,
+            bytes: 0,
             fires: vec![],
             looked_at: vec![],
         };
         while !batch.is_full()
-            && let Some(index) = self.pop_due(now)
+            && let Some(index) = self.pop_due(states, now)
         {
             let state = &mut states[index];
             match collect_on_time(state, index, now, &mut batch) {
@@ -138,12 +149,18 @@ impl Agenda {
         batch
     }
 
-    fn pop_due(&mut self, now: DateTime<Utc>) -> Option<usize> {
-        let Reverse((at, index)) = *self.due.peek()?;
-        (at <= now).then(|| {
+    /// Takes the next entry that is due off the agenda: one with large fires if there is no other.
+    fn pop_due(&mut self, states: &[State], now: DateTime<Utc>) -> Option<usize> {
+        while let Some(&Reverse((at, index))) = self.due.peek()
+            && at <= now
+        {
             self.due.pop();
-            index
-        })
+            if states[index].entry.job.size() <= LARGE {
+                return Some(index);
+            }
+            self.large.push(Reverse((at, index)));
+        }
+        self.large.pop().map(|Reverse((_, index))| index)
     }
 
     /// Fills what is left of the batch with missed fires, one after the other by fire time.

@@ -1,22 +1,29 @@
 //! Dynamic entries: set by apps in Redis, they stand over those of the files. The leader looks for
 //! changes each second, and settles them once they are in force.
 
+mod reading;
+mod unread;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     sync::Arc,
 };
 
 use chrono::{DateTime, Utc};
 
 use crate::{
-    config::{self, AtPath, Context},
-    core::{
-        excerpt::excerpt,
-        schedule::{Changes, Meaning, Schedule},
+    config::Context,
+    core::schedule::{Changes, Meaning, Schedule},
+    engine::dynamic::{
+        reading::{log_reading, read},
+        unread::Unread,
     },
     events::Transition,
-    store::{Store, StoreError},
+    store::{Store, StoreError, digest},
 };
+
+pub(super) use crate::engine::dynamic::reading::merged;
 
 /// How many changes are settled in one call: other clients wait while the script runs.
 const BATCH: usize = 500;
@@ -39,17 +46,40 @@ impl Known {
     }
 }
 
+/// What is to be merged with the files.
+enum Merge {
+    /// Entries that changed.
+    Changed,
+    All,
+}
+
 /// The dynamic entries, and what they make of the schedule of the files.
 pub(super) struct Dynamic {
     context: Context,
     known: BTreeMap<Vec<u8>, Known>,
     /// What is wrong with entries that are known, in words. Not looked for again in each pass: they may be many.
     rejected: Option<String>,
-    /// Whether all that Redis has of them is known.
-    complete: bool,
+    /// How many entries of this look there is something to log about.
+    notable: usize,
+    /// Whether the names of all that Redis has are known.
+    listed: bool,
+    /// Those that are still to be read.
+    unread: Unread,
+    /// While they are read, they are not in force as they were before: that was in another term.
+    in_doubt: bool,
+    /// Nobody else can have led since they were read before.
+    unbroken: bool,
+    /// Names that apps left, to be settled when they are read.
+    left: Vec<Vec<u8>>,
+    /// Those that are others than in `merged`.
+    changed: BTreeSet<Vec<u8>>,
+    /// What `merged` lacks.
+    to_merge: Option<Merge>,
     /// The schedule of the files that `merged` is made of.
     files: Option<Arc<Schedule>>,
     merged: Arc<Schedule>,
+    /// What `merged` was when all were read.
+    complete: Option<Arc<Schedule>>,
     looked_at: DateTime<Utc>,
     /// What is in force, or will be, and is to be settled then.
     unsettled: Vec<(Vec<u8>, Vec<u8>)>,
@@ -65,9 +95,17 @@ impl Dynamic {
             context,
             known: BTreeMap::new(),
             rejected: None,
-            complete: false,
+            notable: 0,
+            listed: false,
+            unread: Unread::default(),
+            in_doubt: false,
+            unbroken: true,
+            left: vec![],
+            changed: BTreeSet::new(),
+            to_merge: None,
             files: None,
             merged: Arc::default(),
+            complete: None,
             looked_at: DateTime::UNIX_EPOCH,
             unsettled: vec![],
             removed: BTreeSet::new(),
@@ -79,6 +117,9 @@ impl Dynamic {
     /// dynamic entries changed. `anew`: what Redis has may be another than we remember. `unbroken`: nobody else
     /// can have led since we read it.
     ///
+    /// Entries are read a page a call ([`Self::is_reading`]), and are in force when all of them are read. Entries of
+    /// the files that they may stand over wait for that.
+    ///
     /// # Errors
     /// [`StoreError`], but for keys that can't be read: what is known goes on.
     pub(super) async fn look(
@@ -89,36 +130,46 @@ impl Dynamic {
         unbroken: bool,
         now: DateTime<Utc>,
     ) -> Result<Arc<Schedule>, StoreError> {
-        self.complete &= !anew;
-        let mut changed = BTreeSet::new();
-        if anew || now.timestamp() != self.looked_at.timestamp() {
-            let read = self.read(store, unbroken).await;
-            if let Some(read) = self.unless_denied(read)? {
-                changed = read;
-                // Else it may be that what is in force can't be settled.
-                if self.unsettled.is_empty() {
-                    self.unreadable = None;
+        self.listed &= !anew;
+        let next_second = now.timestamp() != self.looked_at.timestamp();
+        let lists = anew || next_second && !self.is_reading();
+        if lists {
+            self.unbroken = unbroken;
+        }
+        if lists || self.is_reading() {
+            let read = self.read(store, lists).await;
+            let done = self.unless_denied(read)?.is_some();
+            if !done {
+                (self.listed, self.unread) = (false, Unread::default());
+                if mem::take(&mut self.in_doubt) {
+                    // What is known goes on.
+                    self.to_merge = Some(Merge::All);
                 }
+            } else if self.unsettled.is_empty() && !self.is_reading() {
+                // Else it may be that what is in force can't be settled.
+                self.unreadable = None;
             }
             self.looked_at = now;
         }
-        let same_files = self.files.as_ref();
-        let same_files = same_files.is_some_and(|old| Arc::ptr_eq(old, &files));
-        if !changed.is_empty() || !same_files {
-            self.merge(files, same_files, &changed);
-        }
+        self.merge(files);
         Ok(Arc::clone(&self.merged))
+    }
+
+    /// Whether some of them are still to be read.
+    pub(super) fn is_reading(&self) -> bool {
+        !self.unread.names.is_empty()
     }
 
     /// Whether an entry of that name may be there, though it is not in force: nothing of it must be
     /// forgotten then.
     pub(super) fn may_have(&self, name: &str) -> bool {
-        !self.complete || self.known.contains_key(name.as_bytes())
+        let name = name.as_bytes();
+        !self.listed || self.known.contains_key(name) || self.unread.names.contains(name)
     }
 
     /// Returns the names of entries that were removed since it was last asked.
     pub(super) fn take_removed(&mut self) -> impl Iterator<Item = String> {
-        let removed = std::mem::take(&mut self.removed).into_iter();
+        let removed = mem::take(&mut self.removed).into_iter();
         removed.filter_map(|name| String::from_utf8(name).ok())
     }
 
@@ -158,7 +209,14 @@ impl Dynamic {
 
     /// What is wrong with them, in words.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.unreadable.clone().or_else(|| self.rejected.clone())
+        let reading = || {
+            let (left, known) = (self.unread.names.len(), self.known.len());
+            let words =
+                format!("dynamic entries are being read: {left} are left, {known} are known");
+            self.is_reading().then_some(words)
+        };
+        let unreadable = self.unreadable.clone().or_else(reading);
+        unreadable.or_else(|| self.rejected.clone())
     }
 
     /// How many entries have errors, and the first of them, in words.
@@ -173,146 +231,150 @@ impl Dynamic {
         ))
     }
 
-    /// Reads what changed: all entries if not all of them are known, else those whose names apps left. Returns
-    /// the names of those that are others now.
-    async fn read(
-        &mut self,
-        store: &impl Store,
-        unbroken: bool,
-    ) -> Result<BTreeSet<Vec<u8>>, StoreError> {
-        let names = store.changed_entries().await?;
-        let mut changed = BTreeSet::new();
-        let entries = if !self.complete {
-            let entries = store.dynamic_entries().await?;
-            let gone = |name: &Vec<u8>| !entries.contains_key(name);
-            changed.extend(self.known.keys().filter(|name| gone(name)).cloned());
-            entries
-        } else if names.is_empty() {
-            return Ok(changed);
-        } else {
-            let entries = store.dynamic_entries_of(&names).await?;
-            let gone =
-                |name: &&Vec<u8>| self.known.contains_key(*name) && !entries.contains_key(*name);
-            changed.extend(names.iter().filter(gone).cloned());
-            entries
-        };
-        self.complete = true;
-        let now = |name: Vec<u8>| {
-            let json = entries.get(&name).cloned().unwrap_or_default();
-            (name, json)
-        };
-        self.unsettled = names.into_iter().map(now).collect();
-        for name in &changed {
-            self.known.remove(name);
+    /// Reads a page of entries; if it `lists`, after it has looked which there are to be read: all that are not
+    /// known, or those whose names apps left.
+    async fn read(&mut self, store: &impl Store, lists: bool) -> Result<(), StoreError> {
+        if lists {
+            self.list(store).await?;
         }
-        self.removed.extend(changed.iter().cloned());
-        let mut notable: usize = 0;
-        for (name, json) in entries {
-            let known = self.known.get(&name);
-            if known.is_some_and(|known| known.json == json) {
-                continue;
-            }
-            // Another leader may have had a newer one in force, or removed it.
-            let before = known.filter(|_| unbroken).and_then(Known::in_force);
-            let before = before.cloned();
-            let (reading, warnings) = read(&name, &json, &self.context);
-            if !warnings.is_empty() || !matches!(reading, Ok(Ok(_))) {
-                notable += 1;
-                if notable <= LOGGED {
-                    log_reading(&name, &reading, &warnings);
-                }
-            }
-            let known = Known {
-                json,
-                reading,
-                before,
-            };
-            changed.insert(name.clone());
-            self.known.insert(name, known);
+        for (name, json) in self.unread.next_page(store).await? {
+            self.take(name, json);
         }
-        self.rejected = self.rejected();
-        let entries = notable.saturating_sub(LOGGED);
+        if !self.is_reading() {
+            self.end_reading();
+        }
+        Ok(())
+    }
+
+    /// All are read: they are to be in force, and to be settled then.
+    fn end_reading(&mut self) {
+        if self.in_doubt {
+            self.to_merge = Some(Merge::All);
+        } else if !self.changed.is_empty() {
+            self.to_merge = Some(Merge::Changed);
+        }
+        if self.to_merge.is_some() {
+            self.rejected = self.rejected();
+        }
+        let entries = mem::take(&mut self.notable).saturating_sub(LOGGED);
         if entries > 0 {
             Transition::DynamicNotLogged { entries }.emit();
         }
-        Ok(changed)
+        let now = |name: Vec<u8>| {
+            let known = self.known.get(&name);
+            let json = known.map_or_else(Vec::new, |known| known.json.clone());
+            (name, json)
+        };
+        let left = mem::take(&mut self.left).into_iter();
+        self.unsettled.extend(left.map(now));
     }
 
-    /// Merges the entries with those of the files; only those of the given names if the files are the
-    /// same as before.
-    fn merge(&mut self, files: Arc<Schedule>, same_files: bool, names: &BTreeSet<Vec<u8>>) {
-        let merged = if same_files {
-            let over = names.iter().filter_map(|name| str::from_utf8(name).ok());
-            let meaning = |name: &str| {
-                let known = self.known.get(name.as_bytes()).and_then(Known::in_force);
-                known.cloned().or_else(|| files.meaning(name))
+    async fn list(&mut self, store: &impl Store) -> Result<(), StoreError> {
+        self.left = store.changed_entries().await?;
+        self.unsettled.clear();
+        let mut names: BTreeSet<_> = self.left.iter().cloned().collect();
+        if !self.listed {
+            let there = store.dynamic_names().await?;
+            let gone = |name: &&Vec<u8>| !there.contains_key(*name);
+            let gone: Vec<_> = self.known.keys().filter(gone).cloned().collect();
+            for name in gone {
+                self.remove(name);
+            }
+            let is_known = |name: &Vec<u8>, found: &String| {
+                let known = self.known.get(name);
+                known.is_some_and(|known| digest(&known.json) == *found)
             };
-            let over: Vec<_> = over.map(|name| (name, meaning(name))).collect();
-            let over = over.iter().map(|(name, over)| (*name, over.as_ref()));
-            self.merged.overridden(over)
-        } else {
-            files.overridden(self.known.iter().filter_map(|(name, known)| {
-                Some((str::from_utf8(name).ok()?, Some(known.in_force()?)))
-            }))
+            let there = there.into_iter();
+            let other = there.filter(|(name, found)| !is_known(name, found));
+            names = other.map(|(name, _)| name).collect();
+            if !names.is_empty() {
+                self.in_doubt = true;
+                self.to_merge = Some(Merge::All);
+            }
+            self.listed = true;
+        }
+        self.unread = Unread::of(names);
+        Ok(())
+    }
+
+    fn remove(&mut self, name: Vec<u8>) {
+        self.known.remove(&name);
+        self.changed.insert(name.clone());
+        self.removed.insert(name);
+    }
+
+    /// Takes note of what Redis has of a name.
+    fn take(&mut self, name: Vec<u8>, json: Option<Vec<u8>>) {
+        let known = self.known.get(&name);
+        let Some(json) = json else {
+            // One that is in doubt may have been in force in another term.
+            if known.is_some() || self.in_doubt {
+                self.remove(name);
+            }
+            return;
         };
-        let changes = match &self.files {
-            Some(_) => self.merged.changes_to(&merged),
-            None => files.changes_to(&merged),
+        if known.is_some_and(|known| known.json == json) {
+            return;
+        }
+        self.changed.insert(name.clone());
+        // Another leader may have had a newer one in force, or removed it.
+        let before = known.filter(|_| self.unbroken).and_then(Known::in_force);
+        let before = before.cloned();
+        let (reading, warnings) = read(&name, &json, &self.context);
+        if !warnings.is_empty() || !matches!(reading, Ok(Ok(_))) {
+            self.notable += 1;
+            if self.notable <= LOGGED {
+                log_reading(&name, &reading, &warnings);
+            }
+        }
+        let known = Known {
+            json,
+            reading,
+            before,
         };
-        if !names.is_empty() && changes != Changes::default() {
-            Transition::DynamicChanged(&changes).emit();
+        self.known.insert(name, known);
+    }
+
+    /// Merges the entries with those of the files, if either changed.
+    fn merge(&mut self, files: Arc<Schedule>) {
+        let same_files = self.files.as_ref();
+        let same_files = same_files.is_some_and(|old| Arc::ptr_eq(old, &files));
+        let merged = match self.to_merge.take() {
+            None if same_files => return,
+            Some(Merge::Changed) if same_files => {
+                let over = self.changed.iter();
+                let over = over.filter_map(|name| str::from_utf8(name).ok());
+                let meaning = |name: &str| {
+                    let known = self.known.get(name.as_bytes()).and_then(Known::in_force);
+                    known.cloned().or_else(|| files.meaning(name))
+                };
+                let over: Vec<_> = over.map(|name| (name, meaning(name))).collect();
+                let over = over.iter().map(|(name, over)| (*name, over.as_ref()));
+                self.merged.overridden(over)
+            }
+            _ => files.overridden(self.over()),
+        };
+        self.merged = Arc::new(merged);
+        if !self.is_reading() {
+            self.in_doubt = false;
+            let before = self.complete.as_ref().unwrap_or(&files);
+            let changes = before.changes_to(&self.merged);
+            if !mem::take(&mut self.changed).is_empty() && changes != Changes::default() {
+                Transition::DynamicChanged(&changes).emit();
+            }
+            self.complete = Some(Arc::clone(&self.merged));
         }
         self.files = Some(files);
-        self.merged = Arc::new(merged);
     }
-}
 
-/// The schedule that a leader would have in force, with these files.
-///
-/// # Errors
-/// [`StoreError`].
-pub(super) async fn merged(
-    store: &impl Store,
-    files: &Schedule,
-    context: &Context,
-) -> Result<Schedule, StoreError> {
-    let entries = store.dynamic_entries().await?;
-    let meanings = entries.iter().filter_map(|(name, json)| {
-        Some((
-            str::from_utf8(name).ok()?,
-            read(name, json, context).0.ok()?,
-        ))
-    });
-    let over: Vec<_> = meanings.collect();
-    Ok(files.overridden(over.iter().map(|(name, over)| (*name, Some(over)))))
-}
-
-/// Reads an entry; and what it says in vain.
-fn read(name: &[u8], json: &[u8], context: &Context) -> (Result<Meaning, String>, Vec<String>) {
-    let (Ok(name), Ok(json)) = (str::from_utf8(name), str::from_utf8(json)) else {
-        return (Err("$: not UTF-8 text".to_owned()), vec![]);
-    };
-    let shown = |found: &AtPath| excerpt(&found.to_string()).into_owned();
-    let shown = |found: &[AtPath]| found.iter().map(shown).collect::<Vec<_>>();
-    match config::dynamic_entry(name, json, context) {
-        Ok(read) => (Ok(read.entry), shown(&read.warnings)),
-        Err(mistakes) => (Err(shown(&mistakes).join("; ")), vec![]),
-    }
-}
-
-/// Logs what is to be said about an entry.
-fn log_reading(name: &[u8], reading: &Result<Meaning, String>, warnings: &[String]) {
-    let name = String::from_utf8_lossy(name);
-    let entry = &excerpt(&name);
-    match reading {
-        Err(mistakes) => Transition::DynamicRefused { entry, mistakes }.emit(),
-        Ok(Err(left_out)) => {
-            let why = &left_out.why.to_string();
-            Transition::DynamicLeftOut { entry, why }.emit();
-        }
-        Ok(Ok(_)) => {}
-    }
-    for warning in warnings {
-        Transition::DynamicWarning { entry, warning }.emit();
+    /// What stands over the files: each name with its meaning, or with nothing if it is in doubt.
+    fn over(&self) -> impl Iterator<Item = (&str, Option<&Meaning>)> {
+        let known = self.known.iter().filter_map(|(name, known)| {
+            Some((str::from_utf8(name).ok()?, Some(known.in_force()?)))
+        });
+        let in_doubt = self.unread.names.iter().filter(|_| self.in_doubt);
+        let in_doubt = in_doubt.filter_map(|name| Some((str::from_utf8(name).ok()?, None)));
+        // A later one counts.
+        known.chain(in_doubt)
     }
 }

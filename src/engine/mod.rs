@@ -181,15 +181,13 @@ impl<S: Store> Engine<S> {
         );
         loops.spawn(self.delayed().run(self.options.interval, wake));
         let mut reloads = pin!(Reloads::new(&load, &schedules, &self.health).run(&wishes.reload));
+        let mut reports = pin!(self.reports(&wishes.report, &schedules, &led));
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = &mut reloads => {}
-                () = wishes.report.notified() => tokio::select! {
-                    () = stop.cancelled() => break,
-                    () = self.report(&schedules, &led) => {}
-                },
+                () = &mut reports => {}
                 Some(ended) = loops.join_next() => rethrow(ended),
                 Some(ended) = leadership.join_next() => rethrow(ended),
             }
@@ -251,9 +249,9 @@ impl<S: Store> Engine<S> {
         let recurring = self.recurring().keeping_all().unbounded();
         let (mut recurring, mut delayed) = (recurring, self.delayed());
         let schedule = Arc::new(schedule.clone());
-        let mut tick = recurring.pass(term, schedule, now).await?;
+        let mut tick = recurring.pass(term, Arc::clone(&schedule), now).await?;
         while tick == Tick::More && leadership.keep().await? {
-            tick = recurring.tick(now).await?;
+            tick = recurring.pass(term, Arc::clone(&schedule), now).await?;
         }
         while tick != Tick::LeaseLost && leadership.keep().await? {
             tick = delayed.tick(now).await?;
@@ -269,33 +267,53 @@ impl<S: Store> Engine<S> {
         Err(OnceError::LeaseLost)
     }
 
-    async fn report(
+    /// Grants each wish for a report, for ever: of the health at once, and of the entries when Redis has told
+    /// where they are. A wish that comes meanwhile is granted with the same entries.
+    async fn reports(
         &self,
+        wishes: &Notify,
         schedules: &watch::Sender<Arc<Schedule>>,
         led: &watch::Receiver<Option<Term>>,
     ) {
+        loop {
+            wishes.notified().await;
+            self.report_health(led);
+            let files = Arc::clone(&schedules.borrow());
+            let mut entries = pin!(self.report_entries(&files));
+            loop {
+                tokio::select! {
+                    () = &mut entries => break,
+                    () = wishes.notified() => self.report_health(led),
+                }
+            }
+        }
+    }
+
+    fn report_health(&self, led: &watch::Receiver<Option<Term>>) {
         Transition::Status {
             leading: led.borrow().is_some(),
             quarantined: self.health.quarantined(),
             problems: &self.health.problems(),
         }
         .emit();
-        let files = Arc::clone(&schedules.borrow());
-        if let Err(error) = self.report_entries(&files).await {
+    }
+
+    async fn report_entries(&self, files: &Schedule) {
+        if let Err(error) = self.read_and_report(files).await {
             let error = &error.to_string();
             Transition::NoReport { error }.emit();
         }
     }
 
-    async fn report_entries(&self, files: &Arc<Schedule>) -> Result<(), StoreError> {
+    async fn read_and_report(&self, files: &Schedule) -> Result<(), StoreError> {
         let store = self.store.apart();
         let schedule = match &self.options.dynamic {
             Some(context) => match dynamic::merged(&store, files, context).await {
                 // Health tells why.
-                Err(error) if error.is_partial() => &**files,
+                Err(error) if error.is_partial() => files,
                 merged => &merged?,
             },
-            None => &**files,
+            None => files,
         };
         standing::report(&store, schedule, self.clock.now()).await
     }

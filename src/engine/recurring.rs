@@ -217,6 +217,9 @@ impl<S: Store> Recurring<S> {
             Some(tick) => tick,
             None => self.tick(now).await?,
         };
+        if self.dynamic.as_ref().is_some_and(Dynamic::is_reading) && tick != Tick::LeaseLost {
+            return Ok(Tick::More);
+        }
         if let Tick::Done { .. } = tick
             && !self.forget(now).await?
         {
@@ -268,6 +271,10 @@ impl<S: Store> Recurring<S> {
                 state if state.refused.is_none() => self.agenda.plan(index, state),
                 _ => self.agenda.plan_at(now + RETRY, index),
             }
+        }
+        if outcomes.is_err() {
+            // What cannot be sent in time does not take others with it.
+            self.batch = 1;
         }
         let tick = match outcomes? {
             Some(_) => self.agenda.until(now),

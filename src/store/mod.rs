@@ -32,6 +32,7 @@ pub use self::{
     port::{
         Store,
         delayed::{BatchLimit, Bucket, Due, MoveOutcome, Place, Target},
+        digest,
         fires::{Fire, FireOutcome},
         lease::{Identity, Lease},
         records::{Away, RecordChange, Records, TimeRecord},

@@ -1,6 +1,7 @@
 //! Replies that take longer than the timeout, because they are large and the network is slow.
 
 use std::{
+    fmt::Write as _,
     io::{Read, Write},
     net::TcpListener,
     os::unix::net::UnixStream,
@@ -13,6 +14,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use nix::sys::signal::Signal;
 use redis::Commands;
 use rescue_scheduler::{
     clock::{Clock, StoppedClock},
@@ -23,9 +25,9 @@ use rescue_scheduler::{
 use super::{holds, started};
 use crate::{
     harness::{
-        Redis, item, now,
+        Program, Redis, item, now,
         proxy::Proxy,
-        ticks::{fire_times, goes_on_without_a_gap},
+        ticks::{EACH_SECOND, fire_times, goes_on_without_a_gap, wait_for_fires},
     },
     store::store_as,
 };
@@ -81,6 +83,95 @@ fn fires_go_on_while_16_mb_of_dynamic_entries_change() {
     let log = scheduler.log();
     assert!(!log.contains("cannot use Redis"), "{log}");
     scheduler.status(" healthy");
+}
+
+#[test]
+fn fires_go_on_while_dynamic_entries_are_first_read() {
+    let mut redis = Redis::start();
+    let network = Proxy::to(&redis);
+    let text = "x".repeat(30_000);
+    let entry = format!(r#"{{"class":"C","queue":"q","every":"1h","args":["{text}"]}}"#);
+    let mut set = redis::pipe();
+    for number in 0..200 {
+        set.hset("resque:persistent_schedules", number, &entry)
+            .ignore();
+    }
+    // This one of the file fires only if no dynamic one stands over it.
+    set.hset("resque:persistent_schedules", "other", "{}");
+    let () = set.query(&mut redis.connection).unwrap();
+    network.limit(MEGABYTE);
+    let schedule =
+        format!("{EACH_SECOND}[schedule.other]\nevery = '1s'\nclass = 'O'\nqueue = 'others'\n");
+    let program = Program::new().args(["--redis-url", &network.url(), "--dynamic"]);
+    let scheduler = program.schedule(&schedule).start();
+    wait_for_fires(&mut redis, &scheduler, 2);
+    scheduler.status("dynamic entries are being read");
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+    scheduler.wait_for("dynamic entries changed");
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+    assert_eq!(redis.queue("others"), [""; 0]);
+    let log = scheduler.log();
+    assert!(!log.contains("cannot use Redis"), "{log}");
+    assert_eq!(log.matches("dynamic entries changed").count(), 1, "{log}");
+}
+
+#[test]
+fn a_report_that_takes_long_holds_up_no_reload() {
+    let mut redis = Redis::start();
+    let network = Proxy::to(&redis);
+    let text = "x".repeat(30_000);
+    let entry = format!(r#"{{"class":"C","queue":"q","every":"1h","args":["{text}"]}}"#);
+    let mut set = redis::pipe();
+    for number in 0..200 {
+        set.hset("resque:persistent_schedules", number, &entry)
+            .ignore();
+    }
+    let () = set.query(&mut redis.connection).unwrap();
+    let scheduler = started(&mut redis, &network.url(), ["--dynamic"]);
+    scheduler.wait_for("dynamic entries changed");
+    network.limit(MEGABYTE);
+    // Its entries take six seconds.
+    scheduler.status(" healthy");
+    let asked = now();
+    scheduler.status(" healthy");
+    scheduler.signal(Signal::SIGHUP);
+    scheduler.wait_for("schedule reloaded");
+    let taken = asked.elapsed();
+    assert!(taken < Duration::from_secs(3), "{taken:?}");
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+}
+
+#[test]
+fn large_fires_do_not_hold_up_small_ones() {
+    let mut redis = Redis::start();
+    let network = Proxy::to(&redis);
+    network.limit(MEGABYTE);
+    let mut schedule = EACH_SECOND.to_owned();
+    let text = "x".repeat(200_000);
+    for number in 0..25 {
+        let lines = "every = '1h'\nfirst = '2s'\nclass = 'Large'\nqueue = 'large'";
+        writeln!(
+            schedule,
+            "[schedule.large_{number}]\n{lines}\nargs = ['{text}']"
+        )
+        .unwrap();
+    }
+    let program = Program::new().args(["--redis-url", &network.url()]);
+    let scheduler = program.schedule(&schedule).start();
+    crate::harness::eventually(|| match redis.queue("large").len() {
+        25 => Ok(()),
+        fired => Err(format!("{fired} of 25\n{}", scheduler.log())),
+    });
+    goes_on_without_a_gap(&mut redis, &scheduler, 1);
+    let log = scheduler.log();
+    let ticks = log.lines().filter(|line| line.contains("entry=\"tick\""));
+    let lateness = ticks.filter_map(|line| line.split_once("lateness_ms="));
+    let lateness: Vec<u32> = lateness.map(|(_, ms)| ms.trim().parse().unwrap()).collect();
+    println!("{lateness:?} ms late");
+    assert!(
+        lateness.len() > 2 && lateness.iter().all(|ms| *ms < 1_500),
+        "{log}"
+    );
 }
 
 #[test]

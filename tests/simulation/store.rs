@@ -11,7 +11,7 @@ use rescue_scheduler::{
     clock::Clock as _,
     store::{
         BatchLimit, Bucket, Due, Fire, FireOutcome, Lease, MoveOutcome, Place, RecordChange,
-        Records, Store, StoreError, Target, TimeRecord,
+        Records, Store, StoreError, Target, TimeRecord, digest,
     },
 };
 use tokio::time::timeout_at;
@@ -49,8 +49,16 @@ impl ModelStore {
         }
     }
 
+    /// Takes note of the dynamic entries of which the process knows whether they changed.
+    fn note_listed(&self, entries: &BTreeMap<Vec<u8>, Vec<u8>>) {
+        if let Some(changing) = &mut self.world().changing {
+            let view = changing.views.get_mut(&self.process.number).unwrap();
+            view.note_listed(entries);
+        }
+    }
+
     /// Takes note of the dynamic entries that the process has read.
-    fn note_read(&self, names: Option<&[Vec<u8>]>, entries: &BTreeMap<Vec<u8>, Vec<u8>>) {
+    fn note_read(&self, names: &[Vec<u8>], entries: &BTreeMap<Vec<u8>, Vec<u8>>) {
         if let Some(changing) = &mut self.world().changing {
             let view = changing.views.get_mut(&self.process.number).unwrap();
             view.note_read(names, entries, &changing.versions);
@@ -193,10 +201,11 @@ impl Store for ModelStore {
             .await
     }
 
-    async fn dynamic_entries(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
+    async fn dynamic_names(&self) -> Result<BTreeMap<Vec<u8>, String>, StoreError> {
         let entries = self.call(|model| model.dynamic_entries.clone()).await?;
-        self.note_read(None, &entries);
-        Ok(entries)
+        self.note_listed(&entries);
+        let entries = entries.into_iter();
+        Ok(entries.map(|(name, json)| (name, digest(&json))).collect())
     }
 
     async fn dynamic_entries_of(
@@ -210,7 +219,7 @@ impl Store for ModelStore {
             entries
         });
         let entries = read.await?;
-        self.note_read(Some(names), &entries);
+        self.note_read(names, &entries);
         Ok(entries)
     }
 

@@ -84,6 +84,14 @@ impl Job {
         }
     }
 
+    /// About how many bytes the payload of a fire has.
+    pub fn size(&self) -> usize {
+        match &self.0 {
+            Kind::Plain(job) => job.payload().len(),
+            Kind::ActiveJob(job) => job.arguments.len(),
+        }
+    }
+
     /// The payload for one fire: `{"class":C,"args":[...]}`, byte for byte as Resque 3.0 writes it.
     ///
     /// `scheduled_at` is in whole seconds since the Unix epoch.

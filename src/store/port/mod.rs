@@ -22,6 +22,11 @@ use crate::store::{
     },
 };
 
+/// The SHA-1 of `json` in hexadecimal digits: who knows a text sees by it that Redis has the same.
+pub fn digest(json: &[u8]) -> String {
+    sha1_smol::Sha1::from(json).digest().to_string()
+}
+
 /// Redis, as the engine sees it: [`crate::store::RedisStore`], or a model of it.
 ///
 /// Every call fails with [`StoreError`]; after `Unavailable` it may have been done or not. Trying
@@ -101,12 +106,12 @@ pub trait Store: Send + Sync + 'static {
     /// Names of dynamic entries that were set or removed, and are not settled.
     fn changed_entries(&self) -> impl Future<Output = Result<Vec<Vec<u8>>, StoreError>> + Send;
 
-    /// All dynamic entries: the JSON of each, by name.
-    fn dynamic_entries(
+    /// All dynamic entries: the [`digest`] of the JSON of each, by name.
+    fn dynamic_names(
         &self,
-    ) -> impl Future<Output = Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<BTreeMap<Vec<u8>, String>, StoreError>> + Send;
 
-    /// The JSON of the dynamic entries of these names that there are, by name.
+    /// The JSON of the dynamic entries of these names that there are, by name, in one reply.
     fn dynamic_entries_of(
         &self,
         names: &[Vec<u8>],

@@ -33,13 +33,11 @@ use crate::store::{
         r#move::{
             NotMoved, {self as moves},
         },
+        names::{self, NamesReply},
         release,
         time::{self, TimeReply},
     },
 };
-
-/// How many dynamic entries are read at a time, in pages and by their names; they may be long.
-const PAGE: usize = 500;
 
 /// Redis under one namespace.
 pub struct RedisStore {
@@ -261,15 +259,18 @@ impl Store for RedisStore {
         Ok(names)
     }
 
-    async fn dynamic_entries(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
+    async fn dynamic_names(&self) -> Result<BTreeMap<Vec<u8>, String>, StoreError> {
         let key = self.keys.dynamic_entries();
-        let mut entries = BTreeMap::new();
-        self.scan(&key, PAGE, |name, json| {
-            entries.insert(name, json);
-            Some(())
-        })
-        .await?;
-        Ok(entries)
+        let (mut names, mut cursor) = (BTreeMap::new(), "0".to_owned());
+        loop {
+            let call = names::call(&self.keys, &cursor);
+            let page: NamesReply = self.connection.script(&call, &key).await?;
+            names.extend(page.names);
+            if page.cursor == "0" {
+                return Ok(names);
+            }
+            cursor = page.cursor;
+        }
     }
 
     async fn dynamic_entries_of(
@@ -277,15 +278,13 @@ impl Store for RedisStore {
         names: &[Vec<u8>],
     ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
         let key = self.keys.dynamic_entries();
-        let mut entries = BTreeMap::new();
-        for names in names.chunks(PAGE) {
-            let mut get = redis::pipe();
-            get.cmd("HMGET").arg(&key).arg(names);
-            let (values,): (Vec<Option<Vec<u8>>>,) = self.connection.pipeline(&get, &key).await?;
-            let found = names.iter().cloned().zip(values);
-            entries.extend(found.filter_map(|(name, json)| Some((name, json?))));
-        }
-        Ok(entries)
+        let mut get = redis::pipe();
+        get.cmd("HMGET").arg(&key).arg(names);
+        let (values,): (Vec<Option<Vec<u8>>>,) = self.connection.pipeline(&get, &key).await?;
+        let found = names.iter().cloned().zip(values);
+        Ok(found
+            .filter_map(|(name, json)| Some((name, json?)))
+            .collect())
     }
 
     async fn settle_changes(&self, changes: &[(Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {

@@ -16,6 +16,7 @@ pub(super) mod fire;
 pub(super) mod forget;
 pub(super) mod lease;
 pub(super) mod r#move;
+pub(super) mod names;
 pub(super) mod probe;
 pub(super) mod quarantine;
 pub(super) mod release;

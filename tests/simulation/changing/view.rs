@@ -1,6 +1,9 @@
 //! What a process knows of the schedule, and whether it may ask for what it asks.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use rescue_scheduler::store::RecordChange;
@@ -29,6 +32,8 @@ pub struct View {
     known: BTreeMap<String, usize>,
     /// The same for those that had an error when all were read: another leader may have replaced it since.
     unsure: BTreeMap<String, usize>,
+    /// Names of dynamic entries that changed while it may not have led; none is in force until it is read.
+    in_doubt: BTreeSet<Vec<u8>>,
 }
 
 impl View {
@@ -42,6 +47,7 @@ impl View {
             read: BTreeMap::new(),
             known: BTreeMap::new(),
             unsure: BTreeMap::new(),
+            in_doubt: BTreeSet::new(),
         }
     }
 
@@ -52,24 +58,35 @@ impl View {
         self.replaced.push((before, self.loaded_at));
     }
 
-    /// It read the dynamic entries of these names, or all. One with an error does not replace the one before.
-    pub fn note_read(
-        &mut self,
-        names: Option<&[Vec<u8>]>,
-        entries: &BTreeMap<Vec<u8>, Vec<u8>>,
-        versions: &Versions,
-    ) {
-        let asked_for = |name: &[u8]| names.is_none_or(|names| names.iter().any(|it| it == name));
-        let gone = |name: &[u8]| asked_for(name) && !entries.contains_key(name);
+    /// It knows which of the dynamic entries are the ones that it has read.
+    pub fn note_listed(&mut self, entries: &BTreeMap<Vec<u8>, Vec<u8>>) {
+        self.forget(|name| !entries.contains_key(name));
+        let other = |(name, json): &(&Vec<u8>, &Vec<u8>)| self.read.get(*name) != Some(*json);
+        let in_doubt = entries.iter().filter(other);
+        self.in_doubt = in_doubt.map(|(name, _)| name.clone()).collect();
+    }
+
+    fn forget(&mut self, gone: impl Fn(&[u8]) -> bool) {
         self.read.retain(|name, _| !gone(name));
         self.known.retain(|name, _| !gone(name.as_bytes()));
         self.unsure.retain(|name, _| !gone(name.as_bytes()));
+    }
+
+    /// It read the dynamic entries of these names. One with an error does not replace the one before.
+    pub fn note_read(
+        &mut self,
+        names: &[Vec<u8>],
+        entries: &BTreeMap<Vec<u8>, Vec<u8>>,
+        versions: &Versions,
+    ) {
+        let asked_for = |name: &[u8]| names.iter().any(|it| it == name);
+        self.forget(|name| asked_for(name) && !entries.contains_key(name));
         for (name, json) in entries {
             let text = String::from_utf8(name.clone()).unwrap();
             if let Some(version) = versions.of_json(json) {
                 self.unsure.remove(&text);
                 self.known.insert(text, version);
-            } else if names.is_none()
+            } else if self.in_doubt.contains(name)
                 && self.read.get(name) != Some(json)
                 && let Some(version) = self.known.remove(&text)
             {
@@ -77,13 +94,15 @@ impl View {
             }
             self.read.insert(name.clone(), json.clone());
         }
+        self.in_doubt.retain(|name| !asked_for(name));
     }
 
     /// The version of each entry that is in force, or will be, as far as that is sure.
     pub fn in_force(&self) -> Files {
         let mut all = self.files.clone();
         all.extend(self.known.clone());
-        all.retain(|name, _| !self.unsure.contains_key(name));
+        let in_doubt = |name: &str| self.in_doubt.contains(name.as_bytes());
+        all.retain(|name, _| !self.unsure.contains_key(name) && !in_doubt(name));
         all
     }
 
@@ -95,6 +114,9 @@ impl View {
     /// The versions of an entry that may be in force; `None`: it may not be in force. Files that were replaced count
     /// for a while.
     fn versions_of(&self, name: &str, patience: Duration) -> Vec<Option<usize>> {
+        if self.in_doubt.contains(name.as_bytes()) {
+            return vec![None];
+        }
         let of = |files: &Files| self.known.get(name).or(files.get(name)).copied();
         let replaced = self.replaced.iter();
         let replaced = replaced.filter(|(_, at)| now() < *at + patience);
@@ -168,10 +190,11 @@ impl View {
         }
     }
 
-    /// Whether the entry is not in its schedule, and it may say so. Of a dynamic entry with an error it may not.
+    /// Whether the entry is not in its schedule, and it may say so. Of a dynamic entry with an error, or in doubt, it may not.
     fn lacks(&self, name: &str, patience: Duration) -> bool {
-        let read = self.dynamic && self.read.contains_key(name.as_bytes());
-        !self.once && !read && self.versions_of(name, patience).contains(&None)
+        let name_of = name.as_bytes();
+        let may_have = self.read.contains_key(name_of) || self.in_doubt.contains(name_of);
+        !(self.once || self.dynamic && may_have) && self.versions_of(name, patience).contains(&None)
     }
 
     /// It acknowledges only what it has read.

@@ -12,7 +12,7 @@ impl Both<'_> {
     pub async fn change_entries(&mut self, who: usize) {
         self.change_entry();
         let _ = agree!(self, who, changed_entries(), BTreeSet::from_iter);
-        let _ = agree!(self, who, dynamic_entries(), |it| it);
+        let _ = agree!(self, who, dynamic_names(), |it| it);
         let names = [self.rng.choice(["a", "b"]).unwrap().into(), b"c".to_vec()];
         let _ = agree!(self, who, dynamic_entries_of(&names), |it| it);
         let settled = |_| {

@@ -1,0 +1,68 @@
+//! What the JSON of dynamic entries means.
+
+use crate::{
+    config::{self, AtPath, Context},
+    core::{
+        excerpt::excerpt,
+        schedule::{Meaning, Schedule},
+    },
+    engine::dynamic::unread::Unread,
+    events::Transition,
+    store::{Store, StoreError},
+};
+
+/// The schedule that a leader would have in force, with these files.
+///
+/// # Errors
+/// [`StoreError`].
+pub(in crate::engine) async fn merged(
+    store: &impl Store,
+    files: &Schedule,
+    context: &Context,
+) -> Result<Schedule, StoreError> {
+    let names = store.dynamic_names().await?;
+    let (mut unread, mut over) = (Unread::of(names.into_keys().collect()), vec![]);
+    while !unread.names.is_empty() {
+        let page = unread.next_page(store).await?.into_iter();
+        over.extend(page.filter_map(|(name, json)| {
+            let meaning = read(&name, &json?, context).0.ok()?;
+            Some((String::from_utf8(name).ok()?, meaning))
+        }));
+    }
+    let over = over.iter().map(|(name, over)| (&**name, Some(over)));
+    Ok(files.overridden(over))
+}
+
+/// Reads an entry; and what it says in vain.
+pub(super) fn read(
+    name: &[u8],
+    json: &[u8],
+    context: &Context,
+) -> (Result<Meaning, String>, Vec<String>) {
+    let (Ok(name), Ok(json)) = (str::from_utf8(name), str::from_utf8(json)) else {
+        return (Err("$: not UTF-8 text".to_owned()), vec![]);
+    };
+    let shown = |found: &AtPath| excerpt(&found.to_string()).into_owned();
+    let shown = |found: &[AtPath]| found.iter().map(shown).collect::<Vec<_>>();
+    match config::dynamic_entry(name, json, context) {
+        Ok(read) => (Ok(read.entry), shown(&read.warnings)),
+        Err(mistakes) => (Err(shown(&mistakes).join("; ")), vec![]),
+    }
+}
+
+/// Logs what is to be said about an entry.
+pub(super) fn log_reading(name: &[u8], reading: &Result<Meaning, String>, warnings: &[String]) {
+    let name = String::from_utf8_lossy(name);
+    let entry = &excerpt(&name);
+    match reading {
+        Err(mistakes) => Transition::DynamicRefused { entry, mistakes }.emit(),
+        Ok(Err(left_out)) => {
+            let why = &left_out.why.to_string();
+            Transition::DynamicLeftOut { entry, why }.emit();
+        }
+        Ok(Ok(_)) => {}
+    }
+    for warning in warnings {
+        Transition::DynamicWarning { entry, warning }.emit();
+    }
+}

@@ -1,0 +1,40 @@
+//! `names.lua`: read the names of dynamic entries.
+
+use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
+
+use crate::store::keys::Keys;
+
+script!("names.lua");
+
+/// How many names go in one reply, and how many bytes of JSON Redis reads for it.
+const NAMES: usize = 1_000;
+const BYTES: usize = 1 << 20;
+
+/// Makes the call: the page that begins at `cursor`.
+pub(in crate::store) fn call(keys: &Keys, cursor: &str) -> ScriptInvocation<'static> {
+    let mut call = SCRIPT.prepare_invoke();
+    call.key(keys.dynamic_entries());
+    call.arg(cursor).arg(NAMES).arg(BYTES);
+    call
+}
+
+/// What `names.lua` answers.
+pub(in crate::store) struct NamesReply {
+    /// Where the next page begins; `0`: there is none.
+    pub(in crate::store) cursor: String,
+    /// Each name, and the digest of its JSON.
+    pub(in crate::store) names: Vec<(Vec<u8>, String)>,
+}
+
+impl FromRedisValue for NamesReply {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let mut flat = Vec::<Value>::from_redis_value(value)?.into_iter();
+        let cursor = String::from_redis_value(flat.next().unwrap_or(Value::Nil))?;
+        let mut names = vec![];
+        while let (Some(name), Some(digest)) = (flat.next(), flat.next()) {
+            let name = Vec::from_redis_value(name)?;
+            names.push((name, String::from_redis_value(digest)?));
+        }
+        Ok(Self { cursor, names })
+    }
+}
