@@ -25,20 +25,20 @@ pub fn interval(text: &str) -> Result<Duration, String> {
     from_to(text, TimeDelta::milliseconds(10), "0.5s")
 }
 
-/// How far a leader's clock may be off Redis' clock: seconds or text such as `1m`, at least one second; `0` for
-/// any distance.
+/// How far a leader's clock may be off Redis' clock: seconds or text such as `1m`, from a second to a day; `0`
+/// for any distance.
 ///
 /// # Errors
 /// What is expected.
 pub fn max_clock_skew(text: &str) -> Result<TimeDelta, String> {
     let length = duration::parse(text).map_err(|error| format!("{error}; {}", error.help))?;
-    let valid = length.is_zero() || length >= TimeDelta::seconds(1);
-    valid
-        .then_some(length)
-        .ok_or_else(|| "expected at least 1s, for example `30s`, or 0 for any distance".to_owned())
+    let valid = length.is_zero() || (TimeDelta::seconds(1)..=LONGEST).contains(&length);
+    valid.then_some(length).ok_or_else(|| {
+        "expected at least 1s and at most 1d, for example `30s`, or 0 for any distance".to_owned()
+    })
 }
 
-/// The longest lease and the longest interval.
+/// The longest lease, the longest interval, and the furthest that a clock may be off.
 const LONGEST: TimeDelta = TimeDelta::days(1);
 
 fn from_to(text: &str, least: TimeDelta, example: &str) -> Result<Duration, String> {
@@ -164,8 +164,10 @@ mod tests {
         assert!(lease("soon").is_err());
         assert_eq!(max_clock_skew("1m"), Ok(TimeDelta::minutes(1)));
         assert_eq!(max_clock_skew("0"), Ok(TimeDelta::zero()));
-        assert!(max_clock_skew("0.5").is_err());
-        assert!(max_clock_skew("-1").is_err());
+        assert_eq!(max_clock_skew("1d"), Ok(TimeDelta::days(1)));
+        for text in ["0.5", "-1", "86401", "1000000y"] {
+            assert!(max_clock_skew(text).is_err(), "{text}");
+        }
     }
 
     #[test]
