@@ -15,6 +15,13 @@ pub enum RecordEvent<'a> {
         /// Their names.
         entries: &'a [&'a str],
     },
+    /// Redis has lost the last fire times of entries, and has other records of them.
+    Lost {
+        /// The key that had them.
+        key: &'a str,
+        /// The names of the entries.
+        entries: &'a [&'a String],
+    },
     /// The records of entries that left the schedule a day ago are removed.
     Removed {
         /// Their names.
@@ -29,6 +36,13 @@ impl RecordEvent<'_> {
             Self::Ignored { records } => warn!(
                 records = listed(records),
                 "records of entries make no sense; ignoring them, remove their fields"
+            ),
+            Self::Lost { key, entries } => warn!(
+                count = entries.len(),
+                entries = listed(entries),
+                key,
+                "Redis lost the last fire times of entries; continuing from other records, set its \
+                 maxmemory-policy to noeviction if it evicts keys"
             ),
             Self::Left { entries } => info!(
                 count = entries.len(),

@@ -134,9 +134,16 @@ impl Keys {
     }
 
     /// Hash: entry name → the time, Unix seconds, that one of us stamped on it in
-    /// [`Self::last_enqueued_at`], which all share. A later stamp there is a Ruby scheduler's.
+    /// [`Self::last_enqueued_at`], which all share, and the fire time that was enqueued then; between them
+    /// [`Self::stamp_prefix`]. A later stamp there is a Ruby scheduler's.
     pub fn stamps(&self) -> String {
         self.key("rescue_scheduler:stamps")
+    }
+
+    /// What tells our stamps from those of schedulers with another lock prefix: a space and ours, if there is one.
+    pub(super) fn stamp_prefix(&self) -> String {
+        let prefix = self.lock_prefix.as_ref();
+        prefix.map_or_else(String::new, |prefix| format!(" {prefix}"))
     }
 
     /// List: JSON records of delayed items that can't be enqueued.

@@ -47,6 +47,9 @@ pub trait Store: Send + Sync + 'static {
     /// The key of the leader's lock.
     fn lock(&self) -> String;
 
+    /// The key of the fence, which has the last fire time of each entry.
+    fn fence(&self) -> String;
+
     /// How far this host's clock may be off Redis' clock. Whatever the host believes, nothing that is due
     /// later than this after Redis' now is enqueued. `None`: any distance.
     fn max_clock_skew(&self) -> Option<TimeDelta>;

@@ -14,6 +14,9 @@ pub struct Records {
     pub seen: HashMap<String, (DateTime<Utc>, Arc<str>)>,
     /// The last fire time of each.
     pub fired: HashMap<String, DateTime<Utc>>,
+    /// The last fire time that was enqueued, of entries that are not in `fired` though they have fired: Redis
+    /// has lost those records alone.
+    pub lost: HashMap<String, DateTime<Utc>>,
     /// How many fires each had since it was first seen, where that is limited.
     pub fires: HashMap<String, u32>,
     /// When each was out of the schedule, if it ever was.
@@ -47,10 +50,17 @@ impl Records {
             || self.away.contains_key(name)
     }
 
+    /// Returns the last fire time of an entry.
+    pub fn last_fire(&self, name: &str) -> Option<DateTime<Utc>> {
+        let last = self.fired.get(name).or_else(|| self.lost.get(name));
+        last.copied()
+    }
+
     /// Takes what `newer` has in place of what is known of the same entries.
     pub fn extend(&mut self, newer: Self) {
         self.seen.extend(newer.seen);
         self.fired.extend(newer.fired);
+        self.lost.extend(newer.lost);
         self.fires.extend(newer.fires);
         self.away.extend(newer.away);
         self.enqueued_elsewhere.extend(newer.enqueued_elsewhere);

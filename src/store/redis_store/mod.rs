@@ -182,6 +182,10 @@ impl Store for RedisStore {
         self.keys.lock()
     }
 
+    fn fence(&self) -> String {
+        self.keys.fired()
+    }
+
     fn max_clock_skew(&self) -> Option<TimeDelta> {
         self.limits.clock_skew
     }

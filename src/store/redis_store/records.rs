@@ -81,13 +81,15 @@ impl RedisStore {
         Ok(length)
     }
 
-    /// What others enqueued last, since we did: what they wrote is not what we stamped.
-    async fn enqueued_elsewhere(
+    /// Adds what others enqueued last, since we did: what they wrote is not what we stamped. And the last fires
+    /// of which only the stamp is left.
+    async fn read_stamps(
         &self,
         names: Option<&[String]>,
+        records: &mut Records,
         ignored: &mut Ignored,
-    ) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
-        let mut elsewhere = HashMap::new();
+    ) -> Result<(), StoreError> {
+        let elsewhere = &mut records.enqueued_elsewhere;
         self.for_each(
             &self.keys.last_enqueued_at(),
             names,
@@ -99,15 +101,24 @@ impl RedisStore {
             },
         )
         .await?;
+        let (fired, lost) = (&records.fired, &mut records.lost);
+        let our_prefix = self.keys.stamp_prefix();
         self.for_each(&self.keys.stamps(), names, ignored, |name, stamp| {
-            let ours = sensible(stamp.split(' ').next()?)?;
+            let (at, rest) = stamp.split_at(stamp.find(' ').unwrap_or(stamp.len()));
+            let ours = sensible(at)?;
             if elsewhere.get(name).is_some_and(|at| *at <= ours) {
                 elsewhere.remove(name);
             }
+            // The first versions stamped no fire time.
+            if let Some((prefix, fire_time)) = rest.rsplit_once(' ')
+                && prefix == our_prefix
+                && !fired.contains_key(name)
+            {
+                lost.insert(name.to_owned(), sensible(fire_time)?);
+            }
             Some(())
         })
-        .await?;
-        Ok(elsewhere)
+        .await
     }
 
     /// Reads all that is known of entries, or of those of the given names.
@@ -138,7 +149,8 @@ impl RedisStore {
         })
         .await?;
         self.for_each(&self.keys.fires(), names, &mut ignored, |name, fires| {
-            records.fires.insert(name.to_owned(), fires.parse().ok()?);
+            let fires = digits(fires)?.try_into().ok()?;
+            records.fires.insert(name.to_owned(), fires);
             Some(())
         })
         .await?;
@@ -147,11 +159,14 @@ impl RedisStore {
             Some(())
         })
         .await?;
-        let enqueued = self.enqueued_elsewhere(names, &mut ignored).await;
-        match enqueued {
+        let read = self.read_stamps(names, &mut records, &mut ignored).await;
+        match read {
             // Other programs write there, too; what they broke must not stop our fires.
-            Err(error @ StoreError::Corrupt { .. }) => records.unreadable = Some(error),
-            enqueued => records.enqueued_elsewhere = enqueued?,
+            Err(error @ StoreError::Corrupt { .. }) => {
+                records.enqueued_elsewhere.clear();
+                records.unreadable = Some(error);
+            }
+            read => read?,
         }
         records.ignored = ignored.0;
         Ok(records)
@@ -208,6 +223,12 @@ fn away(text: &str) -> Option<Away> {
 
 /// The instant of a number of seconds, if a scheduler can have written it.
 fn sensible(seconds: &str) -> Option<DateTime<Utc>> {
-    let at = DateTime::from_timestamp(seconds.parse().ok()?, 0)?;
+    let at = DateTime::from_timestamp(digits(seconds)?, 0)?;
     is_sensible(at).then_some(at)
+}
+
+/// The number in a record, if it is one that a scheduler can have written: digits only, as `fire.lua` reads it.
+fn digits(text: &str) -> Option<i64> {
+    let is_one = text.len() <= 10 && text.bytes().all(|it| it.is_ascii_digit());
+    is_one.then(|| text.parse().ok()).flatten()
 }

@@ -5,8 +5,8 @@
 -- KEYS[2]  fired             hash    the fence: entry name -> last fire time, Unix seconds
 -- KEYS[3]  fires             hash    entry name -> number of its fires, where that is limited
 -- KEYS[4]  last_enqueued_at  hash    entry name -> time as Ruby prints it, for resque-web
--- KEYS[5]  stamps            hash    entry name -> the time that we stamped there, and the fire time
---                                  that was enqueued then, both Unix seconds
+-- KEYS[5]  stamps            hash    entry name -> the time that we stamped there, our lock prefix if we
+--                                  have one, and the fire time that was enqueued then, Unix seconds
 -- KEYS[6]  queues            set     names of all queues
 -- KEYS[6+i] queue            list    where fire i goes
 -- KEYS[7+n] workers          set     ids of all workers; only if a guard is about running jobs
@@ -17,7 +17,7 @@
 --
 -- ARGV[1]  our hostname:pid; we fire only while it holds the lock
 -- ARGV[2]  now, as Ruby prints it
--- ARGV[3]  now, Unix seconds
+-- ARGV[3]  now, Unix seconds; with a lock prefix, a space and that prefix
 -- ARGV[4]  number of the fires: n
 -- ARGV[5]  how far a fire time may be ahead of this server's clock, milliseconds (empty: any time).
 --          Jitter is not looked at
@@ -36,7 +36,7 @@
 -- Returns  nil          the lease is lost: nothing was done
 --          for each fire  1       fired
 --                         0       already fired, or skipped: the fence holds this fire time or a
---                                 later one
+--                                 later one; or the fence has lost the entry, and its stamp does
 --                         2       skipped: its queue is full
 --                         3       skipped: an identical job is among the newest in its queue
 --                         4       skipped: a worker works on an identical job
@@ -226,6 +226,40 @@ end
 
 -- 2200-01-01: no fire time is this one or a later one. The fence holds it only if someone else wrote it.
 local END = 7258118400
+-- No entry has had so many fires.
+local MOST = 4294967296
+
+-- The number in a record, if it is one that we write: digits, less than `bound`. As the scheduler reads it;
+-- tonumber alone takes "0x7f", "1e9", "1.5", "nan" and " 1", too.
+local function number(record, bound)
+  local digits = record and #record <= 10 and record:match("^%d+$")
+  local number = digits and tonumber(digits)
+  return number and number < bound and number or nil
+end
+
+-- By number of the fire; read once, if at all.
+local stamps
+
+-- The last fire time of the entry of fire i, given its record in the fence. Redis may have lost that one
+-- alone, for example by evicting the key: its stamp has the last fire time that was enqueued. Stamps of
+-- schedulers with another lock prefix, which have another fence, do not count.
+local function last_fire(i, fence)
+  local last = number(fence, END)
+  if last then
+    return last
+  end
+  if not stamps then
+    local names = {}
+    for fire = 1, count do
+      names[fire] = ARGV[5 * fire + 1]
+    end
+    -- A key of the wrong type has no stamps.
+    stamps = redis.pcall("HMGET", KEYS[5], unpack(names))
+  end
+  local prefix, fire_time = (stamps[i] or ""):match("^%d+(.*) (%d+)$")
+  local ours = prefix == ARGV[3]:match("^%d+(.*)$")
+  return ours and number(fire_time, END) or 0
+end
 
 -- Entries with a fire that was not looked at.
 local put_off = {}
@@ -234,10 +268,8 @@ for i = 1, count do
   local name, times, fire_time, queue, payload = unpack(ARGV, 5 * i + 1, 5 * i + 5)
   local limited = times ~= ""
   local last = redis.call("HGET", KEYS[2], name)
-  local last_time = tonumber(last) or 0
-  last_time = last_time < END and last_time or 0
-  local fires = limited and tonumber(redis.call("HGET", KEYS[3], name)) or 0
-  if last_time >= tonumber(fire_time) then
+  local fires = limited and number(redis.call("HGET", KEYS[3], name), MOST) or 0
+  if last_fire(i, last) >= tonumber(fire_time) then
     outcomes[i] = 0
   elseif tonumber(fire_time) > latest then
     outcomes[i] = 6

@@ -31,7 +31,7 @@ pub(in crate::store) fn call(
     call.key(keys.queues());
     call.arg(holder)
         .arg(now.format(STAMP).to_string())
-        .arg(now.timestamp())
+        .arg(format!("{}{}", now.timestamp(), keys.stamp_prefix()))
         .arg(fires.len())
         .arg(reply::max_skew(max_skew));
     for fire in fires {

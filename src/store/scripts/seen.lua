@@ -27,7 +27,7 @@ local END = 7258118400
 
 local function timing(value)
   local at, timing = string.match(value or "", "^(%d+) (.*)$")
-  return at and tonumber(at) < END and timing
+  return at and #at <= 10 and tonumber(at) < END and timing
 end
 
 local arg = 1
