@@ -23,6 +23,10 @@ const BATCH_BYTES: usize = 256 << 10;
 /// A fire with a payload of more bytes waits until no smaller one is due.
 const LARGE: usize = 64 << 10;
 
+/// How many entries are looked at for one call. All of a million may have missed fires that are given up, and the
+/// other loops wait meanwhile.
+const LOOKED_AT: usize = 1_000;
+
 /// How many missed fires of one entry are enqueued in one second. The queue and its workers have other jobs.
 pub(super) const CATCH_UP: u32 = 1_000;
 
@@ -58,6 +62,24 @@ impl Batch {
 /// Times and indexes of states, the earliest time first.
 type Queue = BinaryHeap<Reverse<(DateTime<Utc>, usize)>>;
 
+/// What is to be planned of many entries at once.
+#[derive(Default)]
+pub(super) struct Plans(Vec<Reverse<(DateTime<Utc>, usize)>>);
+
+impl Plans {
+    /// Adds an entry, if it has a next fire time.
+    pub(super) fn add(&mut self, index: usize, state: &State) {
+        let next = next_look(state);
+        self.0.extend(next.map(|next| Reverse((next, index))));
+    }
+}
+
+/// When an entry is to be looked at next: when its next fire is due.
+fn next_look(state: &State) -> Option<DateTime<Utc>> {
+    let next = state.progress.next(&state.entry.timing)?;
+    Some(state.entry.due_at(next))
+}
+
 /// Each entry that is to be looked at, once.
 #[derive(Default)]
 pub(super) struct Agenda {
@@ -70,17 +92,9 @@ pub(super) struct Agenda {
 }
 
 impl Agenda {
-    /// Plans all entries anew.
-    pub(super) fn of(states: &[State]) -> Self {
-        let due = Queue::with_capacity(states.len());
-        let mut agenda = Self {
-            due,
-            ..Self::default()
-        };
-        for (index, state) in states.iter().enumerate() {
-            agenda.plan(index, state);
-        }
-        agenda
+    /// Plans entries that are not on the agenda.
+    pub(super) fn extend(&mut self, plans: Plans) {
+        self.due.append(&mut plans.0.into());
     }
 
     /// Gives the states new indexes: `moved` has the new one of each old one, or none if it is gone.
@@ -95,8 +109,8 @@ impl Agenda {
 
     /// Plans an entry for its next fire time, if it has one.
     pub(super) fn plan(&mut self, index: usize, state: &State) {
-        if let Some(next) = state.progress.next(&state.entry.timing) {
-            self.plan_at(state.entry.due_at(next), index);
+        if let Some(next) = next_look(state) {
+            self.plan_at(next, index);
         }
     }
 
@@ -134,6 +148,7 @@ impl Agenda {
             looked_at: vec![],
         };
         while !batch.is_full()
+            && batch.looked_at.len() < LOOKED_AT
             && let Some(index) = self.pop_due(states, now)
         {
             let state = &mut states[index];
@@ -175,9 +190,10 @@ impl Agenda {
         let mut ahead = HashMap::new();
         let mut sharing = Queue::new();
         while !batch.is_full() {
+            // Those of the same time join one by one: a million may have it.
             let joins = |&Reverse((at, _)): &Reverse<(DateTime<Utc>, usize)>| {
                 let first = sharing.peek();
-                first.is_none_or(|&Reverse((first, _))| at <= first)
+                first.is_none_or(|&Reverse((first, _))| at < first)
             };
             if let Some(joining) = self.behind.peek().copied().filter(joins) {
                 self.behind.pop();

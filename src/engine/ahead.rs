@@ -6,7 +6,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::{
-    core::schedule::{Schedule, entry::Entry},
+    core::{
+        schedule::{Schedule, entry::Entry},
+        time::instant,
+    },
+    engine::breath::Breath,
     events::Event,
     store::{Records, Store, TimeRecord},
 };
@@ -28,14 +32,16 @@ pub(super) struct Ahead(BTreeMap<String, Silence>);
 
 impl Ahead {
     /// Looks for such entries among these, and logs those that were not known to be.
-    pub(super) fn note<'e>(
+    pub(super) async fn note<'e>(
         &mut self,
         store: &impl Store,
         entries: impl Iterator<Item = &'e Arc<Entry>>,
         records: &Records,
         now: DateTime<Utc>,
     ) {
+        let mut breath = Breath::default();
         for entry in entries {
+            breath.entry().await;
             let Some(silence) = silence(store, entry, records, now) else {
                 self.0.remove(&entry.name);
                 continue;
@@ -67,7 +73,8 @@ impl Ahead {
 
     /// Forgets entries whose time has come.
     pub(super) fn prune(&mut self, now: DateTime<Utc>) {
-        self.0.retain(|_, silence| silence.until > now + TOLERANCE);
+        let latest = instant::after(now, TOLERANCE);
+        self.0.retain(|_, silence| silence.until > latest);
     }
 
     /// Which entries are silent, in words.
@@ -97,19 +104,20 @@ fn silence(
     let name = &entry.name;
     let first_seen = records.seen.get(name).map(|(first_seen, _)| first_seen);
     let times = [
-        (TimeRecord::LastFire, records.fired.get(name)),
+        (TimeRecord::LastFire, records.last_fire(name)),
         (
             TimeRecord::EnqueuedElsewhere,
-            records.enqueued_elsewhere.get(name),
+            records.enqueued_elsewhere.get(name).copied(),
         ),
-        (TimeRecord::FirstSeen, first_seen),
+        (TimeRecord::FirstSeen, first_seen.copied()),
     ];
-    let times = times.map(|(record, at)| (record, at.copied().unwrap_or(now)));
+    let times = times.map(|(record, at)| (record, at.unwrap_or(now)));
     let until = times.iter().map(|(_, at)| *at).max()?;
-    if until <= now + TOLERANCE {
+    if until <= instant::after(now, TOLERANCE) {
         return None;
     }
-    let far = |at| store.max_clock_skew().is_some_and(|max| at > now + max);
+    let max = store.max_clock_skew();
+    let far = |at| max.is_some_and(|max| at > instant::after(now, max));
     let far = times.into_iter().filter(|(_, at)| far(*at));
     let corrections: Vec<String> = far
         .map(|(record, _)| store.correction(record, name, now))

@@ -27,6 +27,8 @@ pub(super) enum Part {
     EarlyFires,
     /// Entries with a record in the future.
     Ahead,
+    /// Records of entries that Redis has lost.
+    Lost,
     /// Delayed jobs that are too early by Redis' clock.
     EarlyBuckets,
     /// Buckets that can't be moved.

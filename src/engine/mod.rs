@@ -5,6 +5,7 @@
 
 mod agenda;
 mod ahead;
+mod breath;
 pub mod delayed;
 mod dynamic;
 pub mod health;

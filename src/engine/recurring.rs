@@ -1,10 +1,12 @@
 //! The recurring engine: fires each entry for each of its fire times, exactly once.
 
+mod memory;
 mod take_up;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{future, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::watch;
 
 use crate::{
     clock::Clock,
@@ -16,15 +18,17 @@ use crate::{
     },
     engine::{
         Tick,
-        agenda::{Agenda, CATCH_UP, Pending},
+        agenda::{Agenda, CATCH_UP, Pending, Plans},
         ahead::Ahead,
+        breath::Breath,
         dynamic::Dynamic,
         health::Part,
+        recurring::memory::Memory,
         standing::Leaving,
         state::{Refusal, State},
         wake::{Wake, until_next_second},
     },
-    store::{Fire, FireOutcome, Records, Store, StoreError},
+    store::{Fire, FireOutcome, Store, StoreError},
 };
 
 /// How many fires go in one call: other clients wait while the script runs, workers for the first of
@@ -57,8 +61,9 @@ pub struct Recurring<S> {
     stale: bool,
     /// Nobody else can have led since the states were up to date.
     unbroken: bool,
-    /// Names of entries of which only we know how far they have come.
-    forgotten: HashSet<String>,
+    memory: Memory,
+    /// Which term this process holds now.
+    led: Option<watch::Receiver<Option<Term>>>,
     /// Entries that wait for a time in the future.
     ahead: Ahead,
     /// Why it is not known what other schedulers fired.
@@ -87,7 +92,8 @@ impl<S: Store> Recurring<S> {
             states_of: 0,
             stale: false,
             unbroken: true,
-            forgotten: HashSet::new(),
+            memory: Memory::default(),
+            led: None,
             ahead: Ahead::default(),
             stamps_unreadable: None,
             dynamic: None,
@@ -122,6 +128,7 @@ impl<S: Store> Recurring<S> {
     /// Passes and sleeps until it is told to stop.
     pub(super) async fn run(mut self, mut wake: Wake) {
         let mut pause = Duration::ZERO;
+        self.led = Some(wake.led.clone());
         while wake.sleep(pause).await {
             pause = if let Some(term) = wake.trusted_term() {
                 let outcome = self.pass(term, wake.schedule(), wake.now()).await;
@@ -129,6 +136,7 @@ impl<S: Store> Recurring<S> {
                 wake.health.set(Part::EarlyFires, self.clock_trouble());
                 self.ahead.prune(wake.now());
                 wake.health.set(Part::Ahead, self.ahead.trouble());
+                wake.health.set(Part::Lost, self.loss());
                 let stamps = self.stamps_unreadable.clone();
                 wake.health.set(Part::Stamps, stamps);
                 wake.health.set(Part::Dynamic, self.dynamic_trouble());
@@ -139,6 +147,7 @@ impl<S: Store> Recurring<S> {
                 wake.health.set(Part::Entries, None);
                 wake.health.set(Part::EarlyFires, None);
                 wake.health.set(Part::Ahead, None);
+                wake.health.set(Part::Lost, None);
                 wake.health.set(Part::Stamps, None);
                 wake.health.set(Part::Dynamic, None);
                 wake.outage.end();
@@ -159,20 +168,21 @@ impl<S: Store> Recurring<S> {
     ) -> Result<Tick, StoreError> {
         // A clock that goes back by more than others may be off leaves entries ahead of it.
         let went_back = now + TimeDelta::seconds(1) < self.ticked;
-        let anew = self.term != Some(term.number()) || went_back;
+        let mut anew = self.term != Some(term.number()) || went_back;
+        if !anew && self.memory.doubtful {
+            anew = !self.still_knows().await?;
+        }
+        self.memory.doubtful = false;
         if anew {
             // Others may have fired meanwhile: what we remember is worth nothing.
             self.in_force = None;
             self.stale = true;
             self.term = Some(term.number());
             self.unbroken = self.states_of >= term.unbroken_since();
+            self.memory.witness = None;
         }
         let outcome = self.pass_on(schedule, anew, now).await;
-        if outcome.is_err() {
-            // Redis may come back without what it had confirmed, as a replica that lagged behind.
-            // Fence and queue are lost together, so its records tell what is to be fired again.
-            self.term = None;
-        }
+        self.memory.doubtful = outcome.is_err();
         outcome
     }
 
@@ -197,17 +207,21 @@ impl<S: Store> Recurring<S> {
             schedule = looked.await?;
         }
         if !old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &schedule)) {
-            let taken = match old {
-                Some(old) if self.stamps_unreadable.is_none() && self.is_whole(&old) => {
-                    self.change(&old, &schedule, now).await?
-                }
-                _ => self.take_up(&schedule, now).await?,
+            let ended = ended(self.led.clone(), self.term);
+            let next = tokio::select! {
+                biased;
+                next = self.put_in_force(old, &schedule, now) => next?,
+                () = ended => None,
             };
-            if taken == Tick::LeaseLost {
+            let Some(next) = next else {
                 return Ok(Tick::LeaseLost);
-            }
-            self.in_force = Some(schedule);
+            };
+            let arrived = Arc::ptr_eq(&next, &schedule);
+            self.in_force = Some(next);
             self.states_of = self.term.unwrap_or_default();
+            if !arrived {
+                return Ok(Tick::More);
+            }
             tick = None;
         }
         if let Some(dynamic) = &mut self.dynamic {
@@ -228,19 +242,22 @@ impl<S: Store> Recurring<S> {
         Ok(tick)
     }
 
-    /// Redis that knows nothing at all of an entry that we know has lost its data: what we remember of
-    /// it counts, until its next fire is recorded. But if another scheduler may have led since, it may have fired
-    /// what we know nothing of: the entry is first seen then.
-    fn note_forgotten(&mut self, records: &Records) {
-        if !self.unbroken {
-            self.forgotten.clear();
-            return;
+    /// Puts `schedule` in force at `now`, or one on the way to it from `old`, and returns it. `None`: the lease
+    /// is lost.
+    async fn put_in_force(
+        &mut self,
+        old: Option<Arc<Schedule>>,
+        schedule: &Arc<Schedule>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Arc<Schedule>>, StoreError> {
+        if let Some(old) = old
+            && self.stamps_unreadable.is_none()
+            && self.is_whole(&old)
+        {
+            return self.change(&old, schedule, now).await;
         }
-        let names = self.states.iter().map(|state| &state.entry.name);
-        let lost = names.filter(|name| !records.seen.contains_key(*name));
-        self.forgotten.extend(lost.cloned());
-        self.forgotten
-            .retain(|name| !records.fired.contains_key(name));
+        let taken = self.take_up(schedule, now).await?;
+        Ok((taken != Tick::LeaseLost).then(|| Arc::clone(schedule)))
     }
 
     /// Fires a batch of what is due at `now`, and decides about what was missed.
@@ -250,7 +267,7 @@ impl<S: Store> Recurring<S> {
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
         if now < self.ticked {
             // The clock went back: what was to be tried again a moment later is far away now.
-            self.agenda = Agenda::of(&self.states);
+            self.plan_again().await;
             let refused = self.states.iter_mut().map(|state| &mut state.refused);
             refused.for_each(|it| *it = it.filter(|it| *it != Refusal::Clock));
         }
@@ -260,10 +277,15 @@ impl<S: Store> Recurring<S> {
             .agenda
             .collect(&mut self.states, now, size, self.catch_up);
         let outcomes = self.fire(&batch.fires, now).await;
+        let mut already_fired = vec![];
         if let Ok(Some(outcomes)) = &outcomes {
+            self.note_witness(&batch.fires, outcomes);
             for (pending, outcome) in batch.fires.iter().zip(outcomes) {
                 let now = self.clock.now();
                 self.states[pending.index].record(pending.fire_time, outcome, now);
+                if *outcome == FireOutcome::AlreadyFired {
+                    already_fired.push(pending.index);
+                }
             }
         }
         for index in batch.looked_at {
@@ -280,11 +302,23 @@ impl<S: Store> Recurring<S> {
             Some(_) => self.agenda.until(now),
             None => Tick::LeaseLost,
         };
+        self.look_again(&already_fired, now).await?;
         self.batch = match tick {
             Tick::More => LARGEST_BATCH.min(2 * self.batch),
             _ => FIRST_BATCH,
         };
         Ok(tick)
+    }
+
+    /// Plans all entries again.
+    async fn plan_again(&mut self) {
+        let (mut plans, mut breath) = (Plans::default(), Breath::default());
+        for (index, state) in self.states.iter().enumerate() {
+            breath.entry().await;
+            plans.add(index, state);
+        }
+        self.agenda = Agenda::default();
+        self.agenda.extend(plans);
     }
 
     /// What is wrong with dynamic entries, in words.
@@ -349,4 +383,14 @@ impl<S: Store> Recurring<S> {
         let fires: Vec<Fire<'_>> = pending.iter().map(fire).collect();
         self.store.fire(&fires, self.zone.local(now)).await
     }
+}
+
+/// Waits until this process holds another term than `number`, or none.
+async fn ended(led: Option<watch::Receiver<Option<Term>>>, number: Option<u64>) {
+    let Some(mut led) = led else {
+        return future::pending().await;
+    };
+    let other = |term: &Option<Term>| term.map(|it| it.number()) != number;
+    // An error means that the engine is stopping.
+    let _ = led.wait_for(other).await;
 }

@@ -1,6 +1,9 @@
 //! What Redis knows of the entries of a schedule: where each stands, which are new, which left it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
@@ -12,6 +15,7 @@ use crate::{
         },
         schedule::{Schedule, entry::Entry},
     },
+    engine::breath::Breath,
     events::{Event, RecordEvent},
     store::{Away, RecordChange, Records, Store, StoreError},
 };
@@ -30,8 +34,10 @@ pub(super) async fn report(
 ) -> Result<(), StoreError> {
     let records = store.records().await?;
     let enqueued = store.last_enqueued().await?;
+    let mut breath = Breath::default();
     for entry in schedule.entries() {
-        let history = history(entry, &records, now);
+        breath.entry().await;
+        let history = history(entry, first_seen(entry, &records), &records, now);
         let progress = Progress::resume(&entry.timing, history);
         let last_enqueued = enqueued.get(&entry.name).copied();
         Event::EntryStatus {
@@ -59,23 +65,37 @@ pub(super) struct Leaving(BTreeSet<(DateTime<Utc>, String)>);
 impl Leaving {
     /// Takes note of the entries with records that are not in `schedule`, unless `may_have` says that they
     /// may be in it after all. Returns the changes of the records.
-    pub(super) fn note(
+    pub(super) async fn note(
         &mut self,
         records: &Records,
         schedule: &Schedule,
         may_have: impl Fn(&str) -> bool,
         now: DateTime<Utc>,
     ) -> Vec<RecordChange> {
-        let others = (records.fired.keys())
+        let mut breath = Breath::default();
+        // To search a large schedule for each name takes long.
+        let mut scheduled = HashSet::with_capacity(schedule.entries().len());
+        for entry in schedule.entries() {
+            breath.entry().await;
+            scheduled.insert(&*entry.name);
+        }
+        let mut left = BTreeSet::new();
+        let names = (records.seen.keys())
+            .chain(records.fired.keys())
             .chain(records.fires.keys())
             .chain(records.away.keys());
-        let others = others.filter(|name| !records.seen.contains_key(*name));
-        let left = |name: &&String| schedule.get(name).is_none() && !may_have(name);
-        let names: BTreeSet<&String> = records.seen.keys().chain(others).filter(left).collect();
-        let names = names.into_iter();
-        names
-            .filter_map(|name| self.leaves(name, records, now))
-            .collect()
+        for name in names {
+            breath.entry().await;
+            if !scheduled.contains(&**name) && !may_have(name) {
+                left.insert(name);
+            }
+        }
+        let mut changes = vec![];
+        for name in left {
+            breath.entry().await;
+            changes.extend(self.leaves(name, records, now));
+        }
+        changes
     }
 
     /// Takes note that an entry is not in the schedule. Returns the change of its records, if there is none of
@@ -146,29 +166,35 @@ impl Leaving {
 }
 
 /// Returns the changes of the records that put `entries` in force.
-pub(super) fn news<'e>(
+pub(super) async fn news<'e>(
     entries: impl Iterator<Item = &'e Arc<Entry>>,
     records: &Records,
+    breath: &mut Breath,
 ) -> Vec<RecordChange> {
-    entries
-        .filter_map(|entry| sighting(entry, records))
-        .collect()
+    let mut news = vec![];
+    for entry in entries {
+        breath.entry().await;
+        news.extend(sighting(entry, records));
+    }
+    news
 }
 
 /// What there is to record of an entry that is in the schedule.
 fn sighting(entry: &Entry, records: &Records) -> Option<RecordChange> {
-    let (name, timing) = (entry.name.clone(), entry.timing.identity());
-    let Some(first_seen) = first_seen(entry, records) else {
+    let (name, timing) = (&entry.name, entry.timing.identity());
+    let seen = records.seen.get(name);
+    let same = |old: &str| old == timing || entry.timing.is_identified_by(old);
+    let Some((first_seen, old)) = seen.filter(|(_, old)| same(old)) else {
+        let name = name.clone();
         return Some(RecordChange::First { name, timing });
     };
-    if let Some(Away { since, until: None }) = records.away.get(&name) {
-        let since = *since;
+    if let Some(Away { since, until: None }) = records.away.get(name) {
+        let (name, since) = (name.clone(), *since);
         return Some(RecordChange::Returned { name, since });
     }
-    let (_, old) = records.seen.get(&name)?;
-    (**old != timing).then(|| RecordChange::Reworded {
-        name,
-        first_seen,
+    (**old != *timing).then(|| RecordChange::Reworded {
+        name: name.clone(),
+        first_seen: *first_seen,
         old: old.to_string(),
         new: timing,
     })
@@ -192,21 +218,26 @@ pub(super) async fn change_records(
 }
 
 /// When `entry` was first seen with the timing that it has.
-fn first_seen(entry: &Entry, records: &Records) -> Option<DateTime<Utc>> {
+pub(super) fn first_seen(entry: &Entry, records: &Records) -> Option<DateTime<Utc>> {
     let (first_seen, timing) = records.seen.get(&entry.name)?;
     entry.timing.is_identified_by(timing).then_some(*first_seen)
 }
 
-/// What has happened to `entry` before `now`; if nothing, it is first seen now.
-pub(super) fn history(entry: &Entry, records: &Records, now: DateTime<Utc>) -> History {
-    let first_seen = first_seen(entry, records);
+/// What has happened to `entry` before `now`, given when it was first seen with the timing that it has; if
+/// nothing, it is first seen now.
+pub(super) fn history(
+    entry: &Entry,
+    first_seen: Option<DateTime<Utc>>,
+    records: &Records,
+    now: DateTime<Utc>,
+) -> History {
     let fires = records
         .fires
         .get(&entry.name)
         .filter(|_| first_seen.is_some());
     History {
         first_seen: first_seen.unwrap_or(now),
-        last_fire: records.fired.get(&entry.name).copied(),
+        last_fire: records.last_fire(&entry.name),
         enqueued_elsewhere: records.enqueued_elsewhere.get(&entry.name).copied(),
         returned: (records.away.get(&entry.name)).map(|away| away.until.unwrap_or(now)),
         fires: fires.copied().unwrap_or_default(),

@@ -26,6 +26,7 @@ pub(super) enum Refusal {
 }
 
 /// Where one entry stands.
+#[derive(Clone)]
 pub(super) struct State {
     pub(super) entry: Arc<Entry>,
     pub(super) progress: Progress,

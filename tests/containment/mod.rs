@@ -4,6 +4,8 @@
 mod denied_queues;
 mod large_items;
 mod long_texts;
+mod many_entries;
+mod odd_records;
 mod quarantine;
 mod slow_links;
 mod stuck_buckets;

@@ -3,7 +3,7 @@
 pub mod entry;
 pub mod overlap;
 
-use std::{collections::BTreeMap, fmt, mem, sync::Arc};
+use std::{collections::BTreeMap, fmt, iter, mem, sync::Arc};
 
 use crate::core::{schedule::entry::Entry, suggestion::nearest};
 
@@ -57,6 +57,42 @@ pub struct Changes {
     pub changed: Vec<String>,
     /// In the old schedule only.
     pub removed: Vec<String>,
+}
+
+impl Changes {
+    /// Adds a difference. Returns whether it is a change.
+    pub fn add(&mut self, difference: &Difference<'_>) -> bool {
+        let (changes, entry) = match difference {
+            Difference::None(_) => return false,
+            Difference::Added(entry) => (&mut self.added, entry),
+            Difference::Changed(entry) => (&mut self.changed, entry),
+            Difference::Removed(entry) => (&mut self.removed, entry),
+        };
+        changes.push(entry.name.clone());
+        true
+    }
+}
+
+/// What becomes of an entry from one schedule to the next.
+#[derive(Debug, Clone, Copy)]
+pub enum Difference<'a> {
+    /// The same entry is in both.
+    None(&'a Entry),
+    /// In the new schedule only.
+    Added(&'a Entry),
+    /// In both, but not the same; the new one.
+    Changed(&'a Entry),
+    /// In the old schedule only.
+    Removed(&'a Entry),
+}
+
+impl<'a> Difference<'a> {
+    /// The name of the entry.
+    pub fn name(&self) -> &'a str {
+        let (Self::None(entry) | Self::Added(entry) | Self::Changed(entry) | Self::Removed(entry)) =
+            self;
+        &entry.name
+    }
 }
 
 impl Schedule {
@@ -124,20 +160,46 @@ impl Schedule {
     /// What it takes to get from this schedule to `new`.
     pub fn changes_to(&self, new: &Self) -> Changes {
         let mut changes = Changes::default();
-        let mut old = self.entries.iter().peekable();
-        for entry in &new.entries {
-            while let Some(removed) = old.next_if(|it| it.name < entry.name) {
-                changes.removed.push(removed.name.clone());
-            }
-            match old.next_if(|it| it.name == entry.name) {
-                None => changes.added.push(entry.name.clone()),
-                // Mostly it is the same one.
-                Some(before) if Arc::ptr_eq(before, entry) || before == entry => {}
-                Some(_) => changes.changed.push(entry.name.clone()),
-            }
+        for difference in self.differences(new) {
+            changes.add(&difference);
         }
-        changes.removed.extend(old.map(|it| it.name.clone()));
         changes
+    }
+
+    /// What becomes of each entry of this schedule or of `new`, in the order of their names.
+    pub fn differences<'a>(&'a self, new: &'a Self) -> impl Iterator<Item = Difference<'a>> {
+        let (mut old, mut new) = (
+            self.entries.iter().peekable(),
+            new.entries.iter().peekable(),
+        );
+        iter::from_fn(move || {
+            let Some(entry) = new.peek() else {
+                return old.next().map(|it| Difference::Removed(it));
+            };
+            if let Some(removed) = old.next_if(|it| it.name < entry.name) {
+                return Some(Difference::Removed(removed));
+            }
+            let entry = new.next()?;
+            Some(match old.next_if(|it| it.name == entry.name) {
+                None => Difference::Added(entry),
+                // Mostly it is the same one.
+                Some(before) if Arc::ptr_eq(before, entry) || before == entry => {
+                    Difference::None(entry)
+                }
+                Some(_) => Difference::Changed(entry),
+            })
+        })
+    }
+
+    /// This schedule, with the entries of `new` in place of its own up to `name`, inclusive.
+    #[must_use]
+    pub fn replaced_up_to(&self, name: &str, new: &Self) -> Self {
+        let end = |of: &Self| of.entries.partition_point(|it| it.name.as_str() <= name);
+        let ours = &self.entries[end(self)..];
+        Self {
+            entries: [&new.entries[..end(new)], ours].concat(),
+            left_out: new.left_out.clone(),
+        }
     }
 }
 
@@ -210,5 +272,10 @@ mod tests {
         };
         assert_eq!(old.changes_to(&new), changes);
         assert_eq!(old.changes_to(&old), Changes::default());
+        let names = |it: &Schedule| it.entries().map(|it| it.name.clone()).collect::<String>();
+        let half = old.replaced_up_to("c", &new);
+        assert_eq!(names(&half), "bc");
+        assert_eq!(half.changes_to(&new).added, ["d"]);
+        assert_eq!(half.changes_to(&new).changed, [""; 0]);
     }
 }

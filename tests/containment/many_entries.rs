@@ -1,0 +1,133 @@
+//! Very many entries: passes over all of them leave time for the other loops.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use chrono::DateTime;
+use nix::sys::signal::Signal;
+use redis::Commands as _;
+use rescue_scheduler::{
+    clock::StoppedClock,
+    core::{
+        term::{Attempt, Term},
+        time::zone::Zone,
+    },
+    engine::{Tick, recurring::Recurring},
+};
+
+use crate::{
+    harness::{
+        Program, Redis, Scheduler, now,
+        ticks::{EACH_SECOND, fire_times, goes_on_without_a_gap, wait_for_fires},
+    },
+    store::{LEASE, leader, schedule},
+};
+
+const ENTRIES: usize = 20_000;
+
+/// An entry that fires each second, and others that fire once a year.
+fn entries(minute: usize) -> String {
+    let mut schedule = EACH_SECOND.to_owned();
+    for number in 0..ENTRIES {
+        let hour = number % 24;
+        let cron = format!("{minute} {hour} 1 1 *");
+        writeln!(
+            schedule,
+            "[schedule.e{number}]\ncron = '{cron}'\nqueue = 'q'"
+        )
+        .unwrap();
+    }
+    schedule
+}
+
+fn started(redis: &mut Redis, lease: &str) -> Scheduler {
+    let program = Program::on(redis).args(["--lease", lease]);
+    let scheduler = program.schedule(&entries(0)).start();
+    wait_for_fires(redis, &scheduler, 1);
+    scheduler
+}
+
+/// The most milliseconds by which a fire was late that is in this part of the log.
+fn latest(log: &str) -> u64 {
+    let lateness = log
+        .lines()
+        .filter_map(|line| line.rsplit_once("lateness_ms="));
+    lateness.map(|(_, ms)| ms.parse().unwrap()).max().unwrap()
+}
+
+#[test]
+fn a_restart_and_a_reload_with_many_entries_keep_a_short_lease() {
+    let mut redis = Redis::start();
+    let mut scheduler = started(&mut redis, "1s");
+    scheduler.signal(Signal::SIGTERM);
+    scheduler.ended();
+    scheduler.start_again();
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+    let file = scheduler.program.path("schedule.toml");
+    std::fs::write(file, entries(1)).unwrap();
+    scheduler.signal(Signal::SIGHUP);
+    scheduler.wait_for("schedule reloaded");
+    goes_on_without_a_gap(&mut redis, &scheduler, 3);
+    let log = scheduler.log();
+    assert!(!log.contains("not leading"), "{log}");
+}
+
+#[test]
+fn a_cut_connection_reads_the_records_of_one_entry() {
+    let mut redis = Redis::start();
+    let scheduler = started(&mut redis, "15s");
+    redis.command("CONFIG RESETSTAT");
+    redis.command("CLIENT KILL TYPE normal SKIPME yes");
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+    let statistics: String = redis::cmd("INFO")
+        .arg("commandstats")
+        .query(&mut redis.connection)
+        .unwrap();
+    assert!(!statistics.contains("cmdstat_hscan"), "{statistics}");
+    assert!(
+        statistics.contains("cmdstat_hmget:calls=6,"),
+        "{statistics}"
+    );
+}
+
+#[test]
+fn a_status_report_of_many_entries_delays_no_fire() {
+    let mut redis = Redis::start();
+    let scheduler = started(&mut redis, "15s");
+    goes_on_without_a_gap(&mut redis, &scheduler, 1);
+    let before = scheduler.log().len();
+    scheduler.status("e9999");
+    goes_on_without_a_gap(&mut redis, &scheduler, 2);
+    let latest = latest(&scheduler.log()[before..]);
+    println!("at most {latest} ms late");
+    assert!(latest < 500, "{latest} ms late");
+}
+
+#[tokio::test]
+async fn very_many_changes_come_into_force_in_steps_and_entries_fire_between_them() {
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+    let schedule = |every: &str| {
+        let entry = |number| format!("[schedule.e{number}]\nevery = '{every}'\nqueue = 'q'\n");
+        let entries: String = (0..5_000).map(entry).collect();
+        Arc::new(schedule(&format!("{entries}{EACH_SECOND}")))
+    };
+    let (old, new) = (schedule("1h"), schedule("2h"));
+    let mut engine = Recurring::new(store, Arc::new(StoppedClock(at(0))), Zone::UTC);
+    let attempt = Attempt {
+        started: now(),
+        server_clock: at(100_000),
+    };
+    let term = Term::new(1, LEASE, attempt);
+    engine.pass(term, old, at(100_000)).await.unwrap();
+    for (second, changed) in [(1, 2_000), (2, 4_000), (3, 5_000)] {
+        let new = Arc::clone(&new);
+        let tick = engine.pass(term, new, at(100_000 + second)).await.unwrap();
+        assert_eq!(tick == Tick::More, changed < 5_000);
+        let key = "resque:rescue_scheduler:seen";
+        let seen: Vec<String> = redis.connection.hvals(key).unwrap();
+        let ours = seen.iter().filter(|it| it.ends_with(" v1 every 7200"));
+        assert_eq!(ours.count(), changed);
+        assert_eq!(fire_times(&mut redis).last(), Some(&(100_000 + second)));
+    }
+}
