@@ -4,7 +4,7 @@
 use chrono::DateTime;
 use redis::Commands;
 use rescue_scheduler::{
-    core::schedule::overlap::{Guard, Overlap},
+    core::schedule::overlap::{Guard, Overlap, SkipReason},
     store::{Fire, FireOutcome, Store as _},
 };
 
@@ -464,4 +464,41 @@ fn fires_that_were_put_off_are_in_the_next_batch() {
     }
     let log = at(&redis, &schedule, "12:00");
     assert_eq!(log.matches("fired entry=").count(), 4, "{log}");
+}
+
+#[tokio::test]
+async fn all_searches_of_a_call_read_ten_megabytes_and_the_others_are_put_off() {
+    const EACH: usize = 10_000;
+    let mut redis = Redis::start();
+    let store = leader(&redis).await;
+    for queue in ["a", "b"] {
+        let key = format!("resque:queue:{queue}");
+        let jobs = vec!["x".repeat(EACH); 2_000];
+        let () = redis.connection.rpush(&key, "{7}").unwrap();
+        let () = redis.connection.rpush(&key, jobs).unwrap();
+    }
+    let fire = |queue, seconds: i64| Fire {
+        name: queue,
+        times: None,
+        fire_time: DateTime::from_timestamp(1_000 + seconds, 0).unwrap(),
+        queue,
+        payload: "{8}".into(),
+        guard: Guard {
+            overlap: Overlap::SkipIfQueued,
+            max_queue_length: None,
+        },
+        pattern: Some(vec!["{".to_owned(), "}".to_owned()]),
+    };
+    let now = DateTime::UNIX_EPOCH.fixed_offset();
+    let all = [fire("a", 0), fire("b", 0)];
+    let outcomes = store.fire(&all, now).await.unwrap().unwrap();
+    // The identical job is older than the newest ten megabytes.
+    assert_eq!(outcomes, [FireOutcome::Fired, FireOutcome::PutOff]);
+    let outcomes = store.fire(&all[1..], now).await.unwrap().unwrap();
+    assert_eq!(outcomes, [FireOutcome::Fired]);
+    let jobs = vec!["x".repeat(EACH); 900];
+    let () = redis.connection.rpush("resque:queue:a", jobs).unwrap();
+    let outcomes = store.fire(&[fire("a", 1)], now).await.unwrap().unwrap();
+    let queued = FireOutcome::Skipped(SkipReason::Queued);
+    assert_eq!(outcomes, [queued], "nine megabytes are behind it");
 }

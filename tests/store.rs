@@ -417,6 +417,7 @@ async fn a_batch_for_more_queues_than_a_header_can_name_is_moved_in_two_steps() 
             member: b"1000".to_vec(),
             due: at(1_000),
             items: numbers.clone().map(|it| name(it).into_bytes()).collect(),
+            passed: None,
         };
         let target = |number| Target::Queue {
             name: name(number),

@@ -5,7 +5,6 @@ mod moving;
 mod newcomers;
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,8 +16,10 @@ use crate::{
     core::excerpt::excerpt,
     engine::{
         Tick,
-        delayed::{large::Large, moving::Moved, newcomers::Newcomers},
+        delayed::{large::Large, newcomers::Newcomers},
         health::{Health, Part},
+        moved::Moved,
+        refusing::Refusing,
         stuck::Stuck,
         wake::{Wake, until_next_second},
     },
@@ -31,9 +32,6 @@ const BATCH_BYTES: usize = 1 << 20;
 
 /// How often, in seconds, it is looked at what changes slowly.
 const RARELY: u64 = 10;
-
-/// How many queues that refused jobs are remembered.
-const MOST_REFUSING: usize = 1_000;
 
 /// Moves due delayed jobs, a batch a tick.
 pub struct Delayed<S> {
@@ -50,8 +48,7 @@ pub struct Delayed<S> {
     attempt: Option<(Instant, usize)>,
     stuck: Stuck,
     newcomers: Newcomers,
-    /// Queues that refused jobs, and why.
-    refusing: BTreeMap<String, String>,
+    refusing: Refusing,
     /// The member of the first bucket that was too early by Redis' clock, in the last batch.
     early: Option<Vec<u8>>,
     /// What stands behind the last batch and is due at this time: it was read while that was moved, so
@@ -59,6 +56,8 @@ pub struct Delayed<S> {
     ahead: Option<(DateTime<Utc>, Due)>,
     /// When it was last looked at what changes slowly, Unix seconds.
     looked_around: Option<i64>,
+    /// When queues that refused jobs were last tried again, Unix seconds.
+    tried_queues: Option<i64>,
 }
 
 impl<S: Store> Delayed<S> {
@@ -73,15 +72,16 @@ impl<S: Store> Delayed<S> {
             attempt: None,
             stuck: Stuck::default(),
             newcomers: Newcomers::default(),
-            refusing: BTreeMap::new(),
+            refusing: Refusing::default(),
             early: None,
             ahead: None,
             looked_around: None,
+            tried_queues: None,
         }
     }
 
     /// How many buckets are left behind: they can't be read, neither a queue nor the quarantine takes
-    /// what is in them, or they are too early by Redis' clock, of which the first is counted.
+    /// some of what is in them, or they are too early by Redis' clock, of which the first is counted.
     pub fn undone(&self) -> usize {
         self.stuck.len() + usize::from(self.early.is_some())
     }
@@ -98,7 +98,7 @@ impl<S: Store> Delayed<S> {
                     error => error,
                 };
                 wake.health.set(Part::Buckets, self.bucket_trouble());
-                wake.health.set(Part::Queues, self.queue_trouble());
+                wake.health.set(Part::Queues, self.refusing.trouble());
                 wake.health.set(Part::EarlyBuckets, self.clock_trouble());
                 let idle = interval.min(until_next_second(wake.now()));
                 wake.pause(outcome, idle)
@@ -120,10 +120,19 @@ impl<S: Store> Delayed<S> {
         }
     }
 
-    /// Looks rarely at what changes slowly: how much is in quarantine, and whether queues that refused jobs
-    /// take them now.
+    /// Looks every second whether queues that refused jobs take them now, and rarely at what changes slowly: how
+    /// much is in quarantine.
     async fn look_around(&mut self, now: DateTime<Utc>, health: &Health) -> Result<(), StoreError> {
         let now = now.timestamp();
+        let queues = self.refusing.queues();
+        if !queues.is_empty() && self.tried_queues != Some(now) {
+            self.tried_queues = Some(now);
+            let take_jobs = self.store.take_jobs(&queues).await?;
+            if self.refusing.forget(&take_jobs) {
+                self.ahead = None;
+                self.stuck.start_over();
+            }
+        }
         let recently = |at: i64| now.abs_diff(at) < RARELY;
         if self.looked_around.is_some_and(recently) {
             return Ok(());
@@ -133,11 +142,6 @@ impl<S: Store> Delayed<S> {
             Err(error) if error.is_partial() => None,
             number => Some(number?),
         });
-        while let Some((queue, _)) = self.refusing.first_key_value()
-            && self.store.takes_jobs(queue).await?
-        {
-            self.refusing.pop_first();
-        }
         self.looked_around = Some(now);
         Ok(())
     }
@@ -148,15 +152,6 @@ impl<S: Store> Delayed<S> {
         let (number, first) = (self.stuck.len(), bucket_name(first));
         Some(format!(
             "buckets that can't be moved: {number}, the first is {first} ({reason})"
-        ))
-    }
-
-    /// What is wrong with queues, in words.
-    fn queue_trouble(&self) -> Option<String> {
-        let (queue, reason) = self.refusing.first_key_value()?;
-        let number = self.refusing.len();
-        Some(format!(
-            "queues that refuse delayed jobs: {number}, the first is {queue} ({reason})"
         ))
     }
 
@@ -240,6 +235,9 @@ impl<S: Store> Delayed<S> {
     async fn pass_again(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
         let stuck_before = self.stuck.len();
         let from = self.stuck.begin_again(now.timestamp()).cloned();
+        if from.is_none() {
+            self.refusing.try_again();
+        }
         let largest = self.large.largest_again(self.clock.monotonic());
         self.begin(largest);
         let Some(due) = self.read(now, largest, from.as_ref()).await? else {
@@ -253,7 +251,7 @@ impl<S: Store> Delayed<S> {
             self.large.tried(largest);
         }
         new.iter().for_each(tell_stuck);
-        self.note_queues(moved);
+        self.take_note(moved);
         Ok(if goes_on || self.stuck.len() < stuck_before {
             Tick::More
         } else {
@@ -284,21 +282,26 @@ impl<S: Store> Delayed<S> {
         self.early.clone_from(&moved.early);
         // What stands behind items that are still there was not to be read yet; and that nothing does
         // is no reason to sleep.
-        let ahead = ahead?.filter(|ahead| moved.left.is_empty() && ahead.last.is_some());
+        let last = due.last.as_ref().map(|last| &last.member);
+        let is_moved =
+            moved.left.is_empty() && last.is_none_or(|it| !moved.staying.contains_key(it));
+        let ahead = ahead?.filter(|ahead| is_moved && ahead.last.is_some());
         self.ahead = ahead.map(|ahead| (now, ahead));
-        self.note_queues(moved);
+        self.take_note(moved);
         Ok(true)
     }
 
-    /// Takes note of queues that refuse jobs, or take them now.
-    fn note_queues(&mut self, moved: Moved) {
+    /// Takes note of queues that refuse jobs or take them now, and of what else changed.
+    fn take_note(&mut self, moved: Moved) {
         for queue in moved.took {
             self.refusing.remove(&queue);
         }
-        for (queue, reason) in moved.refused {
-            if self.refusing.len() < MOST_REFUSING {
-                self.refusing.insert(queue, reason);
-            }
+        for (queue, mut refusal) in moved.refused {
+            refusal.holds |= moved.is_quarantine_full;
+            self.refusing.insert(queue, refusal);
+        }
+        if moved.lost {
+            self.stuck.lose_place();
         }
         if moved.quarantined {
             self.looked_around = None;
@@ -338,10 +341,12 @@ impl<S: Store> Delayed<S> {
             // Redis would take as long again to tell the size of that item.
             return Ok(None);
         }
-        let was_read = due
-            .buckets
-            .last()
-            .is_some_and(|it| it.member == last.member);
+        let bucket = due.buckets.last().filter(|it| it.member == last.member);
+        let was_read = bucket.is_some();
+        if bucket.is_some_and(|it| it.passed.is_some()) {
+            // It depends on which of its items stay.
+            return Ok(None);
+        }
         let behind = Place {
             before: last.before + usize::from(!was_read),
             ..last.clone()

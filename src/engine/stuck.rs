@@ -1,14 +1,15 @@
-//! Which due buckets cannot be moved, and where to look for others.
+//! Which due buckets cannot be moved, or not all of them, and where to look for others.
 //!
-//! Any number of buckets may be stuck, and they are the oldest ones. Looking at all of them every second would
-//! cost Redis more than all other work. So the place behind them is remembered, and the next look begins
-//! there. From time to time all of them are looked at again, batch by batch, when nothing else is due.
+//! Any number of buckets may be stuck, with any number of items that stay at their heads, and they are the oldest
+//! ones. Looking at all of them every second would cost Redis more than all other work. So the place behind them is
+//! remembered, and the next look begins there. From time to time all of them are looked at again, batch by batch,
+//! when nothing else is due.
 
 use std::{collections::HashSet, mem};
 
-use crate::store::{Due, Place};
+use crate::store::{Due, Passed, Place};
 
-/// As many stuck buckets are looked at again in a second, on average.
+/// As many stuck buckets, or items that stay in them, are looked at again in a second, on average.
 const AGAIN_PER_SECOND: u64 = 1_000;
 
 /// They are looked at again this often, in seconds, if one has an item that is too large: Redis takes long to
@@ -23,6 +24,8 @@ type Member = Vec<u8>;
 pub(super) struct Stuck {
     /// All of them.
     members: HashSet<Member>,
+    /// How many items stay in them, as far as that was counted.
+    items: usize,
     /// The first one that was found, and why it is stuck.
     first: Option<(Member, String)>,
     /// Everything before this place is stuck.
@@ -42,6 +45,7 @@ struct Again {
     goes_on: bool,
     /// Those that are still stuck, up to `past`.
     members: HashSet<Member>,
+    items: usize,
     first: Option<(Member, String)>,
     past: Option<Place>,
     large: bool,
@@ -54,10 +58,14 @@ pub(super) struct Batch {
     pub(super) stuck: Vec<(Member, String)>,
     /// One of these has an item that is too large.
     pub(super) large: bool,
+    /// How many items stay in them, beside those that were passed over.
+    pub(super) stayed: usize,
     /// Those of which nothing is left, as far as is known.
     pub(super) gone: usize,
-    /// Others have items that can be moved, beside the last one of a batch that is full.
+    /// Some have items that can be moved, beside the last one of a batch that is full.
     pub(super) rest: bool,
+    /// What stays at the head of the last one, if it has more items behind that.
+    pub(super) inside: Option<Passed>,
 }
 
 impl Stuck {
@@ -94,7 +102,7 @@ impl Stuck {
     /// Whether it is time to look at them again.
     pub(super) fn is_time(&self, now: i64) -> bool {
         let least = if self.large { AGAIN_IF_LARGE } else { 1 };
-        let between = least.max(self.members.len() as u64 / AGAIN_PER_SECOND);
+        let between = least.max(self.members.len().max(self.items) as u64 / AGAIN_PER_SECOND);
         let waited = |at: i64| now.abs_diff(at) >= between;
         self.len() > 0 && (self.again.goes_on || self.begun_at.is_none_or(waited))
     }
@@ -134,6 +142,7 @@ impl Stuck {
             self.first = batch.stuck.first().cloned();
         }
         self.large |= batch.large;
+        self.items += batch.stayed;
         let mut new = batch.stuck;
         new.retain(|(member, _)| self.members.insert(member.clone()));
         new
@@ -141,7 +150,10 @@ impl Stuck {
 
     /// Everything before `place` is stuck.
     fn move_past(&mut self, place: Place) {
-        self.known_before = self.members.len().saturating_sub(place.before);
+        // One that is looked into is at the place, and not before it.
+        let looked_into = usize::from(!place.member.is_empty());
+        let not_before = place.before + looked_into;
+        self.known_before = self.members.len().saturating_sub(not_before);
         self.past = Some(place);
     }
 
@@ -155,6 +167,7 @@ impl Stuck {
             again.first = batch.stuck.first().cloned();
         }
         again.large |= batch.large;
+        again.items += batch.stayed;
         again.goes_on = due.full || batch.rest;
         let mut new = batch.stuck;
         new.retain(|(member, _)| {
@@ -166,6 +179,7 @@ impl Stuck {
             // The others were moved, or are gone.
             let found = mem::take(again);
             self.members = found.members;
+            self.items = found.items;
             self.first = found.first;
             self.past = None;
             if let Some(place) = found.past {
@@ -179,7 +193,14 @@ impl Stuck {
     /// Forgets where they are, for Redis may hold other buckets now.
     pub(super) fn lose_place(&mut self) {
         self.past = None;
+        self.items = 0;
         self.again = Again::default();
+    }
+
+    /// Looks at all of them again, in order, before anything else, and then finds out which are still stuck.
+    pub(super) fn start_over(&mut self) {
+        self.lose_place();
+        self.begun_at = None;
     }
 }
 
@@ -190,16 +211,28 @@ fn behind(due: &Due, batch: &Batch) -> Option<Place> {
         return None;
     }
     let is_stuck = batch.stuck.iter().any(|(member, _)| *member == last.member);
+    let is_passed = is_stuck && batch.inside.is_none();
     // Members of one score are rare: if there are any, some of those that are gone may have had another.
-    let before = (last.before + usize::from(is_stuck)).saturating_sub(match last.before {
+    let before = (last.before + usize::from(is_passed)).saturating_sub(match last.before {
         0 => 0,
         _ => batch.gone,
     });
-    Some(Place {
-        score: last.score.clone(),
-        before,
-        member: vec![],
-        items: 0,
+    let score = last.score.clone();
+    Some(match &batch.inside {
+        Some(passed) => Place {
+            score,
+            before,
+            member: last.member.clone(),
+            items: passed.items,
+            staying: Some(passed.last.clone()),
+        },
+        None => Place {
+            score,
+            before,
+            member: vec![],
+            items: 0,
+            staying: None,
+        },
     })
 }
 
@@ -213,6 +246,7 @@ mod tests {
             before,
             member: score.to_string().into_bytes(),
             items: 0,
+            staying: None,
         };
         Due {
             last: Some(last),
@@ -253,6 +287,44 @@ mod tests {
         all.note(&due(11, 0, true), rest);
         assert_eq!(place(&all), Some(("5", 0)));
         assert_eq!(all.len(), 5);
+    }
+
+    #[test]
+    fn the_next_look_begins_behind_items_that_stay_if_there_may_be_more() {
+        let mut all = Stuck::default();
+        let passed = Passed {
+            items: 300,
+            last: b"item".to_vec(),
+        };
+        let inside = Batch {
+            inside: Some(passed),
+            stayed: 300,
+            ..stuck([3])
+        };
+        all.note(&due(3, 0, true), inside);
+        let past = all.past().unwrap();
+        assert_eq!(
+            (&past.member[..], past.before, past.items),
+            (&b"3"[..], 0, 300)
+        );
+        assert_eq!(past.staying.as_deref(), Some(&b"item"[..]));
+        all.note(&due(3, 0, false), stuck([3]));
+        assert_eq!(place(&all), Some(("3", 1)));
+    }
+
+    #[test]
+    fn many_items_that_stay_are_looked_at_again_rarely() {
+        let mut all = Stuck::default();
+        let batch = || Batch {
+            stayed: 50_000,
+            ..stuck([1])
+        };
+        all.note(&due(1, 0, false), batch());
+        all.begin_again(0);
+        all.note_again(&due(1, 0, false), batch());
+        assert!(!all.is_time(49) && all.is_time(50));
+        all.start_over();
+        assert!(all.past().is_none() && all.is_time(1));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use self::{
     limits::Limits,
     port::{
         Store,
-        delayed::{BatchLimit, Bucket, Due, MoveOutcome, Place, Target},
+        delayed::{BatchLimit, Bucket, Due, MoveOutcome, Passed, Place, Target},
         digest,
         fires::{Fire, FireOutcome},
         lease::{Identity, Lease},

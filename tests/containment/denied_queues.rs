@@ -9,7 +9,7 @@ use crate::harness::{
 };
 
 /// Lets a user write all queues but `secret` and those that begin so. Returns the user's URL.
-fn user(redis: &mut Redis) -> String {
+pub fn user(redis: &mut Redis) -> String {
     let keys = "~resque:queues ~resque:queue:[qto]* ~resque:delayed* ~resque:timestamps:*";
     let ours = "~resque:rescue_scheduler:* ~resque:resque:*";
     redis.command(&format!(

@@ -1,6 +1,7 @@
 //! One bad thing stops one thing. One file for each kind of bad thing; in each test something is too
 //! large, too slow, forbidden or broken, and everything else goes on.
 
+mod denied_keys;
 mod denied_queues;
 mod large_items;
 mod long_texts;
@@ -8,6 +9,7 @@ mod many_entries;
 mod odd_records;
 mod quarantine;
 mod slow_links;
+mod staying_items;
 mod stuck_buckets;
 
 use crate::harness::{

@@ -1,7 +1,9 @@
 //! The model's delayed jobs: the scripts that read and move them, and what apps do.
 
 use chrono::{DateTime, Utc};
-use rescue_scheduler::store::{BatchLimit, Bucket, Due, Identity, MoveOutcome, Place, Target};
+use rescue_scheduler::store::{
+    BatchLimit, Bucket, Due, Identity, MoveOutcome, Passed, Place, Target,
+};
 
 use super::model::{Change, Model, WRONG_TYPE};
 
@@ -43,11 +45,12 @@ impl Model {
         }
         let (mut chunk_size, mut left) = (1, limit);
         let mut batch = Due::default();
+        let mut from_here = from;
         for (score, member) in self.due_members(now, from) {
             let held = self.buckets.get(member).map_or(&[][..], Vec::as_slice);
-            let passed = from.filter(|from| from.member == *member);
+            let from = from_here.take().filter(|from| from.member == *member);
             let held = held
-                .get(passed.map_or(0, |it| it.items)..)
+                .get(from.map_or(0, |it| it.items)..)
                 .unwrap_or_default();
             let broken = self.broken_buckets.contains(member);
             let (items, too_large) = if broken {
@@ -60,24 +63,32 @@ impl Model {
                     &mut left,
                 )
             };
+            let passed = from.filter(|_| !broken).and_then(|from| {
+                let last = from.staying.clone()?;
+                let items = from.items;
+                Some(Passed { items, last })
+            });
             let before = self.schedule.iter().filter(|(it, _)| it == score);
             batch.last = Some(Place {
                 member: member.clone(),
                 score: score.to_string(),
                 before: before.take_while(|(_, it)| it != member).count(),
-                items: items.len(),
+                items: items.len() + passed.as_ref().map_or(0, |it| it.items),
+                staying: None,
             });
-            match too_large {
-                _ if broken => {
-                    let reason = WRONG_TYPE.to_owned();
-                    batch.unreadable.push((member.clone(), reason));
-                }
-                Some(bytes) if items.is_empty() => batch.too_large.push((member.clone(), bytes)),
-                _ => batch.buckets.push(Bucket {
+            if let Some(bytes) = too_large {
+                batch.too_large.push((member.clone(), bytes));
+            }
+            if broken {
+                let reason = WRONG_TYPE.to_owned();
+                batch.unreadable.push((member.clone(), reason));
+            } else if too_large.is_none() || !items.is_empty() || passed.is_some() {
+                batch.buckets.push(Bucket {
                     member: member.clone(),
                     due: DateTime::from_timestamp(*score, 0).unwrap(),
                     items,
-                }),
+                    passed,
+                });
             }
             left.count = left.count.saturating_sub(1);
             if left.count == 0 || left.bytes == 0 {
@@ -93,6 +104,7 @@ impl Model {
         &mut self,
         us: &Identity,
         member: &[u8],
+        before: usize,
         reason: &str,
         at: DateTime<Utc>,
     ) -> Option<MoveOutcome> {
@@ -102,8 +114,8 @@ impl Model {
         if self.broken_buckets.contains(member) {
             return Some(MoveOutcome::Rejected(WRONG_TYPE.to_owned()));
         }
-        let held = self.buckets.get(member).cloned().unwrap_or_default();
-        let Some(item) = held.first().filter(|it| it.len() > self.limits.item) else {
+        let mut held = self.buckets.get(member).cloned().unwrap_or_default();
+        let Some(item) = held.get(before).filter(|it| it.len() > self.limits.item) else {
             return Some(MoveOutcome::Left);
         };
         if self.quarantine.len() >= self.limits.quarantine {
@@ -111,7 +123,8 @@ impl Model {
         }
         let reason = reason.to_owned();
         self.record(member, item, &Target::Quarantine { reason, at });
-        self.put_bucket(member, held[1..].to_vec());
+        held.remove(before);
+        self.put_bucket(member, held);
         Some(MoveOutcome::Moved)
     }
 
@@ -131,6 +144,7 @@ impl Model {
             }
         }
         let (all, mut outcomes, mut targets) = (targets.len(), vec![], targets.iter());
+        let mut passed = buckets.first().and_then(|it| it.passed.as_ref());
         for Bucket { member, items, .. } in buckets {
             let timestamp = str::from_utf8(member).unwrap().parse().unwrap();
             let listed = self.schedule.contains(&(timestamp, member.clone()));
@@ -142,25 +156,30 @@ impl Model {
                 return Err(WRONG_TYPE.to_owned());
             }
             let held = self.buckets.get(member).cloned().unwrap_or_default();
-            let (mut taken, mut rejected) = (0, false);
+            let passed = passed.take();
+            let mut left = held.clone();
+            let mut at = passed.map_or(0, |it| it.items);
+            let is_there = passed.is_none_or(|it| held.get(at - 1) == Some(&it.last));
+            let mut taken = 0;
             for (item, target) in items.iter().zip(&mut targets) {
-                let in_place = !rejected && held.get(taken) == Some(item);
-                outcomes.push(if in_place {
-                    match self.push(member, item, target) {
-                        Ok(()) => {
-                            taken += 1;
-                            MoveOutcome::Moved
-                        }
-                        Err(reason) => {
-                            rejected = true;
-                            MoveOutcome::Rejected(reason.to_owned())
-                        }
+                if !is_there || held.get(at) != Some(item) {
+                    outcomes.push(MoveOutcome::Left);
+                    continue;
+                }
+                outcomes.push(match self.push(member, item, target) {
+                    Ok(()) if matches!(target, Target::Stay { .. }) => MoveOutcome::Stays,
+                    Ok(()) => {
+                        left.remove(at - taken);
+                        taken += 1;
+                        MoveOutcome::Moved
                     }
-                } else {
-                    MoveOutcome::Left
+                    Err(reason) => MoveOutcome::Rejected(reason.to_owned()),
                 });
+                at += 1;
             }
-            self.put_bucket(member, held[taken..].to_vec());
+            if passed.is_none() || taken > 0 {
+                self.put_bucket(member, left);
+            }
         }
         Ok(Some(outcomes))
     }
@@ -177,6 +196,7 @@ impl Model {
                 return Err(FULL);
             }
             Target::Quarantine { .. } => {}
+            Target::Stay { .. } => return Ok(()),
         }
         self.record(member, item, target);
         Ok(())

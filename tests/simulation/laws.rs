@@ -82,8 +82,8 @@ pub struct Laws {
     pub due_slack: i64,
     /// By number.
     pub delayed: BTreeMap<usize, Delayed>,
-    /// The last item that left each bucket.
-    last_of: BTreeMap<i64, usize>,
+    /// The last item that left each bucket for each queue.
+    last_of: BTreeMap<(i64, String), usize>,
 }
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -281,6 +281,7 @@ impl Laws {
                 Fate::Pushed
             }
             Target::Quarantine { .. } => Fate::Quarantined,
+            Target::Stay { .. } => return Err(format!("{item} was to stay")),
         };
         let before = std::mem::replace(&mut delayed.fate, fate);
         ensure!(
@@ -289,11 +290,14 @@ impl Laws {
         );
         let its_own = member == delayed.timestamp.to_string();
         ensure!(its_own, "{item} comes from the bucket {member}");
-        let last = self.last_of.insert(delayed.timestamp, number);
-        ensure!(
-            last < Some(number),
-            "{item} leaves its bucket after {last:?}"
-        );
+        if let Target::Queue { name, .. } = target {
+            let queue = (delayed.timestamp, name.clone());
+            let last = self.last_of.insert(queue, number);
+            ensure!(
+                last < Some(number),
+                "{item} leaves its bucket after {last:?}"
+            );
+        }
         Ok(())
     }
 

@@ -301,12 +301,13 @@ impl Store for ModelStore {
     async fn set_aside(
         &self,
         member: &[u8],
+        before: usize,
         reason: &str,
         now: DateTime<Utc>,
     ) -> Result<Option<MoveOutcome>, StoreError> {
         let us = self.process.identity.clone();
         let (member, reason) = (member.to_vec(), reason.to_owned());
-        self.call(move |model| model.set_aside(&us, &member, &reason, now))
+        self.call(move |model| model.set_aside(&us, &member, before, &reason, now))
             .await
     }
 
@@ -314,8 +315,12 @@ impl Store for ModelStore {
         self.call(|model| model.quarantine.len()).await
     }
 
-    async fn takes_jobs(&self, queue: &str) -> Result<bool, StoreError> {
-        let queue = queue.to_owned();
-        self.call(move |model| !model.broken.contains(&queue)).await
+    async fn take_jobs(&self, queues: &[&str]) -> Result<Vec<bool>, StoreError> {
+        let queues: Vec<String> = queues.iter().map(|it| (*it).to_owned()).collect();
+        self.call(move |model| {
+            let takes = |queue| !model.broken.contains(queue);
+            queues.iter().map(takes).collect()
+        })
+        .await
     }
 }

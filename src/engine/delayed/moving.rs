@@ -1,6 +1,4 @@
-//! What becomes of a batch: each item goes to its queue, else to quarantine, else it stays.
-
-use std::collections::HashSet;
+//! Moves a batch: each item goes to its queue, else to quarantine, else it stays.
 
 use chrono::{DateTime, Utc};
 
@@ -8,60 +6,12 @@ use crate::{
     core::job::delayed::DelayedItem,
     engine::{
         delayed::{Delayed, bucket_name, large},
-        stuck::Batch,
+        moved::{Moved, Staying},
+        refusing::Refusal,
     },
     events::Event,
     store::{Bucket, Due, MoveOutcome, Store, StoreError, Target},
 };
-
-/// What became of a batch.
-#[derive(Default)]
-pub(super) struct Moved {
-    /// Buckets that can't be moved, with the reason.
-    pub(super) stuck: Vec<(Vec<u8>, String)>,
-    /// Buckets with items that are not where they were to go.
-    pub(super) left: HashSet<Vec<u8>>,
-    /// Queues that refused jobs, and why.
-    pub(super) refused: Vec<(String, String)>,
-    /// Queues that took jobs and had refused some before.
-    pub(super) took: Vec<String>,
-    /// How many items are where they were to go.
-    pub(super) items: usize,
-    /// Whether items were quarantined.
-    pub(super) quarantined: bool,
-    /// The member of the first bucket that is too early by Redis' clock.
-    pub(super) early: Option<Vec<u8>>,
-}
-
-impl Moved {
-    /// What became of the buckets of `due`.
-    pub(super) fn batch(&self, due: &Due) -> Batch {
-        let stuck: HashSet<&[u8]> = self.stuck.iter().map(|(member, _)| &member[..]).collect();
-        let last = due.last.as_ref().map(|last| &last.member);
-        let read = due.buckets.iter().map(|bucket| &bucket.member);
-        let others = |member: &&Vec<u8>| Some(*member) != last && !stuck.contains(&member[..]);
-        let (left, gone): (Vec<_>, Vec<_>) = read
-            .filter(others)
-            .partition(|member| self.left.contains(*member));
-        let large = due.too_large.iter().map(|(member, _)| member);
-        Batch {
-            stuck: self.stuck.clone(),
-            large: large.clone().any(|member| stuck.contains(&member[..])),
-            gone: gone.len(),
-            rest: !left.is_empty() || large.filter(others).count() > 0,
-        }
-    }
-}
-
-/// An item that its target did not take. It heads its bucket now.
-struct Rejected {
-    /// The bucket with only this item.
-    bucket: Bucket,
-    /// Where it may go instead.
-    target: Target,
-    /// Redis' words.
-    reason: String,
-}
 
 impl<S: Store> Delayed<S> {
     /// Moves what of `due` can be moved, which was read with items of up to `largest` bytes. `None`: the lease is
@@ -74,145 +24,175 @@ impl<S: Store> Delayed<S> {
     ) -> Result<Option<Moved>, StoreError> {
         // What is read ahead is asked for first.
         tokio::task::yield_now().await;
-        let mut moved = Moved {
-            stuck: due.unreadable.clone(),
-            ..Moved::default()
-        };
+        let mut moved = Moved::of(due);
         let items = due.buckets.iter().flat_map(|bucket| &bucket.items);
-        let targets = items.map(|item| target_of(item, now)).collect();
-        let rejected = self.move_batch(&due.buckets, targets, now, &mut moved);
-        let Some(rejected) = rejected.await? else {
+        let targets = items.map(|item| self.target_of(item, now)).collect();
+        let staying = self.move_batch(&due.buckets, targets, now, &mut moved);
+        let Some(staying) = staying.await? else {
             return Ok(None);
         };
         // Their queues don't take them; the quarantine does.
-        let heads: Vec<Bucket> = rejected.iter().map(|it| it.bucket.clone()).collect();
-        let targets = rejected.into_iter().map(|it| it.target).collect();
-        let Some(rejected) = self.move_batch(&heads, targets, now, &mut moved).await? else {
+        let (may_go, stay): (Vec<_>, Vec<_>) = staying.into_iter().partition(Staying::may_go);
+        for it in stay {
+            moved.stay(it);
+        }
+        let (buckets, targets): (Vec<_>, Vec<_>) =
+            may_go.into_iter().map(|it| (it.bucket, it.targets)).unzip();
+        let targets = targets.into_iter().flatten().collect();
+        let Some(stay) = self.move_batch(&buckets, targets, now, &mut moved).await? else {
             return Ok(None);
         };
-        let stuck = rejected.into_iter();
-        moved
-            .stuck
-            .extend(stuck.map(|it| (it.bucket.member, it.reason)));
+        for it in stay {
+            moved.stay(it);
+        }
         for (member, bytes) in &due.too_large {
             let reason = format!("too large: {bytes} bytes");
-            match self.store.set_aside(member, &reason, now).await? {
+            let before = moved.staying.get(member).map_or(0, |it| it.items);
+            match self.store.set_aside(member, before, &reason, now).await? {
                 None => return Ok(None),
+                Some(MoveOutcome::Rejected(reason) | MoveOutcome::Denied(reason)) => {
+                    moved.stuck.push((member.clone(), reason));
+                    // What is behind it waits for it.
+                    moved.staying.remove(member);
+                    continue;
+                }
+                // It is not too large to be read at another time. What is behind it waits for it.
+                Some(MoveOutcome::Left) if *bytes > largest => {
+                    moved.stuck.push((member.clone(), large::reason(*bytes)));
+                    moved.staying.remove(member);
+                    continue;
+                }
                 Some(MoveOutcome::Moved) => {
                     tell_quarantined(member, &reason);
                     moved.quarantined = true;
                     moved.items += 1;
                 }
-                // It is not too large to be read at another time.
-                Some(MoveOutcome::Left) if *bytes > largest => {
-                    moved.stuck.push((member.clone(), large::reason(*bytes)));
-                }
-                Some(MoveOutcome::Left | MoveOutcome::TooEarly) => {}
-                Some(MoveOutcome::Rejected(reason) | MoveOutcome::Denied(reason)) => {
-                    moved.stuck.push((member.clone(), reason));
-                }
+                Some(MoveOutcome::Left | MoveOutcome::Stays | MoveOutcome::TooEarly) => {}
             }
+            moved.left.insert(member.clone());
         }
         Ok(Some(moved))
     }
 
-    /// Moves a batch, and tells about it: in the log and in `result`. Returns what was rejected. `None`: the lease is lost.
+    /// Moves a batch, and tells about it: in the log and in `result`. Returns the buckets with items that stay.
+    /// `None`: the lease is lost.
     async fn move_batch(
         &self,
         buckets: &[Bucket],
         targets: Vec<Target>,
         now: DateTime<Utc>,
         result: &mut Moved,
-    ) -> Result<Option<Vec<Rejected>>, StoreError> {
+    ) -> Result<Option<Vec<Staying>>, StoreError> {
         if buckets.is_empty() {
             return Ok(Some(vec![]));
         }
         let Some(outcomes) = self.store.move_batch(buckets, &targets).await? else {
             return Ok(None);
         };
-        let (mut jobs, mut oldest, mut rejected) = (0, None, vec![]);
+        let (mut jobs, mut oldest, mut all_staying) = (0, None, vec![]);
         let mut moves = targets.into_iter().zip(outcomes);
         for bucket in buckets {
-            for (number, (item, (target, outcome))) in
-                bucket.items.iter().zip(&mut moves).enumerate()
-            {
-                if outcome == MoveOutcome::Moved {
-                    result.items += 1;
-                } else {
-                    result.left.insert(bucket.member.clone());
-                }
-                match (outcome, target) {
+            let (mut gone, mut staying, mut instead) = (0, vec![], vec![]);
+            for (item, (target, outcome)) in bucket.items.iter().zip(&mut moves) {
+                let elsewhere = match (outcome, target) {
                     (MoveOutcome::Moved, Target::Queue { name, .. }) => {
                         jobs += 1;
+                        result.items += 1;
                         oldest.get_or_insert(bucket.due);
-                        if self.refusing.contains_key(&name) {
+                        if self.refusing.contains(&name) {
                             result.took.push(name);
                         }
+                        continue;
                     }
                     (MoveOutcome::Moved, Target::Quarantine { reason, .. }) => {
                         tell_quarantined(&bucket.member, &reason);
                         result.quarantined = true;
+                        result.items += 1;
+                        continue;
                     }
-                    (MoveOutcome::Left, _) => {}
                     (MoveOutcome::TooEarly, _) => {
                         let first = || bucket.member.clone();
                         result.early.get_or_insert_with(first);
+                        result.left.insert(bucket.member.clone());
+                        continue;
                     }
-                    (MoveOutcome::Rejected(reason), target) => rejected.push(Rejected {
-                        bucket: Bucket {
-                            items: vec![item.clone()],
-                            ..bucket.clone()
-                        },
-                        target: instead_of(target, &reason, now, &mut result.refused),
-                        reason,
-                    }),
-                    // What is before it was moved; it is stuck when it heads its bucket.
-                    (MoveOutcome::Denied(_), _) if number > 0 => {}
-                    (MoveOutcome::Denied(reason), _) => {
-                        result.stuck.push((bucket.member.clone(), reason));
+                    (MoveOutcome::Rejected(reason), Target::Queue { name, .. }) => {
+                        let target = Target::Quarantine {
+                            reason: format!("its queue can't take it: {reason}"),
+                            at: now,
+                        };
+                        let refusal = Refusal {
+                            reason,
+                            denied: false,
+                            holds: false,
+                        };
+                        result.refused.push((name, refusal));
+                        target
                     }
-                }
+                    (MoveOutcome::Denied(reason), Target::Queue { name, .. }) => {
+                        let refusal = Refusal {
+                            reason: reason.clone(),
+                            denied: true,
+                            holds: true,
+                        };
+                        result.refused.push((name, refusal));
+                        Target::Stay { reason }
+                    }
+                    (MoveOutcome::Rejected(reason) | MoveOutcome::Denied(reason), _) => {
+                        result.is_quarantine_full = true;
+                        Target::Stay { reason }
+                    }
+                    (MoveOutcome::Stays, target @ Target::Stay { .. }) => target,
+                    (MoveOutcome::Left | MoveOutcome::Stays | MoveOutcome::Moved, _) => {
+                        gone += 1;
+                        result.left.insert(bucket.member.clone());
+                        continue;
+                    }
+                };
+                staying.push(item.clone());
+                instead.push(elsewhere);
+            }
+            result.lost |= bucket.passed.is_some() && gone > 0 && gone == bucket.items.len();
+            if !staying.is_empty() {
+                all_staying.push(Staying {
+                    bucket: Bucket {
+                        member: bucket.member.clone(),
+                        due: bucket.due,
+                        items: staying,
+                        passed: bucket.passed.clone(),
+                    },
+                    targets: instead,
+                });
             }
         }
         if let Some(oldest) = oldest {
             let lateness = self.clock.now() - oldest;
             Event::Moved { jobs, lateness }.emit();
         }
-        Ok(Some(rejected))
+        Ok(Some(all_staying))
     }
-}
 
-/// Where an item goes that its target refused: from a queue to quarantine. Takes note of the queue.
-fn instead_of(
-    target: Target,
-    reason: &str,
-    now: DateTime<Utc>,
-    refused: &mut Vec<(String, String)>,
-) -> Target {
-    let Target::Queue { name, .. } = target else {
-        return target;
-    };
-    refused.push((name, reason.to_owned()));
-    Target::Quarantine {
-        reason: format!("its queue can't take it: {reason}"),
-        at: now,
+    /// Where an item goes.
+    fn target_of(&self, item: &[u8], now: DateTime<Utc>) -> Target {
+        match DelayedItem::decode(item) {
+            Ok(DelayedItem { queue, payload }) => match self.refusing.holds(&queue) {
+                Some(reason) => Target::Stay {
+                    reason: reason.to_owned(),
+                },
+                None => Target::Queue {
+                    name: queue,
+                    payload,
+                },
+            },
+            Err(reason) => Target::Quarantine {
+                reason: reason.to_string(),
+                at: now,
+            },
+        }
     }
 }
 
 fn tell_quarantined(member: &[u8], reason: &str) {
     let bucket = &bucket_name(member);
     Event::Quarantined { bucket, reason }.emit();
-}
-
-fn target_of(item: &[u8], now: DateTime<Utc>) -> Target {
-    match DelayedItem::decode(item) {
-        Ok(DelayedItem { queue, payload }) => Target::Queue {
-            name: queue,
-            payload,
-        },
-        Err(reason) => Target::Quarantine {
-            reason: reason.to_string(),
-            at: now,
-        },
-    }
 }

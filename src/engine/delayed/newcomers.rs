@@ -59,7 +59,7 @@ impl<S: Store> Delayed<S> {
         let moved_any = moved.items > 0 || batch.gone > 0;
         let new = self.stuck.note_before(batch);
         new.iter().for_each(tell_stuck);
-        self.note_queues(moved);
+        self.take_note(moved);
         if !moved_any && new.is_empty() {
             // They are too early by Redis' clock, or somebody was faster.
             self.newcomers.search = None;
@@ -105,6 +105,7 @@ impl<S: Store> Delayed<S> {
                     before: same.take_while(|(_, it)| it == score).count(),
                     member: vec![],
                     items: 0,
+                    staying: None,
                 }));
             }
             if page.len() < asked && (start == 0 || !page.is_empty()) {

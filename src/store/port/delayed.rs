@@ -9,8 +9,19 @@ pub struct Bucket {
     pub member: Vec<u8>,
     /// When it was due: the time that its member tells, or now if that is none, or later.
     pub due: DateTime<Utc>,
-    /// Items from its head, oldest first.
+    /// Items from its head, or behind [`Self::passed`], oldest first.
     pub items: Vec<Vec<u8>>,
+    /// What stays at its head; only the first bucket of a batch has it.
+    pub passed: Option<Passed>,
+}
+
+/// Items at the head of a bucket that stay there, for nothing takes them now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passed {
+    /// How many.
+    pub items: usize,
+    /// The last one of them. If it is not at its place any more, apps have removed some.
+    pub last: Vec<u8>,
 }
 
 /// What is due: buckets by time, and those that can't be read with the reason.
@@ -20,8 +31,8 @@ pub struct Due {
     pub buckets: Vec<Bucket>,
     /// Their members in the sorted set, and Redis' words.
     pub unreadable: Vec<(Vec<u8>, String)>,
-    /// Members whose next item is too large to be read, and its bytes. What is before it is in
-    /// [`Self::buckets`], or was before.
+    /// Members with an item that is too large to be read, and its bytes. What is before it in the bucket is in
+    /// [`Self::buckets`].
     pub too_large: Vec<(Vec<u8>, usize)>,
     /// The last bucket that was read; `None`: nothing is due.
     pub last: Option<Place>,
@@ -40,6 +51,8 @@ pub struct Place {
     pub member: Vec<u8>,
     /// How many items at the head of its bucket are before it.
     pub items: usize,
+    /// The last one of these items if they stay in the bucket; `None`: they are being moved out of it.
+    pub staying: Option<Vec<u8>>,
 }
 
 /// Where a delayed item goes.
@@ -59,6 +72,11 @@ pub enum Target {
         /// When.
         at: DateTime<Utc>,
     },
+    /// Nowhere: it stays in its bucket, and what is behind it is moved.
+    Stay {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// How much of the delayed jobs is handled in one call.
@@ -77,12 +95,14 @@ pub struct BatchLimit {
 pub enum MoveOutcome {
     /// It is where it was to go.
     Moved,
-    /// Not moved: an app removed it, or it stands behind a rejected one.
+    /// Not moved: an app removed it.
     Left,
-    /// Its target can't take it; Redis' words. It heads its bucket now.
+    /// Its target can't take it; Redis' words. It stays in its bucket.
     Rejected(String),
-    /// Our user may not write its queue; it heads its bucket now.
+    /// Our user may not write its target. It stays in its bucket.
     Denied(String),
+    /// It stays in its bucket, as [`Target::Stay`] says.
+    Stays,
     /// Not moved: by Redis' clock it is not due for longer than [`crate::store::Store::max_clock_skew`].
     TooEarly,
 }

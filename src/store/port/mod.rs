@@ -172,11 +172,12 @@ pub trait Store: Send + Sync + 'static {
         targets: &[Target],
     ) -> impl Future<Output = Result<Option<Vec<MoveOutcome>>, StoreError>> + Send;
 
-    /// Moves the item at the head of the bucket `member` to quarantine if it is too large to be read,
-    /// without reading it. [`MoveOutcome::Left`]: it is not. `None`: the lease is lost, nothing was done.
+    /// Moves an item of the bucket `member` to quarantine if it is too large to be read, without reading it; so
+    /// many items stand before it. [`MoveOutcome::Left`]: it is not. `None`: the lease is lost, nothing was done.
     fn set_aside(
         &self,
         member: &[u8],
+        before: usize,
         reason: &str,
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<Option<MoveOutcome>, StoreError>> + Send;
@@ -184,6 +185,10 @@ pub trait Store: Send + Sync + 'static {
     /// How many records are in quarantine.
     fn quarantined(&self) -> impl Future<Output = Result<usize, StoreError>> + Send;
 
-    /// Whether the key of a queue is one that takes jobs: a list, or nothing yet.
-    fn takes_jobs(&self, queue: &str) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    /// Whether each of `queues` (in the same order) takes jobs: we may write its key, and that is a list, or
+    /// nothing yet.
+    fn take_jobs(
+        &self,
+        queues: &[&str],
+    ) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
 }

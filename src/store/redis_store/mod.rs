@@ -1,11 +1,9 @@
 //! The real store: each thing that is changed in Redis is one atomic script.
 
-mod part;
 mod records;
-mod rights;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -30,11 +28,9 @@ use crate::store::{
         due::{self, DueReply},
         fire,
         lease::{self, LeaseReply},
-        r#move::{
-            NotMoved, {self as moves},
-        },
+        r#move::{self as moves, NotMoved},
         names::{self, NamesReply},
-        release,
+        probe, release,
         time::{self, TimeReply},
     },
 };
@@ -130,18 +126,6 @@ impl RedisStore {
         Ok(length)
     }
 
-    /// Makes one call of `fire.lua`.
-    async fn send_fires(
-        &self,
-        fires: &[Fire<'_>],
-        now: DateTime<FixedOffset>,
-    ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
-        let (holder, skew) = (&self.identity.holder, self.limits.clock_skew);
-        let call = fire::call(&self.keys, holder, fires, now, skew);
-        let outcomes = self.connection.script(&call, &self.keys.fired()).await?;
-        Ok(self.reconnect_if_lost(outcomes).await)
-    }
-
     /// Makes one call of `move.lua`.
     async fn send_moves(
         &self,
@@ -155,6 +139,34 @@ impl RedisStore {
         let not_moved: Option<NotMoved> = self.connection.script(&call, &key).await?;
         let outcomes = not_moved.map(|it| it.among(targets.len()));
         Ok(self.reconnect_if_lost(outcomes).await)
+    }
+
+    /// The same for more queues than one call can name: the items for the others stay for now.
+    async fn send_some_moves(
+        &self,
+        buckets: &[Bucket],
+        targets: &[Target],
+    ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
+        let queues = moves::queues(targets).into_iter();
+        let others: BTreeSet<&str> = queues.skip(moves::MOST_QUEUES).collect();
+        let is_other = |target: &Target| match target {
+            Target::Queue { name, .. } => others.contains(&**name),
+            Target::Quarantine { .. } | Target::Stay { .. } => false,
+        };
+        let sent = targets.iter().map(|target| {
+            if is_other(target) {
+                let reason = String::new();
+                Target::Stay { reason }
+            } else {
+                target.clone()
+            }
+        });
+        let outcomes = self.send_moves(buckets, &sent.collect::<Vec<_>>()).await?;
+        let of = |(target, outcome)| match outcome {
+            MoveOutcome::Stays if is_other(target) => MoveOutcome::Left,
+            outcome => outcome,
+        };
+        Ok(outcomes.map(|outcomes| targets.iter().zip(outcomes).map(of).collect()))
     }
 }
 
@@ -306,7 +318,10 @@ impl Store for RedisStore {
         fires: &[Fire<'_>],
         now: DateTime<FixedOffset>,
     ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
-        self.fire_what_is_allowed(fires, now).await
+        let (holder, skew) = (&self.identity.holder, self.limits.clock_skew);
+        let call = fire::call(&self.keys, holder, fires, now, skew);
+        let outcomes = self.connection.script(&call, &self.keys.fired()).await?;
+        Ok(self.reconnect_if_lost(outcomes).await)
     }
 
     async fn is_any_due(
@@ -344,7 +359,7 @@ impl Store for RedisStore {
             .script(&call, &self.keys.delayed_schedule())
             .await?;
         let reply = self.reconnect_if_lost(reply).await;
-        Ok(reply.map(|reply| reply.due(now)))
+        Ok(reply.map(|reply| reply.due(now, from)))
     }
 
     async fn before(
@@ -372,18 +387,23 @@ impl Store for RedisStore {
         buckets: &[Bucket],
         targets: &[Target],
     ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
-        self.move_what_is_allowed(buckets, targets).await
+        if targets.len() > moves::MOST_QUEUES {
+            self.send_some_moves(buckets, targets).await
+        } else {
+            self.send_moves(buckets, targets).await
+        }
     }
 
     async fn set_aside(
         &self,
         member: &[u8],
+        before: usize,
         reason: &str,
         now: DateTime<Utc>,
     ) -> Result<Option<MoveOutcome>, StoreError> {
         let limits = (self.limits.item, self.limits.quarantine);
-        let holder = &self.identity.holder;
-        let call = aside::call(&self.keys, holder, member, reason, now, limits);
+        let (holder, item) = (&self.identity.holder, (member, before));
+        let call = aside::call(&self.keys, holder, item, reason, now, limits);
         let key = self.keys.quarantine();
         let outcome = self.connection.script(&call, &key).await?;
         Ok(self.reconnect_if_lost(outcome).await)
@@ -393,10 +413,8 @@ impl Store for RedisStore {
         self.length_of_list(&self.keys.quarantine()).await
     }
 
-    async fn takes_jobs(&self, queue: &str) -> Result<bool, StoreError> {
-        match self.length_of_list(&self.keys.queue(queue)).await {
-            Err(error) if error.is_partial() => Ok(false),
-            length => length.map(|_| true),
-        }
+    async fn take_jobs(&self, queues: &[&str]) -> Result<Vec<bool>, StoreError> {
+        let call = probe::call(&self.keys, queues);
+        self.small().script(&call, &self.keys.queue("")).await
     }
 }

@@ -1,13 +1,12 @@
--- Sets the item at the head of a bucket aside if it is too large to be read, and records it in quarantine.
+-- Sets an item of a bucket aside if it is too large to be read, and records it in quarantine.
 --
 -- KEYS[1]  lock        string  hostname:pid of the leader
 -- KEYS[2]  schedule    zset    timestamps that have a bucket
--- KEYS[3]  quarantine  list    records of items that cannot be enqueued
--- KEYS[4]  aside       list    the items of this bucket that were set aside
--- KEYS[5]  bucket      list    delayed items of one timestamp, in order of arrival
+-- KEYS[3]  bucket      list    delayed items of one timestamp, in order of arrival
 --
--- Beside them it writes the set `timestamps:ITEM`, the reverse index: buckets that hold this very item.
--- Its key is known in here only. In a cluster that may be, for all keys of a namespace with a hash tag are
+-- Beside them it writes the quarantine, the list of what was set aside, and the set `timestamps:ITEM`, the
+-- reverse index: buckets that hold this very item. Redis refuses a whole script if its user may not use one
+-- of KEYS, and does not say which. In a cluster that may be, for all keys of a namespace with a hash tag are
 -- in one slot.
 --
 -- ARGV[1]  our hostname:pid; we move only while it holds the lock
@@ -16,11 +15,15 @@
 -- ARGV[4]  a larger item is too large
 -- ARGV[5]  how many records the quarantine may have
 -- ARGV[6]  the record, JSON, up to the number of the item's bytes
+-- ARGV[7]  the key of the quarantine
+-- ARGV[8]  the key of the list of the items of this bucket that were set aside
+-- ARGV[9]  how many items of the bucket stand before it
 --
 -- Returns  nil     the lease is lost: nothing was done
 --          1       set aside
---          0       the item at the head is not too large, or there is none: nothing was done
---          string  refused: Redis' error, or the quarantine is full; nothing was done
+--          0       the item there is not too large, or there is none: nothing was done
+--          string  refused: Redis' error (for want of a right, it begins with `NOPERM`), or the quarantine
+--                  is full; nothing was done
 --
 -- Atomic. The item does not leave Redis.
 
@@ -30,43 +33,54 @@ if call("GET", KEYS[1]) ~= ARGV[1] then
   return false
 end
 
--- Redis' error, if it is one.
-local function error_of(reply)
-  return type(reply) == "table" and reply.err
+-- Redis' error, if it is one; it does not say which key our user may not write.
+local function error_of(reply, key)
+  local err = type(reply) == "table" and reply.err
+  if err and (err:find("NOPERM", 1, true) or err:find("user executing the script", 1, true)) then
+    return "NOPERM: our user may not write `" .. key .. "`"
+  end
+  return err
 end
 
-local head = pcall("LRANGE", KEYS[5], 0, 0)
-local item = head[1]
-if error_of(head) then
-  return head.err
+local bucket, quarantine, aside, place = KEYS[3], ARGV[7], ARGV[8], ARGV[9]
+local read = pcall("LRANGE", bucket, place, place)
+local item = read[1]
+if read.err then
+  return read.err
 elseif not item or #item <= tonumber(ARGV[4]) then
   return 0
 end
 
-local held = pcall("LLEN", KEYS[3])
-if error_of(held) then
-  return held.err
+local held = pcall("LLEN", quarantine)
+if error_of(held, quarantine) then
+  return error_of(held, quarantine)
 elseif held >= tonumber(ARGV[5]) then
   return "the quarantine is full"
 end
 
 -- A script that fails is not rolled back. What could fail after a push is tried before, without effect.
-call("LTRIM", KEYS[5], 0, -1)
 call("ZREM", KEYS[2], "\0nothing")
+call("LREM", bucket .. "\0nothing", 1, "")
+local set = pcall("LSET", bucket .. "\0nothing", 0, "")
+if not set.err:find("no such key", 1, true) then
+  return set
+end
 
-local kept = error_of(pcall("RPUSH", KEYS[4], item))
+local kept = error_of(pcall("RPUSH", aside, item), aside)
 if kept then
   return kept
 end
-local recorded = error_of(pcall("RPUSH", KEYS[3], ARGV[6] .. #item .. "}"))
+local recorded = error_of(pcall("RPUSH", quarantine, ARGV[6] .. #item .. "}"), quarantine)
 if recorded then
-  call("LTRIM", KEYS[4], 0, -2)
+  call("LTRIM", aside, 0, -2)
   return recorded
 end
-call("LTRIM", KEYS[5], 1, -1)
+local MOVED = "\0rescue_scheduler: moved"
+call("LSET", bucket, place, MOVED)
+call("LREM", bucket, 1, MOVED)
 -- Only for removals by apps: an index of the wrong type must not stop this.
 pcall("SREM", ARGV[2] .. item, "delayed:" .. ARGV[3])
-if call("LLEN", KEYS[5]) == 0 then
+if call("LLEN", bucket) == 0 then
   call("ZREM", KEYS[2], ARGV[3])
 end
 return 1

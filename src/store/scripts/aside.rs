@@ -7,12 +7,12 @@ use crate::store::{keys::Keys, scripts::quarantine::record_aside};
 
 script!("aside.lua");
 
-/// Makes the call: the item at the head of the bucket `member`, if it has more than `max_item` bytes; and how many
-/// records the quarantine may have.
+/// Makes the call: the item of the bucket `member` that has so many `before` it, if it has more than `max_item`
+/// bytes; and how many records the quarantine may have.
 pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,
-    member: &[u8],
+    (member, before): (&[u8], usize),
     reason: &str,
     now: DateTime<Utc>,
     (max_item, max_quarantine): (usize, usize),
@@ -20,14 +20,15 @@ pub(in crate::store) fn call(
     let mut call = SCRIPT.prepare_invoke();
     call.key(keys.lock())
         .key(keys.delayed_schedule())
-        .key(keys.quarantine())
-        .key(keys.aside(member))
         .key(keys.bucket(member));
     call.arg(holder)
         .arg(keys.timestamps(b""))
         .arg(member)
         .arg(max_item)
         .arg(max_quarantine)
-        .arg(record_aside(member, reason, now));
+        .arg(record_aside(member, reason, now))
+        .arg(keys.quarantine())
+        .arg(keys.aside(member))
+        .arg(before);
     call
 }

@@ -14,14 +14,15 @@
 -- ARGV[6]    how many items and buckets are enough: to move a bucket takes as long as an item in it
 -- ARGV[7]    how many bytes are enough
 -- ARGV[8]    a larger item is not read
--- ARGV[9]    the member whose bucket is being moved, or nothing: so many items at its head are passed
--- ARGV[10]   over
+-- ARGV[9]    the member whose bucket is being moved, or has items that stay, or nothing: so many items at its
+-- ARGV[10]   head are passed over
 --
 -- Returns  nil   the lease is lost
 --          flat  1 if the batch is full, else 0; the score of the last bucket read, or nil; how many members
 --                of that score stand before it; and for each bucket read, in order: its member, the number
 --                of its items (or Redis' error, as of a wrong type), and the items. A negative number is the
---                size of the next item of the bucket, which is too large
+--                size of the next item of the bucket, which is too large; if others are before it, the bucket
+--                is there twice
 -- The last bucket, and one with an item that is too large, may have more items.
 
 local call, pcall = redis.call, redis.pcall
@@ -77,7 +78,14 @@ local function read(member, first)
     items_left, bytes_left = items_left - count, bytes_left - bytes - (too_large or 0)
     chunk_size = bytes > LARGE * count and 1 or math.min(chunk_size * 2, ITEMS)
   until count < wanted or items_left <= 0 or bytes_left <= 0
-  reply[header] = n == header and too_large and -too_large or n - header
+  reply[header] = n - header
+  if too_large and n > header then
+    reply[n + 1], header = member, n + 2
+    n = header
+  end
+  if too_large then
+    reply[header] = -too_large
+  end
 end
 
 -- Tells where `last` stands, the last one of so many members that were looked at.
@@ -99,7 +107,7 @@ repeat
   local members =
     call("ZRANGEBYSCORE", KEYS[2], ARGV[3], ARGV[4], "LIMIT", offset, MEMBERS)
   for _, member in ipairs(members) do
-    read(member, member == ARGV[9] and tonumber(ARGV[10]) or 0)
+    read(member, offset == passed and member == ARGV[9] and tonumber(ARGV[10]) or 0)
     offset, last = offset + 1, member
     items_left = items_left - 1
     if items_left <= 0 or bytes_left <= 0 then

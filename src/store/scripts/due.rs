@@ -5,7 +5,7 @@ use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
 
 use crate::store::{
     keys::Keys,
-    port::delayed::{BatchLimit, Bucket, Due, Place},
+    port::delayed::{BatchLimit, Bucket, Due, Passed, Place},
     scripts::reply::words,
 };
 
@@ -42,45 +42,59 @@ pub(in crate::store) struct DueReply {
     pub(in crate::store) full: bool,
     /// The score of the last bucket, and how many members of that score are before it.
     pub(in crate::store) last: Option<(String, usize)>,
-    /// Each bucket: its member, and what is in it.
+    /// Each bucket: its member, and what is in it. One with an item that is too large behind others is there twice.
     pub(in crate::store) buckets: Vec<(Vec<u8>, Content)>,
 }
 
 impl DueReply {
-    /// What is due at `now`.
-    pub(in crate::store) fn due(self, now: DateTime<Utc>) -> Due {
+    /// What is due at `now`, at `from` or behind it.
+    pub(in crate::store) fn due(self, now: DateTime<Utc>, from: Option<&Place>) -> Due {
         let mut due = Due {
             full: self.full,
             ..Due::default()
         };
-        due.last = self.last.zip(self.buckets.last()).map(|(last, bucket)| {
-            let ((score, before), (member, content)) = (last, bucket);
-            let items = match content {
-                Content::Items(items) => items.len(),
-                Content::TooLarge(_) | Content::Unreadable(_) => 0,
+        let last = self.buckets.last().map(|(member, _)| member.clone());
+        let mut passed = from.and_then(|from| {
+            let last = from.staying.clone()?;
+            let items = from.items;
+            Some((&from.member, Passed { items, last }))
+        });
+        for (member, content) in self.buckets {
+            let passed = passed.take().filter(|(of, _)| **of == member);
+            let passed = passed.map(|(_, passed)| passed);
+            let (items, is_large) = match content {
+                Content::Items(items) => (items, false),
+                Content::TooLarge(bytes) => {
+                    due.too_large.push((member.clone(), bytes));
+                    (vec![], true)
+                }
+                Content::Unreadable(reason) => {
+                    due.unreadable.push((member, reason));
+                    continue;
+                }
             };
+            if !is_large || passed.is_some() {
+                let seconds = str::from_utf8(&member).ok().and_then(|it| it.parse().ok());
+                let at = seconds.and_then(|it| DateTime::from_timestamp(it, 0));
+                due.buckets.push(Bucket {
+                    due: at.map_or(now, |at| at.min(now)),
+                    member,
+                    items,
+                    passed,
+                });
+            }
+        }
+        due.last = self.last.zip(last).map(|((score, before), member)| {
+            let bucket = due.buckets.last().filter(|it| it.member == member);
+            let passed = bucket.and_then(|it| it.passed.as_ref());
             Place {
                 score,
                 before,
-                member: member.clone(),
-                items,
+                items: bucket.map_or(0, |it| it.items.len()) + passed.map_or(0, |it| it.items),
+                member,
+                staying: None,
             }
         });
-        for (member, content) in self.buckets {
-            match content {
-                Content::Items(items) => {
-                    let seconds = str::from_utf8(&member).ok().and_then(|it| it.parse().ok());
-                    let at = seconds.and_then(|it| DateTime::from_timestamp(it, 0));
-                    due.buckets.push(Bucket {
-                        due: at.map_or(now, |at| at.min(now)),
-                        member,
-                        items,
-                    });
-                }
-                Content::TooLarge(bytes) => due.too_large.push((member, bytes)),
-                Content::Unreadable(reason) => due.unreadable.push((member, reason)),
-            }
-        }
         due
     }
 }

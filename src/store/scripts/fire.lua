@@ -8,12 +8,11 @@
 -- KEYS[5]  stamps            hash    entry name -> the time that we stamped there, our lock prefix if we
 --                                  have one, and the fire time that was enqueued then, Unix seconds
 -- KEYS[6]  queues            set     names of all queues
--- KEYS[6+i] queue            list    where fire i goes
--- KEYS[7+n] workers          set     ids of all workers; only if a guard is about running jobs
 --
--- Beside them it reads, for each id in workers, the string `worker:ID` of the same namespace: what
--- that worker works on. Which these are is known in here only. In a cluster that may be, for all
--- keys of a namespace with a hash tag are in one slot.
+-- Beside them it writes the lists `queue:NAME`, and for guards it reads the set `workers` and, for each id in
+-- it, the string `worker:ID`: what that worker works on. Redis refuses a whole script if its user may not use
+-- one of KEYS, so that these are not among them. In a cluster that may be, for all keys of a namespace with a
+-- hash tag are in one slot.
 --
 -- ARGV[1]  our hostname:pid; we fire only while it holds the lock
 -- ARGV[2]  now, as Ruby prints it
@@ -21,7 +20,9 @@
 -- ARGV[4]  number of the fires: n
 -- ARGV[5]  how far a fire time may be ahead of this server's clock, milliseconds (empty: any time).
 --          Jitter is not looked at
--- ARGV[5i+1 .. 5i+5]  of fire i: entry name, how many fires it may have (empty: any number),
+-- ARGV[6]  what stands before the name in the key of a queue
+-- ARGV[7]  the key of the set of all workers' ids
+-- ARGV[5i+3 .. 5i+7]  of fire i: entry name, how many fires it may have (empty: any number),
 --                     fire time, queue name, payload
 -- then for each fire that is guarded:
 --   ARGV  its number: i
@@ -45,8 +46,8 @@
 --                                 host is wrong then, and a fence in the future would silence the entry
 --                         7       not looked at: its queue is too long to be searched in this call, too;
 --                                 nothing was done, and the same holds for later fires of the entry
---                         string  rejected: Redis' error (wrong type; or its guard may not look);
---                                 it can be fired again
+--                         string  rejected: Redis' error (wrong type; or a right that it or its guard
+--                                 needs is missing); it can be fired again
 --
 -- Atomic: a fire is recorded if and only if its payload was pushed, or it was skipped; what was
 -- skipped is not counted. What is of the wrong type keeps no fire away. Nothing is decoded here:
@@ -92,7 +93,7 @@ end
 
 -- By number of the fire.
 local guards = {}
-local arg = 5 * count + 6
+local arg = 5 * count + 8
 while arg <= #ARGV do
   local number, longest, overlap, parts = unpack(ARGV, arg, arg + 3)
   local pattern = {}
@@ -101,9 +102,17 @@ while arg <= #ARGV do
     pattern[part] = ARGV[arg]
     arg = arg + 1
   end
-  pattern[1] = pattern[1] or ARGV[5 * number + 5]
+  pattern[1] = pattern[1] or ARGV[5 * number + 7]
   guards[tonumber(number)] =
     { longest = tonumber(longest), overlap = overlap, forms = forms_of(pattern) }
+end
+
+-- Redis does not say which key our user may not use.
+local function explain(err, verb, key)
+  if err:find("NOPERM", 1, true) or err:find("user executing the script", 1, true) then
+    return "NOPERM: our user may not " .. verb .. " `" .. key .. "`"
+  end
+  return err
 end
 
 -- Thrown by a guard whose queue is too long for what is left of this call.
@@ -111,14 +120,14 @@ local TOO_MUCH = {}
 
 -- What Redis answers; nil: the key is of the wrong type. Any other error, as of a command that we are
 -- not allowed, is that of the fire whose guard asks: thrown here, and caught around its guard.
-local function ask(...)
-  local reply = redis.pcall(...)
+local function ask(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
   if type(reply) ~= "table" or not reply.err then
     return reply
   elseif reply.err:find("WRONGTYPE", 1, true) then
     return nil
   end
-  error({ err = (...) .. " for its guard: " .. reply.err })
+  error({ err = command .. " for its guard: " .. explain(reply.err, "read", key) })
 end
 
 -- Where a payload of this form ends in `text`, if it begins at `from`.
@@ -152,13 +161,13 @@ local function identical(guard, text, from)
   end
 end
 
--- Only so many payloads of a queue are looked at, the newest, and of all queues in this call: other clients
--- wait meanwhile.
-local NEWEST = 100000
-local left = NEWEST
+-- Only so many payloads of a queue are looked at, the newest, and only so many bytes of them are read; and of
+-- all queues in this call, too: other clients wait meanwhile.
+local NEWEST, BYTES = 100000, 10485760
+local left, bytes_left = NEWEST, BYTES
 -- They are read from the queue's end, and more at a time while they are small: nothing tells their
 -- size before.
-local LARGE = 1048576
+local LARGE, MANY = 1048576, 128
 
 local function is_queued(guard, queue)
   local length = math.min(ask("LLEN", queue) or 0, NEWEST)
@@ -173,8 +182,14 @@ local function is_queued(guard, queue)
     end
     return false
   end
-  local seen, wanted = 0, 1
-  repeat
+  local is_first, seen, wanted = bytes_left == BYTES, 0, 1
+  while seen < length do
+    if bytes_left <= 0 then
+      if is_first then
+        return false
+      end
+      error(TOO_MUCH)
+    end
     local chunk = ask("LRANGE", queue, -seen - wanted, -seen - 1) or {}
     local bytes = 0
     for _, payload in ipairs(chunk) do
@@ -183,11 +198,10 @@ local function is_queued(guard, queue)
       end
       bytes = bytes + #payload
     end
-    seen, left = seen + #chunk, left - #chunk
-    local ended = #chunk < wanted or seen >= NEWEST
-    wanted = bytes > LARGE and math.max(1, math.floor(wanted / 4)) or math.min(2 * wanted, 1024)
-    wanted = math.min(wanted, NEWEST - seen)
-  until ended
+    seen, left, bytes_left = seen + #chunk, left - #chunk, bytes_left - bytes
+    wanted = bytes > LARGE and math.max(1, math.floor(wanted / 4)) or math.min(2 * wanted, MANY)
+    wanted = math.min(wanted, length - seen)
+  end
   return false
 end
 
@@ -196,11 +210,11 @@ local jobs
 
 local function is_running(guard)
   if not jobs then
-    jobs = {}
-    local workers = KEYS[7 + count]
+    local workers, read = ARGV[7], {}
     for _, id in ipairs(ask("SMEMBERS", workers) or {}) do
-      jobs[#jobs + 1] = ask("GET", workers:sub(1, -2) .. ":" .. id) or nil
+      read[#read + 1] = ask("GET", workers:sub(1, -2) .. ":" .. id) or nil
     end
+    jobs = read
   end
   for _, job in ipairs(jobs) do
     -- The first one is the job's own; more may stand in its arguments.
@@ -251,7 +265,7 @@ local function last_fire(i, fence)
   if not stamps then
     local names = {}
     for fire = 1, count do
-      names[fire] = ARGV[5 * fire + 1]
+      names[fire] = ARGV[5 * fire + 3]
     end
     -- A key of the wrong type has no stamps.
     stamps = redis.pcall("HMGET", KEYS[5], unpack(names))
@@ -265,8 +279,8 @@ end
 local put_off = {}
 local outcomes = {}
 for i = 1, count do
-  local name, times, fire_time, queue, payload = unpack(ARGV, 5 * i + 1, 5 * i + 5)
-  local limited = times ~= ""
+  local name, times, fire_time, queue, payload = unpack(ARGV, 5 * i + 3, 5 * i + 7)
+  local key, limited = ARGV[6] .. queue, times ~= ""
   local last = redis.call("HGET", KEYS[2], name)
   local fires = limited and number(redis.call("HGET", KEYS[3], name), MOST) or 0
   if last_fire(i, last) >= tonumber(fire_time) then
@@ -278,7 +292,7 @@ for i = 1, count do
   elseif put_off[name] then
     outcomes[i] = 7
   elseif guards[i] then
-    local looked, reason = pcall(skip, guards[i], KEYS[6 + i])
+    local looked, reason = pcall(skip, guards[i], key)
     if reason == TOO_MUCH then
       put_off[name], outcomes[i] = true, 7
     else
@@ -295,7 +309,7 @@ for i = 1, count do
       redis.call("HSET", KEYS[3], name, fires + 1)
     end
     redis.call("HSET", KEYS[2], name, fire_time)
-    local pushed = redis.pcall("RPUSH", KEYS[6 + i], payload)
+    local pushed = redis.pcall("RPUSH", key, payload)
     if type(pushed) == "table" then
       if last then
         redis.call("HSET", KEYS[2], name, last)
@@ -305,7 +319,7 @@ for i = 1, count do
       if limited then
         redis.call("HSET", KEYS[3], name, fires)
       end
-      outcomes[i] = pushed.err
+      outcomes[i] = explain(pushed.err, "write", key)
     else
       -- For people to look at only: a key of the wrong type must not stop the fire.
       redis.pcall("HSET", KEYS[4], name, ARGV[2])

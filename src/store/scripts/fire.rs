@@ -33,9 +33,10 @@ pub(in crate::store) fn call(
         .arg(now.format(STAMP).to_string())
         .arg(format!("{}{}", now.timestamp(), keys.stamp_prefix()))
         .arg(fires.len())
-        .arg(reply::max_skew(max_skew));
+        .arg(reply::max_skew(max_skew))
+        .arg(keys.queue(""))
+        .arg(keys.workers());
     for fire in fires {
-        call.key(keys.queue(fire.queue));
         let times = fire
             .times
             .map_or_else(String::new, |times| times.to_string());
@@ -45,10 +46,6 @@ pub(in crate::store) fn call(
         call.arg(fire.queue).arg(&*fire.payload);
     }
     add_guards(&mut call, fires);
-    let overlap = |fire: &Fire<'_>| fire.guard.overlap;
-    if fires.iter().any(|it| overlap(it) == Overlap::SkipIfRunning) {
-        call.key(keys.workers());
-    }
     call
 }
 

@@ -1,46 +1,52 @@
 -- Moves due delayed items from their buckets to their queues, and cleans up after them.
 --
--- KEYS[1]     lock      string  hostname:pid of the leader
--- KEYS[2]     schedule  zset    timestamps that have a bucket
--- KEYS[3]     queues    set     names of all queues
--- KEYS[4 ..]  list      the targets: queues, and perhaps the quarantine
+-- KEYS[1]  lock      string  hostname:pid of the leader
+-- KEYS[2]  schedule  zset    timestamps that have a bucket
+-- KEYS[3]  queues    set     names of all queues
 --
--- Beside them it writes, for each bucket, the list `delayed:MEMBER`; and for each item the set
--- `timestamps:ITEM`, the reverse index: buckets that hold this very item. To give all of these keys,
--- too, would double what is sent. In a cluster that may be, for all keys of a namespace with a hash tag
--- are in one slot.
+-- Beside them it writes the lists `queue:NAME` and perhaps the quarantine; for each bucket, the list
+-- `delayed:MEMBER`; and for each item the set `timestamps:ITEM`, the reverse index: buckets that hold this
+-- very item. Redis refuses a whole script if its user may not use one of KEYS, so queues and quarantine are
+-- not among them; to give the others, too, would double what is sent. In a cluster that may be, for all keys
+-- of a namespace with a hash tag are in one slot.
 --
--- ARGV[1]  our hostname:pid; we move only while it holds the lock
--- ARGV[2]  how far a bucket's timestamp may be ahead of this server's clock, milliseconds (empty: any
---          time)
--- ARGV[3]  what stands before the item in the key of its reverse index
--- ARGV[4]  what stands before the member in the key of a bucket
--- ARGV[5]  how many of the targets are queues
--- ARGV[6]  how many bytes stand before the name in the key of a queue
--- ARGV[7]  how many records the quarantine may have
+-- ARGV[1]   our hostname:pid; we move only while it holds the lock
+-- ARGV[2]   how far a bucket's timestamp may be ahead of this server's clock, milliseconds (empty: any
+--           time)
+-- ARGV[3]   what stands before the item in the key of its reverse index
+-- ARGV[4]   what stands before the member in the key of a bucket
+-- ARGV[5]   what stands before the name in the key of a queue
+-- ARGV[6]   the key of the quarantine
+-- ARGV[7]   how many records the quarantine may have
+-- ARGV[8]   how many items at the head of the first bucket stay, and are passed over; or 0
+-- ARGV[9]   the last one of them. If it is not there any more, nothing of this bucket is moved
+-- ARGV[10]  number of the queues: n
+-- then their names
 -- then for each bucket:
 --   ARGV  its member in the schedule
---   ARGV  the header of its items that were read, from its head
+--   ARGV  the header of its items that were read, from its head, or behind those that are passed over
 --   then for each run of items that have one target and one cut:
 --     ARGV  its header, unless that of the bucket tells the target: then it is the only run
---     ARGV  the items, byte for byte; each with its payload where there is no cut
+--     ARGV  the items, byte for byte; each with its payload where there is no cut and a list as target
 --
 -- A header is a number: (items * 65536 + cut) * 65536 + target.
 --   items   how many: at most 1000, but for a bucket without a target
 --   cut     how many bytes to cut off at the end of an item, so that `}` makes it the payload; or 0
---   target  its number among KEYS; or 0
+--   target  0: none; 1: the items stay; 2: the quarantine; 2+i: queue i
 --
 -- Returns  nil   the lease is lost: nothing was done
 --          flat  for each item that was not moved, its number (from 1), and
---                0       someone removed it, or it stands behind a rejected one
+--                0       it is not there: someone removed it
 --                2       too early by this server's clock, as are all items behind it
---                string  rejected: Redis' error (wrong type), or the quarantine is full; it heads its
---                        bucket now
+--                3       it stays, as its target says
+--                string  rejected: Redis' error (wrong type; or a missing right, which begins with
+--                        `NOPERM`), or the quarantine is full; it stays
 --          error a bucket is no list any more: what is before it was done
 --
 -- Atomic. Apps only append to a bucket or remove from it, so what was read and is still in place
--- is a run of items at its head, in the same order. What was removed in between is not pushed;
--- what was added is not dropped. Nothing is decoded here: cjson would change the arguments.
+-- is a run of items, in the same order. What was removed in between is not pushed; what was added is not
+-- dropped. An item that stays keeps its place, and what is behind it is moved: all items of a queue share
+-- their fate, so they keep their order. Nothing is decoded here: cjson would change the arguments.
 
 local call, pcall, sub = redis.call, redis.pcall, string.sub
 
@@ -90,15 +96,17 @@ local function is_early(member)
   return false
 end
 
-local index, prefix = ARGV[3], ARGV[4]
-local names = {}
-for i = 1, number[ARGV[5]] do
-  names[i] = sub(KEYS[3 + i], 1 + number[ARGV[6]])
+local index, prefix, passed = ARGV[3], ARGV[4], number[ARGV[8]]
+local STAYS, QUARANTINE = 1, 2
+local targets, names = { [QUARANTINE] = ARGV[6] }, {}
+for i = 1, number[ARGV[10]] do
+  names[i] = ARGV[10 + i]
+  targets[QUARANTINE + i] = ARGV[5] .. names[i]
 end
 for i = 1, #names, LONGEST do
   call("SADD", KEYS[3], unpack(names, i, math.min(i + LONGEST - 1, #names)))
 end
-local arg = 8
+local arg = 11 + #names
 
 -- A script that fails is not rolled back. What could fail after a push (a command that we are not
 -- allowed, a key of the wrong type) is tried before the first one, without effect.
@@ -106,26 +114,42 @@ if ARGV[arg] then
   call("LTRIM", prefix .. ARGV[arg], 0, -1)
   call("ZREM", KEYS[2], "\0nothing")
   call("DEL", index)
+  call("LREM", prefix .. "\0nothing", 1, "")
+  local set = pcall("LSET", prefix .. "\0nothing", 0, "")
+  if not set.err:find("no such key", 1, true) then
+    return set
+  end
 end
 
+-- What takes the place of an item that was moved from behind one that stays, until it is removed.
+local MOVED = "\0rescue_scheduler: moved"
+
 -- Items that are pushed next with one command, for all of them go to one target: of each its place among
--- all items, and its payload.
+-- all items, its index in its bucket, and its payload.
 local target, n = nil, 0
-local places, items, payloads = {}, {}, {}
+local places, items, indexes, payloads = {}, {}, {}, {}
 -- The buckets that they are from: of each its number, and its last one of these items.
 local from, ends, parts = {}, {}, 0
--- Of each bucket its length, how many items at its head are pushed, and whether one was rejected.
-local members, lengths, taken, rejected = {}, {}, {}, {}
+-- Of each bucket its length, how many items at its head are pushed, and the indexes of the others that are.
+local members, lengths, taken, behind = {}, {}, {}, {}
 local left = {}
+
+-- Redis does not say which key our user may not write.
+local function reason(err, key)
+  if err:find("NOPERM", 1, true) or err:find("user executing the script", 1, true) then
+    return "NOPERM: our user may not write `" .. key .. "`"
+  end
+  return err
+end
 
 -- How many of them the target takes, and why it does not take the others.
 local function room()
-  if target ~= 4 + #names then
+  if target ~= QUARANTINE then
     return n
   end
-  local held = pcall("LLEN", KEYS[target])
+  local held = pcall("LLEN", targets[target])
   if type(held) == "table" then
-    return 0, held.err
+    return 0, reason(held.err, targets[target])
   end
   return math.max(0, math.min(n, number[ARGV[7]] - held)), "the quarantine is full"
 end
@@ -135,9 +159,9 @@ local function push()
     return
   end
   local accepted, refused = room()
-  local pushed = accepted > 0 and pcall("RPUSH", KEYS[target], unpack(payloads, 1, accepted))
+  local pushed = accepted > 0 and pcall("RPUSH", targets[target], unpack(payloads, 1, accepted))
   if type(pushed) == "table" then
-    accepted, refused = 0, pushed.err
+    accepted, refused = 0, reason(pushed.err, targets[target])
   end
   local first = 1
   for part = 1, parts do
@@ -146,11 +170,15 @@ local function push()
     for i = first, math.min(last, accepted) do
       -- Only for removals by apps: an index of the wrong type must not stop the move.
       pcall("SREM", index .. items[i], name)
-      taken[bucket] = taken[bucket] + 1
+      if indexes[i] == taken[bucket] then
+        taken[bucket] = indexes[i] + 1
+      else
+        behind[bucket] = behind[bucket] or {}
+        table.insert(behind[bucket], indexes[i])
+      end
     end
     for i = math.max(first, accepted + 1), last do
-      left[#left + 1], left[#left + 2] = places[i], rejected[bucket] and 0 or refused
-      rejected[bucket] = true
+      left[#left + 1], left[#left + 2] = places[i], refused
     end
     first = last + 1
   end
@@ -166,13 +194,19 @@ while ARGV[arg] do
     left[#left + 1], left[#left + 2] = seen + 1, 2
     break
   end
+  local skipped = #members == 0 and passed or 0
+  local first = math.max(0, skipped - 1)
   -- One more than is asked for tells whether it is all.
-  local held, head = pcall("LRANGE", prefix .. member, "0", text[total]), 1
+  local held, head = pcall("LRANGE", prefix .. member, text[first], text[skipped + total]), 1
   if held.err then
     failed = held
     break
   end
   members[bucket], lengths[bucket], taken[bucket] = member, #held, 0
+  if skipped > 0 then
+    held = held[1] == ARGV[9] and held or {}
+    lengths[bucket], head = -1, 2
+  end
   arg = arg + 2
   local size, several, last_of_bucket = total, to == 0, seen + total
   while seen < last_of_bucket do
@@ -180,20 +214,24 @@ while ARGV[arg] do
       size, cut, to = read_header(ARGV[arg])
       arg = arg + 1
     end
-    if to ~= target or n + size > LONGEST then
+    if to ~= STAYS and (to ~= target or n + size > LONGEST) then
       push()
       target = to
     end
-    local until_cut, step = -1 - cut, cut > 0 and 1 or 2
-    local before, stopped = n, rejected[bucket]
+    local until_cut, step = -1 - cut, (cut > 0 or to == STAYS) and 1 or 2
+    local before = n
     for place = seen + 1, seen + size do
       local item = ARGV[arg]
-      if not stopped and held[head] == item then
-        n, head = n + 1, head + 1
-        places[n], items[n] = place, item
-        payloads[n] = cut > 0 and sub(item, 1, until_cut) .. "}" or ARGV[arg + 1]
-      else
+      if held[head] ~= item then
         left[#left + 1], left[#left + 2] = place, 0
+      elseif to == STAYS then
+        left[#left + 1], left[#left + 2] = place, 3
+        head = head + 1
+      else
+        n = n + 1
+        places[n], items[n], indexes[n] = place, item, first + head - 1
+        payloads[n] = cut > 0 and sub(item, 1, until_cut) .. "}" or ARGV[arg + 1]
+        head = head + 1
       end
       arg = arg + step
     end
@@ -209,10 +247,17 @@ push()
 -- Buckets that have nothing more: to remove them one by one would take a tenth of the time.
 local empty, gone = {}, {}
 for bucket, member in ipairs(members) do
+  local key, others = prefix .. member, behind[bucket] or {}
+  for _, item in ipairs(others) do
+    call("LSET", key, text[item], MOVED)
+  end
   if taken[bucket] == lengths[bucket] then
-    empty[#empty + 1], gone[#gone + 1] = prefix .. member, member
+    empty[#empty + 1], gone[#gone + 1] = key, member
   elseif taken[bucket] > 0 then
-    call("LTRIM", prefix .. member, taken[bucket], -1)
+    call("LTRIM", key, text[taken[bucket]], -1)
+  end
+  if #others > 0 then
+    call("LREM", key, text[#others], MOVED)
   end
 end
 for i = 1, #gone, LONGEST do

@@ -19,7 +19,7 @@ script!("move.lua");
 /// How many items a run has at most, for `move.lua` pushes it with one command.
 const LONGEST_RUN: usize = 1_000;
 
-/// How many queues a batch may go to: a header has room for 65,535 keys, and some are no queues.
+/// How many queues a batch may go to: a header has room for the numbers of 65,535 targets, and two are no queues.
 pub(in crate::store) const MOST_QUEUES: usize = 65_000;
 
 /// Makes the call: the moves of all items of `buckets` to `targets` (as many, in the same order), unless Redis'
@@ -37,20 +37,25 @@ pub(in crate::store) fn call(
         .key(keys.delayed_schedule())
         .key(keys.queues());
     call.arg(holder).arg(reply::max_skew(max_skew));
-    let places = Places::of(targets, keys);
-    call.key(&places.keys);
     call.arg(keys.timestamps(b""))
         .arg(keys.bucket(b""))
-        .arg(places.queues.len())
-        .arg(keys.queue("").len())
+        .arg(keys.queue(""))
+        .arg(keys.quarantine())
         .arg(max_quarantine);
+    match buckets.first().and_then(|bucket| bucket.passed.as_ref()) {
+        Some(passed) => call.arg(passed.items).arg(&passed.last),
+        None => call.arg(0).arg(""),
+    };
+    let queues: Vec<&str> = queues(targets).into_iter().collect();
+    debug_assert!(queues.len() <= MOST_QUEUES);
+    call.arg(queues.len()).arg(&queues);
     let items = buckets.iter().flat_map(|bucket| &bucket.items);
     let moves: Vec<Move<'_>> = items
         .zip(targets)
         .map(|(item, target)| Move {
             item,
             target,
-            form: (cut(item, target), places.number(target)),
+            form: (cut(item, target), number(target, &queues)),
         })
         .collect();
     let mut rest = &moves[..];
@@ -72,7 +77,7 @@ pub(in crate::store) fn call(
                     Target::Queue { payload, .. } if form.0.is_none() => {
                         call.arg(payload);
                     }
-                    Target::Queue { .. } => {}
+                    Target::Queue { .. } | Target::Stay { .. } => {}
                     Target::Quarantine { reason, at } => {
                         call.arg(quarantine_record(member, item, reason, *at));
                     }
@@ -89,7 +94,7 @@ struct Move<'m> {
     form: Form,
 }
 
-/// How an item becomes the payload ([`cut`]), and the number of its target among the keys.
+/// How an item becomes the payload ([`cut`]), and the number of its target.
 type Form = (Option<NonZeroU16>, usize);
 
 /// One number for all that `move.lua` is told of items.
@@ -97,45 +102,22 @@ fn header(items: usize, (cut, target): Form) -> u64 {
     (items as u64) << 32 | u64::from(cut.map_or(0, NonZeroU16::get)) << 16 | target as u64
 }
 
-/// The keys to which a batch goes, each once.
-struct Places<'t> {
-    /// In order.
-    queues: Vec<&'t str>,
-    /// Those of the queues, and behind them the quarantine's, if it gets something.
-    keys: Vec<String>,
-}
-
-impl<'t> Places<'t> {
-    fn of(targets: &'t [Target], keys: &Keys) -> Self {
-        let queues = queues(targets);
-        debug_assert!(queues.len() <= MOST_QUEUES);
-        let quarantine = targets.iter().any(|target| queue(target).is_none());
-        let quarantine = quarantine.then(|| keys.quarantine());
-        let names = queues.iter().map(|name| keys.queue(name));
-        Self {
-            keys: names.chain(quarantine).collect(),
-            queues: queues.into_iter().collect(),
-        }
-    }
-
-    /// Among the keys of `move.lua`, counted from 1, as Lua does.
-    fn number(&self, target: &Target) -> usize {
-        let index = queue(target).map(|name| self.queues.partition_point(|other| *other < name));
-        index.unwrap_or(self.queues.len()) + 4
+/// The number of a target, as `move.lua` counts them; `queues` are in order.
+fn number(target: &Target, queues: &[&str]) -> usize {
+    match target {
+        Target::Stay { .. } => 1,
+        Target::Quarantine { .. } => 2,
+        Target::Queue { name, .. } => 3 + queues.partition_point(|other| **other < **name),
     }
 }
 
 /// The queues to which `targets` lead.
 pub(in crate::store) fn queues(targets: &[Target]) -> BTreeSet<&str> {
-    targets.iter().filter_map(queue).collect()
-}
-
-/// The queue to which a target leads; `None`: quarantine.
-pub(in crate::store) fn queue(target: &Target) -> Option<&str> {
-    match target {
-        Target::Queue { name, .. } => Some(name),
-        Target::Quarantine { .. } => None,
-    }
+    let queues = targets.iter().filter_map(|target| match target {
+        Target::Queue { name, .. } => Some(&**name),
+        Target::Quarantine { .. } | Target::Stay { .. } => None,
+    });
+    queues.collect()
 }
 
 /// How many bytes at the end of the item `}` replaces, so that the payload is left, as in what Ruby
@@ -187,38 +169,32 @@ impl FromRedisValue for MoveOutcome {
             Value::Int(1) => Ok(Self::Moved),
             Value::Int(0) => Ok(Self::Left),
             Value::Int(2) => Ok(Self::TooEarly),
-            other => words(other).map(Self::Rejected),
+            Value::Int(3) => Ok(Self::Stays),
+            other => words(other).map(|words| {
+                if words.starts_with("NOPERM") {
+                    Self::Denied(words)
+                } else {
+                    Self::Rejected(words)
+                }
+            }),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-    use redis::Script;
-
     use super::*;
-
-    fn to(queue: &str) -> Target {
-        Target::Queue {
-            name: queue.to_owned(),
-            payload: "{}".to_owned(),
-        }
-    }
 
     #[test]
     fn a_header_has_room_for_the_targets_of_the_largest_batch() {
-        let script = Script::new("");
-        let mut call = script.prepare_invoke();
-        let targets: Vec<_> = (0..MOST_QUEUES).map(|it| to(&format!("{it:05}"))).collect();
-        let places = Places::of(&targets, &Keys::new("resque", None));
-        call.key(&places.keys);
-        let last = places.number(&targets[MOST_QUEUES - 1]);
-        let quarantine = places.number(&Target::Quarantine {
-            reason: String::new(),
-            at: DateTime::UNIX_EPOCH,
-        });
-        assert_eq!((last, quarantine), (MOST_QUEUES + 3, MOST_QUEUES + 4));
-        assert_eq!(header(1, (None, quarantine)) >> 16, 1 << 16, "it overflows");
+        let names: Vec<String> = (0..MOST_QUEUES).map(|it| format!("{it:05}")).collect();
+        let queues: Vec<&str> = names.iter().map(|it| &**it).collect();
+        let last = Target::Queue {
+            name: names[MOST_QUEUES - 1].clone(),
+            payload: "{}".to_owned(),
+        };
+        let last = number(&last, &queues);
+        assert_eq!(last, MOST_QUEUES + 2);
+        assert_eq!(header(1, (None, last)) >> 16, 1 << 16, "it overflows");
     }
 }

@@ -1,4 +1,4 @@
-//! `probe.lua`: whether our user may write keys.
+//! `probe.lua`: which queues take jobs.
 
 use redis::ScriptInvocation;
 
@@ -9,8 +9,9 @@ script!("probe.lua");
 /// Makes the call: the keys of these queues.
 pub(in crate::store) fn call(keys: &Keys, queues: &[&str]) -> ScriptInvocation<'static> {
     let mut call = SCRIPT.prepare_invoke();
+    call.key(keys.lock());
     for queue in queues {
-        call.key(keys.queue(queue));
+        call.arg(keys.queue(queue));
     }
     call
 }

@@ -18,7 +18,17 @@ impl Both<'_> {
             bytes: self.rng.choice([1, 60, 6_000, 1 << 20]).unwrap(),
             item: self.rng.choice([60, usize::MAX]).unwrap(),
         };
-        let from = self.due.last.as_ref().filter(|_| self.rng.bool());
+        let mut from = self.due.last.clone().filter(|_| self.rng.bool());
+        if let Some(from) = &mut from
+            && from.items > 0
+            && self.rng.bool()
+        {
+            // Its items stay, as far as they were read. It may be another one by now.
+            let last = self.due.buckets.last();
+            let last = last.filter(|it| it.member == from.member);
+            from.staying = last.and_then(|it| it.items.last()).cloned();
+        }
+        let from = from.as_ref();
         let _ = agree!(self, who, is_any_due(now, from), |it| it);
         if let Some(place) = from {
             let (skip, count) = (self.rng.usize(0..3), self.rng.usize(1..3));
@@ -28,16 +38,23 @@ impl Both<'_> {
         self.due = due.unwrap().unwrap_or_default();
         for (member, bytes) in &self.due.too_large {
             let reason = bytes.to_string();
-            let _ = agree!(self, who, set_aside(member, &reason, now), |it| it);
+            let before = match self.due.last.as_ref().filter(|it| it.member == *member) {
+                Some(last) => last.items,
+                None => self.rng.usize(0..3),
+            };
+            let _ = agree!(self, who, set_aside(member, before, &reason, now), |it| it);
         }
         let _ = agree!(self, who, quarantined(), |it| it);
-        let _ = agree!(self, who, takes_jobs("r"), |it| it);
+        let _ = agree!(self, who, take_jobs(&["q", "r"]), |it| it);
     }
 
     /// Mostly what was due a while ago; much may have happened since.
     pub async fn move_batch(&mut self, who: usize) {
         let rng = &mut self.rng;
-        let target = |item: &Vec<u8>| match rng.u8(0..5) {
+        let target = |item: &Vec<u8>| match rng.u8(0..7) {
+            5.. => Target::Stay {
+                reason: "a reason".to_owned(),
+            },
             0 => Target::Quarantine {
                 reason: "a reason".to_owned(),
                 at: DateTime::UNIX_EPOCH,
