@@ -135,7 +135,7 @@ impl Keys {
 
     /// Hash: entry name → the time, Unix seconds, that one of us stamped on it in
     /// [`Self::last_enqueued_at`], which all share, and the fire time that was enqueued then; between them
-    /// [`Self::stamp_prefix`]. A later stamp there is a Ruby scheduler's.
+    /// `stamp_prefix`. A later stamp there is a Ruby scheduler's.
     pub fn stamps(&self) -> String {
         self.key("rescue_scheduler:stamps")
     }

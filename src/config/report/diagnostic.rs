@@ -62,7 +62,7 @@ impl Mistakes {
         &self.diagnostics
     }
 
-    /// Returns those that are shown, and how many more there are ([`first`]).
+    /// Returns those that are shown, mistakes before warnings, and how many more there are.
     pub fn shown(&self) -> (impl Iterator<Item = &Diagnostic>, usize) {
         first(&self.diagnostics)
     }

@@ -106,7 +106,7 @@ impl Progress {
         self.settled = self.settled.max(fire_time);
     }
 
-    /// Settles as fired what [`decide`] said to fire.
+    /// Settles as fired what [`crate::core::firing::decide::decide`] said to fire.
     pub fn fired(&mut self, fire_time: DateTime<Utc>) {
         self.settle(fire_time);
         self.left = self.left.map(|left| left.saturating_sub(1));
