@@ -55,6 +55,8 @@ pub struct Recurring<S> {
     /// The term and the schedule that the states are of.
     term: Option<u64>,
     in_force: Option<Arc<Schedule>>,
+    /// The schedule that comes into force, if it does so in several steps.
+    coming: Option<Arc<Schedule>>,
     /// The number of the term in which the states were last read from Redis.
     states_of: u64,
     /// What the states say of progress may be out of date.
@@ -89,6 +91,7 @@ impl<S: Store> Recurring<S> {
             ticked: DateTime::UNIX_EPOCH,
             term: None,
             in_force: None,
+            coming: None,
             states_of: 0,
             stale: false,
             unbroken: true,
@@ -201,7 +204,11 @@ impl<S: Store> Recurring<S> {
                 return Ok(Tick::LeaseLost);
             }
         }
-        if let Some(dynamic) = &mut self.dynamic {
+        // While a schedule comes into force in steps, nothing newer is looked at: entries that leave by it are
+        // not in doubt then.
+        if let Some(coming) = self.coming.take().filter(|_| !anew) {
+            schedule = coming;
+        } else if let Some(dynamic) = &mut self.dynamic {
             let unbroken = self.unbroken || !anew;
             let looked = dynamic.look(&self.store, schedule, anew, unbroken, now);
             schedule = looked.await?;
@@ -220,6 +227,7 @@ impl<S: Store> Recurring<S> {
             self.in_force = Some(next);
             self.states_of = self.term.unwrap_or_default();
             if !arrived {
+                self.coming = Some(schedule);
                 return Ok(Tick::More);
             }
             tick = None;
