@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use redis::Commands as _;
 use rescue_scheduler::{config::Context, core::schedule::Schedule, engine::recurring::Recurring};
 
 use crate::{
-    harness::Redis,
+    harness::{Program, Redis, eventually},
     records::{DAY, engine, hash, names, pass},
     store::{leader, schedule},
 };
@@ -101,4 +102,34 @@ async fn entries_leave_when_a_schedule_without_entries_gets_some() {
     assert!(hash(&mut redis, "away").is_empty());
     pass(&mut engine, 1, &of("stays"), 100_020).await;
     assert_eq!(hash(&mut redis, "away")["leaves"], "100020");
+}
+
+#[test]
+fn all_of_many_entries_that_are_removed_at_once_are_noted_as_left() {
+    const ENTRIES: usize = 12_000;
+    let mut redis = Redis::start();
+    let names: Vec<_> = (0..ENTRIES).map(|it| format!("e{it}")).collect();
+    let entries: Vec<_> = names.iter().map(|name| (name, VALID)).collect();
+    let () = redis
+        .connection
+        .hset_multiple("resque:persistent_schedules", &entries)
+        .unwrap();
+    let scheduler = Program::on(&redis).args(["--dynamic"]).start();
+    let mut other = redis.connect();
+    let mut holds = |key: &str, expected: usize| {
+        let key = format!("resque:rescue_scheduler:{key}");
+        eventually(|| match redis.connection.hlen::<_, usize>(&key).unwrap() {
+            found if found == expected => Ok(()),
+            found => Err(format!("{found} in {key}\n{}", scheduler.log())),
+        });
+    };
+    holds("seen", ENTRIES);
+    holds("away", 0);
+    let mut remove = redis::pipe();
+    remove.atomic();
+    remove
+        .del("resque:persistent_schedules")
+        .sadd("resque:schedules_changed", &names);
+    let () = remove.query(&mut other).unwrap();
+    holds("away", ENTRIES);
 }
