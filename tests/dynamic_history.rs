@@ -106,7 +106,7 @@ async fn entries_leave_when_a_schedule_without_entries_gets_some() {
 
 #[test]
 fn all_of_many_entries_that_are_removed_at_once_are_noted_as_left() {
-    const ENTRIES: usize = 12_000;
+    const ENTRIES: usize = 60_000;
     let mut redis = Redis::start();
     let names: Vec<_> = (0..ENTRIES).map(|it| format!("e{it}")).collect();
     let entries: Vec<_> = names.iter().map(|name| (name, VALID)).collect();
