@@ -9,7 +9,7 @@ use crate::{
     core::time::zone::Zone,
 };
 
-/// What decides about the meaning of schedule files, whoever reads them.
+/// Options that decide what schedule files mean. All commands that read such files share them.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ContextArguments {
     /// Load entries with `env` only where it names this environment

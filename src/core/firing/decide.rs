@@ -64,7 +64,7 @@ pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision
     let window = instant::before(missed_until, entry.catch_up.window - GRACE);
     let caught_up = match entry.catch_up.policy {
         CatchUpPolicy::All => missed_after(window),
-        // One that is on time is newer.
+        // A fire that is on time is newer than any missed one.
         CatchUpPolicy::Latest if after(missed_until).is_some_and(|at| at <= now) => None,
         CatchUpPolicy::Latest => newest(missed_after, window, missed_until),
         CatchUpPolicy::None => None,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Items of more bytes wait.
 const LARGE: usize = 64 << 10;
 
-/// So many attempts fail before large items wait: one may fail for other reasons.
+/// Large items wait after this many failed attempts. A single attempt may fail for other reasons.
 const ATTEMPTS: u32 = 2;
 
 /// The shortest pause before large items are tried again, and how many times longer than the failed attempt a

@@ -16,7 +16,7 @@ use crate::{
 /// How many buckets are searched in one call.
 const PAGE: usize = 5_000;
 
-/// So many stuck buckets are counted in a second, on average: Redis passes over each of them.
+/// How many stuck buckets are counted per second, on average. Redis passes over each of them.
 const COUNTED_PER_SECOND: usize = 100_000;
 
 /// What is known of buckets before the stuck ones.
