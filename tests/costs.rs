@@ -222,8 +222,9 @@ fn a_changed_dynamic_entry_costs_the_same_among_20_000_others() {
     assert!(calls.count("hmget") <= 13 * CHANGES);
     // Its records, and that it is in force; and the fires.
     assert!(calls.count("evalsha") <= 3 * CHANGES + 10);
-    let exists = calls.count("exists");
-    assert!(calls.total() - exists <= 45 * CHANGES, "{:?}", calls.0);
+    // This test asks with these two, the longer the slower the machine is.
+    let own = calls.count("exists") + calls.count("lrange");
+    assert!(calls.total() - own <= 45 * CHANGES, "{:?}", calls.0);
     let bytes = (traffic.sent + traffic.received) / CHANGES;
     assert!(bytes <= 4_000, "{bytes} bytes for a change");
 }

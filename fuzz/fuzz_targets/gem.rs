@@ -16,8 +16,10 @@ fuzz_target!(|text: &str| {
     let toml = match config::toml_of(&yaml) {
         Ok(toml) => toml,
         Err(mistakes) => {
-            // Nothing is left of it.
-            assert_eq!(loaded.schedule.entries().len(), 0, "{mistakes}");
+            // Nothing is left of it, or a mistake is in an entry of another environment: parsing warns, but
+            // converting must not drop it.
+            let nothing = loaded.schedule.entries().len() == 0;
+            assert!(nothing || !loaded.warnings.is_empty(), "{mistakes}");
             return;
         }
     };
