@@ -30,7 +30,7 @@ pub mod client;
 // ─ store: Redis ─
 pub mod store;
 
-// ─ reports: what happened ─
+// ─ events: what happened ─
 #[cfg(feature = "daemon")]
 pub mod events;
 

@@ -18,6 +18,7 @@ use rescue_scheduler::{
         time::zone::Zone,
     },
     engine::{Tick, recurring::Recurring},
+    events::Events,
     store::{RecordChange, RedisStore, Store as _},
 };
 
@@ -37,7 +38,12 @@ pub fn hash(redis: &mut Redis, name: &str) -> BTreeMap<String, String> {
 }
 
 pub fn engine(store: &RedisStore) -> Recurring<RedisStore> {
-    Recurring::new(store.apart(), Arc::new(StoppedClock(at(0))), Zone::UTC)
+    Recurring::new(
+        store.apart(),
+        Arc::new(StoppedClock(at(0))),
+        Zone::UTC,
+        Events::default(),
+    )
 }
 
 /// Fires all that is due; returns how many payloads are in the queue `q` then.

@@ -13,6 +13,7 @@ use rescue_scheduler::{
         time::zone::Zone,
     },
     engine::{Tick, delayed::Delayed, recurring::Recurring},
+    events::Events,
     store::{
         Address, BatchLimit, Bucket, Credentials, Fire, FireOutcome, Identity, Keys, Lease,
         MoveOutcome, RecordChange, RedisStore, Store, Target,
@@ -180,7 +181,7 @@ async fn two_that_both_believe_they_lead_fire_once() {
     let store = leader(&redis).await;
     let engine = || {
         let clock = Arc::new(StoppedClock(at(0)));
-        Recurring::new(store.apart(), clock, Zone::UTC)
+        Recurring::new(store.apart(), clock, Zone::UTC, Events::default())
     };
     let (mut first, mut second) = (engine(), engine());
     for engine in [&mut first, &mut second] {
@@ -202,7 +203,14 @@ async fn what_another_skips_is_none_of_the_times() {
         "[schedule.few]\nevery = '1s'\ntimes = 3\nqueue = 'q'\noverlap = 'skip_if_queued'\n",
     );
     let store = leader(&redis).await;
-    let engine = || Recurring::new(store.apart(), Arc::new(StoppedClock(at(0))), Zone::UTC);
+    let engine = || {
+        Recurring::new(
+            store.apart(),
+            Arc::new(StoppedClock(at(0))),
+            Zone::UTC,
+            Events::default(),
+        )
+    };
     let (mut first, mut second) = (engine(), engine());
     for engine in [&mut first, &mut second] {
         engine.take_up(&schedule, at(1_000)).await.unwrap();
@@ -258,7 +266,7 @@ async fn a_rejected_fire_is_tried_again_soon_though_the_clock_goes_back() {
         "[schedule.entry]\nevery = \"1s\"\nqueue = \"q\"\ncatch_up = \"all\"\ncatch_up_window = \"1d\"\n",
     );
     let clock = Arc::new(StoppedClock(at(0)));
-    let mut recurring = Recurring::new(leader(&redis).await, clock, Zone::UTC);
+    let mut recurring = Recurring::new(leader(&redis).await, clock, Zone::UTC, Events::default());
     recurring.take_up(&schedule, at(1_000)).await.unwrap();
     let () = redis.connection.set("resque:queue:q", "a string").unwrap();
     recurring.tick(at(4_600)).await.unwrap();
@@ -271,7 +279,12 @@ async fn a_rejected_fire_is_tried_again_soon_though_the_clock_goes_back() {
 
 /// Ticks until nothing is left to do.
 async fn move_all(store: RedisStore) {
-    let mut delayed = Delayed::new(store, Arc::new(StoppedClock(at(2_000))), 1000);
+    let mut delayed = Delayed::new(
+        store,
+        Arc::new(StoppedClock(at(2_000))),
+        1000,
+        Events::default(),
+    );
     while delayed.tick(at(2_000)).await.unwrap() == Tick::More {}
 }
 

@@ -13,7 +13,7 @@ use crate::{
     config,
     core::schedule::{LeftOut, Schedule, Why},
     engine::{Engine, Load, OnceError, Options, Wishes},
-    events,
+    events::{self, Events, Log},
     logs::{self, Logs},
     signals,
     store::{Address, Credentials, Identity, Keys, PrivateServer, RedisStore, Store as _},
@@ -148,7 +148,7 @@ fn engine(arguments: &DaemonArguments, store: RedisStore) -> Engine<RedisStore> 
         zone: arguments.context.zone(),
         dynamic: arguments.dynamic.then(|| arguments.context.context()),
     };
-    Engine::new(store, clock, options)
+    Engine::new(store, clock, options, Events::new(vec![Arc::new(Log)]))
 }
 
 fn start_logs(arguments: &DaemonArguments) -> Result<Logs, Failure> {

@@ -11,6 +11,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use crate::{
     core::schedule::{entry::Entry, overlap::Overlap},
     engine::{Tick, state::State},
+    events::Events,
 };
 
 /// How many fires of a call may be looked for in their queue. All of these searches take up to a tenth of a
@@ -139,6 +140,7 @@ impl Agenda {
         now: DateTime<Utc>,
         size: usize,
         catch_up: u32,
+        events: &Events,
     ) -> Batch {
         let mut batch = Batch {
             size,
@@ -152,7 +154,7 @@ impl Agenda {
             && let Some(index) = self.pop_due(states, now)
         {
             let state = &mut states[index];
-            match collect_on_time(state, index, now, &mut batch) {
+            match collect_on_time(state, index, now, &mut batch, events) {
                 None => batch.looked_at.push(index),
                 Some(missed) if state.may_catch_up(now, catch_up) => {
                     self.behind.push(Reverse((missed, index)));
@@ -160,7 +162,7 @@ impl Agenda {
                 Some(_) => self.plan_at(now.trunc_subsecs(0) + TimeDelta::seconds(1), index),
             }
         }
-        self.collect_missed(states, now, &mut batch, catch_up);
+        self.collect_missed(states, now, &mut batch, catch_up, events);
         batch
     }
 
@@ -185,6 +187,7 @@ impl Agenda {
         now: DateTime<Utc>,
         batch: &mut Batch,
         catch_up: u32,
+        events: &Events,
     ) {
         // How far entries are when all of the batch is fired. Settled once the store has answered.
         let mut ahead = HashMap::new();
@@ -206,7 +209,7 @@ impl Agenda {
             };
             let state = &mut states[index];
             let ahead = ahead.entry(index).or_insert(state.progress);
-            let Some(fire_time) = state.next_fire(ahead, now) else {
+            let Some(fire_time) = state.next_fire(ahead, now, events) else {
                 continue;
             };
             batch.push(Pending { index, fire_time }, &state.entry);
@@ -215,7 +218,7 @@ impl Agenda {
             // Of an entry that was refused, one is enough to see whether it still is.
             if state.refused.is_none()
                 && state.may_catch_up(now, catch_up)
-                && let Some(next) = state.next_fire(ahead, now)
+                && let Some(next) = state.next_fire(ahead, now, events)
             {
                 sharing.push(Reverse((next, index)));
             }
@@ -229,11 +232,12 @@ fn collect_on_time(
     index: usize,
     now: DateTime<Utc>,
     batch: &mut Batch,
+    events: &Events,
 ) -> Option<DateTime<Utc>> {
     // Settled for good once the store has answered.
     let mut ahead = state.progress;
     while !batch.is_full() {
-        let fire_time = state.next_fire(&mut ahead, now)?;
+        let fire_time = state.next_fire(&mut ahead, now, events)?;
         if state.is_missed(fire_time, now) {
             return Some(fire_time);
         }

@@ -11,7 +11,7 @@ use crate::{
         time::instant,
     },
     engine::breath::Breath,
-    events::Event,
+    events::{Event, Events},
     store::{Records, Store, TimeRecord},
 };
 
@@ -31,13 +31,14 @@ struct Silence {
 pub(super) struct Ahead(BTreeMap<String, Silence>);
 
 impl Ahead {
-    /// Looks for such entries among these, and logs those that were not known to be.
+    /// Looks for such entries among these, and reports those that were not known to be.
     pub(super) async fn note<'e>(
         &mut self,
         store: &impl Store,
         entries: impl Iterator<Item = &'e Arc<Entry>>,
         records: &Records,
         now: DateTime<Utc>,
+        events: &Events,
     ) {
         let mut breath = Breath::default();
         for entry in entries {
@@ -48,12 +49,11 @@ impl Ahead {
             };
             if self.0.get(&entry.name) != Some(&silence) {
                 let (until, correction) = (silence.until, silence.correction.as_deref());
-                Event::AheadOfClock {
+                events.emit(&Event::AheadOfClock {
                     entry,
                     until,
                     correction,
-                }
-                .emit();
+                });
             }
             self.0.insert(entry.name.clone(), silence);
         }

@@ -23,7 +23,7 @@ use crate::{
         stuck::Stuck,
         wake::{Wake, until_next_second},
     },
-    events::Event,
+    events::{Event, Events},
     store::{BatchLimit, Due, Place, Store, StoreError},
 };
 
@@ -37,6 +37,7 @@ const RARELY: u64 = 10;
 pub struct Delayed<S> {
     store: S,
     clock: Arc<dyn Clock>,
+    events: Events,
     /// How many items and buckets go in one call.
     most: usize,
     /// How many go in the next one: a single one after an error, then twice as many each time, so that what
@@ -62,10 +63,11 @@ pub struct Delayed<S> {
 
 impl<S: Store> Delayed<S> {
     /// An engine that has moved nothing yet, and moves `batch` items in one call at most.
-    pub fn new(store: S, clock: Arc<dyn Clock>, batch: usize) -> Self {
+    pub fn new(store: S, clock: Arc<dyn Clock>, batch: usize, events: Events) -> Self {
         Self {
             store,
             clock,
+            events,
             most: batch,
             count: batch,
             large: Large::default(),
@@ -250,7 +252,7 @@ impl<S: Store> Delayed<S> {
         if !goes_on {
             self.large.tried(largest);
         }
-        new.iter().for_each(tell_stuck);
+        self.report_stuck(&new);
         self.take_note(moved);
         Ok(if goes_on || self.stuck.len() < stuck_before {
             Tick::More
@@ -274,10 +276,10 @@ impl<S: Store> Delayed<S> {
             return Ok(false);
         };
         let new = self.stuck.note(&due, moved.batch(&due));
-        new.iter().for_each(tell_stuck);
+        self.report_stuck(&new);
         if let (None, Some(first)) = (&self.early, &moved.early) {
             let bucket = &bucket_name(first);
-            Event::BucketTooEarly { bucket }.emit();
+            self.events.emit(&Event::BucketTooEarly { bucket });
         }
         self.early.clone_from(&moved.early);
         // What stands behind items that are still there was not to be read yet; and that nothing does
@@ -305,6 +307,13 @@ impl<S: Store> Delayed<S> {
         }
         if moved.quarantined {
             self.looked_around = None;
+        }
+    }
+
+    fn report_stuck(&self, buckets: &[(Vec<u8>, String)]) {
+        for (member, reason) in buckets {
+            let bucket = &bucket_name(member);
+            self.events.emit(&Event::BucketStuck { bucket, reason });
         }
     }
 
@@ -353,11 +362,6 @@ impl<S: Store> Delayed<S> {
         };
         self.read(now, largest, Some(&behind)).await
     }
-}
-
-fn tell_stuck((member, reason): &(Vec<u8>, String)) {
-    let bucket = &bucket_name(member);
-    Event::BucketStuck { bucket, reason }.emit();
 }
 
 fn bucket_name(member: &[u8]) -> String {

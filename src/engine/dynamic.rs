@@ -16,10 +16,10 @@ use crate::{
     config::Context,
     core::schedule::{Changes, Meaning, Schedule},
     engine::dynamic::{
-        reading::{log_reading, read},
+        reading::{read, report_reading},
         unread::Unread,
     },
-    events::Transition,
+    events::{Event, Events},
     store::{Store, StoreError, digest},
 };
 
@@ -28,8 +28,8 @@ pub(super) use crate::engine::dynamic::reading::merged;
 /// How many changes are settled in one call: other clients wait while the script runs.
 const BATCH: usize = 500;
 
-/// About how many entries of one look something is logged.
-const LOGGED: usize = 50;
+/// About how many entries of one look something is reported.
+const REPORTED: usize = 50;
 
 /// What is known of one name.
 struct Known {
@@ -56,10 +56,11 @@ enum Merge {
 /// The dynamic entries, and what they make of the schedule of the files.
 pub(super) struct Dynamic {
     context: Context,
+    events: Events,
     known: BTreeMap<Vec<u8>, Known>,
     /// What is wrong with entries that are known, in words. Not looked for again in each pass: they may be many.
     rejected: Option<String>,
-    /// How many entries of this look there is something to log about.
+    /// How many entries of this look there is something to report about.
     notable: usize,
     /// Whether the names of all that Redis has are known.
     listed: bool,
@@ -90,9 +91,10 @@ pub(super) struct Dynamic {
 
 impl Dynamic {
     /// No entries yet. `context` says what they mean.
-    pub(super) fn new(context: Context) -> Self {
+    pub(super) fn new(context: Context, events: Events) -> Self {
         Self {
             context,
+            events,
             known: BTreeMap::new(),
             rejected: None,
             notable: 0,
@@ -198,7 +200,8 @@ impl Dynamic {
             Err(error) if error.is_partial() => {
                 let error = error.to_string();
                 if self.unreadable.as_ref() != Some(&error) {
-                    Transition::DynamicUnreadable { error: &error }.emit();
+                    self.events
+                        .emit(&Event::DynamicUnreadable { error: &error });
                 }
                 self.unreadable = Some(error);
                 Ok(None)
@@ -256,9 +259,9 @@ impl Dynamic {
         if self.to_merge.is_some() {
             self.rejected = self.rejected();
         }
-        let entries = mem::take(&mut self.notable).saturating_sub(LOGGED);
+        let entries = mem::take(&mut self.notable).saturating_sub(REPORTED);
         if entries > 0 {
-            Transition::DynamicNotLogged { entries }.emit();
+            self.events.emit(&Event::DynamicNotReported { entries });
         }
         let now = |name: Vec<u8>| {
             let known = self.known.get(&name);
@@ -323,8 +326,8 @@ impl Dynamic {
         let (reading, warnings) = read(&name, &json, &self.context);
         if !warnings.is_empty() || !matches!(reading, Ok(Ok(_))) {
             self.notable += 1;
-            if self.notable <= LOGGED {
-                log_reading(&name, &reading, &warnings);
+            if self.notable <= REPORTED {
+                report_reading(&name, &reading, &warnings, &self.events);
             }
         }
         let known = Known {
@@ -360,7 +363,7 @@ impl Dynamic {
             let before = self.complete.as_ref().unwrap_or(&files);
             let changes = before.changes_to(&self.merged);
             if !mem::take(&mut self.changed).is_empty() && changes != Changes::default() {
-                Transition::DynamicChanged(&changes).emit();
+                self.events.emit(&Event::DynamicChanged(&changes));
             }
             self.complete = Some(Arc::clone(&self.merged));
         }

@@ -1,4 +1,4 @@
-//! How the scheduler is, and what a loop does about errors of the store: log the outage, and try again
+//! How the scheduler is, and what a loop does about errors of the store: report the outage, and try again
 //! a little later.
 
 use std::{
@@ -7,12 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{core::excerpt::excerpt, events::Transition, store::StoreError};
+use crate::{
+    core::excerpt::excerpt,
+    events::{Event, Events},
+    store::StoreError,
+};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// An outage that lasts is logged again after this.
+/// An outage that lasts is reported again after this.
 const REMINDER: Duration = Duration::from_secs(60);
 
 /// What can be in trouble by itself.
@@ -98,7 +102,7 @@ impl Health {
     }
 
     /// Records that the loop `part` is in the outage `kind`. Returns how long that lasts if it is to be
-    /// logged: at its begin, whichever loop sees it first, and every minute.
+    /// reported: at its begin, whichever loop sees it first, and every minute.
     fn enter_outage(&self, part: Part, kind: String, now: Instant) -> Option<Duration> {
         let state = &mut *self.lock();
         state.outages.insert(part, kind.clone());
@@ -128,11 +132,11 @@ impl Health {
     }
 }
 
-/// One loop's view of Redis. All loops share their health, so that an outage is logged once a minute, and its
+/// One loop's view of Redis. All loops share their health, so that an outage is reported once a minute, and its
 /// end when the last of them is over it.
-#[derive(Debug)]
 pub(super) struct Outage {
     health: Health,
+    events: Events,
     part: Part,
     in_trouble: bool,
     failures: u32,
@@ -140,9 +144,10 @@ pub(super) struct Outage {
 
 impl Outage {
     /// The view of the loop `part`.
-    pub(super) fn of(part: Part, health: &Health) -> Self {
+    pub(super) fn of(part: Part, health: &Health, events: &Events) -> Self {
         Self {
             health: health.clone(),
+            events: events.clone(),
             part,
             in_trouble: false,
             failures: 0,
@@ -162,7 +167,7 @@ impl Outage {
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
-                self.log(&error, now);
+                self.report(&error, now);
                 let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures - 1);
                 // Jitter, so that schedulers that lost Redis together don't come back together.
                 Err(pause
@@ -172,11 +177,11 @@ impl Outage {
         }
     }
 
-    /// Logs the outage, unless a connection has just broken: the next connection may work.
-    fn log(&mut self, error: &StoreError, now: Instant) {
+    /// Reports the outage, unless a connection has just broken: the next connection may work.
+    fn report(&mut self, error: &StoreError, now: Instant) {
         let text = error.to_string();
         if matches!(error, StoreError::Unavailable { dropped: true, .. }) && self.failures == 1 {
-            Transition::ConnectionLost { error: &text }.emit();
+            self.events.emit(&Event::ConnectionLost { error: &text });
             return;
         }
         // Loops may see one outage in different ways: refused, reset, timed out.
@@ -188,7 +193,7 @@ impl Outage {
         self.health.set(self.part, Some(text.clone()));
         if let Some(lasting) = self.health.enter_outage(self.part, kind, now) {
             let error = &text;
-            Transition::RedisLost { error, lasting }.emit();
+            self.events.emit(&Event::RedisLost { error, lasting });
         }
     }
 
@@ -196,7 +201,7 @@ impl Outage {
     pub(super) fn end(&mut self) {
         self.failures = 0;
         if std::mem::take(&mut self.in_trouble) && self.health.leave_outage(self.part) {
-            Transition::RedisBack.emit();
+            self.events.emit(&Event::RedisBack);
         }
     }
 }
@@ -217,7 +222,7 @@ mod tests {
     #[test]
     fn pauses_grow_to_a_few_seconds_and_begin_again_after_a_success() {
         let now = SystemClock.monotonic();
-        let mut outage = Outage::of(Part::Delayed, &Health::default());
+        let mut outage = Outage::of(Part::Delayed, &Health::default(), &Events::default());
         let pauses: Vec<Duration> = (0..40)
             .map(|_| outage.note(unavailable("gone"), now).unwrap_err())
             .collect();
@@ -235,8 +240,9 @@ mod tests {
     #[test]
     fn health_is_bad_until_the_last_loop_is_over_it() {
         let now = SystemClock.monotonic();
-        let health = Health::default();
-        let mut loops = [Part::Leadership, Part::Delayed].map(|part| Outage::of(part, &health));
+        let (health, events) = (Health::default(), Events::default());
+        let parts = [Part::Leadership, Part::Delayed];
+        let mut loops = parts.map(|part| Outage::of(part, &health, &events));
         for outage in &mut loops {
             outage.note(unavailable("gone"), now).unwrap_err();
         }

@@ -34,7 +34,7 @@ use crate::{
         time::duration,
     },
     engine::health::{Health, Outage, Part},
-    events::Transition,
+    events::{Event, Events},
     store::{Lease, Store, StoreError},
 };
 
@@ -63,6 +63,7 @@ pub(super) struct Leadership<S> {
     clock: Arc<dyn Clock>,
     lease: Duration,
     health: Health,
+    events: Events,
     outage: Outage,
     term: Option<Term>,
     terms_so_far: u64,
@@ -86,6 +87,7 @@ impl<S: Store> Leadership<S> {
         clock: Arc<dyn Clock>,
         lease: Duration,
         health: &Health,
+        events: &Events,
         published: Vec<watch::Sender<Option<Term>>>,
     ) -> Self {
         Self {
@@ -93,7 +95,8 @@ impl<S: Store> Leadership<S> {
             clock,
             lease,
             health: health.clone(),
-            outage: Outage::of(Part::Leadership, health),
+            events: events.clone(),
+            outage: Outage::of(Part::Leadership, health, events),
             term: None,
             terms_so_far: 0,
             last_term: None,
@@ -218,17 +221,16 @@ impl<S: Store> Leadership<S> {
     fn lead(&mut self, attempt: Attempt) -> Duration {
         self.stuck = None;
         let term = if let Some(term) = self.term {
-            Transition::RenewedLead.emit();
+            self.events.emit(&Event::LeaseRenewed);
             term.renewed(attempt)
         } else {
             self.terms_so_far += 1;
             self.following = None;
-            Transition::TookLead {
+            self.events.emit(&Event::LeaseTaken {
                 holder: self.store.holder(),
                 lease: self.lease,
                 lock: &self.store.lock(),
-            }
-            .emit();
+            });
             let term = Term::new(self.terms_so_far, self.lease, attempt);
             let now = self.clock.monotonic();
             match self.last_term.filter(|last| last.is_held_until(now)) {
@@ -250,18 +252,17 @@ impl<S: Store> Leadership<S> {
         let lock = &self.store.lock();
         if self.following.as_ref() != Some(&holder) {
             let holder = &holder;
-            Transition::Following { holder, lock }.emit();
+            self.events.emit(&Event::Following { holder, lock });
         }
         let known = self.stuck.take().filter(|(before, _)| *before == holder);
         if remaining.is_none() {
             if known.is_none() {
                 let (holder, lease) = (&holder, self.lease);
-                Transition::LockStuck {
+                self.events.emit(&Event::LockStuck {
                     holder,
                     lock,
                     lease,
-                }
-                .emit();
+                });
             }
             self.stuck = known.or_else(|| Some((holder.clone(), now)));
         }
@@ -283,10 +284,10 @@ impl<S: Store> Leadership<S> {
 
     fn step_down(&mut self, reason: &str) {
         self.publish(None);
-        Transition::LostLead { reason }.emit();
+        self.events.emit(&Event::LeaseLost { reason });
     }
 
-    /// Logs and reports when this host's clock leaves Redis' clock, and when it is right again.
+    /// Reports when this host's clock leaves Redis' clock, and when it is right again.
     fn judge_clock(&mut self) {
         let skew = self.skew.unwrap_or_default();
         let state = if self.is_too_far_off() {
@@ -297,12 +298,11 @@ impl<S: Store> Leadership<S> {
             ClockState::Right
         };
         if state != self.clock_state {
-            match state {
-                ClockState::Right => Transition::ClockRight { skew },
-                ClockState::Skewed => Transition::ClockSkew { skew },
-                ClockState::TooFarOff => Transition::ClockTooFarOff { skew },
-            }
-            .emit();
+            self.events.emit(&match state {
+                ClockState::Right => Event::ClockRight { skew },
+                ClockState::Skewed => Event::ClockSkewed { skew },
+                ClockState::TooFarOff => Event::ClockTooFarOff { skew },
+            });
         }
         self.clock_state = state;
         let seconds = skew.as_seconds_f64();
@@ -356,7 +356,7 @@ impl<S: Store> Leadership<S> {
         self.publish(None);
         let release = tokio::time::timeout(RELEASE_TIMEOUT, self.store.release_lease());
         if let Ok(Ok(true)) = release.await {
-            Transition::ReleasedLead.emit();
+            self.events.emit(&Event::LeaseReleased);
         }
     }
 }

@@ -42,7 +42,7 @@ use crate::{
         reload::Reloads,
         wake::Wake,
     },
-    events::Transition,
+    events::{Event, Events},
     store::{Store, StoreError},
 };
 
@@ -93,6 +93,7 @@ pub struct Engine<S> {
     clock: Arc<dyn Clock>,
     options: Options,
     health: Health,
+    events: Events,
 }
 
 /// Why `--once` did not do all of its work.
@@ -132,13 +133,14 @@ pub enum OnceError {
 }
 
 impl<S: Store> Engine<S> {
-    /// An engine on `store`. Nothing is sent yet.
-    pub fn new(store: S, clock: Arc<dyn Clock>, options: Options) -> Self {
+    /// An engine on `store`, which reports to `events`. Nothing is sent yet.
+    pub fn new(store: S, clock: Arc<dyn Clock>, options: Options, events: Events) -> Self {
         Self {
             store,
             clock,
             options,
             health: Health::default(),
+            events,
         }
     }
 
@@ -167,7 +169,8 @@ impl<S: Store> Engine<S> {
         let wake = Wake {
             clock: Arc::clone(&self.clock),
             health: self.health.clone(),
-            outage: Outage::of(Part::Delayed, &self.health),
+            events: self.events.clone(),
+            outage: Outage::of(Part::Delayed, &self.health, &self.events),
             max_skew: self.store.max_clock_skew(),
             doubt: Arc::clone(&doubt),
             led: led.clone(),
@@ -183,7 +186,8 @@ impl<S: Store> Engine<S> {
                 .run(wake.of(Part::Recurring, led_recurring)),
         );
         loops.spawn(self.delayed().run(self.options.interval, wake));
-        let mut reloads = pin!(Reloads::new(&load, &schedules, &self.health).run(&wishes.reload));
+        let reloads = Reloads::new(&load, &schedules, &self.health, &self.events);
+        let mut reloads = pin!(reloads.run(&wishes.reload));
         let mut reports = pin!(self.reports(&wishes.report, &schedules, &led));
         loop {
             tokio::select! {
@@ -293,18 +297,17 @@ impl<S: Store> Engine<S> {
     }
 
     fn report_health(&self, led: &watch::Receiver<Option<Term>>) {
-        Transition::Status {
+        self.events.emit(&Event::Status {
             leading: led.borrow().is_some(),
             quarantined: self.health.quarantined(),
             problems: &self.health.problems(),
-        }
-        .emit();
+        });
     }
 
     async fn report_entries(&self, files: &Schedule) {
         if let Err(error) = self.read_and_report(files).await {
             let error = &error.to_string();
-            Transition::NoReport { error }.emit();
+            self.events.emit(&Event::EntryStatusUnknown { error });
         }
     }
 
@@ -318,17 +321,18 @@ impl<S: Store> Engine<S> {
             },
             None => files,
         };
-        standing::report(&store, schedule, self.clock.now()).await
+        standing::report(&store, schedule, self.clock.now(), &self.events).await
     }
 
     fn leadership(&self, terms: Vec<watch::Sender<Option<Term>>>) -> Leadership<S> {
         let (store, clock) = (self.store.apart(), Arc::clone(&self.clock));
-        Leadership::new(store, clock, self.options.lease, &self.health, terms)
+        let (lease, health) = (self.options.lease, &self.health);
+        Leadership::new(store, clock, lease, health, &self.events, terms)
     }
 
     fn recurring(&self) -> Recurring<S> {
         let (store, clock) = (self.store.apart(), Arc::clone(&self.clock));
-        let recurring = Recurring::new(store, clock, self.options.zone);
+        let recurring = Recurring::new(store, clock, self.options.zone, self.events.clone());
         match &self.options.dynamic {
             Some(context) => recurring.with_dynamic(context.clone()),
             None => recurring,
@@ -337,7 +341,8 @@ impl<S: Store> Engine<S> {
 
     fn delayed(&self) -> Delayed<S> {
         let (store, clock) = (self.store.apart(), Arc::clone(&self.clock));
-        Delayed::new(store, clock, self.options.delayed_batch)
+        let batch = self.options.delayed_batch;
+        Delayed::new(store, clock, batch, self.events.clone())
     }
 }
 

@@ -28,6 +28,7 @@ use crate::{
         state::{Refusal, State},
         wake::{Wake, until_next_second},
     },
+    events::Events,
     store::{Fire, FireOutcome, Store, StoreError},
 };
 
@@ -44,6 +45,7 @@ pub struct Recurring<S> {
     store: S,
     clock: Arc<dyn Clock>,
     zone: Zone,
+    events: Events,
     states: Vec<State>,
     agenda: Agenda,
     /// How many missed fires of an entry are enqueued in one second.
@@ -79,11 +81,12 @@ pub struct Recurring<S> {
 
 impl<S: Store> Recurring<S> {
     /// An engine without entries. `zone` is for the times that resque-web shows.
-    pub fn new(store: S, clock: Arc<dyn Clock>, zone: Zone) -> Self {
+    pub fn new(store: S, clock: Arc<dyn Clock>, zone: Zone, events: Events) -> Self {
         Self {
             store,
             clock,
             zone,
+            events,
             states: vec![],
             agenda: Agenda::default(),
             catch_up: CATCH_UP,
@@ -115,7 +118,7 @@ impl<S: Store> Recurring<S> {
     /// With the dynamic entries, which `context` says how to read, over those of the files.
     #[must_use]
     pub fn with_dynamic(self, context: Context) -> Self {
-        let dynamic = Some(Dynamic::new(context));
+        let dynamic = Some(Dynamic::new(context, self.events.clone()));
         Self { dynamic, ..self }
     }
 
@@ -281,16 +284,17 @@ impl<S: Store> Recurring<S> {
         }
         self.ticked = now;
         let size = self.batch;
+        let (catch_up, events) = (self.catch_up, &self.events);
         let batch = self
             .agenda
-            .collect(&mut self.states, now, size, self.catch_up);
+            .collect(&mut self.states, now, size, catch_up, events);
         let outcomes = self.fire(&batch.fires, now).await;
         let mut already_fired = vec![];
         if let Ok(Some(outcomes)) = &outcomes {
             self.note_witness(&batch.fires, outcomes);
             for (pending, outcome) in batch.fires.iter().zip(outcomes) {
                 let now = self.clock.now();
-                self.states[pending.index].record(pending.fire_time, outcome, now);
+                self.states[pending.index].record(pending.fire_time, outcome, now, &self.events);
                 if *outcome == FireOutcome::AlreadyFired {
                     already_fired.push(pending.index);
                 }

@@ -14,7 +14,7 @@ use crate::{
     config::Mistakes,
     core::schedule::{Changes, Schedule},
     engine::health::{Health, Part},
-    events::Transition,
+    events::{Event, Events},
 };
 
 /// Reads the schedule anew. May block.
@@ -31,6 +31,7 @@ pub(super) struct Reloads<'a> {
     load: Load,
     in_force: &'a watch::Sender<Arc<Schedule>>,
     health: Health,
+    events: Events,
     /// One for each reload that has not ended, those that were given up included.
     threads: JoinSet<Read>,
     /// Counts the reloads.
@@ -47,11 +48,13 @@ impl<'a> Reloads<'a> {
         load: &Load,
         in_force: &'a watch::Sender<Arc<Schedule>>,
         health: &Health,
+        events: &Events,
     ) -> Self {
         Self {
             load: Arc::clone(load),
             in_force,
             health: health.clone(),
+            events: events.clone(),
             threads: JoinSet::new(),
             number: 0,
             deadline: None,
@@ -75,20 +78,20 @@ impl<'a> Reloads<'a> {
     fn begin(&mut self) {
         let hanging = self.threads.len();
         if hanging >= MAX_HANGING {
-            Transition::ReloadImpossible { hanging }.emit();
+            self.events.emit(&Event::ReloadImpossible { hanging });
             return;
         }
         self.number += 1;
         self.deadline = Some(Box::pin(sleep(LIMIT)));
         let (load, number) = (Arc::clone(&self.load), self.number);
-        let old = Arc::clone(&self.in_force.borrow());
+        let (old, events) = (Arc::clone(&self.in_force.borrow()), self.events.clone());
         self.threads.spawn_blocking(move || match load() {
             Ok(new) => {
                 let changes = old.changes_to(&new);
                 (number, Some((new, changes)))
             }
             Err(report) => {
-                Transition::ReloadRefused { report: &report }.emit();
+                events.emit(&Event::ReloadRejected { report: &report });
                 (number, None)
             }
         });
@@ -107,7 +110,7 @@ impl<'a> Reloads<'a> {
                     return;
                 };
                 self.health.set(Part::Schedule, None);
-                Transition::Reloaded(&changes).emit();
+                self.events.emit(&Event::Reloaded(&changes));
                 self.in_force.send_replace(Arc::new(new));
             }
             Err(ended) => super::rethrow(Err(ended)),
@@ -116,7 +119,7 @@ impl<'a> Reloads<'a> {
 
     fn give_up(&mut self) {
         self.deadline = None;
-        Transition::ReloadGivenUp { limit: LIMIT }.emit();
+        self.events.emit(&Event::ReloadGivenUp { limit: LIMIT });
         let problem = format!("the last reload took longer than {} s", LIMIT.as_secs());
         self.health.set(Part::Schedule, Some(problem));
     }
@@ -158,8 +161,9 @@ mod tests {
             Ok(Schedule::default())
         });
         let (in_force, published) = watch::channel(Arc::default());
-        let (health, wishes) = (Health::default(), Notify::new());
-        let mut reloads = Box::pin(Reloads::new(&load, &in_force, &health).run(&wishes));
+        let (health, events, wishes) = (Health::default(), Events::default(), Notify::new());
+        let reloads = Reloads::new(&load, &in_force, &health, &events);
+        let mut reloads = Box::pin(reloads.run(&wishes));
         let test = async {
             for number in 1..=5 {
                 wishes.notify_one();

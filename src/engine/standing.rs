@@ -16,7 +16,7 @@ use crate::{
         schedule::{Schedule, entry::Entry},
     },
     engine::breath::Breath,
-    events::{Event, RecordEvent},
+    events::{Event, Events},
     store::{Away, RecordChange, Records, Store, StoreError},
 };
 
@@ -31,6 +31,7 @@ pub(super) async fn report(
     store: &impl Store,
     schedule: &Schedule,
     now: DateTime<Utc>,
+    events: &Events,
 ) -> Result<(), StoreError> {
     let records = store.records().await?;
     let enqueued = store.last_enqueued().await?;
@@ -40,7 +41,7 @@ pub(super) async fn report(
         let history = history(entry, first_seen(entry, &records), &records, now);
         let progress = Progress::resume(&entry.timing, history);
         let last_enqueued = enqueued.get(&entry.name).copied();
-        Event::EntryStatus {
+        events.emit(&Event::EntryStatus {
             entry,
             last_enqueued,
             last_outcome: history.last_fire.map(|last| {
@@ -49,8 +50,7 @@ pub(super) async fn report(
                 if was_enqueued { "enqueued" } else { "skipped" }
             }),
             next: next_to_fire(entry, progress, now),
-        }
-        .emit();
+        });
     }
     Ok(())
 }
@@ -138,6 +138,7 @@ impl Leaving {
         store: &impl Store,
         may_have: impl Fn(&str) -> bool,
         now: DateTime<Utc>,
+        events: &Events,
     ) -> Result<bool, StoreError> {
         let due = self.0.iter().take_while(|(since, _)| now - *since >= KEPT);
         let due: Vec<_> = due
@@ -156,10 +157,8 @@ impl Leaving {
             self.0.remove(&(since, name));
         }
         if !forgotten.is_empty() {
-            RecordEvent::Removed {
-                entries: &forgotten,
-            }
-            .emit();
+            let entries = &forgotten;
+            events.emit(&Event::EntriesForgotten { entries });
         }
         Ok(true)
     }

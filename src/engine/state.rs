@@ -12,7 +12,7 @@ use crate::{
         },
         schedule::entry::Entry,
     },
-    events::Event,
+    events::{Event, Events},
     store::FireOutcome,
 };
 
@@ -46,6 +46,7 @@ impl State {
         &mut self,
         ahead: &mut Progress,
         now: DateTime<Utc>,
+        events: &Events,
     ) -> Option<DateTime<Utc>> {
         loop {
             match decide(&self.entry, *ahead, now) {
@@ -53,7 +54,7 @@ impl State {
                 Decision::Wait { .. } => return None,
                 Decision::Missed { first, last } => {
                     let entry = &*self.entry;
-                    Event::Missed { entry, first, last }.emit();
+                    events.emit(&Event::Missed { entry, first, last });
                     self.progress.settle(last);
                     ahead.settle(last);
                     self.given_up = Some(last);
@@ -80,12 +81,13 @@ impl State {
         self.caught_up = (now.timestamp(), count + 1);
     }
 
-    /// Records at `now` what became of the fire for `fire_time`, and logs it.
+    /// Records at `now` what became of the fire for `fire_time`, and reports it.
     pub(super) fn record(
         &mut self,
         fire_time: DateTime<Utc>,
         outcome: &FireOutcome,
         now: DateTime<Utc>,
+        events: &Events,
     ) {
         if *outcome == FireOutcome::PutOff {
             // It is still due, and the next batch has it.
@@ -109,43 +111,40 @@ impl State {
                 progress.fired(fire_time);
                 *skipped = 0;
                 let lateness = now - entry.due_at(fire_time);
-                Event::Fired {
+                events.emit(&Event::Fired {
                     entry,
                     fire_time,
                     lateness,
-                }
-                .emit();
+                });
             }
             FireOutcome::AlreadyFired => {
                 // Or skipped, and then it is none of its times: Redis counts them.
                 progress.settle(fire_time);
-                Event::AlreadyFired { entry, fire_time }.emit();
+                events.emit(&Event::AlreadyFired { entry, fire_time });
             }
             FireOutcome::HadAll => {
                 progress.had_all();
-                Event::AlreadyFired { entry, fire_time }.emit();
+                events.emit(&Event::AlreadyFired { entry, fire_time });
             }
             FireOutcome::Skipped(reason) => {
                 progress.settle(fire_time);
                 *skipped = skipped.saturating_add(1);
                 let (reason, in_a_row) = (*reason, *skipped);
-                Event::Skipped {
+                events.emit(&Event::Skipped {
                     entry,
                     fire_time,
                     reason,
                     in_a_row,
-                }
-                .emit();
+                });
             }
             FireOutcome::Rejected(_) | FireOutcome::TooEarly if known => {}
-            FireOutcome::Rejected(reason) => Event::FireRejected {
+            FireOutcome::Rejected(reason) => events.emit(&Event::FireRejected {
                 entry,
                 fire_time,
                 reason,
-            }
-            .emit(),
+            }),
             FireOutcome::PutOff => {}
-            FireOutcome::TooEarly => Event::FireTooEarly { entry, fire_time }.emit(),
+            FireOutcome::TooEarly => events.emit(&Event::FireTooEarly { entry, fire_time }),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
         Tick,
         health::{Health, Outage, Part},
     },
+    events::Events,
     store::StoreError,
 };
 
@@ -26,6 +27,7 @@ pub(super) fn until_next_second(now: DateTime<Utc>) -> Duration {
 pub(super) struct Wake {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) health: Health,
+    pub(super) events: Events,
     pub(super) outage: Outage,
     /// How far this host's clock may be off Redis' clock.
     pub(super) max_skew: Option<TimeDelta>,
@@ -42,7 +44,8 @@ impl Wake {
         Self {
             clock: Arc::clone(&self.clock),
             health: self.health.clone(),
-            outage: Outage::of(part, &self.health),
+            events: self.events.clone(),
+            outage: Outage::of(part, &self.health, &self.events),
             max_skew: self.max_skew,
             doubt: Arc::clone(&self.doubt),
             led,

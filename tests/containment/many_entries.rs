@@ -12,6 +12,7 @@ use rescue_scheduler::{
         time::zone::Zone,
     },
     engine::{Tick, recurring::Recurring},
+    events::Events,
 };
 
 use crate::{
@@ -119,7 +120,12 @@ async fn very_many_changes_come_into_force_in_steps_and_entries_fire_between_the
         Arc::new(schedule(&format!("{entries}{EACH_SECOND}")))
     };
     let (old, new) = (schedule("1h"), schedule("2h"));
-    let mut engine = Recurring::new(store, Arc::new(StoppedClock(at(0))), Zone::UTC);
+    let mut engine = Recurring::new(
+        store,
+        Arc::new(StoppedClock(at(0))),
+        Zone::UTC,
+        Events::default(),
+    );
     let attempt = Attempt {
         started: now(),
         server_clock: at(100_000),

@@ -9,6 +9,7 @@ use rescue_scheduler::{
     clock::StoppedClock,
     core::time::zone::Zone,
     engine::recurring::Recurring,
+    events::Events,
     store::{Limits, RedisStore, Store as _},
 };
 
@@ -40,7 +41,12 @@ fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 fn engine(store: &RedisStore) -> Recurring<RedisStore> {
-    Recurring::new(store.apart(), Arc::new(StoppedClock(at(0))), Zone::UTC)
+    Recurring::new(
+        store.apart(),
+        Arc::new(StoppedClock(at(0))),
+        Zone::UTC,
+        Events::default(),
+    )
 }
 
 #[track_caller]

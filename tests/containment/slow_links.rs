@@ -19,6 +19,7 @@ use redis::Commands;
 use rescue_scheduler::{
     clock::{Clock, StoppedClock},
     engine::{Tick, delayed::Delayed},
+    events::Events,
     store::Store as _,
 };
 
@@ -211,7 +212,7 @@ async fn after_an_error_a_single_job_is_read_then_twice_as_many_each_time() {
         .await
         .unwrap();
     let now = DateTime::from_timestamp(2_000, 0).unwrap();
-    let mut delayed = Delayed::new(store, Arc::new(StoppedClock(now)), 1_000);
+    let mut delayed = Delayed::new(store, Arc::new(StoppedClock(now)), 1_000, Events::default());
     network.lose_replies(1);
     delayed.tick(now).await.unwrap_err();
     let mut lengths = vec![];
@@ -324,7 +325,7 @@ async fn a_large_item_that_waits_is_tried_again_when_nothing_else_is_due() {
     let now = DateTime::from_timestamp(3_000, 0).unwrap();
     let advanced = Arc::new(AtomicU64::new(0));
     let clock = AdvancingClock(now, Arc::clone(&advanced));
-    let mut delayed = Delayed::new(store, Arc::new(clock), 1_000);
+    let mut delayed = Delayed::new(store, Arc::new(clock), 1_000, Events::default());
     network.swallow_requests_of(100_000);
     for _ in 0..2 {
         delayed.tick(now).await.unwrap_err();

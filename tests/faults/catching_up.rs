@@ -7,6 +7,7 @@ use rescue_scheduler::{
     clock::SystemClock,
     core::time::zone::Zone,
     engine::{Tick, recurring::Recurring},
+    events::Events,
     store::{RedisStore, Store as _},
 };
 
@@ -29,7 +30,12 @@ const ALL: &str = "catch_up = 'all'\ncatch_up_window = '30d'";
 
 /// An engine whose entries were first seen a month before `now`, and never fired.
 async fn behind(store: &RedisStore, entries: &[String], now: i64) -> Recurring<RedisStore> {
-    let mut engine = Recurring::new(store.apart(), Arc::new(SystemClock), Zone::UTC);
+    let mut engine = Recurring::new(
+        store.apart(),
+        Arc::new(SystemClock),
+        Zone::UTC,
+        Events::default(),
+    );
     let schedule = schedule(&entries.concat());
     engine.take_up(&schedule, at(now - MONTH)).await.unwrap();
     engine

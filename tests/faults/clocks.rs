@@ -14,6 +14,7 @@ use rescue_scheduler::{
     clock::{Clock, SystemClock},
     core::time::zone::Zone,
     engine::{Engine, Options, Tick, Wishes, delayed::Delayed, recurring::Recurring},
+    events::Events,
     store::{Limits, RedisStore, Store as _},
 };
 use tokio_util::sync::CancellationToken;
@@ -39,7 +40,12 @@ async fn fires_at(engine: &mut Recurring<RedisStore>, now: i64, redis: &mut Redi
 }
 
 async fn engine(store: &RedisStore, now: i64) -> Recurring<RedisStore> {
-    let mut engine = Recurring::new(store.apart(), Arc::new(SystemClock), Zone::UTC);
+    let mut engine = Recurring::new(
+        store.apart(),
+        Arc::new(SystemClock),
+        Zone::UTC,
+        Events::default(),
+    );
     engine
         .take_up(&schedule(EACH_SECOND), at(now))
         .await
@@ -112,7 +118,12 @@ pub fn engine_on(store: RedisStore, clock: &Arc<Moved>) -> Engine<RedisStore> {
         zone: Zone::UTC,
         dynamic: None,
     };
-    Engine::new(store, Arc::clone(clock) as Arc<dyn Clock>, options)
+    Engine::new(
+        store,
+        Arc::clone(clock) as Arc<dyn Clock>,
+        options,
+        Events::default(),
+    )
 }
 
 pub async fn run(engine: Engine<RedisStore>, stop: &CancellationToken) {
@@ -279,7 +290,7 @@ async fn by_redis_own_clock_delayed_jobs_that_are_too_early_stay_and_others_are_
     for (timestamp, number) in timestamps.into_iter().zip(0..) {
         redis.delay(timestamp, item("q", number));
     }
-    let mut engine = Delayed::new(store.apart(), Arc::new(SystemClock), 3);
+    let mut engine = Delayed::new(store.apart(), Arc::new(SystemClock), 3, Events::default());
     for second in 0..3 {
         while engine.tick(at(now + YEAR + second)).await.unwrap() == Tick::More {}
         assert_eq!((redis.queue("q").len(), engine.undone()), (2, 1));

@@ -14,6 +14,7 @@ use rescue_scheduler::{
     clock::Clock as _,
     core::{schedule::Schedule, time::zone::Zone},
     engine::{Engine, Options, Wishes, recurring::Recurring},
+    events::Events,
     store::{Identity, Store as _},
 };
 use tokio::{
@@ -116,7 +117,14 @@ pub async fn first_sight(seed: u64) -> Outcome {
     let process = run.new_process(0);
     let store = ModelStore::new(Arc::clone(&process));
     store.take_lease(run.lease, None).await.unwrap();
-    let engine = || Recurring::new(store.apart(), Arc::clone(&process.host) as _, Zone::UTC);
+    let engine = || {
+        Recurring::new(
+            store.apart(),
+            Arc::clone(&process.host) as _,
+            Zone::UTC,
+            Events::default(),
+        )
+    };
     let (mut one, mut other) = (engine(), engine());
     let now = process.host.now();
     let later = now + TimeDelta::seconds(2);
@@ -233,7 +241,12 @@ impl Run {
             dynamic: None,
         };
         let clock = Arc::clone(&process.host);
-        let engine = Engine::new(ModelStore::new(Arc::clone(&process)), clock, options);
+        let engine = Engine::new(
+            ModelStore::new(Arc::clone(&process)),
+            clock,
+            options,
+            Events::default(),
+        );
         let (wishes, stop) = (Wishes::default(), CancellationToken::new());
         let load = Arc::new(|| Ok(schedule()));
         let run = engine.run(self.schedule.clone(), load, &wishes, stop.clone());

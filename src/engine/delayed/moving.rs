@@ -63,7 +63,7 @@ impl<S: Store> Delayed<S> {
                     continue;
                 }
                 Some(MoveOutcome::Moved) => {
-                    tell_quarantined(member, &reason);
+                    self.report_quarantined(member, &reason);
                     moved.quarantined = true;
                     moved.items += 1;
                 }
@@ -74,7 +74,7 @@ impl<S: Store> Delayed<S> {
         Ok(Some(moved))
     }
 
-    /// Moves a batch, and tells about it: in the log and in `result`. Returns the buckets with items that stay.
+    /// Moves a batch, and reports it: as events and in `result`. Returns the buckets with items that stay.
     /// `None`: the lease is lost.
     async fn move_batch(
         &self,
@@ -105,7 +105,7 @@ impl<S: Store> Delayed<S> {
                         continue;
                     }
                     (MoveOutcome::Moved, Target::Quarantine { reason, .. }) => {
-                        tell_quarantined(&bucket.member, &reason);
+                        self.report_quarantined(&bucket.member, &reason);
                         result.quarantined = true;
                         result.items += 1;
                         continue;
@@ -167,9 +167,15 @@ impl<S: Store> Delayed<S> {
         }
         if let Some(oldest) = oldest {
             let lateness = self.clock.now() - oldest;
-            Event::Moved { jobs, lateness }.emit();
+            self.events.emit(&Event::DelayedMoved { jobs, lateness });
         }
         Ok(Some(all_staying))
+    }
+
+    fn report_quarantined(&self, member: &[u8], reason: &str) {
+        let bucket = &bucket_name(member);
+        self.events
+            .emit(&Event::DelayedQuarantined { bucket, reason });
     }
 
     /// Where an item goes.
@@ -190,9 +196,4 @@ impl<S: Store> Delayed<S> {
             },
         }
     }
-}
-
-fn tell_quarantined(member: &[u8], reason: &str) {
-    let bucket = &bucket_name(member);
-    Event::Quarantined { bucket, reason }.emit();
 }

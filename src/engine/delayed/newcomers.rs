@@ -6,10 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    engine::{
-        Tick,
-        delayed::{Delayed, tell_stuck},
-    },
+    engine::{Tick, delayed::Delayed},
     store::{Place, Store, StoreError},
 };
 
@@ -58,7 +55,7 @@ impl<S: Store> Delayed<S> {
         let batch = moved.batch(&due);
         let moved_any = moved.items > 0 || batch.gone > 0;
         let new = self.stuck.note_before(batch);
-        new.iter().for_each(tell_stuck);
+        self.report_stuck(&new);
         self.take_note(moved);
         if !moved_any && new.is_empty() {
             // They are too early by Redis' clock, or somebody was faster.

@@ -7,7 +7,7 @@ use crate::{
         schedule::{Meaning, Schedule},
     },
     engine::dynamic::unread::Unread,
-    events::Transition,
+    events::{Event, Events},
     store::{Store, StoreError},
 };
 
@@ -50,19 +50,24 @@ pub(super) fn read(
     }
 }
 
-/// Logs what is to be said about an entry.
-pub(super) fn log_reading(name: &[u8], reading: &Result<Meaning, String>, warnings: &[String]) {
+/// Reports the errors and warnings of an entry.
+pub(super) fn report_reading(
+    name: &[u8],
+    reading: &Result<Meaning, String>,
+    warnings: &[String],
+    events: &Events,
+) {
     let name = String::from_utf8_lossy(name);
     let entry = &excerpt(&name);
     match reading {
-        Err(mistakes) => Transition::DynamicRefused { entry, mistakes }.emit(),
+        Err(mistakes) => events.emit(&Event::DynamicRejected { entry, mistakes }),
         Ok(Err(left_out)) => {
             let why = &left_out.why.to_string();
-            Transition::DynamicLeftOut { entry, why }.emit();
+            events.emit(&Event::DynamicLeftOut { entry, why });
         }
         Ok(Ok(_)) => {}
     }
     for warning in warnings {
-        Transition::DynamicWarning { entry, warning }.emit();
+        events.emit(&Event::DynamicWarning { entry, warning });
     }
 }

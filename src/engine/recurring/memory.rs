@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     core::schedule::entry::Entry,
     engine::{agenda::Pending, breath::Breath, recurring::Recurring, state::State},
-    events::RecordEvent,
+    events::Event,
     store::{FireOutcome, Records, Store, StoreError},
 };
 
@@ -100,7 +100,7 @@ impl<S: Store> Recurring<S> {
         if let Some(first) = names.first() {
             let key = self.store.fence();
             let entries = &names;
-            RecordEvent::Lost { key: &key, entries }.emit();
+            self.events.emit(&Event::RecordsLost { key: &key, entries });
             self.memory.loss = Some(Loss {
                 number: names.len(),
                 first: (*first).clone(),
@@ -143,7 +143,7 @@ impl<S: Store> Recurring<S> {
             }
         }
         self.ahead
-            .note(&self.store, entries.iter(), &records, now)
+            .note(&self.store, entries.iter(), &records, now, &self.events)
             .await;
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::{
         recurring::{Recurring, State},
         standing::{Leaving, change_records, first_seen, history, news},
     },
-    events::{Event, RecordEvent},
+    events::{Event, Events},
     store::{RecordChange, Records, Store, StoreError},
 };
 
@@ -34,7 +34,7 @@ impl<S: Store> Recurring<S> {
     ) -> Result<Tick, StoreError> {
         let mut records = self.store.records().await?;
         let mut breath = Breath::default();
-        warn_of_ignored(&records);
+        report_ignored(&records, &self.events);
         self.memory.loss = None;
         let lost = records.lost.keys();
         self.note_lost(lost.filter(|it| schedule.get(it).is_some()).collect());
@@ -59,11 +59,11 @@ impl<S: Store> Recurring<S> {
         let mut records = known.records;
         self.stamps_unreadable = records.unreadable.take().map(|error| error.to_string());
         if let Some(error) = &self.stamps_unreadable {
-            Event::StampsUnreadable { error }.emit();
+            self.events.emit(&Event::StampsUnreadable { error });
         }
         self.ahead.retain(schedule);
         self.ahead
-            .note(&self.store, schedule.entries(), &records, now)
+            .note(&self.store, schedule.entries(), &records, now, &self.events)
             .await;
         Ok(self.agenda.until(now))
     }
@@ -98,7 +98,7 @@ impl<S: Store> Recurring<S> {
         // What we read from now on may be newer.
         self.memory.witness = None;
         let mut records = self.store.records_of(&names).await?;
-        warn_of_ignored(&records);
+        report_ignored(&records, &self.events);
         self.note_lost(records.lost.keys().collect());
         let present = added.iter().chain(&changed);
         let present: Vec<_> = present.filter_map(|name| schedule.get(name)).collect();
@@ -123,7 +123,13 @@ impl<S: Store> Recurring<S> {
         self.resume(schedule, &known, now, touched).await;
         self.ahead.forget(&removed);
         self.ahead
-            .note(&self.store, present.into_iter(), &known.records, now)
+            .note(
+                &self.store,
+                present.into_iter(),
+                &known.records,
+                now,
+                &self.events,
+            )
             .await;
         Ok(Some(next))
     }
@@ -141,7 +147,9 @@ impl<S: Store> Recurring<S> {
     pub(super) async fn forget(&mut self, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let dynamic = self.dynamic.as_ref();
         let may_have = |name: &str| may_have(dynamic, name);
-        self.leaving.forget(&self.store, may_have, now).await
+        self.leaving
+            .forget(&self.store, may_have, now, &self.events)
+            .await
     }
 
     /// Records the changes that put a schedule in force: the news of entries that are in it, and the entries
@@ -156,7 +164,7 @@ impl<S: Store> Recurring<S> {
     ) -> Result<Option<HashSet<String>>, StoreError> {
         if !left.is_empty() {
             let entries = &left.iter().map(RecordChange::name).collect::<Vec<_>>();
-            RecordEvent::Left { entries }.emit();
+            self.events.emit(&Event::EntriesLeft { entries });
         }
         let again = |change: &&RecordChange| !matches!(change, RecordChange::Reworded { .. });
         let again = news.iter().filter(again);
@@ -295,9 +303,9 @@ fn may_have(dynamic: Option<&Dynamic>, name: &str) -> bool {
     dynamic.is_some_and(|it| it.may_have(name))
 }
 
-fn warn_of_ignored(records: &Records) {
+fn report_ignored(records: &Records, events: &Events) {
     let records = &records.ignored;
     if !records.is_empty() {
-        RecordEvent::Ignored { records }.emit();
+        events.emit(&Event::RecordsIgnored { records });
     }
 }

@@ -14,6 +14,7 @@ use rescue_scheduler::{
     config::{self, Context, Source},
     core::{schedule::Schedule, time::zone::Zone},
     engine::{Engine, Load, Options, Wishes},
+    events::Events,
     store::Identity,
 };
 use tokio::{
@@ -215,7 +216,12 @@ impl Run {
             dynamic: dynamic.then(Context::default),
         };
         let clock = Arc::clone(&process.host);
-        Engine::new(ModelStore::new(Arc::clone(process)), clock, options)
+        Engine::new(
+            ModelStore::new(Arc::clone(process)),
+            clock,
+            options,
+            Events::default(),
+        )
     }
 
     fn schedule(&self, files: &Files) -> Schedule {

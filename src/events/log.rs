@@ -1,0 +1,279 @@
+//! The log: one line for each event, and all of these lines are here. The messages are constant, so that people can
+//! search for them.
+
+mod text;
+
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    config::{Diagnostic, Loaded, Place},
+    core::excerpt::excerpt,
+    events::{
+        event::Event,
+        log::text::{listed, shown},
+        sink::Sink,
+    },
+};
+
+/// Writes each event to the log of this process.
+pub struct Log;
+
+impl Sink for Log {
+    #[expect(clippy::too_many_lines, reason = "one arm for each event")]
+    fn note(&self, event: &Event<'_>) {
+        match event {
+            Event::Fired {
+                entry,
+                fire_time,
+                lateness,
+            } => info!(
+                entry = &*excerpt(&entry.name),
+                class = &*excerpt(entry.job.class()),
+                queue = &*excerpt(entry.job.queue()),
+                fire_time = shown(*fire_time),
+                lateness_ms = lateness.num_milliseconds(),
+                "fired"
+            ),
+            Event::AlreadyFired { entry, fire_time } => info!(
+                entry = &*excerpt(&entry.name),
+                fire_time = shown(*fire_time),
+                "already fired"
+            ),
+            Event::Skipped {
+                entry,
+                fire_time,
+                reason,
+                in_a_row,
+            } => info!(
+                entry = &*excerpt(&entry.name),
+                queue = &*excerpt(entry.job.queue()),
+                fire_time = shown(*fire_time),
+                reason = reason.to_string(),
+                in_a_row,
+                "skipped"
+            ),
+            Event::Missed { entry, first, last } => warn!(
+                entry = &*excerpt(&entry.name),
+                first = shown(*first),
+                last = shown(*last),
+                "missed, not caught up with"
+            ),
+            Event::FireRejected {
+                entry,
+                fire_time,
+                reason,
+            } => error!(
+                entry = &*excerpt(&entry.name),
+                queue = &*excerpt(entry.job.queue()),
+                fire_time = shown(*fire_time),
+                reason,
+                "queue refuses the job, will try again"
+            ),
+            Event::FireTooEarly { entry, fire_time } => error!(
+                entry = &*excerpt(&entry.name),
+                fire_time = shown(*fire_time),
+                "fire is too early by Redis' clock; retrying every second"
+            ),
+
+            Event::EntryStatus {
+                entry,
+                last_enqueued,
+                last_outcome,
+                next,
+            } => info!(
+                entry = &*excerpt(&entry.name),
+                timing = &*excerpt(&entry.timing.to_string()),
+                last_enqueued = last_enqueued.map(shown),
+                last_outcome,
+                next = next.map(shown),
+                "entry"
+            ),
+            Event::EntryStatusUnknown { error } => warn!(error, "can't tell where entries stand"),
+            Event::AheadOfClock {
+                entry,
+                until,
+                correction: None,
+            } => warn!(
+                entry = &*excerpt(&entry.name),
+                until = shown(*until),
+                "last fire time is in the future; entry waits until then"
+            ),
+            Event::AheadOfClock {
+                entry,
+                until,
+                correction: Some(correction),
+            } => error!(
+                entry = &*excerpt(&entry.name),
+                until = shown(*until),
+                correction,
+                "last fire time is far in the future; entry waits until then; to mend it, send the correction to \
+                 Redis and restart the leader"
+            ),
+            Event::EntriesLeft { entries } => info!(
+                count = entries.len(),
+                entries = listed(entries),
+                "entries left the schedule; removing their records in a day unless they return"
+            ),
+            Event::EntriesForgotten { entries } => info!(
+                count = entries.len(),
+                entries = listed(entries),
+                "removed the records of entries that left the schedule"
+            ),
+            Event::RecordsLost { key, entries } => warn!(
+                count = entries.len(),
+                entries = listed(entries),
+                key,
+                "Redis lost the last fire times of entries; continuing from other records, set its \
+                 maxmemory-policy to noeviction if it evicts keys"
+            ),
+            Event::RecordsIgnored { records } => warn!(
+                records = listed(records),
+                "records of entries make no sense; ignoring them, remove their fields"
+            ),
+            Event::StampsUnreadable { error } => error!(
+                error,
+                "can't see what other schedulers fired, goes on without it"
+            ),
+
+            Event::DelayedMoved { jobs, lateness } => info!(
+                jobs,
+                lateness_ms = lateness.num_milliseconds(),
+                "moved delayed jobs"
+            ),
+            Event::DelayedQuarantined { bucket, reason } => warn!(
+                bucket,
+                reason, "delayed job can't be enqueued, it is in quarantine"
+            ),
+            Event::BucketTooEarly { bucket } => error!(
+                bucket,
+                "delayed jobs are too early by Redis' clock; retrying every second"
+            ),
+            Event::BucketStuck { bucket, reason } => {
+                error!(bucket, reason, "bucket is stuck, left alone");
+            }
+
+            Event::LeaseTaken {
+                holder,
+                lease,
+                lock,
+            } => info!(holder, lock, lease_s = lease.as_secs_f64(), "leading"),
+            Event::LeaseRenewed => debug!("lease renewed"),
+            Event::LeaseLost { reason } => warn!(reason, "not leading any more"),
+            Event::LeaseReleased => info!("lease released"),
+            Event::Following { holder, lock } => {
+                info!(leader = &*excerpt(holder), lock, "following");
+            }
+            Event::LockStuck {
+                holder,
+                lock,
+                lease,
+            } => warn!(
+                leader = &*excerpt(holder),
+                lock,
+                lease_s = lease.as_secs_f64(),
+                "the leader's lock has no end, it is taken over if it stays so for a lease"
+            ),
+
+            Event::Status {
+                leading,
+                quarantined,
+                problems: [],
+            } => info!(leading, quarantined, "healthy"),
+            Event::Status {
+                leading,
+                quarantined,
+                problems,
+            } => warn!(
+                leading,
+                problems = problems.join("; "),
+                quarantined,
+                "not healthy"
+            ),
+            Event::ClockSkewed { skew } => warn!(
+                ahead_s = skew.as_seconds_f64(),
+                "this host's clock is not Redis' clock, one of them is wrong"
+            ),
+            Event::ClockTooFarOff { skew } => error!(
+                ahead_s = skew.as_seconds_f64(),
+                "this host's clock is too far off Redis' clock; not leading until one of them is mended"
+            ),
+            Event::ClockRight { skew } => info!(
+                ahead_s = skew.as_seconds_f64(),
+                "this host's clock is Redis' clock again"
+            ),
+            Event::ConnectionLost { error } => debug!(error, "connection lost, opens another"),
+            Event::RedisLost { error, lasting } => error!(
+                error,
+                lasting_s = lasting.as_secs(),
+                "cannot use Redis; retrying"
+            ),
+            Event::RedisBack => info!("Redis is back"),
+
+            Event::Reloaded(changes) => info!(
+                added = listed(&changes.added),
+                changed = listed(&changes.changed),
+                removed = listed(&changes.removed),
+                "schedule reloaded"
+            ),
+            Event::ReloadRejected { report } => {
+                let (shown, more) = report.shown();
+                shown.for_each(log_mistake);
+                error!(
+                    mistakes = report.mistakes().count(),
+                    not_shown = more,
+                    "reload refused, the schedule in force stays"
+                );
+            }
+            Event::ReloadGivenUp { limit } => error!(
+                limit_s = limit.as_secs(),
+                "reload given up, the schedule in force stays: a schedule file cannot be read in time"
+            ),
+            Event::ReloadImpossible { hanging } => error!(
+                hanging,
+                "reload given up, the schedule in force stays: earlier reloads still hang"
+            ),
+            Event::DynamicChanged(changes) => info!(
+                added = listed(&changes.added),
+                changed = listed(&changes.changed),
+                removed = listed(&changes.removed),
+                "dynamic entries changed"
+            ),
+            Event::DynamicUnreadable { error } => error!(
+                error,
+                "can't use the keys of dynamic entries, goes on with those that are known"
+            ),
+            Event::DynamicLeftOut { entry, why } => info!(entry, why, "dynamic entry left out"),
+            Event::DynamicRejected { entry, mistakes } => error!(
+                entry,
+                mistakes, "dynamic entry refused, goes on as it was before"
+            ),
+            Event::DynamicWarning { entry, warning } => {
+                warn!(entry, warning, "warning about a dynamic entry");
+            }
+            Event::DynamicNotReported { entries } => warn!(
+                entries,
+                "more dynamic entries have errors or warnings, or are left out; not logged"
+            ),
+        }
+    }
+}
+
+/// Writes log lines for the first warnings about schedule files, and how many more there are.
+pub fn log_warnings(loaded: &Loaded) {
+    let (shown, more) = loaded.shown_warnings();
+    shown.for_each(log_mistake);
+    if more > 0 {
+        warn!(not_shown = more, "more warnings about schedule files");
+    }
+}
+
+/// Writes the log line of a mistake, or of a warning, in a schedule file.
+fn log_mistake(found: &Diagnostic) {
+    let file = found.places.first().map(Place::position);
+    let (what, help) = (found.message(), found.help());
+    if found.mistake.is_warning() {
+        warn!(file, warning = what, help, "warning about a schedule file");
+    } else {
+        error!(file, error = what, help, "error in a schedule file");
+    }
+}

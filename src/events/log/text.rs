@@ -1,0 +1,40 @@
+//! How values look in the log.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// How many names of entries a log line lists, and how many characters of each.
+const LISTED: usize = 20;
+const NAME: usize = 100;
+
+/// Returns names as logs list them: the first ones, and how many more there are.
+pub(super) fn listed(names: &[impl AsRef<str>]) -> String {
+    let cut = |name: &str| match name.char_indices().nth(NAME) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    };
+    let first = names.iter().take(LISTED).map(|name| cut(name.as_ref()));
+    let list = first.collect::<Vec<_>>().join(" ");
+    match names.len().saturating_sub(LISTED) {
+        0 => list,
+        more => format!("{list} and {more} more"),
+    }
+}
+
+/// Returns an instant as logs show it: RFC 3339, UTC, whole seconds.
+pub(super) fn shown(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_names_in_a_log_line_is_bounded() {
+        assert_eq!(listed(&["a", "b"]), "a b");
+        let names = vec!["é".repeat(1_000); 100_000];
+        let list = listed(&names);
+        assert!(list.ends_with("é… and 99980 more"), "{list}");
+        assert!(list.chars().count() < 2_100);
+    }
+}

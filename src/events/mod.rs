@@ -1,0 +1,9 @@
+//! What happens in the loops: each [`Event`] goes to the sinks that its engine was given.
+
+mod event;
+mod log;
+mod sink;
+
+pub use event::Event;
+pub use log::{Log, log_warnings};
+pub use sink::{Events, Sink};

@@ -1,0 +1,29 @@
+//! Where events go.
+
+use std::sync::Arc;
+
+use crate::events::event::Event;
+
+/// Takes note of events: writes them to the log, or counts them. The loops wait for it, so it must be quick.
+pub trait Sink: Send + Sync {
+    /// Takes note of an event.
+    fn note(&self, event: &Event<'_>);
+}
+
+/// The sinks of one engine. Clones share them; the default has none, and so is quiet.
+#[derive(Clone, Default)]
+pub struct Events(Arc<[Arc<dyn Sink>]>);
+
+impl Events {
+    /// Returns a handle to these sinks, which note each event in this order.
+    pub fn new(sinks: Vec<Arc<dyn Sink>>) -> Self {
+        Self(sinks.into())
+    }
+
+    /// Passes an event to each sink.
+    pub fn emit(&self, event: &Event<'_>) {
+        for sink in &*self.0 {
+            sink.note(event);
+        }
+    }
+}
