@@ -33,6 +33,7 @@ mod ruby_json;
 mod simulation;
 mod soak;
 mod store;
+mod two_engines;
 mod wire;
 mod workers;
 mod yaml;
