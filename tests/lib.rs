@@ -22,6 +22,7 @@ mod dynamic;
 mod dynamic_history;
 mod faults;
 mod harness;
+mod history;
 mod leadership;
 mod migrating;
 mod next;

@@ -1,10 +1,13 @@
 //! The pile-up guard: fires that are skipped because an identical job is not done yet, or their queue
 //! is as long as it may be.
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use redis::Commands;
 use rescue_scheduler::{
-    core::schedule::overlap::{Guard, Overlap, SkipReason},
+    core::{
+        firing::outcome::Cause,
+        schedule::overlap::{Guard, Overlap, SkipReason},
+    },
     store::{Fire, FireOutcome, Store as _},
 };
 
@@ -423,6 +426,8 @@ async fn all_searches_of_a_call_look_at_100_000_jobs_and_the_others_are_put_off(
             name,
             times: None,
             fire_time: DateTime::from_timestamp(first + seconds, 0).unwrap(),
+            cause: Cause::Scheduled,
+            lateness: TimeDelta::zero(),
             queue: name,
             payload: "{7}".into(),
             guard: Guard {
@@ -481,6 +486,8 @@ async fn all_searches_of_a_call_read_ten_megabytes_and_the_others_are_put_off() 
         name: queue,
         times: None,
         fire_time: DateTime::from_timestamp(1_000 + seconds, 0).unwrap(),
+        cause: Cause::Scheduled,
+        lateness: TimeDelta::zero(),
         queue,
         payload: "{8}".into(),
         guard: Guard {

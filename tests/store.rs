@@ -3,12 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use redis::Commands;
 use rescue_scheduler::{
     clock::StoppedClock,
     config::{self, Context, Source},
     core::{
+        firing::outcome::Cause,
         schedule::{Schedule, overlap::Guard},
         time::zone::Zone,
     },
@@ -74,6 +75,8 @@ fn fire(fire_time: i64) -> Fire<'static> {
         name: "entry",
         times: None,
         fire_time: at(fire_time),
+        cause: Cause::Scheduled,
+        lateness: TimeDelta::zero(),
         queue: "q",
         payload: "{}".into(),
         guard: Guard::default(),

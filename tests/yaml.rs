@@ -3,7 +3,10 @@
 
 mod warnings;
 
-use rescue_scheduler::config::{self, Context, Source};
+use rescue_scheduler::{
+    config::{self, Context, Source},
+    core::firing::outcome::Cause,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -240,7 +243,10 @@ fn ours(schedule: &str) -> Option<String> {
     let source = Source::new("a.yml", schedule);
     let context = Context::default();
     let schedule = config::parse(&[source], &context).ok()?.schedule;
-    let payload = schedule.get("j")?.job.payload(chrono::DateTime::UNIX_EPOCH);
+    let payload = schedule
+        .get("j")?
+        .job
+        .payload(Cause::Scheduled, chrono::DateTime::UNIX_EPOCH);
     let args = payload.strip_prefix(r#"{"class":"J","args":"#)?;
     Some(args.strip_suffix('}')?.to_owned())
 }

@@ -10,8 +10,10 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use crate::{
     core::schedule::{entry::Entry, overlap::Overlap},
-    engine::{Tick, state::State},
-    events::Events,
+    engine::{
+        Tick,
+        state::{GivenUps, Pending, State},
+    },
 };
 
 /// How many fires of a call may be looked for in their queue. All of these searches take up to a tenth of a
@@ -31,17 +33,12 @@ const LOOKED_AT: usize = 1_000;
 /// How many missed fires of one entry are enqueued in one second. The queue and its workers have other jobs.
 pub(super) const CATCH_UP: u32 = 1_000;
 
-/// One fire of the entry at `index` of the states.
-pub(super) struct Pending {
-    pub(super) index: usize,
-    pub(super) fire_time: DateTime<Utc>,
-}
-
 /// What goes in one call.
 pub(super) struct Batch {
     size: usize,
     searches: usize,
     bytes: usize,
+    pub(super) given_up: GivenUps,
     /// In order of fire time for each entry.
     pub(super) fires: Vec<Pending>,
     /// Entries that are off the agenda, to be planned again.
@@ -140,12 +137,12 @@ impl Agenda {
         now: DateTime<Utc>,
         size: usize,
         catch_up: u32,
-        events: &Events,
     ) -> Batch {
         let mut batch = Batch {
             size,
             searches: 0,
             bytes: 0,
+            given_up: GivenUps::default(),
             fires: vec![],
             looked_at: vec![],
         };
@@ -154,7 +151,7 @@ impl Agenda {
             && let Some(index) = self.pop_due(states, now)
         {
             let state = &mut states[index];
-            match collect_on_time(state, index, now, &mut batch, events) {
+            match collect_on_time(state, index, now, &mut batch) {
                 None => batch.looked_at.push(index),
                 Some(missed) if state.may_catch_up(now, catch_up) => {
                     self.behind.push(Reverse((missed, index)));
@@ -162,7 +159,7 @@ impl Agenda {
                 Some(_) => self.plan_at(now.trunc_subsecs(0) + TimeDelta::seconds(1), index),
             }
         }
-        self.collect_missed(states, now, &mut batch, catch_up, events);
+        self.collect_missed(states, now, &mut batch, catch_up);
         batch
     }
 
@@ -187,7 +184,6 @@ impl Agenda {
         now: DateTime<Utc>,
         batch: &mut Batch,
         catch_up: u32,
-        events: &Events,
     ) {
         // How far entries are when all of the batch is fired. Settled once the store has answered.
         let mut ahead = HashMap::new();
@@ -209,16 +205,16 @@ impl Agenda {
             };
             let state = &mut states[index];
             let ahead = ahead.entry(index).or_insert(state.progress);
-            let Some(fire_time) = state.next_fire(ahead, now, events) else {
+            let Some(fire_time) = state.next_fire(ahead, now, &mut batch.given_up) else {
                 continue;
             };
-            batch.push(Pending { index, fire_time }, &state.entry);
+            batch.push(state.pending(index, fire_time, now), &state.entry);
             ahead.fired(fire_time);
             state.note_caught_up(now);
             // Of an entry that was refused, one is enough to see whether it still is.
             if state.refused.is_none()
                 && state.may_catch_up(now, catch_up)
-                && let Some(next) = state.next_fire(ahead, now, events)
+                && let Some(next) = state.next_fire(ahead, now, &mut batch.given_up)
             {
                 sharing.push(Reverse((next, index)));
             }
@@ -232,16 +228,15 @@ fn collect_on_time(
     index: usize,
     now: DateTime<Utc>,
     batch: &mut Batch,
-    events: &Events,
 ) -> Option<DateTime<Utc>> {
     // Settled for good once the store has answered.
     let mut ahead = state.progress;
     while !batch.is_full() {
-        let fire_time = state.next_fire(&mut ahead, now, events)?;
+        let fire_time = state.next_fire(&mut ahead, now, &mut batch.given_up)?;
         if state.is_missed(fire_time, now) {
             return Some(fire_time);
         }
-        batch.push(Pending { index, fire_time }, &state.entry);
+        batch.push(state.pending(index, fire_time, now), &state.entry);
         ahead.fired(fire_time);
         if state.refused.is_some() {
             // One is enough to see whether it is still refused.

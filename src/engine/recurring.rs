@@ -18,18 +18,18 @@ use crate::{
     },
     engine::{
         Tick,
-        agenda::{Agenda, CATCH_UP, Pending, Plans},
+        agenda::{Agenda, CATCH_UP, Plans},
         ahead::Ahead,
         breath::Breath,
         dynamic::Dynamic,
         health::Part,
         recurring::memory::Memory,
         standing::Leaving,
-        state::{Refusal, State},
+        state::{GivenUp, Pending, Refusal, State},
         wake::{Wake, until_next_second},
     },
     events::Events,
-    store::{Fire, FireOutcome, Store, StoreError},
+    store::{Fire, FireOutcome, Missed, Store, StoreError},
 };
 
 /// How many fires go in one call: other clients wait while the script runs, workers for the first of
@@ -48,6 +48,8 @@ pub struct Recurring<S> {
     events: Events,
     states: Vec<State>,
     agenda: Agenda,
+    /// What was given up and is not recorded yet.
+    given_up: Vec<GivenUp>,
     /// How many missed fires of an entry are enqueued in one second.
     catch_up: u32,
     /// How many fires go in the next call.
@@ -89,6 +91,7 @@ impl<S: Store> Recurring<S> {
             events,
             states: vec![],
             agenda: Agenda::default(),
+            given_up: vec![],
             catch_up: CATCH_UP,
             batch: FIRST_BATCH,
             ticked: DateTime::UNIX_EPOCH,
@@ -284,17 +287,17 @@ impl<S: Store> Recurring<S> {
         }
         self.ticked = now;
         let size = self.batch;
-        let (catch_up, events) = (self.catch_up, &self.events);
         let batch = self
             .agenda
-            .collect(&mut self.states, now, size, catch_up, events);
-        let outcomes = self.fire(&batch.fires, now).await;
+            .collect(&mut self.states, now, size, self.catch_up);
+        self.given_up.extend(batch.given_up.found);
+        let outcomes = self.send(&batch.fires, now).await;
         let mut already_fired = vec![];
         if let Ok(Some(outcomes)) = &outcomes {
             self.note_witness(&batch.fires, outcomes);
             for (pending, outcome) in batch.fires.iter().zip(outcomes) {
                 let now = self.clock.now();
-                self.states[pending.index].record(pending.fire_time, outcome, now, &self.events);
+                self.states[pending.index].record(pending, outcome, now, &self.events);
                 if *outcome == FireOutcome::AlreadyFired {
                     already_fired.push(pending.index);
                 }
@@ -369,6 +372,33 @@ impl<S: Store> Recurring<S> {
         ))
     }
 
+    /// Sends what was given up, which is over before the fires, and then these.
+    async fn send(
+        &mut self,
+        fires: &[Pending],
+        now: DateTime<Utc>,
+    ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
+        if !self.note_given_up(now).await? {
+            return Ok(None);
+        }
+        self.fire(fires, now).await
+    }
+
+    /// Records and logs what was given up. `false`: the lease is lost.
+    async fn note_given_up(&mut self, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        while !self.given_up.is_empty() {
+            let batch = &self.given_up[..self.given_up.len().min(LARGEST_BATCH)];
+            let missed: Vec<Missed<'_>> = batch.iter().map(GivenUp::missed).collect();
+            let Some(outcomes) = self.store.note_missed(&missed, now).await? else {
+                return Ok(false);
+            };
+            for (given_up, outcome) in self.given_up.drain(..outcomes.len()).zip(outcomes) {
+                given_up.report(outcome, &self.events);
+            }
+        }
+        Ok(true)
+    }
+
     async fn fire(
         &self,
         pending: &[Pending],
@@ -378,13 +408,20 @@ impl<S: Store> Recurring<S> {
             return Ok(Some(vec![]));
         }
         let fire = |pending: &Pending| {
-            let entry = &self.states[pending.index].entry;
+            let Pending {
+                index,
+                fire_time,
+                cause,
+            } = *pending;
+            let entry = &self.states[index].entry;
             Fire {
                 name: &entry.name,
                 times: entry.timing.bounds().times,
-                fire_time: pending.fire_time,
+                fire_time,
+                cause,
+                lateness: now - entry.due_at(fire_time),
                 queue: entry.job.queue(),
-                payload: entry.job.payload(pending.fire_time),
+                payload: entry.job.payload(cause, fire_time),
                 guard: entry.guard,
                 pattern: match entry.guard.overlap {
                     Overlap::Allow => None,

@@ -9,11 +9,12 @@ use crate::{
         firing::{
             decide::{self, Decision, decide},
             history::Progress,
+            outcome::Cause,
         },
         schedule::entry::Entry,
     },
     events::{Event, Events},
-    store::FireOutcome,
+    store::{FireOutcome, Missed, MissedOutcome},
 };
 
 /// Who refused the last fire of an entry.
@@ -25,12 +26,97 @@ pub(super) enum Refusal {
     Clock,
 }
 
+/// One fire of the entry at `index` of the states.
+pub(super) struct Pending {
+    pub(super) index: usize,
+    pub(super) fire_time: DateTime<Utc>,
+    pub(super) cause: Cause,
+}
+
+/// Fire times of an entry that were given up, for its history.
+pub(super) struct GivenUp {
+    pub(super) entry: Arc<Entry>,
+    pub(super) first: DateTime<Utc>,
+    pub(super) last: DateTime<Utc>,
+    /// How many they are; `None`: too many to be counted.
+    pub(super) count: Option<u32>,
+}
+
+impl GivenUp {
+    /// The same, for Redis.
+    pub(super) fn missed(&self) -> Missed<'_> {
+        Missed {
+            name: &self.entry.name,
+            first: self.first,
+            last: self.last,
+            count: self.count,
+        }
+    }
+
+    /// Logs what it was recorded as.
+    pub(super) fn report(&self, outcome: MissedOutcome, events: &Events) {
+        let Self {
+            entry, first, last, ..
+        } = self;
+        let (entry, first, last) = (&**entry, *first, *last);
+        match outcome {
+            MissedOutcome::Missed => events.emit(&Event::Missed {
+                entry,
+                first,
+                last,
+                count: self.count,
+            }),
+            MissedOutcome::Paused => events.emit(&Event::Paused {
+                entry,
+                fire_time: last,
+            }),
+            // That one has logged it.
+            MissedOutcome::Fired => {}
+        }
+    }
+}
+
+/// What was given up while fires were looked for.
+pub(super) struct GivenUps {
+    pub(super) found: Vec<GivenUp>,
+    /// How many fire times may still be counted: the other loops wait meanwhile.
+    countable: u32,
+}
+
+impl Default for GivenUps {
+    fn default() -> Self {
+        Self {
+            found: vec![],
+            countable: 20_000,
+        }
+    }
+}
+
+impl GivenUps {
+    fn add(
+        &mut self,
+        entry: &Arc<Entry>,
+        progress: Progress,
+        first: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) {
+        let (last, count) = decide::counted(entry, progress, (first, until), self.countable);
+        self.countable = self.countable.saturating_sub(count.unwrap_or(u32::MAX));
+        self.found.push(GivenUp {
+            entry: Arc::clone(entry),
+            first,
+            last,
+            count,
+        });
+    }
+}
+
 /// Where one entry stands.
 #[derive(Clone)]
 pub(super) struct State {
     pub(super) entry: Arc<Entry>,
     pub(super) progress: Progress,
-    /// All up to here, inclusive, was given up and told as missed, whatever Redis knows.
+    /// All up to here, inclusive, was given up, whatever Redis knows.
     pub(super) given_up: Option<DateTime<Utc>>,
     /// Its last fire was refused; that is logged once.
     pub(super) refused: Option<Refusal>,
@@ -38,28 +124,49 @@ pub(super) struct State {
     pub(super) caught_up: (i64, u32),
     /// How many of its last fires its guard skipped.
     pub(super) skipped: u32,
+    /// Its last fire was paused; that is logged once.
+    pub(super) paused: bool,
 }
 
 impl State {
-    /// Returns the next fire after `ahead`, if one is due at `now`. Fires that are given up before it are settled.
+    /// Returns the next fire after `ahead`, if one is due at `now`. Fires that are given up before it are settled,
+    /// and added to `given_up`.
     pub(super) fn next_fire(
         &mut self,
         ahead: &mut Progress,
         now: DateTime<Utc>,
-        events: &Events,
+        given_up: &mut GivenUps,
     ) -> Option<DateTime<Utc>> {
         loop {
             match decide(&self.entry, *ahead, now) {
                 Decision::Fire(fire_time) => return Some(fire_time),
                 Decision::Wait { .. } => return None,
                 Decision::Missed { first, last } => {
-                    let entry = &*self.entry;
-                    events.emit(&Event::Missed { entry, first, last });
+                    given_up.add(&self.entry, *ahead, first, last);
                     self.progress.settle(last);
                     ahead.settle(last);
                     self.given_up = Some(last);
                 }
             }
+        }
+    }
+
+    /// The fire of this state, which has this index, for `fire_time`.
+    pub(super) fn pending(
+        &self,
+        index: usize,
+        fire_time: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Pending {
+        let cause = if self.is_missed(fire_time, now) {
+            Cause::CaughtUp
+        } else {
+            Cause::Scheduled
+        };
+        Pending {
+            index,
+            fire_time,
+            cause,
         }
     }
 
@@ -81,10 +188,10 @@ impl State {
         self.caught_up = (now.timestamp(), count + 1);
     }
 
-    /// Records at `now` what became of the fire for `fire_time`, and reports it.
+    /// Takes note at `now` of what became of a fire, and reports it.
     pub(super) fn record(
         &mut self,
-        fire_time: DateTime<Utc>,
+        fire: &Pending,
         outcome: &FireOutcome,
         now: DateTime<Utc>,
         events: &Events,
@@ -98,8 +205,13 @@ impl State {
             progress,
             refused,
             skipped,
+            paused,
             ..
         } = self;
+        let Pending {
+            fire_time, cause, ..
+        } = *fire;
+        let was_paused = mem::replace(paused, *outcome == FireOutcome::Paused);
         let refusal = match outcome {
             FireOutcome::Rejected(_) => Some(Refusal::Queue),
             FireOutcome::TooEarly => Some(Refusal::Clock),
@@ -114,6 +226,7 @@ impl State {
                 events.emit(&Event::Fired {
                     entry,
                     fire_time,
+                    cause,
                     lateness,
                 });
             }
@@ -136,6 +249,12 @@ impl State {
                     reason,
                     in_a_row,
                 });
+            }
+            FireOutcome::Paused => {
+                progress.settle(fire_time);
+                if !was_paused {
+                    events.emit(&Event::Paused { entry, fire_time });
+                }
             }
             FireOutcome::Rejected(_) | FireOutcome::TooEarly if known => {}
             FireOutcome::Rejected(reason) => events.emit(&Event::FireRejected {

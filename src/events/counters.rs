@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
-    core::schedule::overlap::SkipReason,
+    core::{firing::outcome::Cause, schedule::overlap::SkipReason},
     events::{event::Event, sink::Sink},
 };
 
@@ -14,8 +14,10 @@ pub struct Counters(Counts<AtomicU64>);
 /// How often each thing happened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts<N = u64> {
-    /// Fires whose job was enqueued.
+    /// Fires whose job was enqueued on time.
     pub fired: N,
+    /// Fires that were caught up.
+    pub caught_up: N,
     /// Fires that had been enqueued before.
     pub already_fired: N,
     /// Fires that were skipped because the queue was full.
@@ -55,6 +57,7 @@ impl Counters {
         let counts = &self.0;
         Counts {
             fired: read(&counts.fired),
+            caught_up: read(&counts.caught_up),
             already_fired: read(&counts.already_fired),
             skipped_queue_full: read(&counts.skipped_queue_full),
             skipped_queued: read(&counts.skipped_queued),
@@ -78,6 +81,10 @@ impl Sink for Counters {
     fn note(&self, event: &Event<'_>) {
         let counts = &self.0;
         let (count, by) = match event {
+            Event::Fired {
+                cause: Cause::CaughtUp,
+                ..
+            } => (&counts.caught_up, 1),
             Event::Fired { .. } => (&counts.fired, 1),
             Event::AlreadyFired { .. } => (&counts.already_fired, 1),
             Event::Skipped { reason, .. } => match reason {
@@ -130,6 +137,7 @@ mod tests {
         events.emit(&Event::Fired {
             entry,
             fire_time,
+            cause: Cause::Scheduled,
             lateness,
         });
         for in_a_row in [1, 2] {

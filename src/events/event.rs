@@ -6,7 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     config::Mistakes,
-    core::schedule::{Changes, entry::Entry, overlap::SkipReason},
+    core::{
+        firing::outcome::Cause,
+        schedule::{Changes, entry::Entry, overlap::SkipReason},
+    },
 };
 
 /// Something that happened in the engine.
@@ -19,6 +22,8 @@ pub enum Event<'a> {
         entry: &'a Entry,
         /// The instant that its timing names.
         fire_time: DateTime<Utc>,
+        /// Whether it was on time or caught up.
+        cause: Cause,
         /// How long after it was due the job was enqueued.
         lateness: TimeDelta,
     },
@@ -41,6 +46,14 @@ pub enum Event<'a> {
         /// knows; this fire included.
         in_a_row: u32,
     },
+    /// A fire was due while the entry, or every entry, was paused. Only the first of several fires in a row is
+    /// reported.
+    Paused {
+        /// The entry that did not fire.
+        entry: &'a Entry,
+        /// The fire time.
+        fire_time: DateTime<Utc>,
+    },
     /// The entry's catch-up policy dropped fires that were missed.
     Missed {
         /// The entry that did not fire.
@@ -49,6 +62,8 @@ pub enum Event<'a> {
         first: DateTime<Utc>,
         /// The newest of the fire times.
         last: DateTime<Utc>,
+        /// The number of fire times; `None`: too many to count.
+        count: Option<u32>,
     },
     /// A queue rejects the job of a fire; it is retried until its catch-up window is over.
     FireRejected {

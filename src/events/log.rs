@@ -7,7 +7,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     config::{Diagnostic, Loaded, Place},
-    core::excerpt::excerpt,
+    core::{excerpt::excerpt, firing::outcome::Outcome},
     events::{
         event::Event,
         log::text::{listed, shown},
@@ -25,12 +25,14 @@ impl Sink for Log {
             Event::Fired {
                 entry,
                 fire_time,
+                cause,
                 lateness,
             } => info!(
                 entry = &*excerpt(&entry.name),
                 class = &*excerpt(entry.job.class()),
                 queue = &*excerpt(entry.job.queue()),
                 fire_time = shown(*fire_time),
+                outcome = cause.outcome().as_str(),
                 lateness_ms = lateness.num_milliseconds(),
                 "fired"
             ),
@@ -48,14 +50,27 @@ impl Sink for Log {
                 entry = &*excerpt(&entry.name),
                 queue = &*excerpt(entry.job.queue()),
                 fire_time = shown(*fire_time),
-                reason = reason.to_string(),
+                outcome = Outcome::from(*reason).as_str(),
                 in_a_row,
                 "skipped"
             ),
-            Event::Missed { entry, first, last } => warn!(
+            Event::Paused { entry, fire_time } => info!(
+                entry = &*excerpt(&entry.name),
+                fire_time = shown(*fire_time),
+                outcome = Outcome::Paused.as_str(),
+                "paused"
+            ),
+            Event::Missed {
+                entry,
+                first,
+                last,
+                count,
+            } => warn!(
                 entry = &*excerpt(&entry.name),
                 first = shown(*first),
                 last = shown(*last),
+                count,
+                outcome = Outcome::Missed.as_str(),
                 "missed, not caught up with"
             ),
             Event::FireRejected {
@@ -66,6 +81,7 @@ impl Sink for Log {
                 entry = &*excerpt(&entry.name),
                 queue = &*excerpt(entry.job.queue()),
                 fire_time = shown(*fire_time),
+                outcome = Outcome::Rejected.as_str(),
                 reason,
                 "queue refuses the job, will try again"
             ),

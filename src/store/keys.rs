@@ -133,6 +133,16 @@ impl Keys {
         self.own("away")
     }
 
+    /// List: what became of the fires of the entry `name`, newest first.
+    pub fn history(&self, name: &str) -> String {
+        self.own(&format!("history:{name}"))
+    }
+
+    /// Hash: entry name, or `*` for all entries → who paused it, why, since when and until when, JSON.
+    pub fn paused(&self) -> String {
+        self.own("paused")
+    }
+
     /// Hash: entry name → the time, Unix seconds, that one of us stamped on it in
     /// [`Self::last_enqueued_at`], which all share, and the fire time that was enqueued then; between them
     /// `stamp_prefix`. A later stamp there is a Ruby scheduler's.

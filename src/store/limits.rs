@@ -9,6 +9,8 @@ pub struct Limits {
     pub item: usize,
     /// Records in quarantine.
     pub quarantine: usize,
+    /// Records in the history of an entry; 0: there is none.
+    pub history: usize,
     /// How far this host's clock may be off Redis' clock; any distance if `None`.
     pub clock_skew: Option<TimeDelta>,
 }
@@ -18,6 +20,7 @@ impl Default for Limits {
         Self {
             item: 16 << 20,
             quarantine: 10_000,
+            history: 50,
             clock_skew: None,
         }
     }

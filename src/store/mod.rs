@@ -22,7 +22,7 @@ mod tls;
 
 pub use self::{
     address::{Address, Credentials},
-    console::Console,
+    console::{Console, FireRecord, NoFireRecord, Pause},
     error::StoreError,
     keys::Keys,
 };
@@ -33,7 +33,7 @@ pub use self::{
         Store,
         delayed::{BatchLimit, Bucket, Due, MoveOutcome, Passed, Place, Target},
         digest,
-        fires::{Fire, FireOutcome},
+        fires::{Fire, FireOutcome, Missed, MissedOutcome},
         lease::{Identity, Lease},
         records::{Away, RecordChange, Records, TimeRecord},
     },

@@ -18,7 +18,10 @@ use rescue_scheduler::{
     store::{Bucket, Target},
 };
 
-use super::model::{Change, Model, Shot};
+use super::{
+    history::{judge_account, judge_history},
+    model::{Change, Model, Shot},
+};
 use crate::harness;
 
 /// What became of a delayed item.
@@ -181,6 +184,7 @@ impl Laws {
                 self.judge_double(shot)
             }
             Change::Skipped(shot, reason) => self.judge_fire(shot, Some(*reason), now),
+            Change::Paused(shot) => self.settle(shot, false, now),
             Change::Moved {
                 member,
                 item,
@@ -217,22 +221,29 @@ impl Laws {
         skipped: Option<SkipReason>,
         at: i64,
     ) -> Result<(), String> {
-        let (name, fire_time) = (&shot.name, shot.fire_time);
+        let (name, fire_time, payload) = (&shot.name, shot.fire_time, &shot.payload);
         let piles_up = self.piles_up(name);
-        let (seen, fires) = self.fired.entry(name.clone()).or_default();
-        let seen = seen.is_some() || self.forgot_at.is_some();
-        ensure!(seen, "{name} fires unseen");
-        let (last, payload) = (fires.last().map(|it| it.fire_time), &shot.payload);
-        fires.push(Settled {
-            fire_time,
-            at,
-            enqueued: skipped.is_none(),
-        });
-        ensure!(last < Some(fire_time), "{name}: {fire_time} after {last:?}");
+        self.settle(shot, skipped.is_none(), at)?;
         let guarded = skipped == piles_up;
         ensure!(guarded, "{name}: {fire_time} {skipped:?}, not {piles_up:?}");
         let its_own = number(payload) == fire_time;
         ensure!(its_own, "{name}: {fire_time} with {payload}");
+        Ok(())
+    }
+
+    /// A fire that is over, enqueued or not.
+    fn settle(&mut self, shot: &Shot, enqueued: bool, at: i64) -> Result<(), String> {
+        let (name, fire_time) = (&shot.name, shot.fire_time);
+        let (seen, fires) = self.fired.entry(name.clone()).or_default();
+        let seen = seen.is_some() || self.forgot_at.is_some();
+        ensure!(seen, "{name} fires unseen");
+        let last = fires.last().map(|it| it.fire_time);
+        fires.push(Settled {
+            fire_time,
+            at,
+            enqueued,
+        });
+        ensure!(last < Some(fire_time), "{name}: {fire_time} after {last:?}");
         Ok(())
     }
 
@@ -313,6 +324,7 @@ impl Laws {
             let jobs: Vec<i64> = taken.chain(queued.map(|payload| number(payload))).collect();
             let pushed = enqueued(fires);
             ensure!(jobs == pushed, "{name}: {jobs:?} are there, not {pushed:?}");
+            judge_history(name, model.history(name), &pushed)?;
             let policy = entry.catch_up.policy;
             let until = if jumped && policy != CatchUpPolicy::All {
                 DateTime::UNIX_EPOCH
@@ -322,6 +334,19 @@ impl Laws {
             judge_fires(entry, seen, fires, until, self.forgot_at.is_some())?;
         }
         self.judge_delayed(model)
+    }
+
+    /// Whether the histories say of each fire time what became of it, unless Redis lost its data.
+    pub fn judge_accounts(&self, model: &Model, now: DateTime<Utc>) -> Result<(), String> {
+        let entries = self.schedule.iter().filter(|_| self.forgot_at.is_none());
+        for (name, entry) in entries.filter(|(_, it)| it.timing.bounds().times.is_none()) {
+            let Some((Some(seen), _)) = self.fired.get(name) else {
+                continue;
+            };
+            let until = now - TimeDelta::seconds(2);
+            judge_account(entry, at(seen.since), model.history(name), until)?;
+        }
+        Ok(())
     }
 
     /// Law 2 at the end: each delayed job is where it may be, once.

@@ -8,6 +8,7 @@
 mod buckets;
 mod changing;
 mod conformance;
+mod history;
 mod laws;
 mod model;
 mod network;

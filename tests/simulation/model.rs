@@ -15,12 +15,15 @@ use std::{
 };
 
 use rescue_scheduler::{
-    core::schedule::overlap::{Guard, Overlap, SkipReason},
+    core::{
+        firing::outcome::Outcome,
+        schedule::overlap::{Guard, Overlap, SkipReason},
+    },
     store::{Fire, FireOutcome, Identity, Lease, Limits, Target},
 };
 use tokio::sync::Notify;
 
-use super::records::AwaySeconds;
+use super::{history::Record, records::AwaySeconds};
 
 /// How Redis answers where a key is no list.
 pub const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
@@ -43,6 +46,9 @@ pub struct Shot {
     pub payload: String,
     pub guard: Guard,
     pub pattern: Option<Vec<String>>,
+    pub outcome: Outcome,
+    /// Milliseconds.
+    pub lateness: i64,
     /// When it was sent, by the server's clock in milliseconds, if its sender led then.
     pub sent: Option<i64>,
 }
@@ -57,6 +63,8 @@ impl From<&Fire<'_>> for Shot {
             payload: fire.payload.clone().into_owned(),
             guard: fire.guard,
             pattern: fire.pattern.clone(),
+            outcome: fire.cause.outcome(),
+            lateness: fire.lateness.num_milliseconds(),
             sent: None,
         }
     }
@@ -115,6 +123,7 @@ impl Shot {
 pub enum Change {
     Fired(Shot),
     Skipped(Shot, SkipReason),
+    Paused(Shot),
     Moved {
         member: Vec<u8>,
         item: Vec<u8>,
@@ -151,6 +160,7 @@ impl Hash for Change {
         match self {
             Self::Fired(shot) => (&shot.name, shot.fire_time).hash(hasher),
             Self::Skipped(shot, _) => (&shot.name, shot.fire_time, "skipped").hash(hasher),
+            Self::Paused(shot) => (&shot.name, shot.fire_time, "paused").hash(hasher),
             Self::Moved { member, item, .. } => (member, item).hash(hasher),
             Self::Seen { name, now, .. } => (name, now).hash(hasher),
             Self::Left { name, since, .. } => (name, since, "left").hash(hasher),
@@ -177,6 +187,10 @@ pub struct Model {
     /// Name and JSON.
     pub dynamic_entries: BTreeMap<Vec<u8>, Vec<u8>>,
     pub changed_entries: BTreeSet<Vec<u8>>,
+    /// Entry, or `*` for all, and when its pause ends, Unix seconds.
+    pub paused: BTreeMap<String, i64>,
+    /// Newest first.
+    pub histories: BTreeMap<String, Vec<Record>>,
     pub queue_names: BTreeSet<String>,
     pub queues: BTreeMap<String, Vec<String>>,
     /// Each worker that is listed, and what its key holds.
@@ -280,12 +294,17 @@ impl Model {
         };
     }
 
-    /// `fire.lua`.
-    pub fn fire(&mut self, us: &Identity, shots: &[Shot]) -> Option<Vec<FireOutcome>> {
+    /// `fire.lua`. `at` in milliseconds.
+    pub fn fire(&mut self, us: &Identity, shots: &[Shot], at: i64) -> Option<Vec<FireOutcome>> {
         if self.holder() != Some(&us.holder) {
             return None;
         }
-        Some(shots.iter().map(|shot| self.fire_one(shot)).collect())
+        let fired = shots.iter().map(|shot| {
+            let outcome = self.fire_one(shot);
+            self.note_fire(shot, &outcome, at);
+            outcome
+        });
+        Some(fired.collect())
     }
 
     fn fire_one(&mut self, shot: &Shot) -> FireOutcome {
@@ -296,6 +315,11 @@ impl Model {
         }
         if self.is_early(shot.fire_time) {
             return FireOutcome::TooEarly;
+        }
+        if self.is_paused(&shot.name, shot.fire_time) {
+            self.fired.insert(shot.name.clone(), shot.fire_time);
+            self.changes.push(Change::Paused(shot.clone()));
+            return FireOutcome::Paused;
         }
         if shot.times.is_some_and(|times| fires >= times) {
             return FireOutcome::HadAll;

@@ -120,6 +120,8 @@ impl Model {
             self.fired.remove(name);
             self.fires.remove(name);
             self.away.remove(name);
+            self.paused.remove(name);
+            self.histories.remove(name);
             let name = name.clone();
             self.changes.push(Change::Forgotten { name });
         }

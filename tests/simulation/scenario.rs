@@ -158,6 +158,7 @@ impl Run {
         laws.enqueued_slack = 2_000 + i64::try_from(lease.as_millis()).unwrap();
         laws.due_slack = 3_000 + max_skew.unwrap_or_default();
         world.state.model.limits.clock_skew = max_skew.map(TimeDelta::milliseconds);
+        world.state.model.limits.history = 1_000;
         world.weather = weather;
         let world = Arc::new(Mutex::new(world));
         Self {
@@ -180,7 +181,11 @@ impl Run {
     fn judge_end(&self, now: DateTime<Utc>) {
         let world = &mut *self.world();
         let State { model, laws, .. } = &world.state;
-        world.expect(laws.judge_end(model, now, world.jumped));
+        let mut judged = laws.judge_end(model, now, world.jumped);
+        if world.failovers == 0 && !world.jumped {
+            judged = judged.and_then(|()| laws.judge_accounts(model, now));
+        }
+        world.expect(judged);
     }
 
     fn outcome(&self) -> Outcome {
@@ -364,6 +369,16 @@ impl Run {
         is_long_ago && !self.twins && self.max_skew.is_some()
     }
 
+    /// A person pauses an entry, or all of them, or ends that.
+    fn pause_or_resume(world: &mut World) {
+        let name = world.rng.choice(["each", "latest", "single", "*"]).unwrap();
+        let paused = &mut world.model().paused;
+        if paused.remove(name).is_none() {
+            paused.insert(name.to_owned(), i64::MAX);
+        }
+        world.count("pauses and their ends");
+    }
+
     /// What befalls hosts and Redis, and the end of it.
     async fn trouble(self: Arc<Self>) {
         let mut saved = self.world().state.clone();
@@ -375,7 +390,7 @@ impl Run {
             }
             let host = &self.hosts[self.world().rng.usize(0..2)];
             let world = &mut *self.world();
-            match world.rng.u8(0..17) {
+            match world.rng.u8(0..18) {
                 0..3 => world.down_until = now() + Duration::from_millis(world.rng.u64(1..5_000)),
                 3..6 => {
                     let ms = 2_500 * self.lease.as_secs();
@@ -415,7 +430,8 @@ impl Run {
                     world.forget(restart);
                     saved = world.state.clone();
                 }
-                _ => world.model().expire_lock(),
+                16 => world.model().expire_lock(),
+                _ => Self::pause_or_resume(world),
             }
             if world.rng.u8(0..4) == 0 {
                 world.model().broken.clear();
@@ -427,6 +443,7 @@ impl Run {
             ..Weather::default()
         };
         world.model().broken.clear();
+        world.model().paused.clear();
         world.down_until = now();
         for host in &self.hosts {
             host.ahead.store(world.rng.i64(-200..=200), Relaxed);

@@ -10,14 +10,15 @@ use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use rescue_scheduler::{
     clock::Clock as _,
     store::{
-        BatchLimit, Bucket, Due, Fire, FireOutcome, Lease, MoveOutcome, Place, RecordChange,
-        Records, Store, StoreError, Target, TimeRecord, digest,
+        BatchLimit, Bucket, Due, Fire, FireOutcome, Lease, Missed, MissedOutcome, MoveOutcome,
+        Place, RecordChange, Records, Store, StoreError, Target, TimeRecord, digest,
     },
 };
 use tokio::time::timeout_at;
 
 use super::{
     changing::{Changing, View},
+    history::MissedOfModel,
     laws::Laws,
     model::Shot,
     network::ModelStore,
@@ -243,7 +244,20 @@ impl Store for ModelStore {
         let us = self.process.identity.clone();
         let mut shots: Vec<Shot> = fires.iter().map(Shot::from).collect();
         self.judge_fires(&mut shots, now.to_utc());
-        self.call(move |model| model.fire(&us, &shots)).await
+        let at = now.timestamp_millis();
+        self.call(move |model| model.fire(&us, &shots, at)).await
+    }
+
+    async fn note_missed(
+        &self,
+        missed: &[Missed<'_>],
+        now: DateTime<Utc>,
+    ) -> Result<Option<Vec<MissedOutcome>>, StoreError> {
+        let us = self.process.identity.clone();
+        let missed: Vec<MissedOfModel> = missed.iter().map(MissedOfModel::from).collect();
+        let at = now.timestamp_millis();
+        self.call(move |model| model.note_missed(&us, &missed, at))
+            .await
     }
 
     async fn is_any_due(

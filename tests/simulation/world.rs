@@ -219,6 +219,7 @@ impl World {
             self.count(match change {
                 Change::Fired(_) => "fires",
                 Change::Skipped(..) => "skips",
+                Change::Paused(_) => "paused fires",
                 Change::Moved { .. } => "moves",
                 Change::Seen { .. } => "first sights",
                 Change::Left { .. } => "entries that left",

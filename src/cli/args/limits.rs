@@ -19,6 +19,11 @@ pub(in crate::cli) struct LimitArguments {
     #[arg(default_value = "10000")]
     quarantine_limit: u32,
 
+    /// Remember what became of at most so many fires of each entry; 0 to remember nothing
+    #[arg(long, env = "HISTORY", value_name = "NUMBER")]
+    #[arg(default_value = "50")]
+    history: u32,
+
     /// Lead only while this host's clock is at most this far off Redis' clock; 0 for any distance
     #[arg(long, env = "MAX_CLOCK_SKEW", value_name = "SECONDS")]
     #[arg(default_value = "30", value_parser = settings::max_clock_skew)]
@@ -31,6 +36,7 @@ impl LimitArguments {
         Limits {
             item: self.max_item_size,
             quarantine: self.quarantine_limit.try_into().unwrap_or(usize::MAX),
+            history: self.history.try_into().unwrap_or(usize::MAX),
             clock_skew: Some(self.max_clock_skew).filter(|it| !it.is_zero()),
         }
     }

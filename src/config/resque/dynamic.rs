@@ -120,7 +120,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::core::job::json::Unperformable;
+    use crate::core::{firing::outcome::Cause, job::json::Unperformable};
 
     fn read(json: &str) -> Result<DynamicEntry, Vec<AtPath>> {
         let context = Context::default();
@@ -138,7 +138,10 @@ mod tests {
     fn case(json: &str, timing: &str, payload: &str) {
         let entry = read(json).unwrap().entry.unwrap();
         assert_eq!(entry.timing.to_string(), timing);
-        assert_eq!(entry.job.payload(DateTime::UNIX_EPOCH), payload);
+        assert_eq!(
+            entry.job.payload(Cause::Scheduled, DateTime::UNIX_EPOCH),
+            payload
+        );
     }
 
     #[test]
@@ -178,7 +181,7 @@ mod tests {
             .entry
             .unwrap()
             .job
-            .payload(DateTime::UNIX_EPOCH)
+            .payload(Cause::Scheduled, DateTime::UNIX_EPOCH)
             .into_owned();
         assert!(
             payload.contains(r#""arguments":[{"a":1,"_aj_symbol_keys":["a"]}]"#),

@@ -78,6 +78,26 @@ pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision
     }
 }
 
+/// Returns the last fire time from `first` to `last`, inclusive, of an entry that has come as far as `progress`, and
+/// how many there are; `None` if these are more than `most`. `first` is one of them.
+pub fn counted(
+    entry: &Entry,
+    progress: Progress,
+    (first, last): (DateTime<Utc>, DateTime<Utc>),
+    most: u32,
+) -> (DateTime<Utc>, Option<u32>) {
+    let after = |after: DateTime<Utc>| progress.next_after(&entry.timing, after);
+    let until_last = |bound| after(bound).filter(|at| *at <= last);
+    let (mut count, mut at) = (1, first);
+    while let Some(next) = until_last(at) {
+        if count >= most {
+            return (newest(until_last, at, last).unwrap_or(at), None);
+        }
+        (count, at) = (count + 1, next);
+    }
+    (at, Some(count))
+}
+
 /// The fire time that fires next as things stand at `now`, be it due or still to come.
 pub fn next_to_fire(
     entry: &Entry,

@@ -2,6 +2,7 @@
 
 pub mod decide;
 pub mod history;
+pub mod outcome;
 pub mod upcoming;
 
 #[cfg(test)]

@@ -11,9 +11,12 @@ use serde::{
 use serde_json::{Error, value::RawValue};
 use uuid::Uuid;
 
-use crate::core::job::{
-    json::{self, AROUND_ARGUMENTS},
-    payload::{appended, payload, quoted},
+use crate::core::{
+    firing::outcome::Cause,
+    job::{
+        json::{self, AROUND_ARGUMENTS},
+        payload::{appended, payload, quoted},
+    },
 };
 
 /// The class that Resque workers perform; it finds the job's own class in its argument.
@@ -47,9 +50,16 @@ pub struct ActiveJob {
 }
 
 impl ActiveJob {
-    /// The payload for one fire.
-    pub fn payload(&self, fire_time: DateTime<Utc>) -> String {
-        let id = format!("{} {}", fire_time.timestamp(), self.entry);
+    /// The payload for one fire. The job's id is the same for the same entry, cause and fire time; only a fire
+    /// that was caught up with has the id that it would have had on time.
+    pub fn payload(&self, cause: Cause, fire_time: DateTime<Utc>) -> String {
+        let (entry, seconds) = (&self.entry, fire_time.timestamp());
+        let id = match cause {
+            Cause::Scheduled | Cause::CaughtUp => format!("{seconds} {entry}"),
+            Cause::Backfilled => format!("backfilled {seconds} {entry}"),
+            // A person may ask for it twice in a second.
+            Cause::Triggered => format!("triggered {} {entry}", fire_time.timestamp_micros()),
+        };
         let id = Uuid::new_v5(&JOB_IDS, id.as_bytes()).to_string();
         self.payload_of(&id, &fire_time.timestamp().to_string(), &shown(fire_time))
     }

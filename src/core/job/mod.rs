@@ -13,9 +13,12 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 
-use crate::core::job::{
-    active_job::ActiveJob,
-    payload::{appended, payload},
+use crate::core::{
+    firing::outcome::Cause,
+    job::{
+        active_job::ActiveJob,
+        payload::{appended, payload},
+    },
 };
 
 /// A job that an entry of the schedule enqueues.
@@ -94,15 +97,16 @@ impl Job {
 
     /// The payload for one fire: `{"class":C,"args":[...]}`, byte for byte as Resque 3.0 writes it.
     ///
-    /// `scheduled_at` is in whole seconds since the Unix epoch.
-    pub fn payload(&self, fire_time: DateTime<Utc>) -> Cow<'_, str> {
+    /// `scheduled_at` is in whole seconds since the Unix epoch. A job of ActiveJob has an id that comes from
+    /// `cause`, too.
+    pub fn payload(&self, cause: Cause, fire_time: DateTime<Utc>) -> Cow<'_, str> {
         match &self.0 {
             Kind::Plain(job) if job.include_metadata => {
                 let at = fire_time.timestamp().to_string();
                 Cow::Owned(with_metadata(job.payload(), &at))
             }
             Kind::Plain(job) => Cow::Borrowed(job.payload()),
-            Kind::ActiveJob(job) => Cow::Owned(job.payload(fire_time)),
+            Kind::ActiveJob(job) => Cow::Owned(job.payload(cause, fire_time)),
         }
     }
 
@@ -143,15 +147,15 @@ mod tests {
         let at = DateTime::from_timestamp(1_795_454_398, 0).unwrap();
         let job = |arguments| Job::new("C", "q", arguments, true);
         assert_eq!(
-            job("[]").payload(at),
+            job("[]").payload(Cause::Scheduled, at),
             r#"{"class":"C","args":[{"scheduled_at":1795454398}]}"#
         );
         assert_eq!(
-            job("[[]]").payload(at),
+            job("[[]]").payload(Cause::Scheduled, at),
             r#"{"class":"C","args":[[],{"scheduled_at":1795454398}]}"#
         );
         assert_eq!(
-            job("[ ]").payload(at),
+            job("[ ]").payload(Cause::Scheduled, at),
             r#"{"class":"C","args":[ {"scheduled_at":1795454398}]}"#
         );
     }
@@ -186,7 +190,7 @@ mod tests {
             let is_one = |it: char| it.is_ascii_alphanumeric() || ":.-".contains(it);
             for at in [0, 1_795_454_398] {
                 let at = DateTime::from_timestamp(at, 0).unwrap();
-                let payload = job.payload(at);
+                let payload = job.payload(Cause::Scheduled, at);
                 let mut rest = payload.strip_prefix(&*pattern[0]).unwrap();
                 for text in &pattern[1..] {
                     let after = rest.trim_start_matches(is_one);

@@ -6,7 +6,11 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     core::schedule::entry::Entry,
-    engine::{agenda::Pending, breath::Breath, recurring::Recurring, state::State},
+    engine::{
+        breath::Breath,
+        recurring::Recurring,
+        state::{Pending, State},
+    },
     events::Event,
     store::{FireOutcome, Records, Store, StoreError},
 };
@@ -62,10 +66,16 @@ impl<S: Store> Recurring<S> {
 
     /// Remembers the last one of these fires that is recorded.
     pub(super) fn note_witness(&mut self, fires: &[Pending], outcomes: &[FireOutcome]) {
-        let recorded =
-            |it: &FireOutcome| matches!(it, FireOutcome::Fired | FireOutcome::Skipped(_));
+        let recorded = |it: &FireOutcome| {
+            matches!(
+                it,
+                FireOutcome::Fired | FireOutcome::Skipped(_) | FireOutcome::Paused
+            )
+        };
         if let Some(last) = outcomes.iter().rposition(recorded) {
-            let Pending { index, fire_time } = fires[last];
+            let Pending {
+                index, fire_time, ..
+            } = fires[last];
             let entry = Arc::clone(&self.states[index].entry);
             self.memory.witness = Some(Witness { entry, fire_time });
         }

@@ -257,6 +257,7 @@ impl<S: Store> Recurring<S> {
             caught_up: known.map_or((0, 0), |state| state.caught_up),
             refused: known.and_then(|state| state.refused),
             skipped: known.map_or(0, |state| state.skipped),
+            paused: known.is_some_and(|state| state.paused),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::store::{
     error::StoreError,
     port::{
         delayed::{BatchLimit, Bucket, Due, MoveOutcome, Place, Target},
-        fires::{Fire, FireOutcome},
+        fires::{Fire, FireOutcome, Missed, MissedOutcome},
         lease::Lease,
         records::{RecordChange, Records, TimeRecord},
     },
@@ -130,12 +130,21 @@ pub trait Store: Send + Sync + 'static {
     /// Enqueues fires, each judged by itself against the fence and its guard, each once (docs/design.md, law 1).
     /// The outcomes are in the order of `fires`; `None`: the lease is lost, nothing was done.
     ///
-    /// `now` is stamped on the entries for resque-web, in the clocks that it shows.
+    /// `now` is stamped on the entries for resque-web, in the clocks that it shows. What became of each fire is
+    /// recorded in its entry's history in the same step.
     fn fire(
         &self,
         fires: &[Fire<'_>],
         now: DateTime<FixedOffset>,
     ) -> impl Future<Output = Result<Option<Vec<FireOutcome>>, StoreError>> + Send;
+
+    /// Records in the histories of entries, as of `now`, which of their fires were given up. The outcomes are in
+    /// the order of `missed`; `None`: the lease is lost, nothing was done.
+    fn note_missed(
+        &self,
+        missed: &[Missed<'_>],
+        now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Option<Vec<MissedOutcome>>, StoreError>> + Send;
 
     /// Whether a bucket at `from` or behind it is due at `now` (whole seconds); mostly there is none, and
     /// this asks for little.

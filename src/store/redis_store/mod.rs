@@ -19,7 +19,7 @@ use crate::store::{
     port::{
         Store,
         delayed::{BatchLimit, Bucket, Due, MoveOutcome, Place, Target},
-        fires::{Fire, FireOutcome},
+        fires::{Fire, FireOutcome, Missed, MissedOutcome},
         lease::{Identity, Lease},
         records::{RecordChange, Records, TimeRecord},
     },
@@ -28,6 +28,7 @@ use crate::store::{
         due::{self, DueReply},
         fire,
         lease::{self, LeaseReply},
+        missed,
         r#move::{self as moves, NotMoved},
         names::{self, NamesReply},
         probe, release,
@@ -318,8 +319,18 @@ impl Store for RedisStore {
         fires: &[Fire<'_>],
         now: DateTime<FixedOffset>,
     ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
-        let (holder, skew) = (&self.identity.holder, self.limits.clock_skew);
-        let call = fire::call(&self.keys, holder, fires, now, skew);
+        let call = fire::call(&self.keys, &self.identity.holder, fires, now, self.limits);
+        let outcomes = self.connection.script(&call, &self.keys.fired()).await?;
+        Ok(self.reconnect_if_lost(outcomes).await)
+    }
+
+    async fn note_missed(
+        &self,
+        missed: &[Missed<'_>],
+        now: DateTime<Utc>,
+    ) -> Result<Option<Vec<MissedOutcome>>, StoreError> {
+        let (holder, history) = (&self.identity.holder, self.limits.history);
+        let call = missed::call(&self.keys, holder, missed, now, history);
         let outcomes = self.connection.script(&call, &self.keys.fired()).await?;
         Ok(self.reconnect_if_lost(outcomes).await)
     }

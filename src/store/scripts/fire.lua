@@ -8,8 +8,9 @@
 -- KEYS[5]  stamps            hash    entry name -> the time that we stamped there, our lock prefix if we
 --                                  have one, and the fire time that was enqueued then, Unix seconds
 -- KEYS[6]  queues            set     names of all queues
+-- KEYS[7]  paused            hash    entry name, or `*` for all -> its pause (history.lua)
 --
--- Beside them it writes the lists `queue:NAME`, and for guards it reads the set `workers` and, for each id in
+-- Beside them it writes the lists `queue:NAME` and `history:NAME` (history.lua), and for guards it reads the set `workers` and, for each id in
 -- it, the string `worker:ID`: what that worker works on. Redis refuses a whole script if its user may not use
 -- one of KEYS, so that these are not among them. In a cluster that may be, for all keys of a namespace with a
 -- hash tag are in one slot.
@@ -22,8 +23,11 @@
 --          Jitter is not looked at
 -- ARGV[6]  what stands before the name in the key of a queue
 -- ARGV[7]  the key of the set of all workers' ids
--- ARGV[5i+3 .. 5i+7]  of fire i: entry name, how many fires it may have (empty: any number),
---                     fire time, queue name, payload
+-- ARGV[8]  what stands before the name in the key of a history
+-- ARGV[9]  how many records a history may have; 0: none is written
+-- ARGV[10] now, Unix milliseconds
+-- ARGV[7i+4 .. 7i+10]  of fire i: entry name, how many fires it may have (empty: any number), fire time, queue
+--                      name, payload; its outcome if it is enqueued, and how late it is then, milliseconds
 -- then for each fire that is guarded:
 --   ARGV  its number: i
 --   ARGV  how long its queue may become (empty: of any length)
@@ -46,6 +50,8 @@
 --                                 host is wrong then, and a fence in the future would silence the entry
 --                         7       not looked at: its queue is too long to be searched in this call, too;
 --                                 nothing was done, and the same holds for later fires of the entry
+--                         8       not fired: the entry is paused, or all are. The fence has the fire time, so that
+--                                 it is not caught up with later
 --                         string  rejected: Redis' error (wrong type; or a right that it or its guard
 --                                 needs is missing); it can be fired again
 --
@@ -93,7 +99,7 @@ end
 
 -- By number of the fire.
 local guards = {}
-local arg = 5 * count + 8
+local arg = 7 * count + 11
 while arg <= #ARGV do
   local number, longest, overlap, parts = unpack(ARGV, arg, arg + 3)
   local pattern = {}
@@ -102,7 +108,7 @@ while arg <= #ARGV do
     pattern[part] = ARGV[arg]
     arg = arg + 1
   end
-  pattern[1] = pattern[1] or ARGV[5 * number + 7]
+  pattern[1] = pattern[1] or ARGV[7 * number + 8]
   guards[tonumber(number)] =
     { longest = tonumber(longest), overlap = overlap, forms = forms_of(pattern) }
 end
@@ -226,6 +232,9 @@ local function is_running(guard)
   return false
 end
 
+-- What the history says of a fire that is skipped, by what is returned.
+local SKIPPED = { [2] = "skipped_queue_full", [3] = "skipped_queued", [4] = "skipped_running" }
+
 -- Why the fire is skipped, as it is returned; nil: it is not.
 local function skip(guard, queue)
   if guard.longest and (ask("LLEN", queue) or 0) >= guard.longest then
@@ -251,6 +260,13 @@ local function number(record, bound)
   return number and number < bound and number or nil
 end
 
+-- By number of the fire.
+local names = {}
+for fire = 1, count do
+  names[fire] = ARGV[7 * fire + 4]
+end
+local pauses = pauses_of(KEYS[7], names)
+
 -- By number of the fire; read once, if at all.
 local stamps
 
@@ -263,10 +279,6 @@ local function last_fire(i, fence)
     return last
   end
   if not stamps then
-    local names = {}
-    for fire = 1, count do
-      names[fire] = ARGV[5 * fire + 3]
-    end
     -- A key of the wrong type has no stamps.
     stamps = redis.pcall("HMGET", KEYS[5], unpack(names))
   end
@@ -279,7 +291,10 @@ end
 local put_off = {}
 local outcomes = {}
 for i = 1, count do
-  local name, times, fire_time, queue, payload = unpack(ARGV, 5 * i + 3, 5 * i + 7)
+  local name, times, fire_time, queue, payload, outcome, lateness = unpack(ARGV, 7 * i + 4, 7 * i + 10)
+  local function record(what, late, reason)
+    note(ARGV[8] .. name, tonumber(ARGV[9]), ARGV[10], what, fire_time, fire_time, "1", late, reason)
+  end
   local key, limited = ARGV[6] .. queue, times ~= ""
   local last = redis.call("HGET", KEYS[2], name)
   local fires = limited and number(redis.call("HGET", KEYS[3], name), MOST) or 0
@@ -287,6 +302,10 @@ for i = 1, count do
     outcomes[i] = 0
   elseif tonumber(fire_time) > latest then
     outcomes[i] = 6
+  elseif tonumber(fire_time) < pauses[i] then
+    redis.call("HSET", KEYS[2], name, fire_time)
+    record("paused", "-")
+    outcomes[i] = 8
   elseif limited and fires >= tonumber(times) then
     outcomes[i] = 5
   elseif put_off[name] then
@@ -300,6 +319,7 @@ for i = 1, count do
     end
     if looked and reason then
       redis.call("HSET", KEYS[2], name, fire_time)
+      record(SKIPPED[reason], "-")
     end
   end
   if not outcomes[i] then
@@ -324,8 +344,12 @@ for i = 1, count do
       -- For people to look at only: a key of the wrong type must not stop the fire.
       redis.pcall("HSET", KEYS[4], name, ARGV[2])
       redis.pcall("HSET", KEYS[5], name, ARGV[3] .. " " .. fire_time)
+      record(outcome, lateness)
       outcomes[i] = 1
     end
+  end
+  if type(outcomes[i]) == "string" then
+    record("rejected", "-", outcomes[i])
   end
 end
 return outcomes

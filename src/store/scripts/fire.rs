@@ -1,41 +1,45 @@
 //! `fire.lua`: enqueue fires, each judged by itself.
 
-use chrono::{DateTime, FixedOffset, TimeDelta};
+use chrono::{DateTime, FixedOffset};
 use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
 
 use crate::{
     core::schedule::overlap::{Guard, Overlap, SkipReason},
     store::{
         keys::Keys,
+        limits::Limits,
         port::fires::{Fire, FireOutcome},
         scripts::reply::{self, words},
     },
 };
 
-script!("fire.lua");
+script!("history.lua", "fire.lua");
 
 /// As Ruby prints a time, which is how resque-scheduler 5.0 writes `last_enqueued_at`.
 pub(in crate::store) const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
 
-/// Makes the call: `fires`, which `holder` enqueues unless they are further ahead of Redis' clock than `max_skew`.
+/// Makes the call: `fires`, which `holder` enqueues at `now`, within `limits`.
 pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,
     fires: &[Fire<'_>],
     now: DateTime<FixedOffset>,
-    max_skew: Option<TimeDelta>,
+    limits: Limits,
 ) -> ScriptInvocation<'static> {
     let mut call = SCRIPT.prepare_invoke();
     call.key(keys.lock()).key(keys.fired()).key(keys.fires());
     call.key(keys.last_enqueued_at()).key(keys.stamps());
-    call.key(keys.queues());
+    call.key(keys.queues()).key(keys.paused());
     call.arg(holder)
         .arg(now.format(STAMP).to_string())
         .arg(format!("{}{}", now.timestamp(), keys.stamp_prefix()))
         .arg(fires.len())
-        .arg(reply::max_skew(max_skew))
+        .arg(reply::max_skew(limits.clock_skew))
         .arg(keys.queue(""))
-        .arg(keys.workers());
+        .arg(keys.workers())
+        .arg(keys.history(""))
+        .arg(limits.history)
+        .arg(now.timestamp_millis());
     for fire in fires {
         let times = fire
             .times
@@ -43,7 +47,10 @@ pub(in crate::store) fn call(
         call.arg(fire.name)
             .arg(times)
             .arg(fire.fire_time.timestamp());
-        call.arg(fire.queue).arg(&*fire.payload);
+        call.arg(fire.queue)
+            .arg(&*fire.payload)
+            .arg(fire.cause.outcome().as_str())
+            .arg(fire.lateness.num_milliseconds());
     }
     add_guards(&mut call, fires);
     call
@@ -79,6 +86,7 @@ impl FromRedisValue for FireOutcome {
             Value::Int(5) => Ok(Self::HadAll),
             Value::Int(6) => Ok(Self::TooEarly),
             Value::Int(7) => Ok(Self::PutOff),
+            Value::Int(8) => Ok(Self::Paused),
             other => words(other).map(Self::Rejected),
         }
     }

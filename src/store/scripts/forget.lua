@@ -7,9 +7,13 @@
 -- KEYS[5]  fires             hash
 -- KEYS[6]  stamps            hash
 -- KEYS[7]  last_enqueued_at  hash
+-- KEYS[8]  paused            hash
 --
--- ARGV[1]       our hostname:pid; we remove only while it holds the lock
--- ARGV[2i, +1]  entry name, and the value of `away` that was read: since then it is out of the schedule
+-- Beside them it removes the lists `history:NAME`.
+--
+-- ARGV[1]         our hostname:pid; we remove only while it holds the lock
+-- ARGV[2]         what stands before the name in the key of a history
+-- ARGV[2i+1, +1]  entry name, and the value of `away` that was read: since then it is out of the schedule
 --
 -- Returns  nil   the lease is lost: nothing was done
 --          list  names of the entries whose records were removed
@@ -21,7 +25,7 @@ if redis.call("GET", KEYS[1]) ~= ARGV[1] then
 end
 
 local names = {}
-for i = 2, #ARGV, 2 do
+for i = 3, #ARGV, 2 do
   if redis.call("HGET", KEYS[2], ARGV[i]) == ARGV[i + 1] then
     names[#names + 1] = ARGV[i]
   end
@@ -34,6 +38,11 @@ if #names > 0 then
   -- Other programs use these, too: a key of the wrong type must not keep the rest.
   redis.pcall("HDEL", KEYS[7], unpack(names))
   redis.pcall("HDEL", KEYS[6], unpack(names))
+  -- These are for people, and may be of any type.
+  redis.pcall("HDEL", KEYS[8], unpack(names))
+  for _, name in ipairs(names) do
+    redis.pcall("DEL", ARGV[2] .. name)
+  end
   redis.call("HDEL", KEYS[2], unpack(names))
 end
 return names

@@ -1,11 +1,11 @@
 //! The Lua scripts, each beside the function that makes its call and the type of its reply. What a script is
 //! called with, what it answers, and its rules are in its header.
 
-/// The script in the file beside the one that says this.
+/// The script in the files beside the one that says this, one after the other.
 macro_rules! script {
-    ($file:literal) => {
+    ($($file:literal),+) => {
         static SCRIPT: std::sync::LazyLock<redis::Script> =
-            std::sync::LazyLock::new(|| redis::Script::new(include_str!($file)));
+            std::sync::LazyLock::new(|| redis::Script::new(concat!($(include_str!($file)),+)));
     };
 }
 
@@ -15,6 +15,7 @@ pub(super) mod due;
 pub(super) mod fire;
 pub(super) mod forget;
 pub(super) mod lease;
+pub(super) mod missed;
 pub(super) mod r#move;
 pub(super) mod names;
 pub(super) mod probe;

@@ -10,6 +10,11 @@ pub(super) fn max_skew(max_skew: Option<TimeDelta>) -> String {
     max_skew.map_or_else(String::new, |it| it.num_milliseconds().to_string())
 }
 
+/// An answer that the script of this version does not give.
+pub(super) fn unexpected(value: &Value) -> ParsingError {
+    ParsingError::from(format!("an answer that was not expected: {value:?}"))
+}
+
 /// Redis' words, for people.
 pub(super) fn words(value: Value) -> Result<String, ParsingError> {
     Ok(excerpt(&String::from_redis_value(value)?).into_owned())

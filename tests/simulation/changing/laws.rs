@@ -140,7 +140,7 @@ impl Courses {
                 }
                 Ok(())
             }
-            Change::Skipped(..) | Change::Moved { .. } => {
+            Change::Skipped(..) | Change::Paused(_) | Change::Moved { .. } => {
                 Err(format!("{change:?}, though there is nothing of that"))
             }
         }

@@ -2,14 +2,19 @@
 
 use std::num::{NonZeroU64, NonZeroUsize};
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use redis::Commands as _;
 use rescue_scheduler::{
-    core::schedule::overlap::{Guard, Overlap},
-    store::{Fire, Store as _},
+    core::{
+        firing::outcome::Cause,
+        schedule::overlap::{Guard, Overlap},
+    },
+    store::{Fire, Missed, Store as _},
 };
 
 use super::{Both, FUTURE, agree, told};
+
+const PAUSED: &str = "resque:rescue_scheduler:paused";
 
 impl Both<'_> {
     pub async fn fire(&mut self, who: usize) {
@@ -37,11 +42,52 @@ impl Both<'_> {
                     max_queue_length: NonZeroU64::new(rng.choice([0, 0, 1, 3]).unwrap()),
                 },
                 pattern,
+                cause: rng.choice([Cause::Scheduled, Cause::CaughtUp]).unwrap(),
+                lateness: TimeDelta::milliseconds(rng.i64(0..90_000)),
             }
         };
         let fires: Vec<Fire<'_>> = (0..count).map(fire).collect();
         let now = DateTime::from_timestamp(30, 0).unwrap().fixed_offset();
         let _ = agree!(self, who, fire(&fires, now), |it| it);
+    }
+
+    pub async fn note_missed(&mut self, who: usize) {
+        let rng = &mut self.rng;
+        let missed = |_| {
+            let first = rng.i64(1..30);
+            let last = first + rng.i64(0..10);
+            Missed {
+                name: rng.choice(["a", "b", "c"]).unwrap(),
+                first: DateTime::from_timestamp(first, 0).unwrap(),
+                last: DateTime::from_timestamp(last, 0).unwrap(),
+                count: rng.choice([None, Some(1), Some(7)]).unwrap(),
+            }
+        };
+        let missed: Vec<Missed<'_>> = (1..=2).map(missed).collect();
+        let now = DateTime::from_timestamp(31, 0).unwrap();
+        let _ = agree!(self, who, note_missed(&missed, now), |it| it);
+    }
+
+    /// A person pauses an entry, or all, for a while or for good, or resumes.
+    pub fn pause_or_resume(&mut self) {
+        let name = self.rng.choice(["a", "b", "*"]).unwrap();
+        let until = self.rng.i64(1..40);
+        let world = self.world();
+        let mut world = world.lock().unwrap();
+        let (model, redis) = (world.model(), &mut self.redis.connection);
+        let kind = self.rng.u8(0..4);
+        self.told.push(format!("pause {kind} of {name}: {until}"));
+        let (json, end) = match kind {
+            0 => (format!("{{\"actor\":\"me\",\"until\":{until}}}"), until),
+            1 => ("what anybody writes".to_owned(), i64::MAX),
+            _ => {
+                model.paused.remove(name);
+                let () = redis.hdel(PAUSED, name).unwrap();
+                return;
+            }
+        };
+        model.paused.insert(name.to_owned(), end);
+        let () = redis.hset(PAUSED, name, json).unwrap();
     }
 
     /// What may lie in a queue, or be worked on: a job, one that is nearly the same, or none.

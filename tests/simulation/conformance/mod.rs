@@ -19,6 +19,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    history::Record,
     laws::Laws,
     network::{Host, ModelStore, Process},
     world::World,
@@ -76,7 +77,7 @@ use agree;
 impl Both<'_> {
     async fn step(&mut self) {
         let who = self.rng.usize(0..2);
-        match self.rng.u8(0..30) {
+        match self.rng.u8(0..34) {
             0..3 => {
                 let stuck = self.rng.choice([None, Some("ruby:1")]).unwrap();
                 let _ = agree!(self, who, take_lease(LEASE, stuck), |(lease, _)| {
@@ -95,7 +96,9 @@ impl Both<'_> {
             20 | 21 => self.change_entries(who).await,
             22..24 => self.work(),
             24..27 => self.push_or_pop(),
-            _ => self.break_something(),
+            27..30 => self.break_something(),
+            30 | 31 => self.note_missed(who).await,
+            _ => self.pause_or_resume(),
         }
     }
 
@@ -190,9 +193,38 @@ impl Both<'_> {
         };
         let quarantine: Vec<_> = quarantine.iter().map(record).collect();
         assert_eq!(quarantine, model.quarantine, "{:#?}", self.told);
+        for name in ["a", "b", "c"] {
+            let history: Vec<String> = redis
+                .lrange(format!("resque:rescue_scheduler:history:{name}"), 0, -1)
+                .unwrap();
+            let model = model.histories.get(name).map_or(&[][..], Vec::as_slice);
+            let model: Vec<String> = model.iter().map(history_record).collect();
+            let history: Vec<String> = history.iter().map(|it| without_reason(it)).collect();
+            assert_eq!(history, model, "{:#?}", self.told);
+        }
         let holder: Option<String> = redis.get(LOCK).unwrap();
         assert_eq!(holder.as_deref(), model.holder(), "{:#?}", self.told);
     }
+}
+
+/// A record of the model as Redis holds it, without a reason.
+fn history_record(record: &Record) -> String {
+    let Record {
+        outcome,
+        first,
+        last,
+        count,
+        at,
+        lateness,
+    } = record;
+    let shown = |number: Option<i64>| number.map_or("-".to_owned(), |it| it.to_string());
+    let (count, lateness) = (shown(count.map(i64::from)), shown(*lateness));
+    format!("{outcome} {first} {last} {count} {at} {lateness}")
+}
+
+fn without_reason(record: &str) -> String {
+    let parts: Vec<&str> = record.splitn(7, ' ').take(6).collect();
+    parts.join(" ")
 }
 
 /// Puts a string in the place of a list.
@@ -233,6 +265,7 @@ async fn the_model_does_what_redis_does() {
         let limits = Limits {
             item: 150_000,
             quarantine: rng.usize(0..12),
+            history: rng.usize(0..4),
             clock_skew: Some(TimeDelta::seconds(30)),
         };
         world.lock().unwrap().model().limits = limits;

@@ -1,10 +1,17 @@
 //! What apps and people want done in Redis: no lease, and each change is one transaction.
 
+mod history;
+mod pauses;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use redis::Pipeline;
 
+pub use self::{
+    history::{FireRecord, NoFireRecord},
+    pauses::Pause,
+};
 use crate::store::{address::Address, connection::Connection, error::StoreError, keys::Keys};
 
 /// A connection of an app or a person. Clones share it; it opens itself again when it breaks.

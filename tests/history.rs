@@ -1,0 +1,207 @@
+//! What became of each fire, as its entry's history in Redis says; and entries that are paused.
+
+use redis::Commands;
+use rescue_scheduler::{
+    core::firing::outcome::Outcome,
+    store::{Address, Console, Credentials, Keys, Pause},
+};
+
+use crate::harness::{Program, Redis};
+
+const HISTORY: &str = "resque:rescue_scheduler:history:e";
+const PAUSED: &str = "resque:rescue_scheduler:paused";
+
+/// An hourly entry `e`, with more lines.
+fn entry(lines: &str) -> String {
+    format!("[schedule.e]\ncron = '0 * * * *'\nqueue = 'q'\n{lines}\n")
+}
+
+/// Runs `--once` at that time of 2026-11-23, with a history of at most so many records; returns what it logged.
+fn at_with(redis: &Redis, schedule: &str, time: &str, history: &str) -> String {
+    let time = format!("2026-11-23T{time}Z");
+    let program = Program::on(redis).schedule(schedule);
+    let arguments = ["--once", "--yes", "--at", &time, "--history", history];
+    let finished = program.args(arguments).run();
+    finished.log
+}
+
+fn at(redis: &Redis, schedule: &str, time: &str) -> String {
+    at_with(redis, schedule, time, "50")
+}
+
+/// The records of the entry, oldest first: fire times as hours and minutes of the day, without when each was
+/// recorded.
+fn history(redis: &mut Redis) -> Vec<String> {
+    let records: Vec<String> = redis.connection.lrange(HISTORY, 0, -1).unwrap();
+    let record = |record: &String| {
+        let parts: Vec<&str> = record.splitn(7, ' ').collect();
+        let [outcome, first, last, count, _, rest @ ..] = &parts[..] else {
+            panic!("{record}");
+        };
+        let time = |seconds: &str| {
+            let at = chrono::DateTime::from_timestamp(seconds.parse().unwrap(), 0);
+            at.unwrap().format("%H:%M").to_string()
+        };
+        let rest = rest.join(" ");
+        format!("{outcome} {} {} {count} {rest}", time(first), time(last))
+    };
+    records.iter().rev().map(record).collect()
+}
+
+#[test]
+fn each_fire_is_in_its_entrys_history_with_what_became_of_it() {
+    let schedule = entry("overlap = 'skip_if_queued'");
+    let mut redis = Redis::start();
+    at(&redis, &schedule, "11:30:00");
+    at(&redis, &schedule, "12:00:01.250");
+    // A job waits in the queue.
+    at(&redis, &schedule, "13:00:00");
+    at(&redis, &schedule, "14:00:00");
+    let () = redis.connection.del("resque:queue:q").unwrap();
+    at(&redis, &schedule, "15:03:00");
+    let () = redis.connection.del("resque:queue:q").unwrap();
+    let log = at(&redis, &schedule, "18:30:00");
+    assert!(log.contains("missed"), "{log}");
+    // The next one decides the same, and there is more by then.
+    at(&redis, &schedule, "18:40:00");
+    at(&redis, &schedule, "19:30:00");
+    at(&redis, &schedule, "20:00:00");
+    let expected = [
+        "enqueued 12:00 12:00 1 1250",
+        "skipped_queued 13:00 14:00 2 -",
+        "caught_up 15:00 15:00 1 180000",
+        "missed 16:00 19:00 4 -",
+        "enqueued 20:00 20:00 1 0",
+    ];
+    assert_eq!(history(&mut redis), expected);
+    let newest: String = redis.connection.lindex(HISTORY, 0).unwrap();
+    assert_eq!(newest, "enqueued 1795464000 1795464000 1 1795464000000 0");
+}
+
+#[test]
+fn a_job_that_its_queue_refuses_is_rejected_until_it_is_enqueued_or_missed() {
+    let schedule = entry("catch_up_window = '1h'");
+    let mut redis = Redis::start();
+    at(&redis, &schedule, "11:30:00");
+    let () = redis.connection.set("resque:queue:q", "no list").unwrap();
+    at(&redis, &schedule, "12:00:00");
+    at(&redis, &schedule, "12:00:02");
+    let rejected = "rejected 12:00 12:00 1 - WRONGTYPE";
+    let found = history(&mut redis);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with(rejected), "{found:?}");
+    let () = redis.connection.del("resque:queue:q").unwrap();
+    at(&redis, &schedule, "12:00:04");
+    assert_eq!(history(&mut redis)[1..], ["enqueued 12:00 12:00 1 4000"]);
+}
+
+#[test]
+fn a_history_is_as_long_as_it_may_be() {
+    let mut redis = Redis::start();
+    let schedule = entry("");
+    at(&redis, &schedule, "11:30:00");
+    for hour in 12..16 {
+        at_with(&redis, &schedule, &format!("{hour}:00:00"), "2");
+    }
+    let newest = ["enqueued 14:00 14:00 1 0", "enqueued 15:00 15:00 1 0"];
+    assert_eq!(history(&mut redis), newest);
+    at_with(&redis, &schedule, "16:00:00", "0");
+    assert_eq!(history(&mut redis), newest);
+    assert_eq!(redis.queue("q").len(), 5);
+}
+
+#[test]
+fn keys_of_the_wrong_type_stop_no_fire_and_pause_nothing() {
+    let mut redis = Redis::start();
+    let schedule = entry("");
+    at(&redis, &schedule, "11:30:00");
+    let () = redis.connection.set(HISTORY, "no list").unwrap();
+    let () = redis.connection.set(PAUSED, "no hash").unwrap();
+    at(&redis, &schedule, "12:00:00");
+    at(&redis, &schedule, "14:30:00");
+    at(&redis, &schedule, "15:00:00");
+    assert_eq!(redis.queue("q").len(), 2);
+}
+
+#[test]
+fn fires_that_are_due_while_the_entry_is_paused_are_settled_and_not_caught_up() {
+    for name in ["e", "*"] {
+        let mut redis = Redis::start();
+        let schedule = entry("catch_up = 'all'\ncatch_up_window = '1d'");
+        at(&redis, &schedule, "11:30:00");
+        let () = redis.connection.hset(PAUSED, name, "{}").unwrap();
+        let log = at(&redis, &schedule, "12:00:00");
+        assert!(log.contains("paused"), "{log}");
+        at(&redis, &schedule, "14:00:00");
+        let () = redis.connection.hdel(PAUSED, name).unwrap();
+        at(&redis, &schedule, "15:00:00");
+        assert_eq!(redis.queue("q").len(), 1);
+        let expected = ["paused 12:00 14:00 3 -", "enqueued 15:00 15:00 1 0"];
+        assert_eq!(history(&mut redis), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_pause_ends_at_its_time_for_fires_of_that_time_and_later() {
+    let mut redis = Redis::start();
+    let schedule = entry("catch_up = 'all'\ncatch_up_window = '1d'");
+    at(&redis, &schedule, "11:30:00");
+    // 13:00, and 13:00 on a day that is over.
+    let pause = r#"{"reason":"said \"until\":5","until":1795438800}"#;
+    let () = redis.connection.hset(PAUSED, "e", pause).unwrap();
+    let over = r#"{"until":1795352400}"#;
+    let () = redis.connection.hset(PAUSED, "*", over).unwrap();
+    at(&redis, &schedule, "14:30:00");
+    let expected = [
+        "paused 12:00 12:00 1 -",
+        "caught_up 13:00 13:00 1 5400000",
+        "caught_up 14:00 14:00 1 1800000",
+    ];
+    assert_eq!(history(&mut redis), expected);
+}
+
+#[test]
+fn what_is_missed_while_the_entry_is_paused_is_paused() {
+    let mut redis = Redis::start();
+    let schedule = entry("");
+    at(&redis, &schedule, "11:30:00");
+    let () = redis.connection.hset(PAUSED, "e", "{}").unwrap();
+    let log = at(&redis, &schedule, "14:30:00");
+    assert!(log.contains("paused") && !log.contains("missed"), "{log}");
+    assert_eq!(history(&mut redis), ["paused 12:00 14:00 3 -"]);
+}
+
+#[test]
+fn an_entry_is_paused_and_resumed_while_the_scheduler_runs() {
+    let redis = Redis::start();
+    let scheduler = Program::on(&redis)
+        .schedule("[schedule.e]\nevery = '1s'\nqueue = 'q'\ncatch_up = 'all'")
+        .start();
+    scheduler.wait_for("fired entry=\"e\"");
+    let keys = Keys::new("resque", None);
+    let address = Address::parse(redis.url(), Credentials::default()).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let console = Console::open(&address, keys).unwrap();
+        let pause = Pause {
+            reason: Some("a test".to_owned()),
+            ..Pause::default()
+        };
+        console.pause(Some("e"), &pause).await.unwrap();
+        scheduler.wait_for("paused entry=\"e\"");
+        let paused = console.history("e", 1).await.unwrap();
+        assert_eq!(paused[0].outcome, Outcome::Paused);
+        console.resume(Some("e")).await.unwrap();
+        let after = scheduler.log().len();
+        crate::harness::eventually(|| {
+            let log = scheduler.log();
+            let fired = log[after..].contains("fired entry=\"e\"");
+            fired.then_some(()).ok_or(log)
+        });
+        let records = console.history("e", 50).await.unwrap();
+        let outcomes: Vec<Outcome> = records.iter().map(|it| it.outcome).collect();
+        let paused = outcomes.iter().filter(|it| **it == Outcome::Paused);
+        assert_eq!(paused.count(), 1, "{records:?}");
+        assert_eq!(outcomes[0], Outcome::Enqueued, "{records:?}");
+    });
+}
