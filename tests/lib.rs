@@ -31,6 +31,7 @@ mod records;
 mod recurring;
 mod resque_web;
 mod ruby_json;
+mod schedulers;
 mod simulation;
 mod soak;
 mod store;

@@ -44,7 +44,7 @@ fn seen(schedule: &str) -> Redis {
 fn skipped(redis: &Redis, schedule: &str, time: &str, reason: &str) {
     let log = at(redis, schedule, time);
     let words = format!(
-        "skipped entry=\"e\" queue=\"q\" fire_time=\"2026-11-23T{time}:00Z\" reason=\"{reason}\" in_a_row=1"
+        "skipped entry=\"e\" queue=\"q\" fire_time=\"2026-11-23T{time}:00Z\" outcome=\"skipped_{reason}\" in_a_row=1"
     );
     assert!(log.contains(&words), "{log}");
     assert!(!log.contains("fired entry="), "{log}");
@@ -239,10 +239,10 @@ fn a_queue_becomes_no_longer_than_it_may_be() {
     let () = redis.connection.rpush("resque:queue:q", "other").unwrap();
     fired(&redis, &schedule, "12:00");
     fired(&redis, &schedule, "13:00");
-    skipped(&redis, &schedule, "14:00", "queue full");
+    skipped(&redis, &schedule, "14:00", "queue_full");
     assert_eq!(redis.queue("q").len(), 3);
     let () = redis.connection.rpush("resque:queue:q", "other").unwrap();
-    skipped(&redis, &schedule, "15:00", "queue full");
+    skipped(&redis, &schedule, "15:00", "queue_full");
     let () = redis.connection.ltrim("resque:queue:q", 0, 1).unwrap();
     fired(&redis, &schedule, "16:00");
 }
@@ -265,7 +265,7 @@ fn the_first_of_two_in_one_step_keeps_the_second_out() {
         "fired entry=\"a\"",
         "skipped entry=\"a\" queue=\"q\" fire_time=\"2026-11-23T13:00:00Z\"",
         "skipped entry=\"b\" queue=\"q\" fire_time=\"2026-11-23T12:00:00Z\"",
-        "reason=\"queued\" in_a_row=2",
+        "outcome=\"skipped_queued\" in_a_row=2",
         "fired entry=\"c\"",
     ] {
         assert!(log.contains(words), "no {words} in {log}");
@@ -384,7 +384,7 @@ fn many_guarded_entries_fire_in_one_pass() {
     let mut redis = seen(&schedule);
     let log = at(&redis, &schedule, "12:00");
     assert_eq!(redis.queue("q").len(), 40);
-    assert_eq!(log.matches("reason=\"queue full\"").count(), 10, "{log}");
+    assert_eq!(log.matches("outcome=\"skipped_queue_full\"").count(), 10, "{log}");
 }
 
 #[test]

@@ -328,7 +328,7 @@ async fn a_hundred_thousand_dynamic_entries_that_came_and_went_leave_nothing_aft
             }
         }
         let () = pipe.query(&mut redis.connection).unwrap();
-        store.take_lease(LEASE, None).await.unwrap();
+        store.take_lease(LEASE, None, None).await.unwrap();
         pass(&mut engine, 1, &files, start + 61 * round).await;
         if round % 10 == 0 {
             pass(&mut engine, 1, &files, start + 61 * round + 60).await;
@@ -346,7 +346,7 @@ async fn a_hundred_thousand_dynamic_entries_that_came_and_went_leave_nothing_aft
     pass(&mut engine, 1, &files, end).await;
     let batches = all / 500;
     for second in 0..=batches {
-        store.take_lease(LEASE, None).await.unwrap();
+        store.take_lease(LEASE, None, None).await.unwrap();
         pass(&mut engine, 1, &files, end + DAY + second).await;
     }
     assert_eq!(names(&mut redis), BTreeSet::new());

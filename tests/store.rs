@@ -48,7 +48,7 @@ pub fn store_as(url: &str, holder: &str, token: &str, prefix: Option<&str>) -> R
 }
 
 async fn take_lease(store: &RedisStore) -> Lease {
-    let (lease, _) = store.take_lease(LEASE, None).await.unwrap();
+    let (lease, _) = store.take_lease(LEASE, None, None).await.unwrap();
     lease
 }
 

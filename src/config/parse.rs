@@ -55,12 +55,27 @@ pub fn parse(sources: &[Source], context: &Context) -> Result<Loaded, Mistakes> 
     if mistakes.iter().all(|found| found.mistake.is_warning()) {
         let schedule = Schedule::from(entries);
         Ok(Loaded {
-            schedule: schedule.with_left_out(left_out),
+            schedule: schedule
+                .with_left_out(left_out)
+                .with_digest(digest(sources)),
             warnings: mistakes,
         })
     } else {
         Err(Mistakes::new(mistakes))
     }
+}
+
+/// What identifies the texts of schedule files: the SHA-1 of them in hexadecimal digits; empty if there are none.
+fn digest(sources: &[Source]) -> String {
+    if sources.is_empty() {
+        return String::new();
+    }
+    let mut digest = sha1_smol::Sha1::new();
+    for source in sources {
+        digest.update(&source.text.len().to_be_bytes());
+        digest.update(source.text.as_bytes());
+    }
+    digest.digest().to_string()
 }
 
 /// Writes a schedule of resque-scheduler, in YAML, as one in TOML with the same entries.

@@ -30,12 +30,16 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     core::{
+        schedule::Schedule,
         term::{Attempt, Term},
         time::duration,
     },
-    engine::health::{Health, Outage, Part},
+    engine::{
+        health::{Health, Outage, Part},
+        presence::Presence,
+    },
     events::{Event, Events},
-    store::{Lease, Store, StoreError},
+    store::{Lease, Role, Store, StoreError},
 };
 
 /// How often a follower looks at the lease; a leader that stops cleanly wakes it at once.
@@ -75,6 +79,7 @@ pub(super) struct Leadership<S> {
     /// How far this host's clock was ahead of Redis' when they were last compared, at least.
     skew: Option<TimeDelta>,
     clock_state: ClockState,
+    presence: Presence,
     /// One for each loop, told in this order: those who wait for the same channel are woken in an
     /// order that tokio draws, and a simulation must go the same way each time.
     published: Vec<watch::Sender<Option<Term>>>,
@@ -90,6 +95,7 @@ impl<S: Store> Leadership<S> {
         events: &Events,
         published: Vec<watch::Sender<Option<Term>>>,
     ) -> Self {
+        let presence = Presence::new(store.holder(), clock.now(), lease, health);
         Self {
             store,
             clock,
@@ -104,8 +110,15 @@ impl<S: Store> Leadership<S> {
             stuck: None,
             skew: None,
             clock_state: ClockState::Right,
+            presence,
             published,
         }
+    }
+
+    /// The same, of a process whose schedule changes.
+    pub(super) fn with_schedule(self, schedule: watch::Receiver<Arc<Schedule>>) -> Self {
+        let presence = self.presence.with_schedule(schedule);
+        Self { presence, ..self }
     }
 
     /// Ticks until `stop`, then gives the lease back. `doubt` wakes it early: a loop was told
@@ -156,7 +169,12 @@ impl<S: Store> Leadership<S> {
         }
         if self.may_be_too_far_off() {
             let before = self.clock.now();
-            let redis_clock = self.store.time().await?;
+            let heartbeat = self.presence.due(self.role(), started);
+            let is_said = heartbeat.is_some();
+            let redis_clock = self.store.time(heartbeat).await?;
+            if is_said {
+                self.presence.sent(started);
+            }
             self.skew = Some(skew(before, self.clock.now(), redis_clock));
             if self.is_too_far_off() {
                 return Ok(LOOK);
@@ -164,8 +182,14 @@ impl<S: Store> Leadership<S> {
         }
         let (started, before) = (self.clock.monotonic(), self.clock.now());
         let stuck_holder = self.stuck_holder(started);
-        let attempt = self.store.take_lease(self.lease, stuck_holder.as_deref());
+        let heartbeat = self.presence.due(self.role(), started);
+        let is_said = heartbeat.is_some();
+        let stuck_holder = stuck_holder.as_deref();
+        let attempt = self.store.take_lease(self.lease, stuck_holder, heartbeat);
         let (lease, redis_clock) = attempt.await?;
+        if is_said {
+            self.presence.sent(started);
+        }
         let skew = skew(before, self.clock.now(), redis_clock);
         self.skew = Some(skew);
         if self.is_too_far_off() {
@@ -197,6 +221,16 @@ impl<S: Store> Leadership<S> {
     fn may_be_too_far_off(&self) -> bool {
         let max = self.store.max_clock_skew();
         max.is_some_and(|max| self.skew.is_none_or(|skew| skew.abs() > max))
+    }
+
+    fn role(&self) -> Role {
+        if self.term.is_some() {
+            Role::Leading
+        } else if self.is_too_far_off() {
+            Role::ClockOff
+        } else {
+            Role::Following
+        }
     }
 
     /// Makes way for a host whose clock is right.
@@ -354,6 +388,7 @@ impl<S: Store> Leadership<S> {
     /// follower takes over at once.
     pub(super) async fn release(&mut self) {
         self.publish(None);
+        self.presence.is_gone();
         let release = tokio::time::timeout(RELEASE_TIMEOUT, self.store.release_lease());
         if let Ok(Ok(true)) = release.await {
             self.events.emit(&Event::LeaseReleased);

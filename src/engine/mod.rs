@@ -11,6 +11,7 @@ mod dynamic;
 pub mod health;
 mod leadership;
 mod moved;
+mod presence;
 pub mod recurring;
 mod refusing;
 mod reload;
@@ -179,7 +180,8 @@ impl<S: Store> Engine<S> {
         };
         let mut leadership = JoinSet::new();
         let terms = vec![to_recurring, to_delayed];
-        leadership.spawn(self.leadership(terms).run(doubt, released.clone()));
+        let leader = self.leadership(terms).with_schedule(schedules.subscribe());
+        leadership.spawn(leader.run(doubt, released.clone()));
         let mut loops = JoinSet::new();
         loops.spawn(
             self.recurring()

@@ -113,6 +113,16 @@ impl Keys {
         self.own("handover")
     }
 
+    /// String, with an end: what the process `holder` says of itself, JSON.
+    pub fn scheduler(&self, holder: &str) -> String {
+        self.own(&format!("schedulers:{holder}"))
+    }
+
+    /// Hash: `hostname:pid` of each process → when its [`Self::scheduler`] ends, Unix seconds.
+    pub fn schedulers(&self) -> String {
+        self.own("schedulers")
+    }
+
     /// Hash, the fence: entry name → last fire time, Unix seconds.
     pub fn fired(&self) -> String {
         self.own("fired")

@@ -22,7 +22,7 @@ mod tls;
 
 pub use self::{
     address::{Address, Credentials},
-    console::{Console, FireRecord, NoFireRecord, Pause},
+    console::{Console, FireRecord, NoFireRecord, Pause, Role, Scheduler},
     error::StoreError,
     keys::Keys,
 };
@@ -34,7 +34,7 @@ pub use self::{
         delayed::{BatchLimit, Bucket, Due, MoveOutcome, Passed, Place, Target},
         digest,
         fires::{Fire, FireOutcome, Missed, MissedOutcome},
-        lease::{Identity, Lease},
+        lease::{Heartbeat, Identity, Lease},
         records::{Away, RecordChange, Records, TimeRecord},
     },
     private_server::{Listen, PrivateServer, free_port},

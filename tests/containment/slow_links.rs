@@ -208,7 +208,7 @@ async fn after_an_error_a_single_job_is_read_then_twice_as_many_each_time() {
     }
     let store = store_as(&network.url(), "here:1", "a", None);
     store
-        .take_lease(Duration::from_secs(60), None)
+        .take_lease(Duration::from_secs(60), None, None)
         .await
         .unwrap();
     let now = DateTime::from_timestamp(2_000, 0).unwrap();
@@ -319,7 +319,7 @@ async fn a_large_item_that_waits_is_tried_again_when_nothing_else_is_due() {
     }
     let store = store_as(&network.url(), "here:1", "a", None);
     store
-        .take_lease(Duration::from_secs(60), None)
+        .take_lease(Duration::from_secs(60), None, None)
         .await
         .unwrap();
     let now = DateTime::from_timestamp(3_000, 0).unwrap();

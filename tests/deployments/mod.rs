@@ -31,7 +31,7 @@ const WORKER: [&str; 2] = [
 /// Waits until the fires of [`HELD`] are skipped, because its job waits and because it is worked on.
 /// `redis` has the keys of `namespace`.
 fn is_held(redis: &mut Redis, namespace: &str, scheduler: &Scheduler) {
-    scheduler.wait_for("reason=\"queued\"");
+    scheduler.wait_for("outcome=\"skipped_queued\"");
     let [id, job] = WORKER;
     let () = redis::pipe()
         .sadd(format!("{namespace}:workers"), id)
@@ -39,7 +39,7 @@ fn is_held(redis: &mut Redis, namespace: &str, scheduler: &Scheduler) {
         .del(format!("{namespace}:queue:held"))
         .query(&mut redis.connection)
         .unwrap();
-    scheduler.wait_for("reason=\"running\"");
+    scheduler.wait_for("outcome=\"skipped_running\"");
 }
 
 /// A program with a schedule at `url`, with more arguments.

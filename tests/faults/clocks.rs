@@ -265,7 +265,7 @@ async fn by_redis_own_clock_a_fire_that_is_too_early_waits_and_the_entry_is_not_
     let mut redis = Redis::start();
     let store = guarded(&redis, 1);
     let lease = std::time::Duration::from_secs(60);
-    store.take_lease(lease, None).await.unwrap();
+    store.take_lease(lease, None, None).await.unwrap();
     let now = unix_now();
     let mut engine = engine(&store, now - 2).await;
     assert_eq!(fires_at(&mut engine, now, &mut redis).await, [now - 1, now]);
@@ -284,7 +284,7 @@ async fn by_redis_own_clock_delayed_jobs_that_are_too_early_stay_and_others_are_
     let mut redis = Redis::start();
     let store = guarded(&redis, 1);
     let lease = std::time::Duration::from_secs(60);
-    store.take_lease(lease, None).await.unwrap();
+    store.take_lease(lease, None, None).await.unwrap();
     let now = unix_now();
     let timestamps = [now - 5, now, now + 3_600, now + 7_200];
     for (timestamp, number) in timestamps.into_iter().zip(0..) {

@@ -116,7 +116,7 @@ pub async fn first_sight(seed: u64) -> Outcome {
     };
     let process = run.new_process(0);
     let store = ModelStore::new(Arc::clone(&process));
-    store.take_lease(run.lease, None).await.unwrap();
+    store.take_lease(run.lease, None, None).await.unwrap();
     let engine = || {
         Recurring::new(
             store.apart(),

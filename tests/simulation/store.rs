@@ -10,8 +10,8 @@ use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use rescue_scheduler::{
     clock::Clock as _,
     store::{
-        BatchLimit, Bucket, Due, Fire, FireOutcome, Lease, Missed, MissedOutcome, MoveOutcome,
-        Place, RecordChange, Records, Store, StoreError, Target, TimeRecord, digest,
+        BatchLimit, Bucket, Due, Fire, FireOutcome, Heartbeat, Lease, Missed, MissedOutcome,
+        MoveOutcome, Place, RecordChange, Records, Store, StoreError, Target, TimeRecord, digest,
     },
 };
 use tokio::time::timeout_at;
@@ -126,7 +126,7 @@ impl Store for ModelStore {
         String::new()
     }
 
-    async fn time(&self) -> Result<DateTime<Utc>, StoreError> {
+    async fn time(&self, _: Option<Heartbeat<'_>>) -> Result<DateTime<Utc>, StoreError> {
         self.call(|model| DateTime::from_timestamp_millis(model.now).unwrap())
             .await
     }
@@ -135,6 +135,8 @@ impl Store for ModelStore {
         &self,
         length: Duration,
         stuck_holder: Option<&str>,
+        // Only people read it.
+        _: Option<Heartbeat<'_>>,
     ) -> Result<(Lease, DateTime<Utc>), StoreError> {
         let us = self.process.identity.clone();
         let stuck = stuck_holder.unwrap_or_default().to_owned();

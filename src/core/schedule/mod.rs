@@ -13,6 +13,7 @@ pub struct Schedule {
     /// Sorted by name. No map: it would hold each name a second time.
     entries: Vec<Arc<Entry>>,
     left_out: Vec<LeftOut>,
+    digest: String,
 }
 
 /// What a name stands for: an entry, or that it is left out.
@@ -96,6 +97,17 @@ impl<'a> Difference<'a> {
 }
 
 impl Schedule {
+    /// The same with what identifies the texts that it was made of.
+    #[must_use]
+    pub fn with_digest(self, digest: String) -> Self {
+        Self { digest, ..self }
+    }
+
+    /// What identifies the texts that it was made of; empty: it was made of none.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
     /// The entry of that name.
     pub fn get(&self, name: &str) -> Option<&Arc<Entry>> {
         let found = self
@@ -197,6 +209,7 @@ impl Schedule {
         let end = |of: &Self| of.entries.partition_point(|it| it.name.as_str() <= name);
         let ours = &self.entries[end(self)..];
         Self {
+            digest: new.digest.clone(),
             entries: [&new.entries[..end(new)], ours].concat(),
             left_out: new.left_out.clone(),
         }
@@ -215,6 +228,7 @@ impl From<Vec<Arc<Entry>>> for Schedule {
             same
         });
         Self {
+            digest: String::new(),
             entries,
             left_out: vec![],
         }

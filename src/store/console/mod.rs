@@ -2,6 +2,7 @@
 
 mod history;
 mod pauses;
+mod schedulers;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use redis::Pipeline;
 pub use self::{
     history::{FireRecord, NoFireRecord},
     pauses::Pause,
+    schedulers::{Role, Scheduler},
 };
 use crate::store::{address::Address, connection::Connection, error::StoreError, keys::Keys};
 

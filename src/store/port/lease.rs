@@ -2,6 +2,25 @@
 
 use std::time::Duration;
 
+use crate::store::console::Scheduler;
+
+/// A sign that a process is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Heartbeat<'a> {
+    /// What it says of itself.
+    pub scheduler: &'a Scheduler,
+    /// For how long Redis keeps that.
+    pub stays: Duration,
+}
+
+impl Heartbeat<'_> {
+    /// What it says, as Redis keeps it.
+    pub(in crate::store) fn json(&self) -> String {
+        // It has no map whose keys are not texts, which is all that could fail.
+        serde_json::to_string(self.scheduler).unwrap_or_default()
+    }
+}
+
 /// Who we are in the leader's lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {

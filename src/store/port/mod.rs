@@ -17,7 +17,7 @@ use crate::store::{
     port::{
         delayed::{BatchLimit, Bucket, Due, MoveOutcome, Place, Target},
         fires::{Fire, FireOutcome, Missed, MissedOutcome},
-        lease::Lease,
+        lease::{Heartbeat, Lease},
         records::{RecordChange, Records, TimeRecord},
     },
 };
@@ -57,15 +57,19 @@ pub trait Store: Send + Sync + 'static {
     /// The Redis command after which this record of `entry` is not later than `now`.
     fn correction(&self, record: TimeRecord, entry: &str, now: DateTime<Utc>) -> String;
 
-    /// Asks what Redis' clock shows.
-    fn time(&self) -> impl Future<Output = Result<DateTime<Utc>, StoreError>> + Send;
+    /// Asks what Redis' clock shows, and says that we are there if there is a heartbeat.
+    fn time(
+        &self,
+        heartbeat: Option<Heartbeat<'_>>,
+    ) -> impl Future<Output = Result<DateTime<Utc>, StoreError>> + Send;
 
     /// Takes the lease for `length` if it is free, or renews it if it is ours. A lock without an end
-    /// is taken from `stuck_holder`. Returns Redis' clock, too.
+    /// is taken from `stuck_holder`. Says that we are there if there is a heartbeat. Returns Redis' clock, too.
     fn take_lease(
         &self,
         length: Duration,
         stuck_holder: Option<&str>,
+        heartbeat: Option<Heartbeat<'_>>,
     ) -> impl Future<Output = Result<(Lease, DateTime<Utc>), StoreError>> + Send;
 
     /// Gives the lease back if it is ours, and wakes a follower. `false`: it was not ours.

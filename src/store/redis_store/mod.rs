@@ -20,7 +20,7 @@ use crate::store::{
         Store,
         delayed::{BatchLimit, Bucket, Due, MoveOutcome, Place, Target},
         fires::{Fire, FireOutcome, Missed, MissedOutcome},
-        lease::{Identity, Lease},
+        lease::{Heartbeat, Identity, Lease},
         records::{RecordChange, Records, TimeRecord},
     },
     scripts::{
@@ -216,8 +216,8 @@ impl Store for RedisStore {
         }
     }
 
-    async fn time(&self) -> Result<DateTime<Utc>, StoreError> {
-        let call = time::call(&self.keys);
+    async fn time(&self, heartbeat: Option<Heartbeat<'_>>) -> Result<DateTime<Utc>, StoreError> {
+        let call = time::call(&self.keys, &self.identity.holder, heartbeat.as_ref());
         let TimeReply(time) = self.lease_link.script(&call, &self.keys.lock()).await?;
         Ok(time)
     }
@@ -226,8 +226,10 @@ impl Store for RedisStore {
         &self,
         length: Duration,
         stuck_holder: Option<&str>,
+        heartbeat: Option<Heartbeat<'_>>,
     ) -> Result<(Lease, DateTime<Utc>), StoreError> {
-        let call = lease::call(&self.keys, &self.identity, length, stuck_holder);
+        let (us, heartbeat) = (&self.identity, heartbeat.as_ref());
+        let call = lease::call(&self.keys, us, length, stuck_holder, heartbeat);
         let LeaseReply { lease, time } = self.lease_link.script(&call, &self.keys.lock()).await?;
         Ok((lease, time))
     }

@@ -7,18 +7,20 @@ use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
 
 use crate::store::{
     keys::Keys,
-    port::lease::{Identity, Lease},
-    scripts::reply::time,
+    port::lease::{Heartbeat, Identity, Lease},
+    scripts::{add_heartbeat, reply::time},
 };
 
-script!("lease.lua");
+script!("heartbeat.lua", "lease.lua");
 
-/// Makes the call: a lease of this length; a lock without an end is taken from `stuck_holder`.
+/// Makes the call: a lease of this length; a lock without an end is taken from `stuck_holder`. Says that we are
+/// there, if there is a heartbeat.
 pub(in crate::store) fn call(
     keys: &Keys,
     identity: &Identity,
     length: Duration,
     stuck_holder: Option<&str>,
+    heartbeat: Option<&Heartbeat<'_>>,
 ) -> ScriptInvocation<'static> {
     let mut call = SCRIPT.prepare_invoke();
     call.key(keys.lock()).key(keys.token());
@@ -26,6 +28,7 @@ pub(in crate::store) fn call(
         .arg(&identity.token)
         .arg(length.as_millis())
         .arg(stuck_holder.unwrap_or_default());
+    add_heartbeat(&mut call, keys, &identity.holder, heartbeat);
     call
 }
 

@@ -1,6 +1,8 @@
 //! The Lua scripts, each beside the function that makes its call and the type of its reply. What a script is
 //! called with, what it answers, and its rules are in its header.
 
+use crate::store::{keys::Keys, port::lease::Heartbeat};
+
 /// The script in the files beside the one that says this, one after the other.
 macro_rules! script {
     ($($file:literal),+) => {
@@ -24,3 +26,15 @@ pub(super) mod release;
 pub(super) mod reply;
 pub(super) mod seen;
 pub(super) mod time;
+
+/// Adds what `heartbeat.lua` takes to a call: two keys, and two arguments.
+fn add_heartbeat(
+    call: &mut redis::ScriptInvocation<'_>,
+    keys: &Keys,
+    holder: &str,
+    heartbeat: Option<&Heartbeat<'_>>,
+) {
+    call.key(keys.scheduler(holder)).key(keys.schedulers());
+    let (json, stays) = heartbeat.map_or_else(Default::default, |it| (it.json(), it.stays));
+    call.arg(json).arg(stays.as_millis());
+}

@@ -3,14 +3,23 @@
 use chrono::{DateTime, Utc};
 use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
 
-use crate::store::{keys::Keys, scripts::reply::time};
+use crate::store::{
+    keys::Keys,
+    port::lease::Heartbeat,
+    scripts::{add_heartbeat, reply::time},
+};
 
-script!("time.lua");
+script!("heartbeat.lua", "time.lua");
 
-/// Makes the call.
-pub(in crate::store) fn call(keys: &Keys) -> ScriptInvocation<'static> {
+/// Makes the call, which says that `holder` is there, if there is a heartbeat.
+pub(in crate::store) fn call(
+    keys: &Keys,
+    holder: &str,
+    heartbeat: Option<&Heartbeat<'_>>,
+) -> ScriptInvocation<'static> {
     let mut call = SCRIPT.prepare_invoke();
-    call.key(keys.lock());
+    call.key(keys.lock()).arg(holder);
+    add_heartbeat(&mut call, keys, holder, heartbeat);
     call
 }
 

@@ -80,7 +80,7 @@ impl Both<'_> {
         match self.rng.u8(0..34) {
             0..3 => {
                 let stuck = self.rng.choice([None, Some("ruby:1")]).unwrap();
-                let _ = agree!(self, who, take_lease(LEASE, stuck), |(lease, _)| {
+                let _ = agree!(self, who, take_lease(LEASE, stuck, None), |(lease, _)| {
                     // The time that is left is not the same to the millisecond.
                     let lease = format!("{lease:?}");
                     lease.split("Some(").next().map(str::to_owned)
