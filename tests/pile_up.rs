@@ -70,7 +70,7 @@ fn a_skipped_fire_is_not_the_last_enqueued_one() {
     let (_, fire_time) = fire.split_once("fire_time=").unwrap();
     let (fire_time, _) = fire_time.split_once(' ').unwrap();
     scheduler.status(&format!(
-        "timing=\"every 1s\" last_enqueued={fire_time} last_outcome=\"skipped\" next="
+        "timing=\"every 1s\" last_enqueued={fire_time} last_outcome=\"skipped_queued\" next="
     ));
 }
 
@@ -384,7 +384,11 @@ fn many_guarded_entries_fire_in_one_pass() {
     let mut redis = seen(&schedule);
     let log = at(&redis, &schedule, "12:00");
     assert_eq!(redis.queue("q").len(), 40);
-    assert_eq!(log.matches("outcome=\"skipped_queue_full\"").count(), 10, "{log}");
+    assert_eq!(
+        log.matches("outcome=\"skipped_queue_full\"").count(),
+        10,
+        "{log}"
+    );
 }
 
 #[test]

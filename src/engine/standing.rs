@@ -1,7 +1,7 @@
 //! What Redis knows of the entries of a schedule: where each stands, which are new, which left it.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -35,20 +35,21 @@ pub(super) async fn report(
 ) -> Result<(), StoreError> {
     let records = store.records().await?;
     let enqueued = store.last_enqueued().await?;
+    let mut outcomes = HashMap::new();
     let mut breath = Breath::default();
-    for entry in schedule.entries() {
+    for (index, entry) in schedule.entries().enumerate() {
         breath.entry().await;
+        if index % BATCH == 0 {
+            let names = schedule.entries().skip(index).take(BATCH);
+            let names: Vec<_> = names.map(|it| it.name.clone()).collect();
+            outcomes = store.last_outcomes(&names).await?;
+        }
         let history = history(entry, first_seen(entry, &records), &records, now);
         let progress = Progress::resume(&entry.timing, history);
-        let last_enqueued = enqueued.get(&entry.name).copied();
         events.emit(&Event::EntryStatus {
             entry,
-            last_enqueued,
-            last_outcome: history.last_fire.map(|last| {
-                // The last fire time is recorded for fires that were skipped, too.
-                let was_enqueued = last_enqueued.is_some_and(|enqueued| enqueued >= last);
-                if was_enqueued { "enqueued" } else { "skipped" }
-            }),
+            last_enqueued: enqueued.get(&entry.name).copied(),
+            last_outcome: outcomes.get(&entry.name).copied(),
             next: next_to_fire(entry, progress, now),
         });
     }

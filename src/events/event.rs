@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     config::Mistakes,
     core::{
-        firing::outcome::Cause,
+        firing::outcome::{Cause, Outcome},
         schedule::{Changes, entry::Entry, overlap::SkipReason},
     },
 };
@@ -89,8 +89,8 @@ pub enum Event<'a> {
         entry: &'a Entry,
         /// The last fire time that was enqueued.
         last_enqueued: Option<DateTime<Utc>>,
-        /// What became of the last fire: `enqueued` or `skipped`.
-        last_outcome: Option<&'static str>,
+        /// What became of the last fire, if its history says so.
+        last_outcome: Option<Outcome>,
         /// The next fire time.
         next: Option<DateTime<Utc>>,
     },

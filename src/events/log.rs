@@ -100,7 +100,7 @@ impl Sink for Log {
                 entry = &*excerpt(&entry.name),
                 timing = &*excerpt(&entry.timing.to_string()),
                 last_enqueued = last_enqueued.map(shown),
-                last_outcome,
+                last_outcome = last_outcome.map(Outcome::as_str),
                 next = next.map(shown),
                 "entry"
             ),

@@ -22,7 +22,12 @@ mod tls;
 
 pub use self::{
     address::{Address, Credentials},
-    console::{Console, FireRecord, NoFireRecord, Pause, Role, Scheduler},
+    console::{
+        Console,
+        history::{FireRecord, NoFireRecord},
+        pauses::Pause,
+        schedulers::{Role, Scheduler},
+    },
     error::StoreError,
     keys::Keys,
 };

@@ -9,6 +9,7 @@ use std::{
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use rescue_scheduler::{
     clock::Clock as _,
+    core::firing::outcome::Outcome,
     store::{
         BatchLimit, Bucket, Due, Fire, FireOutcome, Heartbeat, Lease, Missed, MissedOutcome,
         MoveOutcome, Place, RecordChange, Records, Store, StoreError, Target, TimeRecord, digest,
@@ -175,6 +176,11 @@ impl Store for ModelStore {
 
     async fn last_enqueued(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
         // Only people ask for it.
+        Ok(HashMap::new())
+    }
+
+    async fn last_outcomes(&self, _: &[String]) -> Result<HashMap<String, Outcome>, StoreError> {
+        // Only people ask for them.
         Ok(HashMap::new())
     }
 

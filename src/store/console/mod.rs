@@ -1,19 +1,14 @@
 //! What apps and people want done in Redis: no lease, and each change is one transaction.
 
-mod history;
-mod pauses;
-mod schedulers;
+pub(super) mod history;
+pub(super) mod pauses;
+pub(super) mod schedulers;
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use redis::Pipeline;
 
-pub use self::{
-    history::{FireRecord, NoFireRecord},
-    pauses::Pause,
-    schedulers::{Role, Scheduler},
-};
 use crate::store::{address::Address, connection::Connection, error::StoreError, keys::Keys};
 
 /// A connection of an app or a person. Clones share it; it opens itself again when it breaks.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::console::Scheduler;
+use crate::store::console::schedulers::Scheduler;
 
 /// A sign that a process is there.
 #[derive(Debug, Clone, Copy)]

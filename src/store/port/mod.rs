@@ -12,6 +12,7 @@ use std::{
 
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 
+use crate::core::firing::outcome::Outcome;
 use crate::store::{
     error::StoreError,
     port::{
@@ -95,6 +96,12 @@ pub trait Store: Send + Sync + 'static {
     fn last_enqueued(
         &self,
     ) -> impl Future<Output = Result<HashMap<String, DateTime<Utc>>, StoreError>> + Send;
+
+    /// What became of the last fire of each of these entries, by name, where its history says so.
+    fn last_outcomes(
+        &self,
+        names: &[String],
+    ) -> impl Future<Output = Result<HashMap<String, Outcome>, StoreError>> + Send;
 
     /// Changes the records of entries as of `now`. `false`: the lease is lost, nothing was done.
     fn change_records(

@@ -10,6 +10,7 @@ use std::{
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use redis::FromRedisValue;
 
+use crate::core::firing::outcome::Outcome;
 use crate::store::{
     address::Address,
     connection::Connection,
@@ -253,6 +254,13 @@ impl Store for RedisStore {
 
     async fn last_enqueued(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
         self.read_last_enqueued().await
+    }
+
+    async fn last_outcomes(
+        &self,
+        names: &[String],
+    ) -> Result<HashMap<String, Outcome>, StoreError> {
+        self.read_last_outcomes(names).await
     }
 
     async fn change_records(

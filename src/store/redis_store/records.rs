@@ -6,10 +6,12 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use redis::RedisResult;
 
 use crate::{
-    core::time::instant::is_sensible,
+    core::{firing::outcome::Outcome, time::instant::is_sensible},
     store::{
+        console::history::FireRecord,
         error::StoreError,
         port::records::{Away, RecordChange, Records},
         redis_store::RedisStore,
@@ -19,6 +21,9 @@ use crate::{
 
 /// How many fields of a hash are read at a time.
 const SCAN: usize = 1_000;
+
+/// How many histories are looked at at a time.
+const HISTORIES: usize = 200;
 
 /// How many ignored records are remembered, to name them.
 const IGNORED: usize = 100;
@@ -184,6 +189,31 @@ impl RedisStore {
         })
         .await?;
         Ok(enqueued)
+    }
+
+    /// What became of the last fire of each of these entries, by name, where its history has one.
+    pub(super) async fn read_last_outcomes(
+        &self,
+        names: &[String],
+    ) -> Result<HashMap<String, Outcome>, StoreError> {
+        let mut outcomes = HashMap::new();
+        for names in names.chunks(HISTORIES) {
+            let mut newest = redis::pipe();
+            for name in names {
+                newest.lrange(self.keys.history(name), 0, 0);
+            }
+            // A history of another type has none.
+            let newest: Vec<RedisResult<Vec<String>>> = self
+                .connection
+                .pipeline(newest.ignore_errors(), &self.keys.history("*"))
+                .await?;
+            for (name, newest) in names.iter().zip(newest) {
+                let newest = newest.ok().and_then(|it| it.into_iter().next());
+                let record = newest.and_then(|it| it.parse::<FireRecord>().ok());
+                outcomes.extend(record.map(|it| (name.clone(), it.outcome)));
+            }
+        }
+        Ok(outcomes)
     }
 
     /// Changes the records of entries.

@@ -8,12 +8,11 @@
 -- KEYS[5]  stamps            hash    entry name -> the time that we stamped there, our lock prefix if we
 --                                  have one, and the fire time that was enqueued then, Unix seconds
 -- KEYS[6]  queues            set     names of all queues
--- KEYS[7]  paused            hash    entry name, or `*` for all -> its pause (history.lua)
 --
--- Beside them it writes the lists `queue:NAME` and `history:NAME` (history.lua), and for guards it reads the set `workers` and, for each id in
--- it, the string `worker:ID`: what that worker works on. Redis refuses a whole script if its user may not use
--- one of KEYS, so that these are not among them. In a cluster that may be, for all keys of a namespace with a
--- hash tag are in one slot.
+-- Beside them it writes the lists `queue:NAME`, reads the hash `paused` and writes the lists `history:NAME`
+-- (history.lua), and for guards it reads the set `workers` and, for each id in it, the string `worker:ID`: what that
+-- worker works on. Redis refuses a whole script if its user may not use one of KEYS, so that these are not among them.
+-- In a cluster that may be, for all keys of a namespace with a hash tag are in one slot.
 --
 -- ARGV[1]  our hostname:pid; we fire only while it holds the lock
 -- ARGV[2]  now, as Ruby prints it
@@ -26,7 +25,8 @@
 -- ARGV[8]  what stands before the name in the key of a history
 -- ARGV[9]  how many records a history may have; 0: none is written
 -- ARGV[10] now, Unix milliseconds
--- ARGV[7i+4 .. 7i+10]  of fire i: entry name, how many fires it may have (empty: any number), fire time, queue
+-- ARGV[11] the key `paused`
+-- ARGV[7i+5 .. 7i+11]  of fire i: entry name, how many fires it may have (empty: any number), fire time, queue
 --                      name, payload; its outcome if it is enqueued, and how late it is then, milliseconds
 -- then for each fire that is guarded:
 --   ARGV  its number: i
@@ -99,7 +99,7 @@ end
 
 -- By number of the fire.
 local guards = {}
-local arg = 7 * count + 11
+local arg = 7 * count + 12
 while arg <= #ARGV do
   local number, longest, overlap, parts = unpack(ARGV, arg, arg + 3)
   local pattern = {}
@@ -108,7 +108,7 @@ while arg <= #ARGV do
     pattern[part] = ARGV[arg]
     arg = arg + 1
   end
-  pattern[1] = pattern[1] or ARGV[7 * number + 8]
+  pattern[1] = pattern[1] or ARGV[7 * number + 9]
   guards[tonumber(number)] =
     { longest = tonumber(longest), overlap = overlap, forms = forms_of(pattern) }
 end
@@ -263,9 +263,9 @@ end
 -- By number of the fire.
 local names = {}
 for fire = 1, count do
-  names[fire] = ARGV[7 * fire + 4]
+  names[fire] = ARGV[7 * fire + 5]
 end
-local pauses = pauses_of(KEYS[7], names)
+local pauses = pauses_of(ARGV[11], names)
 
 -- By number of the fire; read once, if at all.
 local stamps
@@ -291,7 +291,7 @@ end
 local put_off = {}
 local outcomes = {}
 for i = 1, count do
-  local name, times, fire_time, queue, payload, outcome, lateness = unpack(ARGV, 7 * i + 4, 7 * i + 10)
+  local name, times, fire_time, queue, payload, outcome, lateness = unpack(ARGV, 7 * i + 5, 7 * i + 11)
   local function record(what, late, reason)
     note(ARGV[8] .. name, tonumber(ARGV[9]), ARGV[10], what, fire_time, fire_time, "1", late, reason)
   end

@@ -29,7 +29,7 @@ pub(in crate::store) fn call(
     let mut call = SCRIPT.prepare_invoke();
     call.key(keys.lock()).key(keys.fired()).key(keys.fires());
     call.key(keys.last_enqueued_at()).key(keys.stamps());
-    call.key(keys.queues()).key(keys.paused());
+    call.key(keys.queues());
     call.arg(holder)
         .arg(now.format(STAMP).to_string())
         .arg(format!("{}{}", now.timestamp(), keys.stamp_prefix()))
@@ -39,7 +39,8 @@ pub(in crate::store) fn call(
         .arg(keys.workers())
         .arg(keys.history(""))
         .arg(limits.history)
-        .arg(now.timestamp_millis());
+        .arg(now.timestamp_millis())
+        .arg(keys.paused());
     for fire in fires {
         let times = fire
             .times

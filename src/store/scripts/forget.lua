@@ -7,13 +7,13 @@
 -- KEYS[5]  fires             hash
 -- KEYS[6]  stamps            hash
 -- KEYS[7]  last_enqueued_at  hash
--- KEYS[8]  paused            hash
 --
--- Beside them it removes the lists `history:NAME`.
+-- Beside them it removes the lists `history:NAME`, and fields of the hash `paused`.
 --
 -- ARGV[1]         our hostname:pid; we remove only while it holds the lock
 -- ARGV[2]         what stands before the name in the key of a history
--- ARGV[2i+1, +1]  entry name, and the value of `away` that was read: since then it is out of the schedule
+-- ARGV[3]         the key `paused`
+-- ARGV[2i+2, +1]  entry name, and the value of `away` that was read: since then it is out of the schedule
 --
 -- Returns  nil   the lease is lost: nothing was done
 --          list  names of the entries whose records were removed
@@ -25,7 +25,7 @@ if redis.call("GET", KEYS[1]) ~= ARGV[1] then
 end
 
 local names = {}
-for i = 3, #ARGV, 2 do
+for i = 4, #ARGV, 2 do
   if redis.call("HGET", KEYS[2], ARGV[i]) == ARGV[i + 1] then
     names[#names + 1] = ARGV[i]
   end
@@ -39,7 +39,7 @@ if #names > 0 then
   redis.pcall("HDEL", KEYS[7], unpack(names))
   redis.pcall("HDEL", KEYS[6], unpack(names))
   -- These are for people, and may be of any type.
-  redis.pcall("HDEL", KEYS[8], unpack(names))
+  redis.pcall("HDEL", ARGV[3], unpack(names))
   for _, name in ipairs(names) do
     redis.pcall("DEL", ARGV[2] .. name)
   end

@@ -20,9 +20,8 @@ pub(in crate::store) fn call(
         .key(keys.fired())
         .key(keys.fires())
         .key(keys.stamps())
-        .key(keys.last_enqueued_at())
-        .key(keys.paused());
-    call.arg(holder).arg(keys.history(""));
+        .key(keys.last_enqueued_at());
+    call.arg(holder).arg(keys.history("")).arg(keys.paused());
     for (name, since) in entries {
         call.arg(name).arg(since.timestamp());
     }

@@ -2,9 +2,13 @@
 -- our user may not write, the lease is taken and renewed.
 --
 -- `schedulers:HOLDER` is a string with an end: what the process `hostname:pid` says of itself, JSON. `schedulers` is a
--- hash: hostname:pid -> when its string ends, by this server's clock, Unix seconds.
+-- hash: hostname:pid -> when its string ends, by this server's clock, Unix seconds. Neither is among KEYS, for Redis
+-- would refuse the whole script of a user that may not use one of them.
+--
+-- A heartbeat is four arguments: the two keys, what the process says of itself (empty: nothing), and for how long that
+-- stays, milliseconds.
 
-local function heartbeat(string_key, hash_key, holder, json, milliseconds, seconds)
+local function heartbeat(holder, seconds, string_key, hash_key, json, milliseconds)
   if json ~= "" then
     redis.pcall("SET", string_key, json, "PX", milliseconds)
     redis.pcall("HSET", hash_key, holder, math.floor(seconds + milliseconds / 1000))

@@ -2,15 +2,14 @@
 --
 -- KEYS[1]  lock   string  hostname:pid of the leader (resque-scheduler's own key)
 -- KEYS[2]  token  string  token of the leader's process
--- KEYS[3]  schedulers:HOLDER  string  what we say of ourselves (heartbeat.lua)
--- KEYS[4]  schedulers  hash  all who are there (heartbeat.lua)
+--
+-- Beside them it writes the string `schedulers:HOLDER` and the hash `schedulers` (heartbeat.lua).
 --
 -- ARGV[1]  our hostname:pid
 -- ARGV[2]  our token
 -- ARGV[3]  lease, milliseconds
 -- ARGV[4]  a holder whose lock may be taken from it if it has no end; empty: nobody's
--- ARGV[5]  what we say of ourselves, JSON; empty: nothing
--- ARGV[6]  for how long that stays, milliseconds
+-- ARGV[5 .. 8]  our heartbeat (heartbeat.lua)
 --
 -- Returns  {outcome, holder, ttl, seconds, microseconds}
 --   outcome  1  it was ours and is renewed, for the whole length from now
@@ -39,8 +38,8 @@ else
   else
     redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[3])
     redis.call("SET", KEYS[2], ARGV[2], "PX", ARGV[3])
-    forget_the_gone(KEYS[4], time[1])
+    forget_the_gone(ARGV[6], time[1])
   end
 end
-heartbeat(KEYS[3], KEYS[4], ARGV[1], ARGV[5], ARGV[6], time[1])
+heartbeat(ARGV[1], time[1], unpack(ARGV, 5, 8))
 return {outcome, holder or "", ttl, time[1], time[2]}

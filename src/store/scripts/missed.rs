@@ -20,11 +20,12 @@ pub(in crate::store) fn call(
     history: usize,
 ) -> ScriptInvocation<'static> {
     let mut call = SCRIPT.prepare_invoke();
-    call.key(keys.lock()).key(keys.fired()).key(keys.paused());
+    call.key(keys.lock()).key(keys.fired());
     call.arg(holder)
         .arg(keys.history(""))
         .arg(history)
-        .arg(now.timestamp_millis());
+        .arg(now.timestamp_millis())
+        .arg(keys.paused());
     for missed in missed {
         let count = missed.count.map_or("-".to_owned(), |it| it.to_string());
         call.arg(missed.name)

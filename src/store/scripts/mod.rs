@@ -27,14 +27,14 @@ pub(super) mod reply;
 pub(super) mod seen;
 pub(super) mod time;
 
-/// Adds what `heartbeat.lua` takes to a call: two keys, and two arguments.
+/// Adds the four arguments of `heartbeat.lua` to a call.
 fn add_heartbeat(
     call: &mut redis::ScriptInvocation<'_>,
     keys: &Keys,
     holder: &str,
     heartbeat: Option<&Heartbeat<'_>>,
 ) {
-    call.key(keys.scheduler(holder)).key(keys.schedulers());
+    call.arg(keys.scheduler(holder)).arg(keys.schedulers());
     let (json, stays) = heartbeat.map_or_else(Default::default, |it| (it.json(), it.stays));
     call.arg(json).arg(stays.as_millis());
 }

@@ -10,8 +10,9 @@ script!("release.lua");
 pub(in crate::store) fn call(keys: &Keys, identity: &Identity) -> ScriptInvocation<'static> {
     let mut call = SCRIPT.prepare_invoke();
     call.key(keys.lock()).key(keys.token()).key(keys.handover());
-    call.key(keys.scheduler(&identity.holder))
-        .key(keys.schedulers());
-    call.arg(&identity.holder).arg(&identity.token);
+    call.arg(&identity.holder)
+        .arg(&identity.token)
+        .arg(keys.scheduler(&identity.holder))
+        .arg(keys.schedulers());
     call
 }
