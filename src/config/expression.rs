@@ -13,7 +13,7 @@ use crate::{
     core::{
         job::Job,
         schedule::{
-            entry::{CatchUp, Entry},
+            entry::{CatchUp, Entry, Origin},
             overlap::Guard,
         },
         time::{
@@ -35,7 +35,7 @@ pub fn cron(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
     let cron = Cron::parse(&source.text, "")
         .map_err(|error| marked(source, error.span.clone(), Mistake::Cron(error)))?;
     let zone = cron.zone().unwrap_or(zone);
-    Ok(entry(Pattern::Cron { cron, zone }, zone))
+    Ok(entry(Pattern::Cron { cron, zone }, zone, source.origin(0)))
 }
 
 /// An entry without a name that fires at the interval `source`, shown in `zone`.
@@ -47,7 +47,7 @@ pub fn every(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
         .map_err(|error| marked(source, error.span.clone(), Mistake::Duration(error)))?;
     let every = table::in_range(length).and_then(interval);
     let every = every.map_err(|mistake| marked(source, 0..source.text.len(), mistake))?;
-    Ok(entry(Pattern::Every(every), zone))
+    Ok(entry(Pattern::Every(every), zone, source.origin(0)))
 }
 
 /// The interval of that length.
@@ -58,7 +58,7 @@ pub fn interval(length: TimeDelta) -> Result<Every, Mistake> {
     Every::new(length).map_err(Mistake::Every)
 }
 
-fn entry(pattern: Pattern, zone: Zone) -> Entry {
+fn entry(pattern: Pattern, zone: Zone, origin: Origin) -> Entry {
     Entry {
         name: String::new(),
         timing: Timing::of(pattern),
@@ -67,6 +67,7 @@ fn entry(pattern: Pattern, zone: Zone) -> Entry {
         catch_up: CatchUp::default(),
         guard: Guard::default(),
         description: None,
+        origin,
     }
 }
 

@@ -154,7 +154,9 @@ fn of_toml(
         match value.get_ref().as_table() {
             Ok(fields) => {
                 let mut table = Table::new(fields, source);
-                contents.entry(entry::entry(&name, &mut table, &defaults, context));
+                let origin = source.origin(name.span().start);
+                let entry = entry::entry(&name, origin, &mut table, &defaults, context);
+                contents.entry(entry);
                 contents.mistakes.extend(table.finish());
             }
             Err(mistake) => {
@@ -180,7 +182,8 @@ fn of_yaml(
         let span = value.span();
         match value.into_inner() {
             Value::Table(members) => {
-                entry_of_resque(contents, &name, members, |it| it, source, context);
+                let origin = source.origin(name.span().start);
+                entry_of_resque(contents, &name, origin, members, |it| it, source, context);
             }
             other => {
                 let mistake = other.instead_of("a table");

@@ -27,7 +27,7 @@ use crate::{
         },
         schedule::{
             LeftOut, Why,
-            entry::{CatchUp, CatchUpPolicy, Entry},
+            entry::{CatchUp, CatchUpPolicy, Entry, Origin},
             overlap::Guard,
         },
         time::zone::Zone,
@@ -60,6 +60,7 @@ impl<'t> Defaults<'t> {
 /// The entry, if it is to be loaded; `None`: it has mistakes. All of it is looked at in any case.
 pub(in crate::config) fn entry<'t>(
     name: &Located<Cow<'_, str>>,
+    origin: Origin,
     table: &mut Table<'t>,
     defaults: &Defaults<'t>,
     context: &Context,
@@ -83,6 +84,7 @@ pub(in crate::config) fn entry<'t>(
         catch_up,
         guard,
         description: description.map(|text| text.into_inner().to_owned()),
+        origin,
     };
     Some(match (here, enabled) {
         (true, true) => Ok(entry),

@@ -55,8 +55,24 @@ fn an_entry_that_says_little_takes_the_rest_from_its_name() {
         catch_up: CatchUp::default(),
         guard: Guard::default(),
         description: None,
+        origin: Origin::Dynamic,
     };
     assert_eq!(entry(""), expected);
+}
+
+#[test]
+fn an_entry_knows_the_line_of_its_name() {
+    let lines = |path, text| {
+        let source = Source::new(path, text);
+        let contents = contents(&source, true, &Context::default());
+        assert_eq!(contents.mistakes, []);
+        let lines = contents.entries.iter().map(|it| it.origin.to_string());
+        lines.collect::<Vec<_>>()
+    };
+    let toml = "# A comment\n[schedule]\na = { queue = 'q' }\n\n[schedule.b]\nqueue = 'q'\n";
+    assert_eq!(lines("dir/a.toml", toml), ["dir/a.toml:3", "dir/a.toml:5"]);
+    let yaml = "---\n# A comment\na:\n  every: 1h\n  queue: q\n\n\"b\": {every: 1h, queue: q}\n";
+    assert_eq!(lines("a.yml", yaml), ["a.yml:3", "a.yml:7"]);
 }
 
 #[test]
@@ -75,6 +91,7 @@ fn an_entry_that_says_all_is_taken_at_its_word() {
         },
         guard: Guard::default(),
         description: Some(String::new()),
+        origin: Origin::Dynamic,
     };
     let lines = "every = '90s'\nfirst_in = 0\nclass = 'A::B'\nargs = 1\n\
         include_metadata = true\ncatch_up = 'all'\ncatch_up_window = 3600\n\

@@ -7,6 +7,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use crate::core::schedule::entry::Origin;
+
 /// A schedule file: its text, and the path that messages give it. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -14,6 +16,8 @@ pub struct Source {
     pub path: Arc<Path>,
     /// What is in it.
     pub text: Arc<str>,
+    /// The path as text.
+    shown: Arc<str>,
     /// Where each line begins, from the first time that someone asks.
     lines: Arc<OnceLock<Box<[usize]>>>,
 }
@@ -39,9 +43,11 @@ pub enum Syntax {
 impl Source {
     /// A file with this text.
     pub fn new(path: impl AsRef<Path>, text: impl Into<Arc<str>>) -> Self {
+        let path = path.as_ref();
         Self {
-            path: path.as_ref().into(),
+            path: path.into(),
             text: text.into(),
+            shown: path.display().to_string().into(),
             lines: Arc::default(),
         }
     }
@@ -55,6 +61,15 @@ impl Source {
         let number = lines.partition_point(|begin| *begin <= at);
         // The first line begins at 0, so the number is at least 1.
         (number, lines[number - 1])
+    }
+
+    /// The origin of the entry whose name is at `at`.
+    pub(in crate::config) fn origin(&self, at: usize) -> Origin {
+        let (line, _) = self.line(at);
+        Origin::File {
+            file: Arc::clone(&self.shown),
+            line: line.try_into().unwrap_or(u32::MAX),
+        }
     }
 
     /// The number of the letter at `at` in its line, from 1.

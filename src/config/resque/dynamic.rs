@@ -18,7 +18,10 @@ use crate::{
         },
         resque::entry::entry,
     },
-    core::schedule::{LeftOut, entry::Entry},
+    core::schedule::{
+        LeftOut,
+        entry::{Entry, Origin},
+    },
 };
 
 /// What a dynamic entry comes to.
@@ -69,6 +72,7 @@ pub fn dynamic_entry(
     entry(
         &mut contents,
         &name,
+        Origin::Dynamic,
         root.clone(),
         rewrite,
         &source,
@@ -138,6 +142,7 @@ mod tests {
     fn case(json: &str, timing: &str, payload: &str) {
         let entry = read(json).unwrap().entry.unwrap();
         assert_eq!(entry.timing.to_string(), timing);
+        assert_eq!(entry.origin, Origin::Dynamic);
         assert_eq!(
             entry.job.payload(Cause::Scheduled, DateTime::UNIX_EPOCH),
             payload

@@ -13,7 +13,7 @@ use crate::{
         report::{diagnostic::Diagnostic, mistake::Mistake, source::Source},
         resque::translate::translated,
     },
-    core::schedule::{LeftOut, Why},
+    core::schedule::{LeftOut, Why, entry::Origin},
 };
 
 /// Reads one of them, once `rewrite` has made what it wants of it. At an entry of another environment the
@@ -21,6 +21,7 @@ use crate::{
 pub(in crate::config) fn entry<'t>(
     contents: &mut FileContents,
     name: &Located<Cow<'t, str>>,
+    origin: Origin,
     members: Members<'t>,
     rewrite: impl FnOnce(Members<'t>) -> Members<'t>,
     source: &Source,
@@ -38,7 +39,7 @@ pub(in crate::config) fn entry<'t>(
     };
     let (nothing, mut table) = (Members::new(), Table::new(&members, source));
     let defaults = Defaults::read(&mut Table::new(&nothing, source), context);
-    let entry = entry::entry(name, &mut table, &defaults, context);
+    let entry = entry::entry(name, origin, &mut table, &defaults, context);
     translated.mistakes.extend(table.finish());
     if is_elsewhere(&members, context) {
         for Diagnostic { mistake, .. } in &mut translated.mistakes {

@@ -10,7 +10,7 @@ use crate::core::{
     },
     job::Job,
     schedule::{
-        entry::{CatchUp, CatchUpPolicy, Entry},
+        entry::{CatchUp, CatchUpPolicy, Entry, Origin},
         overlap::Guard,
     },
     time::{
@@ -39,6 +39,7 @@ fn entry(interval: i64, policy: CatchUpPolicy) -> Entry {
         },
         guard: Guard::default(),
         description: None,
+        origin: Origin::Dynamic,
     }
 }
 

@@ -70,7 +70,10 @@ mod tests {
     use super::*;
     use crate::core::{
         job::Job,
-        schedule::{entry::CatchUp, overlap::Guard},
+        schedule::{
+            entry::{CatchUp, Origin},
+            overlap::Guard,
+        },
         time::{
             cron::Cron,
             every::Every,
@@ -92,6 +95,7 @@ mod tests {
             catch_up: CatchUp::default(),
             guard: Guard::default(),
             description: None,
+            origin: Origin::Dynamic,
         })
     }
 

@@ -1,7 +1,10 @@
 //! An entry of the schedule: its name, when it fires, what it enqueues, and what happens to the
 //! fires that it missed, or that would pile up.
 
+use std::{fmt, sync::Arc};
+
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::core::{
     job::Job,
@@ -10,7 +13,7 @@ use crate::core::{
 };
 
 /// One named line of the schedule, fully validated.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Entry {
     /// Unique in its schedule.
     pub name: String,
@@ -27,12 +30,61 @@ pub struct Entry {
     pub guard: Guard,
     /// What it is for, in the user's words.
     pub description: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Entries are equal if they do the same and say the same, wherever they come from: a comment above an entry moves
+/// it to another line, and changes nothing of it.
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            timing,
+            zone,
+            job,
+            catch_up,
+            guard,
+            description,
+            origin: _,
+        } = self;
+        *name == other.name
+            && *timing == other.timing
+            && *zone == other.zone
+            && *job == other.job
+            && *catch_up == other.catch_up
+            && *guard == other.guard
+            && *description == other.description
+    }
 }
 
 impl Entry {
     /// When the fire for `fire_time` is due.
     pub fn due_at(&self, fire_time: DateTime<Utc>) -> DateTime<Utc> {
         self.timing.due_at(&self.name, fire_time)
+    }
+}
+
+/// Where an entry comes from. Displayed, it is `schedules/prod.toml:12`, or `dynamic`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A schedule file.
+    File {
+        /// Its path, as it was given. All entries of a file share it.
+        file: Arc<str>,
+        /// The line in which its name is, from 1.
+        line: u32,
+    },
+    /// An app, which set it in Redis.
+    Dynamic,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { file, line } => write!(f, "{file}:{line}"),
+            Self::Dynamic => f.write_str("dynamic"),
+        }
     }
 }
 
@@ -56,7 +108,8 @@ impl Default for CatchUp {
 }
 
 /// Which missed fires are caught up with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CatchUpPolicy {
     /// The newest one.
     Latest,

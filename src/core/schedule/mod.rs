@@ -110,10 +110,15 @@ impl Schedule {
 
     /// The entry of that name.
     pub fn get(&self, name: &str) -> Option<&Arc<Entry>> {
+        self.find(name).map(|(_, entry)| entry)
+    }
+
+    /// The entry of that name, and its place among [`Self::entries`].
+    pub fn find(&self, name: &str) -> Option<(usize, &Arc<Entry>)> {
         let found = self
             .entries
             .binary_search_by(|it| it.name.as_str().cmp(name));
-        found.ok().map(|index| &self.entries[index])
+        found.ok().map(|index| (index, &self.entries[index]))
     }
 
     /// Returns the name of an entry, in the schedule or left out of it, that `name` may be a slip of.
@@ -128,6 +133,11 @@ impl Schedule {
     /// All entries, in the order of their names.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = &Arc<Entry>> {
         self.entries.iter()
+    }
+
+    /// All entries, and nothing else of it.
+    pub fn into_entries(self) -> impl Iterator<Item = Arc<Entry>> {
+        self.entries.into_iter()
     }
 
     /// This schedule, with what the files have beside it.
@@ -263,6 +273,7 @@ mod tests {
             catch_up: crate::core::schedule::entry::CatchUp::default(),
             guard: crate::core::schedule::overlap::Guard::default(),
             description: None,
+            origin: crate::core::schedule::entry::Origin::Dynamic,
         };
         entries.iter().map(entry).collect()
     }
@@ -273,6 +284,18 @@ mod tests {
         assert_eq!(schedule.nearest("nigthly_reprot"), Some("nightly_report"));
         assert_eq!(schedule.nearest("invoices"), None);
         assert_eq!(Schedule::default().nearest("invoices"), None);
+    }
+
+    #[test]
+    fn an_entry_that_moves_to_another_line_has_not_changed() {
+        let at = |line| {
+            let mut entry = Arc::unwrap_or_clone(schedule(&[("a", "A")]).entries[0].clone());
+            let file = "a.toml".into();
+            entry.origin = crate::core::schedule::entry::Origin::File { file, line };
+            Schedule::from_iter([entry])
+        };
+        assert_eq!(at(1).changes_to(&at(2)), Changes::default());
+        assert_eq!(at(2).entries[0].origin.to_string(), "a.toml:2");
     }
 
     #[test]
