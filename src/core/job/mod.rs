@@ -110,16 +110,26 @@ impl Job {
         }
     }
 
+    /// The payloads of all fires: [`JOB_ID`], [`SECONDS`] and [`TIME`] are in the places of what comes from the fire
+    /// time.
+    pub fn template(&self) -> Cow<'_, str> {
+        match &self.0 {
+            Kind::Plain(job) if job.include_metadata => {
+                Cow::Owned(with_metadata(job.payload(), SECONDS))
+            }
+            Kind::Plain(job) => Cow::Borrowed(job.payload()),
+            Kind::ActiveJob(job) => Cow::Owned(job.payload_of(JOB_ID, SECONDS, TIME)),
+        }
+    }
+
     /// What the payloads of all fires have in common, if it is not all of them: the texts before,
     /// between and after the parts that come from the fire time. Such a part is made of ASCII letters,
     /// digits, `:`, `.` and `-`, and the text after it begins with something else.
     pub fn pattern(&self) -> Option<Vec<String>> {
-        let payload = match &self.0 {
-            Kind::Plain(job) if job.include_metadata => with_metadata(job.payload(), PART),
-            Kind::Plain(_) => return None,
-            Kind::ActiveJob(job) => job.payload_of(PART, PART, PART),
-        };
-        Some(payload.split(PART).map(str::to_owned).collect())
+        match self.template() {
+            Cow::Owned(template) => Some(template.split(PARTS).map(str::to_owned).collect()),
+            Cow::Borrowed(_) => None,
+        }
     }
 }
 
@@ -129,8 +139,16 @@ impl From<ActiveJob> for Job {
     }
 }
 
-/// Stands for what comes from the fire time. JSON has no such character, for it is escaped there.
-const PART: &str = "\0";
+/// Stands for the id of an ActiveJob in [`Job::template`]. JSON has no such character, nor the other two, for they
+/// are escaped there.
+pub const JOB_ID: &str = "\u{1}";
+/// Stands for the fire time in Unix seconds.
+pub const SECONDS: &str = "\u{2}";
+/// Stands for the fire time as ActiveJob writes it.
+pub const TIME: &str = "\u{3}";
+
+/// The three.
+const PARTS: [char; 3] = ['\u{1}', '\u{2}', '\u{3}'];
 
 /// `payload`, which ends in its arguments, with one more of them: the fire time.
 fn with_metadata(payload: &str, scheduled_at: &str) -> String {
@@ -140,6 +158,8 @@ fn with_metadata(payload: &str, scheduled_at: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use chrono::SecondsFormat;
+
     use super::*;
 
     #[test]
@@ -198,6 +218,12 @@ mod tests {
                     rest = after.strip_prefix(&**text).unwrap();
                 }
                 assert_eq!(rest, "");
+                let text = at.to_rfc3339_opts(SecondsFormat::Nanos, true);
+                let seconds = at.timestamp().to_string();
+                let filled = job.template().replace(SECONDS, &seconds);
+                let filled = filled.replace(TIME, &text);
+                let (before, after) = filled.split_once(JOB_ID).unwrap_or((&filled, ""));
+                assert!(payload.starts_with(before) && payload.ends_with(after));
             }
         }
     }

@@ -3,6 +3,8 @@
 
 use std::{fmt, num::NonZeroU64};
 
+use serde::{Deserialize, Serialize};
+
 /// When the fires of an entry are skipped. A skipped fire is settled: it is neither tried again nor
 /// caught up with, and it is none of the entry's `times`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,7 +18,8 @@ pub struct Guard {
 /// What becomes of a fire while an identical job is not done yet. Jobs are identical that differ in
 /// nothing but what comes from their fire time ([`crate::core::job::Job::pattern`]), and in the characters that
 /// ActiveSupport escapes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Overlap {
     /// It is enqueued all the same.
     #[default]
