@@ -206,7 +206,11 @@ impl<S: Store> Recurring<S> {
             states.push(match known {
                 Some((old, state)) if !touched(&entry.name) => {
                     moved[old] = Some(index);
-                    state.clone()
+                    // It may come from another line, and the old schedule is not needed any more.
+                    State {
+                        entry: Arc::clone(entry),
+                        ..state.clone()
+                    }
                 }
                 known => {
                     let known = known.map(|(_, state)| state);
