@@ -99,10 +99,16 @@ fn dynamic_entries_need_no_further_right() {
 /// What a scheduler does in its life, as far as it comes with the rights that it has.
 fn denied_without(right: &str) -> Vec<String> {
     let (mut redis, url) = server(&line_of_the_readme(), Some(format!("-{right}")));
-    let () = redis.connection.pset_ex(LOCK, "other:1", 500).unwrap();
+    let () = redis.connection.pset_ex(LOCK, "other:1", 60_000).unwrap();
     redis.delay(1_000, "garbage");
     let mut scheduler = program(&url, &[]).start();
-    let mut left = 300;
+    eventually(|| match scheduler.log() {
+        log if log.contains("following") || !denied(&mut redis).is_empty() => Ok(()),
+        log => Err(log),
+    });
+    // It is to lead now.
+    let () = redis.connection.pexpire(LOCK, 500).unwrap();
+    let mut left = 600;
     eventually(|| {
         left -= 1;
         let said = denied(&mut redis);
