@@ -27,6 +27,7 @@ mod leadership;
 mod migrating;
 mod next;
 mod pile_up;
+mod published;
 mod records;
 mod recurring;
 mod resque_web;

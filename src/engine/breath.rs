@@ -11,7 +11,12 @@ pub(super) struct Breath(usize);
 impl Breath {
     /// Counts one entry; now and then, lets the other loops work.
     pub(super) async fn entry(&mut self) {
-        self.0 += 1;
+        self.entries(1).await;
+    }
+
+    /// Counts one entry that takes as long as so many others.
+    pub(super) async fn entries(&mut self, number: usize) {
+        self.0 += number;
         if self.0 >= ENTRIES {
             self.0 = 0;
             tokio::task::yield_now().await;

@@ -43,6 +43,8 @@ pub(super) enum Part {
     Stamps,
     /// Dynamic entries.
     Dynamic,
+    /// The entries in force, for commands to know.
+    Published,
     /// This host's clock.
     Clock,
     /// Reading the schedule anew.

@@ -12,6 +12,7 @@ pub mod health;
 mod leadership;
 mod moved;
 mod presence;
+mod publishing;
 pub mod recurring;
 mod refusing;
 mod reload;
@@ -39,6 +40,7 @@ use crate::{
         delayed::Delayed,
         health::{Health, Outage, Part},
         leadership::Leadership,
+        publishing::Publishing,
         recurring::Recurring,
         reload::Reloads,
         wake::Wake,
@@ -183,10 +185,10 @@ impl<S: Store> Engine<S> {
         let leader = self.leadership(terms).with_schedule(schedules.subscribe());
         leadership.spawn(leader.run(doubt, released.clone()));
         let mut loops = JoinSet::new();
-        loops.spawn(
-            self.recurring()
-                .run(wake.of(Part::Recurring, led_recurring)),
-        );
+        let recurring = self.recurring();
+        let publishing = self.publishing(&recurring);
+        loops.spawn(recurring.run(wake.of(Part::Recurring, led_recurring)));
+        loops.spawn(publishing.run(stop.clone()));
         loops.spawn(self.delayed().run(self.options.interval, wake));
         let reloads = Reloads::new(&load, &schedules, &self.health, &self.events);
         let mut reloads = pin!(reloads.run(&wishes.reload));
@@ -339,6 +341,17 @@ impl<S: Store> Engine<S> {
             Some(context) => recurring.with_dynamic(context.clone()),
             None => recurring,
         }
+    }
+
+    fn publishing(&self, recurring: &Recurring<S>) -> Publishing<S> {
+        let (store, clock) = (self.store.apart(), Arc::clone(&self.clock));
+        Publishing::new(
+            store,
+            clock,
+            &self.health,
+            &self.events,
+            recurring.published(),
+        )
     }
 
     fn delayed(&self) -> Delayed<S> {

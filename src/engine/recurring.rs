@@ -23,6 +23,7 @@ use crate::{
         breath::Breath,
         dynamic::Dynamic,
         health::Part,
+        publishing::{InForce, ToPublish},
         recurring::memory::Memory,
         standing::Leaving,
         state::{GivenUp, Pending, Refusal, State},
@@ -59,6 +60,8 @@ pub struct Recurring<S> {
     /// The term and the schedule that the states are of.
     term: Option<u64>,
     in_force: Option<Arc<Schedule>>,
+    /// Where it is published.
+    to_publish: ToPublish,
     /// The schedule that comes into force, if it does so in several steps.
     coming: Option<Arc<Schedule>>,
     /// The number of the term in which the states were last read from Redis.
@@ -97,6 +100,7 @@ impl<S: Store> Recurring<S> {
             ticked: DateTime::UNIX_EPOCH,
             term: None,
             in_force: None,
+            to_publish: ToPublish::default(),
             coming: None,
             states_of: 0,
             stale: false,
@@ -109,6 +113,11 @@ impl<S: Store> Recurring<S> {
             keeps_all: false,
             leaving: Leaving::default(),
         }
+    }
+
+    /// The schedule in force, to be published.
+    pub(super) fn published(&self) -> watch::Receiver<Option<InForce>> {
+        self.to_publish.subscribe()
     }
 
     /// Returns an engine that forgets no entry, whether it is in the schedule or not.
@@ -159,6 +168,7 @@ impl<S: Store> Recurring<S> {
                 wake.health.set(Part::Lost, None);
                 wake.health.set(Part::Stamps, None);
                 wake.health.set(Part::Dynamic, None);
+                self.to_publish.nothing();
                 wake.outage.end();
                 until_next_second(wake.now())
             };
@@ -185,6 +195,7 @@ impl<S: Store> Recurring<S> {
         if anew {
             // Others may have fired meanwhile: what we remember is worth nothing.
             self.in_force = None;
+            self.to_publish.doubt();
             self.stale = true;
             self.term = Some(term.number());
             self.unbroken = self.states_of >= term.unbroken_since();
@@ -192,6 +203,10 @@ impl<S: Store> Recurring<S> {
         }
         let outcome = self.pass_on(schedule, anew, now).await;
         self.memory.doubtful = outcome.is_err();
+        // Those that are still being read are missing in it.
+        if !self.dynamic.as_ref().is_some_and(Dynamic::is_reading) {
+            self.to_publish.put(self.in_force.as_ref());
+        }
         outcome
     }
 

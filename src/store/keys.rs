@@ -153,6 +153,11 @@ impl Keys {
         self.own("paused")
     }
 
+    /// Hash: name of an entry in force → its JSON, as the leader published it.
+    pub fn entries(&self) -> String {
+        self.own("entries")
+    }
+
     /// Hash: entry name → the time, Unix seconds, that one of us stamped on it in
     /// [`Self::last_enqueued_at`], which all share, and the fire time that was enqueued then; between them
     /// `stamp_prefix`. A later stamp there is a Ruby scheduler's.

@@ -37,7 +37,8 @@ pub use self::{
     port::{
         Store,
         delayed::{BatchLimit, Bucket, Due, MoveOutcome, Passed, Place, Target},
-        digest,
+        digest::digest,
+        entries::{Publication, PublishedEntry, PublishedPage},
         fires::{Fire, FireOutcome, Missed, MissedOutcome},
         lease::{Heartbeat, Identity, Lease},
         records::{Away, RecordChange, Records, TimeRecord},

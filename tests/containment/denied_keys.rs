@@ -10,7 +10,7 @@ use crate::harness::{
 
 /// What the scheduler needs apart from the workers and the quarantine.
 const OTHERS: &str = "~resque:queue* ~resque:delayed* ~resque:timestamps:* ~resque:resque:* \
-    ~resque:rescue_scheduler:[tfshaw]*";
+    ~resque:rescue_scheduler:[tfshawe]*";
 
 /// Lets a user use these keys and [`OTHERS`]. Returns the user's URL.
 fn user(redis: &mut Redis, keys: &str) -> String {

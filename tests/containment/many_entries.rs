@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
 use redis::Commands as _;
 use rescue_scheduler::{
@@ -77,6 +77,12 @@ fn a_restart_and_a_reload_with_many_entries_keep_a_short_lease() {
 fn a_cut_connection_reads_the_records_of_one_entry() {
     let mut redis = Redis::start();
     let scheduler = started(&mut redis, "15s");
+    // A publication that is cut off begins again.
+    let key = "resque:rescue_scheduler:entries";
+    eventually(|| {
+        let published: usize = redis.connection.hlen(key).unwrap();
+        (published > ENTRIES).then_some(()).ok_or(published)
+    });
     redis.command("CONFIG RESETSTAT");
     redis.command("CLIENT KILL TYPE normal SKIPME yes");
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
@@ -110,11 +116,37 @@ fn a_status_report_of_many_entries_delays_no_fire() {
     assert!(latest < 500, "{latest} ms late");
 }
 
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, 0).unwrap()
+}
+
+fn term() -> Term {
+    let attempt = Attempt {
+        started: now(),
+        server_clock: at(100_000),
+    };
+    Term::new(1, LEASE, attempt)
+}
+
+#[tokio::test]
+async fn after_a_reload_nothing_of_the_old_schedule_is_kept() {
+    let redis = Redis::start();
+    let store = leader(&redis).await;
+    let clock = Arc::new(StoppedClock(at(0)));
+    let mut engine = Recurring::new(store, clock, Zone::UTC, Events::default());
+    let (old, new) = (schedule(EACH_SECOND), schedule(EACH_SECOND));
+    let old_entry = Arc::downgrade(old.get("tick").unwrap());
+    for schedule in [old, new] {
+        let pass = engine.pass(term(), Arc::new(schedule), at(100_000));
+        pass.await.unwrap();
+    }
+    assert!(old_entry.upgrade().is_none());
+}
+
 #[tokio::test]
 async fn very_many_changes_come_into_force_in_steps_and_entries_fire_between_them() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
-    let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
     let schedule = |every: &str| {
         let entry = |number| format!("[schedule.e{number}]\nevery = '{every}'\nqueue = 'q'\n");
         let entries: String = (0..5_000).map(entry).collect();
@@ -127,11 +159,7 @@ async fn very_many_changes_come_into_force_in_steps_and_entries_fire_between_the
         Zone::UTC,
         Events::default(),
     );
-    let attempt = Attempt {
-        started: now(),
-        server_clock: at(100_000),
-    };
-    let term = Term::new(1, LEASE, attempt);
+    let term = term();
     engine.pass(term, old, at(100_000)).await.unwrap();
     for (second, changed) in [(1, 2_000), (2, 4_000), (3, 5_000)] {
         let new = Arc::clone(&new);

@@ -191,6 +191,8 @@ pub struct Model {
     pub paused: BTreeMap<String, i64>,
     /// Newest first.
     pub histories: BTreeMap<String, Vec<Record>>,
+    /// Entries in force, name and JSON.
+    pub published: BTreeMap<Vec<u8>, String>,
     pub queue_names: BTreeSet<String>,
     pub queues: BTreeMap<String, Vec<String>>,
     /// Each worker that is listed, and what its key holds.

@@ -1,7 +1,7 @@
 //! The model's records of entries, and its dynamic entries: the scripts that change them, and what apps do.
 
 use chrono::DateTime;
-use rescue_scheduler::store::{Away, Identity, RecordChange, Records};
+use rescue_scheduler::store::{Away, Identity, Publication, RecordChange, Records};
 
 use super::model::{Change, Model};
 
@@ -139,6 +139,20 @@ impl Model {
                 let (name, json) = (name.clone(), json.clone());
                 self.changes.push(Change::Settled { name, json });
             }
+        }
+        true
+    }
+
+    /// `publish.lua`.
+    pub fn publish(&mut self, us: &Identity, publications: &[Publication]) -> bool {
+        if self.holder() != Some(&us.holder) {
+            return false;
+        }
+        for Publication { name, json } in publications {
+            match json {
+                Some(json) => self.published.insert(name.clone(), json.clone()),
+                None => self.published.remove(name),
+            };
         }
         true
     }

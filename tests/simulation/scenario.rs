@@ -1,6 +1,7 @@
 //! One run: two hosts whose schedulers live and die, apps, and what befalls them.
 
 use std::{
+    collections::BTreeMap,
     hash::Hasher as _,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -15,7 +16,7 @@ use rescue_scheduler::{
     core::{schedule::Schedule, time::zone::Zone},
     engine::{Engine, Options, Wishes, recurring::Recurring},
     events::Events,
-    store::{Identity, Store as _},
+    store::{Identity, PublishedEntry, Store as _},
 };
 use tokio::{
     task::JoinSet,
@@ -103,6 +104,7 @@ pub async fn simulate(seed: u64) -> Outcome {
     sleep_until(run.start + END).await;
     let now = DateTime::from_timestamp_millis(run.world().clock()).unwrap();
     run.judge_end(now);
+    run.judge_published();
     all.join_all().await;
     run.outcome()
 }
@@ -185,6 +187,19 @@ impl Run {
         if world.failovers == 0 && !world.jumped {
             judged = judged.and_then(|()| laws.judge_accounts(model, now));
         }
+        world.expect(judged);
+    }
+
+    /// In the end, the entries in force are published, and no others.
+    fn judge_published(&self) {
+        let world = &mut *self.world();
+        let entries = self.schedule.entries();
+        let published: BTreeMap<_, _> = entries
+            .map(|it| (it.name.clone().into_bytes(), PublishedEntry::json(it)))
+            .collect();
+        let found = &world.state.model.published;
+        let judged = (*found == published).then_some(());
+        let judged = judged.ok_or_else(|| format!("published: {:?}", found.keys()));
         world.expect(judged);
     }
 

@@ -12,7 +12,8 @@ use rescue_scheduler::{
     core::firing::outcome::Outcome,
     store::{
         BatchLimit, Bucket, Due, Fire, FireOutcome, Heartbeat, Lease, Missed, MissedOutcome,
-        MoveOutcome, Place, RecordChange, Records, Store, StoreError, Target, TimeRecord, digest,
+        MoveOutcome, Place, Publication, PublishedPage, RecordChange, Records, Store, StoreError,
+        Target, TimeRecord, digest,
     },
 };
 use tokio::time::timeout_at;
@@ -116,6 +117,10 @@ impl Store for ModelStore {
 
     fn fence(&self) -> String {
         unreachable!("no run loses a record of an entry and keeps others")
+    }
+
+    fn entries(&self) -> String {
+        unreachable!("no run has a key of the wrong type, or takes a right away")
     }
 
     fn max_clock_skew(&self) -> Option<TimeDelta> {
@@ -241,6 +246,22 @@ impl Store for ModelStore {
         self.intend(|view, _| view.judge_settle(changes));
         let changes = changes.to_vec();
         self.call(move |model| model.settle_changes(&us, &changes))
+            .await
+    }
+
+    async fn published(&self, _: Option<&str>) -> Result<PublishedPage, StoreError> {
+        let published = self.call(|model| model.published.clone()).await?;
+        let digest = |(name, json): (Vec<u8>, String)| (name, digest(json.as_bytes()));
+        Ok(PublishedPage {
+            digests: published.into_iter().map(digest).collect(),
+            next: None,
+        })
+    }
+
+    async fn publish(&self, publications: &[Publication]) -> Result<bool, StoreError> {
+        let us = self.process.identity.clone();
+        let publications = publications.to_vec();
+        self.call(move |model| model.publish(&us, &publications))
             .await
     }
 

@@ -1,6 +1,8 @@
 //! What the loops want done: the trait [`Store`], and what it takes and answers.
 
 pub(super) mod delayed;
+pub(super) mod digest;
+pub(super) mod entries;
 pub(super) mod fires;
 pub(super) mod lease;
 pub(super) mod records;
@@ -17,16 +19,12 @@ use crate::store::{
     error::StoreError,
     port::{
         delayed::{BatchLimit, Bucket, Due, MoveOutcome, Place, Target},
+        entries::{Publication, PublishedPage},
         fires::{Fire, FireOutcome, Missed, MissedOutcome},
         lease::{Heartbeat, Lease},
         records::{RecordChange, Records, TimeRecord},
     },
 };
-
-/// The SHA-1 of `json` in hexadecimal digits: who knows a text sees by it that Redis has the same.
-pub fn digest(json: &[u8]) -> String {
-    sha1_smol::Sha1::from(json).digest().to_string()
-}
 
 /// Redis, as the engine sees it: [`crate::store::RedisStore`], or a model of it.
 ///
@@ -50,6 +48,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The key of the fence, which has the last fire time of each entry.
     fn fence(&self) -> String;
+
+    /// The key of the entries in force.
+    fn entries(&self) -> String;
 
     /// How far this host's clock may be off Redis' clock. Whatever the host believes, nothing that is due
     /// later than this after Redis' now is enqueued. `None`: any distance.
@@ -120,7 +121,7 @@ pub trait Store: Send + Sync + 'static {
     /// Names of dynamic entries that were set or removed, and are not settled.
     fn changed_entries(&self) -> impl Future<Output = Result<Vec<Vec<u8>>, StoreError>> + Send;
 
-    /// All dynamic entries: the [`digest`] of the JSON of each, by name.
+    /// All dynamic entries: the [`digest`](digest::digest) of the JSON of each, by name.
     fn dynamic_names(
         &self,
     ) -> impl Future<Output = Result<BTreeMap<Vec<u8>, String>, StoreError>> + Send;
@@ -136,6 +137,18 @@ pub trait Store: Send + Sync + 'static {
     fn settle_changes(
         &self,
         changes: &[(Vec<u8>, Vec<u8>)],
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// The page of published entries that begins at `from`; `None`: the first one.
+    fn published(
+        &self,
+        from: Option<&str>,
+    ) -> impl Future<Output = Result<PublishedPage, StoreError>> + Send;
+
+    /// Changes which entries are published. `false`: the lease is lost, nothing was done.
+    fn publish(
+        &self,
+        publications: &[Publication],
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Enqueues fires, each judged by itself against the fence and its guard, each once (docs/design.md, law 1).

@@ -1,5 +1,6 @@
 //! The real store: each thing that is changed in Redis is one atomic script.
 
+mod entries;
 mod records;
 
 use std::{
@@ -20,6 +21,7 @@ use crate::store::{
     port::{
         Store,
         delayed::{BatchLimit, Bucket, Due, MoveOutcome, Place, Target},
+        entries::{Publication, PublishedPage},
         fires::{Fire, FireOutcome, Missed, MissedOutcome},
         lease::{Heartbeat, Identity, Lease},
         records::{RecordChange, Records, TimeRecord},
@@ -31,7 +33,6 @@ use crate::store::{
         lease::{self, LeaseReply},
         missed,
         r#move::{self as moves, NotMoved},
-        names::{self, NamesReply},
         probe, release,
         time::{self, TimeReply},
     },
@@ -200,6 +201,10 @@ impl Store for RedisStore {
         self.keys.fired()
     }
 
+    fn entries(&self) -> String {
+        self.keys.entries()
+    }
+
     fn max_clock_skew(&self) -> Option<TimeDelta> {
         self.limits.clock_skew
     }
@@ -287,17 +292,7 @@ impl Store for RedisStore {
     }
 
     async fn dynamic_names(&self) -> Result<BTreeMap<Vec<u8>, String>, StoreError> {
-        let key = self.keys.dynamic_entries();
-        let (mut names, mut cursor) = (BTreeMap::new(), "0".to_owned());
-        loop {
-            let call = names::call(&self.keys, &cursor);
-            let page: NamesReply = self.connection.script(&call, &key).await?;
-            names.extend(page.names);
-            if page.cursor == "0" {
-                return Ok(names);
-            }
-            cursor = page.cursor;
-        }
+        self.read_dynamic_names().await
     }
 
     async fn dynamic_entries_of(
@@ -322,6 +317,14 @@ impl Store for RedisStore {
             .reconnect_if_lost(settled.then_some(()))
             .await
             .is_some())
+    }
+
+    async fn published(&self, from: Option<&str>) -> Result<PublishedPage, StoreError> {
+        self.read_published(from).await
+    }
+
+    async fn publish(&self, publications: &[Publication]) -> Result<bool, StoreError> {
+        self.write_published(publications).await
     }
 
     async fn fire(

@@ -21,6 +21,7 @@ pub(super) mod missed;
 pub(super) mod r#move;
 pub(super) mod names;
 pub(super) mod probe;
+pub(super) mod publish;
 pub(super) mod quarantine;
 pub(super) mod release;
 pub(super) mod reply;

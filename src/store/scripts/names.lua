@@ -1,6 +1,6 @@
--- Reads a page of the names of dynamic entries, each with a digest of its JSON. Changes nothing.
+-- Reads a page of the names of entries, each with a digest of its JSON. Changes nothing.
 --
--- KEYS[1]  entries  hash  the JSON of each dynamic entry, by name
+-- KEYS[1]  entries  hash  the JSON of each entry, by name
 --
 -- ARGV[1]  where the page begins: 0, or what the last page says
 -- ARGV[2]  how many names are enough

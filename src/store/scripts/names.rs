@@ -1,8 +1,6 @@
-//! `names.lua`: read the names of dynamic entries.
+//! `names.lua`: read the names in a hash, each with a digest.
 
 use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
-
-use crate::store::keys::Keys;
 
 script!("names.lua");
 
@@ -10,10 +8,10 @@ script!("names.lua");
 const NAMES: usize = 1_000;
 const BYTES: usize = 1 << 20;
 
-/// Makes the call: the page that begins at `cursor`.
-pub(in crate::store) fn call(keys: &Keys, cursor: &str) -> ScriptInvocation<'static> {
+/// Makes the call: the page of the hash `key` that begins at `cursor`.
+pub(in crate::store) fn call(key: &str, cursor: &str) -> ScriptInvocation<'static> {
     let mut call = SCRIPT.prepare_invoke();
-    call.key(keys.dynamic_entries());
+    call.key(key);
     call.arg(cursor).arg(NAMES).arg(BYTES);
     call
 }

@@ -1,9 +1,11 @@
-//! Records of entries, and dynamic entries.
+//! Records of entries, dynamic entries, and entries that are published.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::DateTime;
-use rescue_scheduler::store::{Away, RecordChange, Records, Store as _};
+use rescue_scheduler::store::{
+    Away, Publication, PublishedPage, RecordChange, Records, Store as _,
+};
 
 use super::{Both, agree, told};
 
@@ -24,6 +26,23 @@ impl Both<'_> {
         let settled = &settled[..self.rng.usize(0..=3)];
         let _ = agree!(self, who, settle_changes(settled), |it| it);
         let _ = agree!(self, who, changed_entries(), BTreeSet::from_iter);
+    }
+
+    /// A scheduler publishes entries, or takes them away.
+    pub async fn publish(&mut self, who: usize) {
+        let rng = &mut self.rng;
+        // A name is there once.
+        let publications: BTreeMap<_, _> = (0..rng.usize(0..4))
+            .map(|_| (a_name(rng), rng.bool().then(|| rng.u8(0..3).to_string())))
+            .collect();
+        let publication = |(name, json): (String, Option<String>)| Publication {
+            name: name.into(),
+            json,
+        };
+        let publications: Vec<_> = publications.into_iter().map(publication).collect();
+        let _ = agree!(self, who, publish(&publications), |it| it);
+        let sorted = |page: PublishedPage| BTreeSet::from_iter(page.digests);
+        let _ = agree!(self, who, published(None), sorted);
     }
 
     /// An app sets or removes a dynamic entry.

@@ -77,7 +77,7 @@ use agree;
 impl Both<'_> {
     async fn step(&mut self) {
         let who = self.rng.usize(0..2);
-        match self.rng.u8(0..34) {
+        match self.rng.u8(0..35) {
             0..3 => {
                 let stuck = self.rng.choice([None, Some("ruby:1")]).unwrap();
                 let _ = agree!(self, who, take_lease(LEASE, stuck, None), |(lease, _)| {
@@ -98,6 +98,7 @@ impl Both<'_> {
             24..27 => self.push_or_pop(),
             27..30 => self.break_something(),
             30 | 31 => self.note_missed(who).await,
+            32 => self.publish(who).await,
             _ => self.pause_or_resume(),
         }
     }

@@ -1,0 +1,336 @@
+//! Publishes the entries in force in Redis, so that commands know them without the schedule files.
+//!
+//! A loop of its own, with a connection of its own: no fire waits for it, and no error of it stops anything else.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    core::schedule::{Schedule, entry::Entry},
+    engine::{
+        breath::Breath,
+        health::{Health, Outage, Part},
+    },
+    events::Events,
+    store::{Publication, PublishedEntry, Store, StoreError, digest},
+};
+
+/// How many entries go in one call, and about how many bytes: other clients wait while the script runs.
+const ENTRIES: usize = 200;
+const BYTES: usize = 256 << 10;
+
+/// To write an entry as JSON takes as long as to look at so many.
+const EFFORT: usize = 10;
+
+/// If Redis says that the lease is lost, the other loops look into that meanwhile.
+const LEASE_LOST: Duration = Duration::from_secs(1);
+/// If Redis refuses the key, someone has to correct it or our rights.
+const REFUSED: Duration = Duration::from_secs(60);
+
+/// The schedule that a leader has put in force.
+#[derive(Debug, Clone)]
+pub(super) struct InForce {
+    pub(super) schedule: Arc<Schedule>,
+    /// Counts how often Redis may have had other entries than we published: in each term, and after it went back.
+    pub(super) doubts: u64,
+}
+
+/// Where the recurring loop says what is to be published.
+pub(super) struct ToPublish {
+    in_force: watch::Sender<Option<InForce>>,
+    doubts: u64,
+}
+
+/// Nothing yet.
+impl Default for ToPublish {
+    fn default() -> Self {
+        let (in_force, _) = watch::channel(None);
+        Self {
+            in_force,
+            doubts: 0,
+        }
+    }
+}
+
+impl ToPublish {
+    pub(super) fn subscribe(&self) -> watch::Receiver<Option<InForce>> {
+        self.in_force.subscribe()
+    }
+
+    /// Redis may have other entries than were published.
+    pub(super) fn doubt(&mut self) {
+        self.doubts += 1;
+    }
+
+    /// This schedule is in force, if there is one.
+    pub(super) fn put(&self, schedule: Option<&Arc<Schedule>>) {
+        let Some(schedule) = schedule else {
+            return;
+        };
+        let (schedule, doubts) = (Arc::clone(schedule), self.doubts);
+        self.in_force.send_if_modified(|before| {
+            let is_same = before.as_ref().is_some_and(|before| {
+                before.doubts == doubts && Arc::ptr_eq(&before.schedule, &schedule)
+            });
+            *before = Some(InForce { schedule, doubts });
+            !is_same
+        });
+    }
+
+    /// Another scheduler leads, and publishes.
+    pub(super) fn nothing(&self) {
+        self.in_force
+            .send_if_modified(|before| before.take().is_some());
+    }
+}
+
+/// The loop.
+pub(super) struct Publishing<S> {
+    store: S,
+    clock: Arc<dyn Clock>,
+    health: Health,
+    outage: Outage,
+    /// What is to be published; nothing while another leads.
+    in_force: watch::Receiver<Option<InForce>>,
+    /// What is published, if that is known.
+    published: Option<InForce>,
+}
+
+impl<S: Store> Publishing<S> {
+    pub(super) fn new(
+        store: S,
+        clock: Arc<dyn Clock>,
+        health: &Health,
+        events: &Events,
+        in_force: watch::Receiver<Option<InForce>>,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            health: health.clone(),
+            outage: Outage::of(Part::Published, health, events),
+            in_force,
+            published: None,
+        }
+    }
+
+    /// Publishes each schedule that is put in force, until it is told to stop.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut pause = None;
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                changed = self.in_force.changed() => if changed.is_err() {
+                    // Nobody puts anything in force any more.
+                    return;
+                },
+                () = self.clock.sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                next = self.pass() => pause = next,
+            }
+        }
+    }
+
+    /// Publishes what is in force. Returns when to try again, if that failed.
+    async fn pass(&mut self) -> Option<Duration> {
+        let in_force = self.in_force.borrow_and_update().clone();
+        let Some(in_force) = in_force else {
+            self.published = None;
+            self.end_trouble(None);
+            return None;
+        };
+        let outcome = self.publish(&in_force).await;
+        let old = self.published.take();
+        self.published = matches!(outcome, Ok(true)).then_some(in_force);
+        if let Some(old) = old {
+            free(old.schedule).await;
+        }
+        match outcome {
+            Ok(true) => {
+                self.end_trouble(None);
+                None
+            }
+            Ok(false) => {
+                self.end_trouble(None);
+                Some(LEASE_LOST)
+            }
+            Err(error) if error.is_partial() => {
+                let key = self.store.entries();
+                let problem =
+                    format!("the entries in force can't be published in `{key}`: {error}");
+                self.end_trouble(Some(problem));
+                Some(REFUSED)
+            }
+            Err(error) => {
+                let noted = self.outage.note::<()>(Err(error), self.clock.monotonic());
+                noted.err()
+            }
+        }
+    }
+
+    /// There is no outage, but perhaps a problem.
+    fn end_trouble(&mut self, problem: Option<String>) {
+        self.outage.end();
+        self.health.set(Part::Published, problem);
+    }
+
+    /// Publishes it. `false`: the lease is lost.
+    async fn publish(&self, in_force: &InForce) -> Result<bool, StoreError> {
+        let new = &in_force.schedule;
+        let known = self.published.as_ref();
+        match known.filter(|it| it.doubts == in_force.doubts) {
+            Some(old) => publish_changes(&self.store, &old.schedule, new).await,
+            None => publish_all(&self.store, new).await,
+        }
+    }
+}
+
+/// Publishes what Redis lacks of `schedule`, and takes away what is not in it. `false`: the lease is lost.
+async fn publish_all(store: &impl Store, schedule: &Schedule) -> Result<bool, StoreError> {
+    let (mut batch, mut breath) = (Batch::new(store), Breath::default());
+    let mut there = vec![false; schedule.entries().len()];
+    let (mut from, mut is_last) = (None, false);
+    while !is_last {
+        let page = store.published(from.as_deref()).await?;
+        for (name, found) in page.digests {
+            breath.entries(EFFORT).await;
+            let known = str::from_utf8(&name).ok();
+            let publication = match known.and_then(|name| schedule.find(name)) {
+                Some((index, entry)) => {
+                    there[index] = true;
+                    set(entry, Some(&found))
+                }
+                None => Some(Publication { name, json: None }),
+            };
+            if !batch.add(publication).await? {
+                return Ok(false);
+            }
+        }
+        (is_last, from) = (page.next.is_none(), page.next);
+    }
+    for (entry, there) in schedule.entries().zip(there) {
+        breath.entries(if there { 1 } else { EFFORT }).await;
+        if !there && !batch.add(set(entry, None)).await? {
+            return Ok(false);
+        }
+    }
+    batch.send().await
+}
+
+/// Publishes what changed from `old`, which is published, to `new`. `false`: the lease is lost.
+async fn publish_changes(
+    store: &impl Store,
+    old: &Schedule,
+    new: &Schedule,
+) -> Result<bool, StoreError> {
+    let (mut batch, mut breath) = (Batch::new(store), Breath::default());
+    let mut before = old.entries().peekable();
+    // Both are in the order of names.
+    for entry in new.entries() {
+        breath.entry().await;
+        while let Some(gone) = before.next_if(|it| it.name < entry.name) {
+            breath.entry().await;
+            if !batch.add(Some(removed(gone))).await? {
+                return Ok(false);
+            }
+        }
+        let before = before.next_if(|it| it.name == entry.name);
+        if before.is_some_and(|before| Arc::ptr_eq(before, entry)) {
+            continue;
+        }
+        breath.entries(EFFORT).await;
+        // Entries that are equal may come from other lines.
+        let says_the_same =
+            |before: &Arc<Entry>| PublishedEntry::of(before) == PublishedEntry::of(entry);
+        if !before.is_some_and(says_the_same) && !batch.add(set(entry, None)).await? {
+            return Ok(false);
+        }
+    }
+    for gone in before {
+        breath.entry().await;
+        if !batch.add(Some(removed(gone))).await? {
+            return Ok(false);
+        }
+    }
+    batch.send().await
+}
+
+/// Frees a schedule, if nobody else has it. At once, that would take long for very many entries.
+async fn free(schedule: Arc<Schedule>) {
+    let mut breath = Breath::default();
+    for entry in Arc::into_inner(schedule)
+        .into_iter()
+        .flat_map(Schedule::into_entries)
+    {
+        drop(entry);
+        breath.entry().await;
+    }
+}
+
+/// What publishes an entry, unless Redis has it with the digest that was `found`.
+fn set(entry: &Entry, found: Option<&str>) -> Option<Publication> {
+    let json = PublishedEntry::json(entry);
+    let is_there = found.is_some_and(|found| digest(json.as_bytes()) == found);
+    (!is_there).then(|| Publication {
+        name: entry.name.clone().into(),
+        json: Some(json),
+    })
+}
+
+fn removed(entry: &Entry) -> Publication {
+    Publication {
+        name: entry.name.clone().into(),
+        json: None,
+    }
+}
+
+/// What goes in the next call.
+struct Batch<'s, S> {
+    store: &'s S,
+    publications: Vec<Publication>,
+    bytes: usize,
+}
+
+impl<'s, S: Store> Batch<'s, S> {
+    fn new(store: &'s S) -> Self {
+        Self {
+            store,
+            publications: vec![],
+            bytes: 0,
+        }
+    }
+
+    /// Adds a publication, if it is one; sends those before it if it does not fit. `false`: the lease is lost.
+    async fn add(&mut self, publication: Option<Publication>) -> Result<bool, StoreError> {
+        let Some(publication) = publication else {
+            return Ok(true);
+        };
+        let json = publication.json.as_ref().map_or(0, String::len);
+        let bytes = publication.name.len() + json;
+        let is_full = self.publications.len() == ENTRIES || self.bytes + bytes > BYTES;
+        if is_full && !self.send().await? {
+            return Ok(false);
+        }
+        self.bytes += bytes;
+        self.publications.push(publication);
+        Ok(true)
+    }
+
+    /// Sends what there is. `false`: the lease is lost.
+    async fn send(&mut self) -> Result<bool, StoreError> {
+        if self.publications.is_empty() {
+            return Ok(true);
+        }
+        let sent = self.store.publish(&self.publications).await;
+        self.publications.clear();
+        self.bytes = 0;
+        sent
+    }
+}
