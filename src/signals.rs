@@ -1,6 +1,6 @@
-//! Signals → wishes, with the meanings that resque-scheduler gives them.
+//! Signals → commands, with the meanings that resque-scheduler gives them.
 
-use std::{io, process, sync::Arc, thread, time::Duration};
+use std::{io, process, thread, time::Duration};
 
 use tokio::{
     runtime::Builder,
@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Wishes;
+use crate::engine::Commands;
 
 /// How long a stop may take. After that the process ends as it is, which is safe: laws 1 and 2 of
 /// docs/design.md hold whenever it is killed.
@@ -26,20 +26,20 @@ struct Signals {
 }
 
 /// Begins to listen, on a thread of its own, so that nothing that keeps other threads busy delays a signal. HUP
-/// and USR2 wish for a reload, USR1 for a report. TERM, INT and QUIT cancel `stop`; if the process still runs
+/// and USR2 ask for a reload, USR1 for a status. TERM, INT and QUIT cancel `stop`; if the process still runs
 /// a second later, they end it with this exit code.
 ///
 /// # Errors
 /// If the system refuses.
-pub fn listen(wishes: &Arc<Wishes>, stop: &CancellationToken, exit_code: i32) -> io::Result<()> {
+pub fn listen(commands: &Commands, stop: &CancellationToken, exit_code: i32) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let signals = runtime.block_on(async { Signals::new() })?;
-    let (wishes, stop) = (Arc::clone(wishes), stop.clone());
+    let (commands, stop) = (commands.clone(), stop.clone());
     let thread = thread::Builder::new().name("signals".to_owned());
     thread.spawn(move || {
         runtime.block_on(async {
             tokio::select! {
-                () = signals.grant(&wishes, &stop) => {}
+                () = signals.pass_on(&commands, &stop) => {}
                 () = async { stop.cancelled().await; sleep(STOP_LIMIT).await } => {}
             }
         });
@@ -60,16 +60,16 @@ impl Signals {
         })
     }
 
-    /// Turns signals into wishes, for ever.
-    async fn grant(mut self, wishes: &Wishes, stop: &CancellationToken) {
+    /// Turns signals into commands, for ever.
+    async fn pass_on(mut self, commands: &Commands, stop: &CancellationToken) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => stop.cancel(),
                 _ = self.interrupt.recv() => stop.cancel(),
                 _ = self.quit.recv() => stop.cancel(),
-                _ = self.hangup.recv() => wishes.reload.notify_one(),
-                _ = self.user2.recv() => wishes.reload.notify_one(),
-                _ = self.user1.recv() => wishes.report.notify_one(),
+                _ = self.hangup.recv() => commands.request_reload(),
+                _ = self.user2.recv() => commands.request_reload(),
+                _ = self.user1.recv() => commands.request_status(),
             }
         }
     }

@@ -10,6 +10,7 @@
 mod active_job;
 mod architecture;
 mod command_line;
+mod commands;
 mod containment;
 mod containment_cli;
 mod convert;

@@ -41,7 +41,7 @@ fn mark(redis: &mut Redis, name: &str) {
     let () = redis.connection.hset(KEY, name, "marked").unwrap();
 }
 
-/// How often a command was called since the server was asked to forget.
+/// How often a command was called and did not fail, since the server was asked to forget.
 fn calls(redis: &mut Redis, command: &str) -> usize {
     let info: String = redis::cmd("INFO")
         .arg("commandstats")
@@ -49,9 +49,19 @@ fn calls(redis: &mut Redis, command: &str) -> usize {
         .unwrap();
     let stats = info
         .lines()
-        .find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-    let calls = stats.and_then(|it| it.split_once(','));
-    calls.map_or(0, |(calls, _)| calls.parse().unwrap())
+        .find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:")));
+    let number = |name: &str| {
+        let parts = stats.into_iter().flat_map(|it| it.split(','));
+        let mut found = parts.filter_map(|it| it.strip_prefix(name));
+        found.next().map_or(0, |it| it.parse().unwrap())
+    };
+    number("calls=") - number("failed_calls=")
+}
+
+/// Has the heartbeats of schedulers, which are set in a hash, too, fail.
+fn without_heartbeats(redis: &mut Redis) {
+    let key = "resque:rescue_scheduler:schedulers";
+    let () = redis.connection.set(key, "no hash").unwrap();
 }
 
 /// Waits until the leader has looked for delayed jobs so often, once a second.
@@ -188,6 +198,7 @@ fn a_reload_publishes_only_what_changed() {
 fn a_leader_corrects_what_is_published_when_it_begins() {
     const ENTRIES: usize = 3_000;
     let mut redis = Redis::start();
+    without_heartbeats(&mut redis);
     let mut schedule = String::new();
     for number in 0..ENTRIES {
         write!(schedule, "{}", entry(&format!("entry_{number}"), "A")).unwrap();

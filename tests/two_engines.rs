@@ -5,7 +5,7 @@ use std::{iter, sync::Arc, time::Duration};
 use rescue_scheduler::{
     clock::SystemClock,
     core::time::zone::Zone,
-    engine::{Engine, Options, Wishes},
+    engine::{Commands, Engine, Options},
     events::{Event, Events, Sink},
     store::RedisStore,
 };
@@ -60,10 +60,10 @@ fn engine(redis: &Redis, holder: &str) -> (Engine<RedisStore>, UnboundedReceiver
 
 /// Runs an engine with one entry, which fires each second.
 async fn run(engine: Engine<RedisStore>, entry: &str, stop: &CancellationToken) {
-    let load = Arc::new(|| unreachable!("nobody wishes a reload"));
+    let load = Arc::new(|| unreachable!("nobody asks for a reload"));
     let entry = format!("[schedule.{entry}]\nevery = '1s'\nqueue = 'q'\n");
-    let (schedule, wishes) = (schedule(&entry), Wishes::default());
-    engine.run(schedule, load, &wishes, stop.clone()).await;
+    let (schedule, (_commands, requests)) = (schedule(&entry), Commands::new());
+    engine.run(schedule, load, requests, stop.clone()).await;
 }
 
 /// Collects reports until two fires are among them.

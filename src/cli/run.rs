@@ -12,7 +12,7 @@ use crate::{
     clock::{Clock, StoppedClock, SystemClock},
     config,
     core::schedule::{LeftOut, Schedule, Why},
-    engine::{Engine, Load, OnceError, Options, Wishes},
+    engine::{Commands, Engine, Load, OnceError, Options, Requests},
     events::{self, Events, Log},
     logs::{self, Logs},
     signals,
@@ -28,9 +28,9 @@ const SLOW_LOAD: Duration = Duration::from_secs(30);
 /// Runs until a signal, or, with `--once`, until all that is due is enqueued. Logs its failure itself, because
 /// nobody may read standard error; only one that comes before the log starts is returned.
 pub(super) fn run(arguments: &DaemonArguments) -> Result<ExitCode, Failure> {
-    let (wishes, stop) = (Arc::default(), CancellationToken::new());
+    let ((commands, requests), stop) = (Commands::new(), CancellationToken::new());
     // A stop leaves the work of --once undone.
-    signals::listen(&wishes, &stop, i32::from(arguments.once))?;
+    signals::listen(&commands, &stop, i32::from(arguments.once))?;
     if let Some(advice) = arguments.schedules.iter().find_map(|it| habit::advice(it)) {
         return Err(Failure::Habit(advice));
     }
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &DaemonArguments) -> Result<ExitCode, Failure> {
         return Err(Failure::Future(at));
     }
     let logs = start_logs(arguments)?;
-    let done = work(arguments, &logs, &wishes, &stop);
+    let done = work(arguments, &logs, requests, &stop);
     if let Err(failure) = &done {
         logs.say(&format!("{failure}\n"));
     }
@@ -53,13 +53,13 @@ pub(super) fn run(arguments: &DaemonArguments) -> Result<ExitCode, Failure> {
 fn work(
     arguments: &DaemonArguments,
     logs: &Logs,
-    wishes: &Wishes,
+    requests: Requests,
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
     arguments.compat.take_up()?;
     // One thread: Redis does the work, and each further one would take memory.
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(serve(arguments, logs, wishes, stop));
+    let done = runtime.block_on(serve(arguments, logs, requests, stop));
     // What may still hang in it, such as a host name's lookup, doesn't matter any more.
     runtime.shutdown_background();
     done
@@ -68,7 +68,7 @@ fn work(
 async fn serve(
     arguments: &DaemonArguments,
     logs: &Logs,
-    wishes: &Wishes,
+    requests: Requests,
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
     let load = load(arguments);
@@ -101,7 +101,7 @@ async fn serve(
     if arguments.once {
         engine.run_once(&schedule, stop.clone()).await?;
     } else {
-        engine.run(schedule, load, wishes, stop.clone()).await;
+        engine.run(schedule, load, requests, stop.clone()).await;
     }
     info!("stopped");
     Ok(())

@@ -117,6 +117,13 @@ impl Agenda {
         self.due.push(Reverse((at, index)));
     }
 
+    /// When the next entry is to be looked at, and its index.
+    pub(super) fn next(&self) -> Option<(DateTime<Utc>, usize)> {
+        let queues = [&self.due, &self.large, &self.behind];
+        let next = queues.iter().filter_map(|queue| queue.peek());
+        next.map(|&Reverse(next)| next).min()
+    }
+
     /// When the next entry is to be looked at.
     pub(super) fn until(&self, now: DateTime<Utc>) -> Tick {
         match self.due.peek() {

@@ -115,7 +115,7 @@ impl<S: Store> Delayed<S> {
                 wake.health.set(Part::Buckets, None);
                 wake.health.set(Part::Queues, None);
                 wake.health.set(Part::EarlyBuckets, None);
-                wake.health.set_quarantined(None);
+                wake.health.publish(|snapshot| snapshot.quarantined = None);
                 wake.outage.end();
                 until_next_second(wake.now())
             };
@@ -140,10 +140,11 @@ impl<S: Store> Delayed<S> {
             return Ok(());
         }
         // A quarantine of the wrong type is shown by the buckets that are stuck.
-        health.set_quarantined(match self.store.quarantined().await {
+        let quarantined = match self.store.quarantined().await {
             Err(error) if error.is_partial() => None,
             number => Some(number?),
-        });
+        };
+        health.publish(|snapshot| snapshot.quarantined = quarantined);
         self.looked_around = Some(now);
         Ok(())
     }

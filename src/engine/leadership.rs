@@ -35,7 +35,8 @@ use crate::{
         time::duration,
     },
     engine::{
-        health::{Health, Outage, Part},
+        health::{Health, Part},
+        outage::Outage,
         presence::Presence,
     },
     events::{Event, Events},
@@ -149,6 +150,7 @@ impl<S: Store> Leadership<S> {
     async fn tick(&mut self) -> Duration {
         let outcome = self.attempt().await;
         self.judge_clock();
+        self.publish_snapshot();
         self.outage
             .note(outcome, self.clock.monotonic())
             .unwrap_or_else(|pause| match self.term {
@@ -314,6 +316,14 @@ impl<S: Store> Leadership<S> {
                 number(std::mem::replace(published, term)) != number(term)
             });
         }
+    }
+
+    fn publish_snapshot(&self) {
+        self.health.publish(|snapshot| {
+            snapshot.term = self.term;
+            snapshot.leader.clone_from(&self.following);
+            snapshot.skew = self.skew;
+        });
     }
 
     fn step_down(&mut self, reason: &str) {

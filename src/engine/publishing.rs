@@ -12,7 +12,8 @@ use crate::{
     core::schedule::{Schedule, entry::Entry},
     engine::{
         breath::Breath,
-        health::{Health, Outage, Part},
+        health::{Health, Part},
+        outage::Outage,
     },
     events::Events,
     store::{Publication, PublishedEntry, Store, StoreError, digest},
@@ -21,6 +22,9 @@ use crate::{
 /// How many entries go in one call, and about how many bytes: other clients wait while the script runs.
 const ENTRIES: usize = 200;
 const BYTES: usize = 256 << 10;
+
+/// The rest after a call is so many times as long as the call.
+const REST: u32 = 3;
 
 /// To write an entry as JSON takes as long as to look at so many.
 const EFFORT: usize = 10;
@@ -181,24 +185,31 @@ impl<S: Store> Publishing<S> {
         self.health.set(Part::Published, problem);
     }
 
+    fn batch(&self) -> Batch<'_, S> {
+        Batch::new(&self.store, &*self.clock)
+    }
+
     /// Publishes it. `false`: the lease is lost.
     async fn publish(&self, in_force: &InForce) -> Result<bool, StoreError> {
         let new = &in_force.schedule;
         let known = self.published.as_ref();
         match known.filter(|it| it.doubts == in_force.doubts) {
-            Some(old) => publish_changes(&self.store, &old.schedule, new).await,
-            None => publish_all(&self.store, new).await,
+            Some(old) => publish_changes(self.batch(), &old.schedule, new).await,
+            None => publish_all(self.batch(), new).await,
         }
     }
 }
 
 /// Publishes what Redis lacks of `schedule`, and takes away what is not in it. `false`: the lease is lost.
-async fn publish_all(store: &impl Store, schedule: &Schedule) -> Result<bool, StoreError> {
-    let (mut batch, mut breath) = (Batch::new(store), Breath::default());
+async fn publish_all(
+    mut batch: Batch<'_, impl Store>,
+    schedule: &Schedule,
+) -> Result<bool, StoreError> {
+    let mut breath = Breath::default();
     let mut there = vec![false; schedule.entries().len()];
     let (mut from, mut is_last) = (None, false);
     while !is_last {
-        let page = store.published(from.as_deref()).await?;
+        let page = batch.store.published(from.as_deref()).await?;
         for (name, found) in page.digests {
             breath.entries(EFFORT).await;
             let known = str::from_utf8(&name).ok();
@@ -226,11 +237,11 @@ async fn publish_all(store: &impl Store, schedule: &Schedule) -> Result<bool, St
 
 /// Publishes what changed from `old`, which is published, to `new`. `false`: the lease is lost.
 async fn publish_changes(
-    store: &impl Store,
+    mut batch: Batch<'_, impl Store>,
     old: &Schedule,
     new: &Schedule,
 ) -> Result<bool, StoreError> {
-    let (mut batch, mut breath) = (Batch::new(store), Breath::default());
+    let mut breath = Breath::default();
     let mut before = old.entries().peekable();
     // Both are in the order of names.
     for entry in new.entries() {
@@ -294,14 +305,16 @@ fn removed(entry: &Entry) -> Publication {
 /// What goes in the next call.
 struct Batch<'s, S> {
     store: &'s S,
+    clock: &'s dyn Clock,
     publications: Vec<Publication>,
     bytes: usize,
 }
 
 impl<'s, S: Store> Batch<'s, S> {
-    fn new(store: &'s S) -> Self {
+    fn new(store: &'s S, clock: &'s dyn Clock) -> Self {
         Self {
             store,
+            clock,
             publications: vec![],
             bytes: 0,
         }
@@ -323,14 +336,18 @@ impl<'s, S: Store> Batch<'s, S> {
         Ok(true)
     }
 
-    /// Sends what there is. `false`: the lease is lost.
+    /// Sends what there is, and rests for longer than that took, so that a slow link is mostly free for fires.
+    /// `false`: the lease is lost.
     async fn send(&mut self) -> Result<bool, StoreError> {
         if self.publications.is_empty() {
             return Ok(true);
         }
+        let started = self.clock.monotonic();
         let sent = self.store.publish(&self.publications).await;
+        let taken = self.clock.monotonic().saturating_duration_since(started);
         self.publications.clear();
         self.bytes = 0;
+        self.clock.sleep(REST * taken).await;
         sent
     }
 }

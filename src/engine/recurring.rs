@@ -1,6 +1,7 @@
 //! The recurring engine: fires each entry for each of its fire times, exactly once.
 
 mod memory;
+mod report;
 mod take_up;
 
 use std::{future, sync::Arc, time::Duration};
@@ -12,7 +13,7 @@ use crate::{
     clock::Clock,
     config::Context,
     core::{
-        schedule::{Schedule, entry::Entry, overlap::Overlap},
+        schedule::{Schedule, overlap::Overlap},
         term::Term,
         time::zone::Zone,
     },
@@ -22,9 +23,11 @@ use crate::{
         ahead::Ahead,
         breath::Breath,
         dynamic::Dynamic,
-        health::Part,
         publishing::{InForce, ToPublish},
-        recurring::memory::Memory,
+        recurring::{
+            memory::Memory,
+            report::{Summary, report_nothing},
+        },
         standing::Leaving,
         state::{GivenUp, Pending, Refusal, State},
         wake::{Wake, until_next_second},
@@ -48,6 +51,8 @@ pub struct Recurring<S> {
     zone: Zone,
     events: Events,
     states: Vec<State>,
+    /// What they come to, unless one may have changed since.
+    summary: Option<Summary>,
     agenda: Agenda,
     /// What was given up and is not recorded yet.
     given_up: Vec<GivenUp>,
@@ -93,6 +98,7 @@ impl<S: Store> Recurring<S> {
             zone,
             events,
             states: vec![],
+            summary: None,
             agenda: Agenda::default(),
             given_up: vec![],
             catch_up: CATCH_UP,
@@ -150,24 +156,11 @@ impl<S: Store> Recurring<S> {
         while wake.sleep(pause).await {
             pause = if let Some(term) = wake.trusted_term() {
                 let outcome = self.pass(term, wake.schedule(), wake.now()).await;
-                wake.health.set(Part::Entries, self.queue_trouble());
-                wake.health.set(Part::EarlyFires, self.clock_trouble());
-                self.ahead.prune(wake.now());
-                wake.health.set(Part::Ahead, self.ahead.trouble());
-                wake.health.set(Part::Lost, self.loss());
-                let stamps = self.stamps_unreadable.clone();
-                wake.health.set(Part::Stamps, stamps);
-                wake.health.set(Part::Dynamic, self.dynamic_trouble());
+                self.report(wake.now(), &wake.health);
                 let idle = until_next_second(wake.now());
                 wake.pause(outcome, idle)
             } else {
-                // They are the leader's to tell.
-                wake.health.set(Part::Entries, None);
-                wake.health.set(Part::EarlyFires, None);
-                wake.health.set(Part::Ahead, None);
-                wake.health.set(Part::Lost, None);
-                wake.health.set(Part::Stamps, None);
-                wake.health.set(Part::Dynamic, None);
+                report_nothing(&wake.health);
                 self.to_publish.nothing();
                 wake.outage.end();
                 until_next_second(wake.now())
@@ -299,6 +292,7 @@ impl<S: Store> Recurring<S> {
             self.plan_again().await;
             let refused = self.states.iter_mut().map(|state| &mut state.refused);
             refused.for_each(|it| *it = it.filter(|it| *it != Refusal::Clock));
+            self.summary = None;
         }
         self.ticked = now;
         let size = self.batch;
@@ -311,8 +305,12 @@ impl<S: Store> Recurring<S> {
         if let Ok(Some(outcomes)) = &outcomes {
             self.note_witness(&batch.fires, outcomes);
             for (pending, outcome) in batch.fires.iter().zip(outcomes) {
-                let now = self.clock.now();
-                self.states[pending.index].record(pending, outcome, now, &self.events);
+                let (now, state) = (self.clock.now(), &mut self.states[pending.index]);
+                let before = (state.refused, state.paused);
+                state.record(pending, outcome, now, &self.events);
+                if before != (state.refused, state.paused) {
+                    self.summary = None;
+                }
                 if *outcome == FireOutcome::AlreadyFired {
                     already_fired.push(pending.index);
                 }
@@ -349,42 +347,6 @@ impl<S: Store> Recurring<S> {
         }
         self.agenda = Agenda::default();
         self.agenda.extend(plans);
-    }
-
-    /// What is wrong with dynamic entries, in words.
-    pub fn dynamic_trouble(&self) -> Option<String> {
-        self.dynamic.as_ref().and_then(Dynamic::trouble)
-    }
-
-    /// How many entries have a fire that their queue rejects, or that is too early by Redis' clock.
-    pub fn rejected(&self) -> usize {
-        let refused = self.states.iter().filter(|state| state.refused.is_some());
-        refused.count()
-    }
-
-    /// The first entry whose last fire was refused for this reason, and how many there are.
-    fn refused_by(&self, refusal: Refusal) -> Option<(&Entry, usize)> {
-        let mut refused = self.states.iter().filter(|it| it.refused == Some(refusal));
-        let first = refused.next()?;
-        Some((&first.entry, 1 + refused.count()))
-    }
-
-    /// Which entries' queues refuse their job, in words.
-    fn queue_trouble(&self) -> Option<String> {
-        let (first, number) = self.refused_by(Refusal::Queue)?;
-        let (entry, queue) = (&first.name, first.job.queue());
-        Some(format!(
-            "entries whose queue refuses their job: {number}, the first is {entry} (queue {queue})"
-        ))
-    }
-
-    /// Which entries' fires are too early by Redis' clock, in words.
-    fn clock_trouble(&self) -> Option<String> {
-        let (first, number) = self.refused_by(Refusal::Clock)?;
-        let entry = &first.name;
-        Some(format!(
-            "entries whose fire is too early by Redis' clock and waits: {number}, the first is {entry}"
-        ))
     }
 
     /// Sends what was given up, which is over before the fires, and then these.

@@ -5,7 +5,7 @@
 use std::{future, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Notify, watch},
+    sync::{mpsc, oneshot, watch},
     task::{JoinError, JoinSet},
     time::{Sleep, sleep},
 };
@@ -13,7 +13,10 @@ use tokio::{
 use crate::{
     config::Mistakes,
     core::schedule::{Changes, Schedule},
-    engine::health::{Health, Part},
+    engine::{
+        command::{ReloadOutcome, Reply, all, answer},
+        health::{Health, Part},
+    },
     events::{Event, Events},
 };
 
@@ -38,10 +41,12 @@ pub(super) struct Reloads<'a> {
     number: u64,
     /// Ends when the present reload is given up, if there is one.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Who waits for the present reload.
+    asked_by: Vec<oneshot::Sender<ReloadOutcome>>,
 }
 
-/// What a thread comes back with: the number of its reload, and the new schedule if it is not refused.
-type Read = (u64, Option<(Schedule, Changes)>);
+/// What a thread comes back with: the number of its reload, and the new schedule if it has no mistakes.
+type Read = (u64, Result<(Schedule, Changes), Arc<Mistakes>>);
 
 impl<'a> Reloads<'a> {
     pub(super) fn new(
@@ -58,17 +63,21 @@ impl<'a> Reloads<'a> {
             threads: JoinSet::new(),
             number: 0,
             deadline: None,
+            asked_by: vec![],
         }
     }
 
-    /// Grants each wish, one at a time, for ever. Wishes that come during a reload are granted together after it.
+    /// Grants each request, one at a time, for ever. Requests that come during a reload are granted together after it.
     ///
     /// # Panics
     /// If reading panicked.
-    pub(super) async fn run(mut self, wishes: &Notify) {
+    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Reply<ReloadOutcome>>) {
         loop {
             tokio::select! {
-                () = wishes.notified(), if self.deadline.is_none() => self.begin(),
+                asked_by = all(&mut requests), if self.deadline.is_none() => {
+                    self.asked_by = asked_by;
+                    self.begin();
+                }
                 Some(read) = self.threads.join_next() => self.end(read),
                 () = until(&mut self.deadline) => self.give_up(),
             }
@@ -79,6 +88,7 @@ impl<'a> Reloads<'a> {
         let hanging = self.threads.len();
         if hanging >= MAX_HANGING {
             self.events.emit(&Event::ReloadImpossible { hanging });
+            self.answer(&ReloadOutcome::Impossible);
             return;
         }
         self.number += 1;
@@ -88,11 +98,11 @@ impl<'a> Reloads<'a> {
         self.threads.spawn_blocking(move || match load() {
             Ok(new) => {
                 let changes = old.changes_to(&new);
-                (number, Some((new, changes)))
+                (number, Ok((new, changes)))
             }
             Err(report) => {
                 events.emit(&Event::ReloadRejected { report: &report });
-                (number, None)
+                (number, Err(Arc::new(report)))
             }
         });
     }
@@ -103,22 +113,35 @@ impl<'a> Reloads<'a> {
             Ok((number, _)) if number != self.number || self.deadline.is_none() => {}
             Ok((_, read)) => {
                 self.deadline = None;
-                let Some((new, changes)) = read else {
-                    let problem =
-                        "the last reload was refused; the schedule has errors (see the log)";
-                    self.health.set(Part::Schedule, Some(problem.to_owned()));
-                    return;
-                };
-                self.health.set(Part::Schedule, None);
-                self.events.emit(&Event::Reloaded(&changes));
-                self.in_force.send_replace(Arc::new(new));
+                self.take_up(read);
             }
             Err(ended) => super::rethrow(Err(ended)),
         }
     }
 
+    fn take_up(&mut self, read: Result<(Schedule, Changes), Arc<Mistakes>>) {
+        match read {
+            Ok((new, changes)) => {
+                self.health.set(Part::Schedule, None);
+                self.events.emit(&Event::Reloaded(&changes));
+                self.in_force.send_replace(Arc::new(new));
+                self.answer(&ReloadOutcome::Reloaded(changes));
+            }
+            Err(mistakes) => {
+                let problem = "the last reload was refused; the schedule has errors (see the log)";
+                self.health.set(Part::Schedule, Some(problem.to_owned()));
+                self.answer(&ReloadOutcome::Rejected(mistakes));
+            }
+        }
+    }
+
+    fn answer(&mut self, outcome: &ReloadOutcome) {
+        answer(std::mem::take(&mut self.asked_by), outcome);
+    }
+
     fn give_up(&mut self) {
         self.deadline = None;
+        self.answer(&ReloadOutcome::GivenUp);
         self.events.emit(&Event::ReloadGivenUp { limit: LIMIT });
         let problem = format!("the last reload took longer than {} s", LIMIT.as_secs());
         self.health.set(Part::Schedule, Some(problem));
@@ -141,6 +164,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::engine::command::Commands;
 
     /// Lets everything that can go on without time go on.
     async fn settle() {
@@ -161,12 +185,13 @@ mod tests {
             Ok(Schedule::default())
         });
         let (in_force, published) = watch::channel(Arc::default());
-        let (health, events, wishes) = (Health::default(), Events::default(), Notify::new());
+        let (health, events) = (Health::default(), Events::default());
+        let (commands, requests) = Commands::new();
         let reloads = Reloads::new(&load, &in_force, &health, &events);
-        let mut reloads = Box::pin(reloads.run(&wishes));
+        let mut reloads = Box::pin(reloads.run(requests.reload));
         let test = async {
             for number in 1..=5 {
-                wishes.notify_one();
+                commands.request_reload();
                 settle().await;
                 tokio::time::advance(LIMIT).await;
                 settle().await;
@@ -181,7 +206,7 @@ mod tests {
             settle().await;
             assert!(!published.has_changed().unwrap());
             while !published.has_changed().unwrap() {
-                wishes.notify_one();
+                commands.request_reload();
                 tokio::task::yield_now().await;
             }
             assert!(health.problems().is_empty());
@@ -190,7 +215,7 @@ mod tests {
             () = &mut reloads => unreachable!(),
             () = test => {}
         }
-        // The wish that came last may have been granted, too.
+        // The request that came last may have been granted, too.
         assert!(reads.load(Ordering::SeqCst) > MAX_HANGING);
     }
 }

@@ -23,6 +23,9 @@ use crate::{
 /// How many names go in one call: other clients wait while the script runs.
 const BATCH: usize = 500;
 
+/// To report where an entry stands takes as long as to look at so many.
+const EFFORT: usize = 10;
+
 /// Tells where each entry of `schedule` stands, from what Redis knows.
 ///
 /// # Errors
@@ -38,7 +41,7 @@ pub(super) async fn report(
     let mut outcomes = HashMap::new();
     let mut breath = Breath::default();
     for (index, entry) in schedule.entries().enumerate() {
-        breath.entry().await;
+        breath.entries(EFFORT).await;
         if index % BATCH == 0 {
             let names = schedule.entries().skip(index).take(BATCH);
             let names: Vec<_> = names.map(|it| it.name.clone()).collect();

@@ -11,7 +11,8 @@ use crate::{
     core::{schedule::Schedule, term::Term},
     engine::{
         Tick,
-        health::{Health, Outage, Part},
+        health::{Health, Part},
+        outage::Outage,
     },
     events::Events,
     store::StoreError,

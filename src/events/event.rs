@@ -205,6 +205,16 @@ pub enum Event<'a> {
     Status {
         /// Whether it is the leader.
         leading: bool,
+        /// Who leads, if another process does.
+        leader: Option<&'a str>,
+        /// How long the lease is trusted if it is not renewed.
+        lease_left: Option<Duration>,
+        /// How far this host's clock is ahead of Redis' clock, at least.
+        skew: Option<TimeDelta>,
+        /// How many entries are paused, if it is the leader.
+        paused: Option<usize>,
+        /// The entry that fires next, and when, if it is the leader.
+        next: Option<(&'a str, DateTime<Utc>)>,
         /// How many delayed items are in quarantine, if that is known.
         quarantined: Option<usize>,
         /// Each problem.

@@ -3,6 +3,7 @@
 
 mod text;
 
+use chrono::TimeDelta;
 use tracing::{debug, error, info, warn};
 
 use crate::{
@@ -192,19 +193,49 @@ impl Sink for Log {
 
             Event::Status {
                 leading,
+                leader,
+                lease_left,
+                skew,
                 quarantined,
-                problems: [],
-            } => info!(leading, quarantined, "healthy"),
-            Event::Status {
-                leading,
-                quarantined,
+                paused,
+                next,
                 problems,
-            } => warn!(
-                leading,
-                problems = problems.join("; "),
-                quarantined,
-                "not healthy"
-            ),
+            } => {
+                let leader = leader.map(excerpt);
+                let leader = leader.as_deref();
+                let lease_left_s = lease_left.map(|it| it.as_secs_f64());
+                let skew_s = skew.map(TimeDelta::as_seconds_f64);
+                let next_entry = next.map(|(entry, _)| excerpt(entry));
+                let next_entry = next_entry.as_deref();
+                let next = next.map(|(_, at)| shown(at));
+                if problems.is_empty() {
+                    info!(
+                        leading,
+                        quarantined,
+                        leader,
+                        lease_left_s,
+                        skew_s,
+                        paused,
+                        next_entry,
+                        next,
+                        "healthy"
+                    );
+                } else {
+                    let problems = problems.join("; ");
+                    warn!(
+                        leading,
+                        problems,
+                        quarantined,
+                        leader,
+                        lease_left_s,
+                        skew_s,
+                        paused,
+                        next_entry,
+                        next,
+                        "not healthy"
+                    );
+                }
+            }
             Event::ClockSkewed { skew } => warn!(
                 ahead_s = skew.as_seconds_f64(),
                 "this host's clock is not Redis' clock, one of them is wrong"

@@ -13,7 +13,7 @@ use redis::Commands as _;
 use rescue_scheduler::{
     clock::{Clock, SystemClock},
     core::time::zone::Zone,
-    engine::{Engine, Options, Tick, Wishes, delayed::Delayed, recurring::Recurring},
+    engine::{Commands, Engine, Options, Tick, delayed::Delayed, recurring::Recurring},
     events::Events,
     store::{Limits, RedisStore, Store as _},
 };
@@ -127,10 +127,10 @@ pub fn engine_on(store: RedisStore, clock: &Arc<Moved>) -> Engine<RedisStore> {
 }
 
 pub async fn run(engine: Engine<RedisStore>, stop: &CancellationToken) {
-    let load = Arc::new(|| unreachable!("nobody wishes a reload"));
-    let wishes = Wishes::default();
+    let load = Arc::new(|| unreachable!("nobody asks for a reload"));
+    let (_commands, requests) = Commands::new();
     let schedule = schedule(EACH_SECOND);
-    engine.run(schedule, load, &wishes, stop.clone()).await;
+    engine.run(schedule, load, requests, stop.clone()).await;
 }
 
 /// Waits until `state` is as expected.

@@ -14,7 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rescue_scheduler::{
     clock::Clock as _,
     core::{schedule::Schedule, time::zone::Zone},
-    engine::{Engine, Options, Wishes, recurring::Recurring},
+    engine::{Commands, Engine, Options, recurring::Recurring},
     events::Events,
     store::{Identity, PublishedEntry, Store as _},
 };
@@ -160,7 +160,7 @@ impl Run {
         laws.enqueued_slack = 2_000 + i64::try_from(lease.as_millis()).unwrap();
         laws.due_slack = 3_000 + max_skew.unwrap_or_default();
         world.state.model.limits.clock_skew = max_skew.map(TimeDelta::milliseconds);
-        world.state.model.limits.history = 1_000;
+        world.state.model.limits.history = 10_000;
         world.weather = weather;
         let world = Arc::new(Mutex::new(world));
         Self {
@@ -267,9 +267,9 @@ impl Run {
             options,
             Events::default(),
         );
-        let (wishes, stop) = (Wishes::default(), CancellationToken::new());
+        let ((_commands, requests), stop) = (Commands::new(), CancellationToken::new());
         let load = Arc::new(|| Ok(schedule()));
-        let run = engine.run(self.schedule.clone(), load, &wishes, stop.clone());
+        let run = engine.run(self.schedule.clone(), load, requests, stop.clone());
         let mut engine = Box::pin(run);
         tokio::select! {
             biased;

@@ -222,6 +222,7 @@ impl<S: Store> Recurring<S> {
         }
         // All at once, for this may be given up before.
         self.states = states;
+        self.summary = None;
         self.stale = false;
         self.agenda.renumber(&moved);
         self.agenda.extend(plans);

@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use rescue_scheduler::{
     config::{self, Context, Source},
     core::{schedule::Schedule, time::zone::Zone},
-    engine::{Engine, Load, Options, Wishes},
+    engine::{Commands, Engine, Load, Options},
     events::Events,
     store::Identity,
 };
@@ -236,7 +236,7 @@ impl Run {
             self.dynamic[host],
         );
         let process = self.new_process(host, "host", View::new(files.clone(), false, dynamic));
-        let (wishes, stop) = (Wishes::default(), CancellationToken::new());
+        let ((commands, requests), stop) = (Commands::new(), CancellationToken::new());
         let next = Arc::new(Mutex::new(None));
         let load: Load = {
             let next = Arc::clone(&next);
@@ -249,14 +249,14 @@ impl Run {
             })
         };
         let engine = self.engine(&process, dynamic);
-        let run = engine.run(self.schedule(&files), load, &wishes, stop.clone());
+        let run = engine.run(self.schedule(&files), load, requests, stop.clone());
         let mut engine = Box::pin(run);
         tokio::select! {
             biased;
             () = process.killed.cancelled() => {}
             () = &mut engine => {}
             () = sleep_until(death) => {}
-            () = self.reload(host, process.number, &wishes, &next) => {}
+            () = self.reload(host, process.number, &commands, &next) => {}
         }
         self.disturb(self.lease + Duration::from_secs(2));
         if !process.killed.is_cancelled() && self.world().rng.bool() {
@@ -276,7 +276,7 @@ impl Run {
         &self,
         host: usize,
         process: u32,
-        wishes: &Wishes,
+        commands: &Commands,
         next: &Mutex<Option<Schedule>>,
     ) {
         loop {
@@ -300,7 +300,7 @@ impl Run {
                 Some(schedule)
             };
             *next.lock().unwrap() = schedule;
-            wishes.reload.notify_one();
+            commands.request_reload();
         }
     }
 

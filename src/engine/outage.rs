@@ -1,0 +1,134 @@
+//! What a loop does about errors of the store: report the outage, and try again a little later.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    engine::health::{Health, Part},
+    events::{Event, Events},
+    store::StoreError,
+};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// One loop's view of Redis. All loops share their health, so that an outage is reported once a minute, and its
+/// end when the last of them is over it.
+pub(super) struct Outage {
+    health: Health,
+    events: Events,
+    part: Part,
+    in_trouble: bool,
+    failures: u32,
+}
+
+impl Outage {
+    /// The view of the loop `part`.
+    pub(super) fn of(part: Part, health: &Health, events: &Events) -> Self {
+        Self {
+            health: health.clone(),
+            events: events.clone(),
+            part,
+            in_trouble: false,
+            failures: 0,
+        }
+    }
+
+    /// Records an outcome at `now`. Returns its value, or how long to wait before the next try.
+    pub(super) fn note<T>(
+        &mut self,
+        outcome: Result<T, StoreError>,
+        now: Instant,
+    ) -> Result<T, Duration> {
+        match outcome {
+            Ok(value) => {
+                self.end();
+                Ok(value)
+            }
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                self.report(&error, now);
+                let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures - 1);
+                // Jitter, so that schedulers that lost Redis together don't come back together.
+                Err(pause
+                    .min(LONGEST_PAUSE)
+                    .mul_f64(0.5 + fastrand::f64() / 2.0))
+            }
+        }
+    }
+
+    /// Reports the outage, unless a connection has just broken: the next connection may work.
+    fn report(&mut self, error: &StoreError, now: Instant) {
+        let text = error.to_string();
+        if matches!(error, StoreError::Unavailable { dropped: true, .. }) && self.failures == 1 {
+            self.events.emit(&Event::ConnectionLost { error: &text });
+            return;
+        }
+        // Loops may see one outage in different ways: refused, reset, timed out.
+        let kind = match error {
+            StoreError::Corrupt { .. } | StoreError::Refused { .. } => text.clone(),
+            _ => format!("{:?}", std::mem::discriminant(error)),
+        };
+        self.in_trouble = true;
+        self.health.set(self.part, Some(text.clone()));
+        if let Some(lasting) = self.health.enter_outage(self.part, kind, now) {
+            let error = &text;
+            self.events.emit(&Event::RedisLost { error, lasting });
+        }
+    }
+
+    /// The loop reached Redis, or does not need it for now.
+    pub(super) fn end(&mut self) {
+        self.failures = 0;
+        if std::mem::take(&mut self.in_trouble) && self.health.leave_outage(self.part) {
+            self.events.emit(&Event::RedisBack);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock as _, SystemClock};
+
+    fn unavailable(reason: &str) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable {
+            server: "here".into(),
+            reason: reason.into(),
+            dropped: false,
+        })
+    }
+
+    #[test]
+    fn pauses_grow_to_a_few_seconds_and_begin_again_after_a_success() {
+        let now = SystemClock.monotonic();
+        let mut outage = Outage::of(Part::Delayed, &Health::default(), &Events::default());
+        let pauses: Vec<Duration> = (0..40)
+            .map(|_| outage.note(unavailable("gone"), now).unwrap_err())
+            .collect();
+        assert!(pauses[0] <= FIRST_PAUSE, "{pauses:?}");
+        for pause in &pauses[10..] {
+            assert!(
+                (LONGEST_PAUSE / 2..=LONGEST_PAUSE).contains(pause),
+                "{pauses:?}"
+            );
+        }
+        outage.note(Ok(()), now).unwrap();
+        assert!(outage.note(unavailable("gone"), now).unwrap_err() <= FIRST_PAUSE);
+    }
+
+    #[test]
+    fn health_is_bad_until_the_last_loop_is_over_it() {
+        let now = SystemClock.monotonic();
+        let (health, events) = (Health::default(), Events::default());
+        let parts = [Part::Leadership, Part::Delayed];
+        let mut loops = parts.map(|part| Outage::of(part, &health, &events));
+        for outage in &mut loops {
+            outage.note(unavailable("gone"), now).unwrap_err();
+        }
+        assert_eq!(health.problems(), ["Redis at here is unavailable: gone"]);
+        loops[0].note(Ok(()), now).unwrap();
+        assert_eq!(health.problems().len(), 1);
+        loops[1].note(Ok(()), now).unwrap();
+        assert!(health.problems().is_empty());
+    }
+}

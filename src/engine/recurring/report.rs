@@ -1,0 +1,125 @@
+//! What the recurring loop publishes after each pass: its entries, and what is wrong with them.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    engine::{
+        dynamic::Dynamic,
+        health::{Health, Part},
+        recurring::Recurring,
+        snapshot::EntriesSnapshot,
+        state::{Refusal, State},
+    },
+    store::Store,
+};
+
+/// What the states come to. To look at a million of them takes milliseconds: that is done when one may have changed.
+#[derive(Default)]
+pub(super) struct Summary {
+    paused: usize,
+    rejected: Refused,
+    early: Refused,
+}
+
+/// Entries whose last fire was refused for one reason.
+#[derive(Default)]
+struct Refused {
+    number: usize,
+    /// The index of the first of them.
+    first: usize,
+}
+
+impl Refused {
+    fn add(&mut self, index: usize) {
+        if self.number == 0 {
+            self.first = index;
+        }
+        self.number += 1;
+    }
+}
+
+impl Summary {
+    pub(super) fn of(states: &[State]) -> Self {
+        let mut summary = Self::default();
+        for (index, state) in states.iter().enumerate() {
+            summary.paused += usize::from(state.paused);
+            match state.refused {
+                Some(Refusal::Queue) => summary.rejected.add(index),
+                Some(Refusal::Clock) => summary.early.add(index),
+                None => {}
+            }
+        }
+        summary
+    }
+}
+
+impl<S: Store> Recurring<S> {
+    /// What is wrong with dynamic entries, in words.
+    pub fn dynamic_trouble(&self) -> Option<String> {
+        self.dynamic.as_ref().and_then(Dynamic::trouble)
+    }
+
+    /// How many entries have a fire that their queue rejects, or that is too early by Redis' clock.
+    pub fn rejected(&self) -> usize {
+        let Summary {
+            rejected, early, ..
+        } = Summary::of(&self.states);
+        rejected.number + early.number
+    }
+
+    /// Publishes how it is at `now`, while it leads.
+    pub(super) fn report(&mut self, now: DateTime<Utc>, health: &Health) {
+        let summary = self
+            .summary
+            .get_or_insert_with(|| Summary::of(&self.states));
+        let entry =
+            |refused: &Refused| (refused.number > 0).then(|| &self.states[refused.first].entry);
+        let number = summary.rejected.number;
+        let rejected = entry(&summary.rejected).map(|first| {
+            let (entry, queue) = (&first.name, first.job.queue());
+            format!(
+                "entries whose queue refuses their job: {number}, the first is {entry} (queue {queue})"
+            )
+        });
+        let number = summary.early.number;
+        let early = entry(&summary.early).map(|first| {
+            let entry = &first.name;
+            format!(
+                "entries whose fire is too early by Redis' clock and waits: {number}, the first is {entry}"
+            )
+        });
+        let next = self
+            .agenda
+            .next()
+            .map(|(at, index)| (at, self.states[index].entry.name.clone()));
+        let entries = EntriesSnapshot {
+            total: self.states.len(),
+            paused: summary.paused,
+            rejected: summary.rejected.number + summary.early.number,
+            next,
+        };
+        health.publish(|snapshot| snapshot.entries = Some(entries));
+        health.set(Part::Entries, rejected);
+        health.set(Part::EarlyFires, early);
+        self.ahead.prune(now);
+        health.set(Part::Ahead, self.ahead.trouble());
+        health.set(Part::Lost, self.loss());
+        health.set(Part::Stamps, self.stamps_unreadable.clone());
+        health.set(Part::Dynamic, self.dynamic_trouble());
+    }
+}
+
+/// Publishes nothing of entries, which are the leader's.
+pub(super) fn report_nothing(health: &Health) {
+    health.publish(|snapshot| snapshot.entries = None);
+    for part in [
+        Part::Entries,
+        Part::EarlyFires,
+        Part::Ahead,
+        Part::Lost,
+        Part::Stamps,
+        Part::Dynamic,
+    ] {
+        health.set(part, None);
+    }
+}
