@@ -224,11 +224,11 @@ fn a_changed_dynamic_entry_costs_the_same_among_20_000_others() {
     // The entry, and six records of it, which are read again when it is first seen.
     // Each call of fires asks which entries are paused.
     assert!(calls.count("hmget") <= 15 * CHANGES + 10);
-    // Its records, that it is in force, and what is published of it; and the fires.
-    assert!(calls.count("evalsha") <= 4 * CHANGES + 10);
-    // This test asks with these two, the longer the slower the machine is.
+    // Its records, that it is in force, and what is published of it; and the fires meanwhile.
+    assert!(calls.count("evalsha") <= 3 * CHANGES + lateness.len() + 10);
+    // Of these, three publish it. This test asks with two, the longer the slower the machine is.
     let own = calls.count("exists") + calls.count("lrange");
-    assert!(calls.total() - own <= 45 * CHANGES, "{:?}", calls.0);
+    assert!(calls.total() - own <= 48 * CHANGES, "{:?}", calls.0);
     let bytes = (traffic.sent + traffic.received) / CHANGES;
     assert!(bytes <= 4_000, "{bytes} bytes for a change");
 }

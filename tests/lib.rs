@@ -24,6 +24,7 @@ mod dynamic_history;
 mod faults;
 mod harness;
 mod history;
+mod journal;
 mod leadership;
 mod migrating;
 mod next;

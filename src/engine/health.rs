@@ -46,6 +46,8 @@ pub(super) enum Part {
     Clock,
     /// Reading the schedule anew.
     Schedule,
+    /// The list of what happened.
+    Journal,
 }
 
 /// What is wrong now, and what this process knows of itself; clones share it.

@@ -10,6 +10,7 @@ mod command;
 pub mod delayed;
 mod dynamic;
 pub mod health;
+mod journal;
 mod leadership;
 mod moved;
 mod once;
@@ -50,6 +51,7 @@ use crate::{
     engine::{
         delayed::Delayed,
         health::{Health, Part},
+        journal::Journal,
         leadership::Leadership,
         outage::Outage,
         publishing::Publishing,
@@ -111,12 +113,15 @@ impl<S: Store> Engine<S> {
     /// # Panics
     /// If a loop panicked; that is a bug, and the supervisor of the process restarts it.
     pub async fn run(
-        self,
+        mut self,
         schedule: Schedule,
         load: Load,
         requests: Requests,
         stop: CancellationToken,
     ) {
+        let (journal_store, clock) = (self.store.apart(), &self.clock);
+        let (mut journal, events) = Journal::new(journal_store, clock, &self.health, &self.events);
+        self.events = events;
         let (to_recurring, led_recurring) = watch::channel(None);
         let (to_delayed, led) = watch::channel(None);
         let (schedules, in_force) = watch::channel(Arc::new(schedule));
@@ -152,6 +157,7 @@ impl<S: Store> Engine<S> {
                 () = stop.cancelled() => break,
                 () = &mut reloads => {}
                 () = &mut statuses => {}
+                () = journal.run() => {}
                 Some(ended) = loops.join_next() => rethrow(ended),
                 Some(ended) = leadership.join_next() => rethrow(ended),
             }
@@ -166,6 +172,7 @@ impl<S: Store> Engine<S> {
         loops.shutdown().await;
         released.cancel();
         while leadership.join_next().await.is_some() {}
+        journal.finish().await;
         // To free a million entries takes longer than the stop has left, and the process ends now.
         std::mem::forget(Arc::clone(&schedules.borrow()));
     }

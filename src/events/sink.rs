@@ -20,6 +20,13 @@ impl Events {
         Self(sinks.into())
     }
 
+    /// Returns a handle to these sinks and one more, which is the last.
+    #[must_use]
+    pub fn and(&self, sink: Arc<dyn Sink>) -> Self {
+        let sinks = self.0.iter().cloned();
+        Self(sinks.chain([sink]).collect())
+    }
+
     /// Passes an event to each sink.
     pub fn emit(&self, event: &Event<'_>) {
         for sink in &*self.0 {

@@ -123,6 +123,11 @@ impl Keys {
         self.own("schedulers")
     }
 
+    /// List: what happened to schedulers and what people did, JSON, newest first.
+    pub fn events(&self) -> String {
+        self.own("events")
+    }
+
     /// Hash, the fence: entry name → last fire time, Unix seconds.
     pub fn fired(&self) -> String {
         self.own("fired")

@@ -24,6 +24,7 @@ pub use self::{
     address::{Address, Credentials},
     console::{
         Console,
+        events::EventRecord,
         history::{FireRecord, NoFireRecord},
         pauses::Pause,
         schedulers::{Role, Scheduler},

@@ -11,9 +11,9 @@ use rescue_scheduler::{
     clock::Clock as _,
     core::firing::outcome::Outcome,
     store::{
-        BatchLimit, Bucket, Due, Fire, FireOutcome, Heartbeat, Lease, Missed, MissedOutcome,
-        MoveOutcome, Place, Publication, PublishedPage, RecordChange, Records, Store, StoreError,
-        Target, TimeRecord, digest,
+        BatchLimit, Bucket, Due, EventRecord, Fire, FireOutcome, Heartbeat, Lease, Missed,
+        MissedOutcome, MoveOutcome, Place, Publication, PublishedPage, RecordChange, Records,
+        Store, StoreError, Target, TimeRecord, digest,
     },
 };
 use tokio::time::timeout_at;
@@ -352,6 +352,15 @@ impl Store for ModelStore {
         let (member, reason) = (member.to_vec(), reason.to_owned());
         self.call(move |model| model.set_aside(&us, &member, before, &reason, now))
             .await
+    }
+
+    async fn note_events(&self, _: &[EventRecord]) -> Result<(), StoreError> {
+        // Only people read them.
+        Ok(())
+    }
+
+    fn events(&self) -> String {
+        unreachable!("they can always be noted")
     }
 
     async fn quarantined(&self) -> Result<usize, StoreError> {

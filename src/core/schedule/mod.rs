@@ -61,6 +61,16 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// How many entries change.
+    pub fn len(&self) -> usize {
+        self.added.len() + self.changed.len() + self.removed.len()
+    }
+
+    /// Whether none does.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Adds a difference. Returns whether it is a change.
     pub fn add(&mut self, difference: &Difference<'_>) -> bool {
         let (changes, entry) = match difference {

@@ -70,14 +70,7 @@ impl Console {
     /// # Errors
     /// [`StoreError`].
     pub async fn history(&self, entry: &str, limit: usize) -> Result<Vec<FireRecord>, StoreError> {
-        let key = self.keys.history(entry);
-        let mut newest = redis::pipe();
-        newest
-            .cmd("LRANGE")
-            .arg(&key)
-            .arg(0)
-            .arg(limit.saturating_sub(1));
-        let (texts,): (Vec<Vec<u8>>,) = self.connection.pipeline(&newest, &key).await?;
+        let texts = self.newest(&self.keys.history(entry), limit).await?;
         let texts = texts.iter().map(|text| String::from_utf8_lossy(text));
         Ok(texts.filter_map(|text| text.parse().ok()).collect())
     }

@@ -1,5 +1,6 @@
 //! What apps and people want done in Redis: no lease, and each change is one transaction.
 
+pub(super) mod events;
 pub(super) mod history;
 pub(super) mod pauses;
 pub(super) mod schedulers;
@@ -80,6 +81,17 @@ impl Console {
     async fn change_entry(&self, mut change: Pipeline, name: &str) -> Result<(), StoreError> {
         change.sadd(self.keys.changed_entries(), name);
         self.execute(change, &self.keys.dynamic_entries()).await
+    }
+
+    /// The newest elements of a list that begins with them, at most `limit`.
+    async fn newest(&self, key: &str, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let Some(last) = limit.checked_sub(1) else {
+            return Ok(vec![]);
+        };
+        let mut newest = redis::pipe();
+        newest.cmd("LRANGE").arg(key).arg(0).arg(last);
+        let (texts,) = self.connection.pipeline(&newest, key).await?;
+        Ok(texts)
     }
 
     async fn execute(&self, mut commands: Pipeline, key: &str) -> Result<(), StoreError> {

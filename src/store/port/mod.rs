@@ -16,6 +16,7 @@ use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 
 use crate::core::firing::outcome::Outcome;
 use crate::store::{
+    console::events::EventRecord,
     error::StoreError,
     port::{
         delayed::{BatchLimit, Bucket, Due, MoveOutcome, Place, Target},
@@ -214,6 +215,15 @@ pub trait Store: Send + Sync + 'static {
         reason: &str,
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<Option<MoveOutcome>, StoreError>> + Send;
+
+    /// Adds events, oldest first, to those that Redis keeps: the newest 1,000.
+    fn note_events(
+        &self,
+        events: &[EventRecord],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The key of these events.
+    fn events(&self) -> String;
 
     /// How many records are in quarantine.
     fn quarantined(&self) -> impl Future<Output = Result<usize, StoreError>> + Send;

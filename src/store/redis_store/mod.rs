@@ -15,6 +15,7 @@ use crate::core::firing::outcome::Outcome;
 use crate::store::{
     address::Address,
     connection::Connection,
+    console::events::EventRecord,
     error::StoreError,
     keys::Keys,
     limits::Limits,
@@ -37,6 +38,9 @@ use crate::store::{
         time::{self, TimeReply},
     },
 };
+
+/// How many events Redis keeps.
+const EVENTS: isize = 1_000;
 
 /// Redis under one namespace.
 pub struct RedisStore {
@@ -431,6 +435,22 @@ impl Store for RedisStore {
         let key = self.keys.quarantine();
         let outcome = self.connection.script(&call, &key).await?;
         Ok(self.reconnect_if_lost(outcome).await)
+    }
+
+    async fn note_events(&self, events: &[EventRecord]) -> Result<(), StoreError> {
+        let key = self.keys.events();
+        let mut add = redis::pipe();
+        for event in events {
+            // It has no map whose keys are not texts, which is all that could fail.
+            add.lpush(&key, serde_json::to_string(event).unwrap_or_default())
+                .ignore();
+        }
+        add.ltrim(&key, 0, EVENTS - 1).ignore();
+        self.connection.pipeline(&add, &key).await
+    }
+
+    fn events(&self) -> String {
+        self.keys.events()
     }
 
     async fn quarantined(&self) -> Result<usize, StoreError> {

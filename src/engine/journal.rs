@@ -1,0 +1,172 @@
+//! What happens to the scheduler is kept in Redis, for people. No loop waits for that: what can't be written soon is
+//! dropped, and the log has it anyway.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::mpsc::{self, Receiver, Sender},
+    time::timeout,
+};
+
+use crate::{
+    clock::Clock,
+    core::excerpt::excerpt,
+    engine::{
+        health::{Health, Part},
+        outage::Outage,
+    },
+    events::{Event, Events, Sink},
+    store::{EventRecord, Store, StoreError},
+};
+
+/// How many events may wait.
+const WAITING: usize = 100;
+/// How long the last ones may take.
+const LAST: Duration = Duration::from_millis(100);
+/// How many names are kept of many.
+const NAMES: usize = 20;
+
+/// Keeps what people want to read later.
+struct JournalSink {
+    clock: Arc<dyn Clock>,
+    holder: String,
+    records: Sender<EventRecord>,
+}
+
+impl Sink for JournalSink {
+    fn note(&self, event: &Event<'_>) {
+        let (verb, target, reason, count) = match event {
+            Event::LeaseTaken { .. } => ("took_lease", None, None, None),
+            Event::LeaseLost { reason } => ("lost_lease", None, Some(*reason), None),
+            Event::LeaseReleased => ("released_lease", None, None, None),
+            Event::RedisLost { error, lasting } if lasting.is_zero() => {
+                ("lost_redis", None, Some(*error), None)
+            }
+            Event::RedisBack => ("reached_redis", None, None, None),
+            Event::Reloaded(changes) => ("reloaded", None, None, Some(changes.len())),
+            Event::ReloadRejected { report } => (
+                "rejected_reload",
+                None,
+                None,
+                Some(report.mistakes().count()),
+            ),
+            Event::ReloadGivenUp { .. } | Event::ReloadImpossible { .. } => {
+                ("gave_up_reload", None, None, None)
+            }
+            Event::EntriesLeft { entries } => {
+                let names = entries.iter().copied();
+                (
+                    "entries_left",
+                    Some(listed(names)),
+                    None,
+                    Some(entries.len()),
+                )
+            }
+            Event::EntriesForgotten { entries } => {
+                let names = entries.iter().map(String::as_str);
+                (
+                    "forgot_entries",
+                    Some(listed(names)),
+                    None,
+                    Some(entries.len()),
+                )
+            }
+            _ => return,
+        };
+        // If there is no room, Redis has been away for long, and the log has all of them.
+        drop(self.records.try_send(EventRecord {
+            at: self.clock.now(),
+            actor: self.holder.clone(),
+            verb: verb.to_owned(),
+            target,
+            reason: reason.map(|it| excerpt(it).into_owned()),
+            count,
+        }));
+    }
+}
+
+/// The first of these names.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.take(NAMES).map(excerpt).collect();
+    names.join(", ")
+}
+
+/// Writes what the sink keeps.
+pub(super) struct Journal<S> {
+    store: S,
+    clock: Arc<dyn Clock>,
+    health: Health,
+    outage: Outage,
+    kept: Receiver<EventRecord>,
+    /// What is to be written next.
+    batch: Vec<EventRecord>,
+}
+
+impl<S: Store> Journal<S> {
+    /// Returns it, and `events` with its sink.
+    pub(super) fn new(
+        store: S,
+        clock: &Arc<dyn Clock>,
+        health: &Health,
+        events: &Events,
+    ) -> (Self, Events) {
+        let (records, kept) = mpsc::channel(WAITING);
+        let sink = JournalSink {
+            clock: Arc::clone(clock),
+            holder: store.holder().to_owned(),
+            records,
+        };
+        let events = events.and(Arc::new(sink));
+        let journal = Self {
+            store,
+            clock: Arc::clone(clock),
+            health: health.clone(),
+            outage: Outage::of(Part::Journal, health, &events),
+            kept,
+            batch: vec![],
+        };
+        (journal, events)
+    }
+
+    /// Writes what comes, for ever.
+    pub(super) async fn run(&mut self) {
+        loop {
+            if self.batch.is_empty() {
+                self.kept.recv_many(&mut self.batch, WAITING).await;
+            }
+            let written = self.write().await;
+            if let Err(pause) = self.outage.note(written, self.clock.monotonic()) {
+                self.clock.sleep(pause).await;
+            }
+        }
+    }
+
+    /// Writes what is left.
+    pub(super) async fn finish(mut self) {
+        while let Ok(record) = self.kept.try_recv() {
+            self.batch.push(record);
+        }
+        // The process ends, whether that is written or not.
+        drop(timeout(LAST, self.write()).await);
+    }
+
+    /// Writes the batch. A key of another type, or a missing right, is a problem that stops nothing.
+    async fn write(&mut self) -> Result<(), StoreError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let problem = match self.store.note_events(&self.batch).await {
+            Err(error) if error.is_partial() => {
+                let key = self.store.events();
+                Some(format!("what happens can't be noted in `{key}`: {error}"))
+            }
+            outcome => {
+                outcome?;
+                None
+            }
+        };
+        self.batch.clear();
+        self.health.set(Part::Journal, problem);
+        Ok(())
+    }
+}
