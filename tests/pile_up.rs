@@ -312,9 +312,9 @@ fn workers_that_cannot_be_read_keep_no_fire_away() {
 
 #[test]
 fn a_queue_of_the_wrong_type_refuses_a_guarded_fire_like_any_other() {
-    for pattern in ["", "include_metadata = true"] {
+    for fixed_parts in ["", "include_metadata = true"] {
         let schedule = entry(&format!(
-            "overlap = 'skip_if_running'\nmax_queue_length = 1\n{pattern}"
+            "overlap = 'skip_if_running'\nmax_queue_length = 1\n{fixed_parts}"
         ));
         let mut redis = seen(&schedule);
         redis.command("SET resque:queue:q garbage");
@@ -424,8 +424,8 @@ async fn all_searches_of_a_call_look_at_100_000_jobs_and_the_others_are_put_off(
         let jobs = vec!["other"; 40_000];
         let () = redis.connection.rpush(key, jobs).unwrap();
     }
-    for pattern in [None, Some(vec!["{".to_owned(), "}".to_owned()])] {
-        let first = if pattern.is_none() { 1_000 } else { 2_000 };
+    for fixed_parts in [None, Some(vec!["{".to_owned(), "}".to_owned()])] {
+        let first = if fixed_parts.is_none() { 1_000 } else { 2_000 };
         let fire = |name, seconds: i64| Fire {
             name,
             times: None,
@@ -438,7 +438,7 @@ async fn all_searches_of_a_call_look_at_100_000_jobs_and_the_others_are_put_off(
                 overlap: Overlap::SkipIfQueued,
                 max_queue_length: None,
             },
-            pattern: pattern.clone(),
+            fixed_parts: fixed_parts.clone(),
         };
         let (fired, put_off) = (FireOutcome::Fired, FireOutcome::PutOff);
         // What is put off is not overtaken by the next fire of its entry.
@@ -498,7 +498,7 @@ async fn all_searches_of_a_call_read_ten_megabytes_and_the_others_are_put_off() 
             overlap: Overlap::SkipIfQueued,
             max_queue_length: None,
         },
-        pattern: Some(vec!["{".to_owned(), "}".to_owned()]),
+        fixed_parts: Some(vec!["{".to_owned(), "}".to_owned()]),
     };
     let now = DateTime::UNIX_EPOCH.fixed_offset();
     let all = [fire("a", 0), fire("b", 0)];

@@ -39,7 +39,7 @@ pub fn hash(redis: &mut Redis, name: &str) -> BTreeMap<String, String> {
 
 pub fn engine(store: &RedisStore) -> Recurring<RedisStore> {
     Recurring::new(
-        store.apart(),
+        store.with_own_connection(),
         Arc::new(StoppedClock(at(0))),
         Zone::UTC,
         Events::default(),

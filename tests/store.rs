@@ -16,8 +16,8 @@ use rescue_scheduler::{
     engine::{Tick, delayed::Delayed, recurring::Recurring},
     events::Events,
     store::{
-        Address, BatchLimit, Bucket, Credentials, Fire, FireOutcome, Identity, Keys, Lease,
-        MoveOutcome, RecordChange, RedisStore, Store, Target,
+        Address, BatchLimit, Bucket, Credentials, Destination, Fire, FireOutcome, Identity, Keys,
+        Lease, MoveOutcome, RecordChange, RedisStore, Store,
     },
 };
 
@@ -63,8 +63,8 @@ fn item(number: usize) -> String {
     harness::item("q", number)
 }
 
-fn to_queue(number: usize) -> Target {
-    Target::Queue {
+fn to_queue(number: usize) -> Destination {
+    Destination::Queue {
         name: "q".to_owned(),
         payload: payload(number),
     }
@@ -80,7 +80,7 @@ fn fire(fire_time: i64) -> Fire<'static> {
         queue: "q",
         payload: "{}".into(),
         guard: Guard::default(),
-        pattern: None,
+        fixed_parts: None,
     }
 }
 
@@ -184,7 +184,12 @@ async fn two_that_both_believe_they_lead_fire_once() {
     let store = leader(&redis).await;
     let engine = || {
         let clock = Arc::new(StoppedClock(at(0)));
-        Recurring::new(store.apart(), clock, Zone::UTC, Events::default())
+        Recurring::new(
+            store.with_own_connection(),
+            clock,
+            Zone::UTC,
+            Events::default(),
+        )
     };
     let (mut first, mut second) = (engine(), engine());
     for engine in [&mut first, &mut second] {
@@ -208,7 +213,7 @@ async fn what_another_skips_is_none_of_the_times() {
     let store = leader(&redis).await;
     let engine = || {
         Recurring::new(
-            store.apart(),
+            store.with_own_connection(),
             Arc::new(StoppedClock(at(0))),
             Zone::UTC,
             Events::default(),
@@ -299,7 +304,7 @@ async fn a_reverse_index_of_the_wrong_type_does_not_double_a_job() {
     let index = format!("resque:timestamps:{}", item(0));
     let () = redis.connection.del(&index).unwrap();
     let () = redis.connection.set(&index, "a string").unwrap();
-    move_all(store.apart()).await;
+    move_all(store.with_own_connection()).await;
     move_all(store).await;
     assert_eq!(redis.queue("q"), [payload(0)]);
 }
@@ -393,7 +398,7 @@ async fn a_removal_that_races_with_two_movers_removes_or_loses_but_never_both() 
     (0..JOBS).for_each(|number| redis.delay(1_000, item(number)));
 
     let mut movers = tokio::task::JoinSet::new();
-    movers.spawn(move_all(store.apart()));
+    movers.spawn(move_all(store.with_own_connection()));
     movers.spawn(move_all(store));
     let mut removed = vec![];
     for number in (0..JOBS).rev().step_by(2) {
@@ -435,11 +440,11 @@ async fn a_batch_for_more_queues_than_a_header_can_name_is_moved_in_two_steps() 
             items: numbers.clone().map(|it| name(it).into_bytes()).collect(),
             passed: None,
         };
-        let target = |number| Target::Queue {
+        let target = |number| Destination::Queue {
             name: name(number),
             payload: name(number),
         };
-        let targets: Vec<Target> = numbers.map(target).collect();
+        let targets: Vec<Destination> = numbers.map(target).collect();
         let outcomes = store
             .move_batch(&[bucket], &targets)
             .await

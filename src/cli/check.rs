@@ -40,7 +40,13 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
     let schedule = loaded.schedule;
     let now = SystemClock.now();
     let left_out = schedule.left_out().iter();
-    let left_out = left_out.map(|it| [it.name.clone(), "left out".to_owned(), it.why.to_string()]);
+    let left_out = left_out.map(|it| {
+        [
+            it.name.clone(),
+            "left out".to_owned(),
+            it.reason.to_string(),
+        ]
+    });
     let rows: Vec<_> = schedule
         .entries()
         .map(|entry| {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     config::{Diagnostic, Mistakes},
     core::{
-        schedule::{LeftOut, Why},
+        schedule::{LeftOut, LeftOutReason},
         time::instant::rfc3339,
     },
     engine::OnceError,
@@ -26,7 +26,7 @@ pub(super) enum Failure {
         name: String,
         nearest: Option<String>,
     },
-    #[error("error: entry `{}` is {}", .0.name, why_left_out(.0.why))]
+    #[error("error: entry `{}` is {}", .0.name, why_left_out(.0.reason))]
     LeftOut(LeftOut),
     #[error("error: {count} warning{} (--strict)", if *count == 1 { "" } else { "s" })]
     Warnings { count: usize },
@@ -73,12 +73,12 @@ fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }
 
-fn why_left_out(why: Why) -> String {
+fn why_left_out(why: LeftOutReason) -> String {
     match why {
-        Why::Environment => {
+        LeftOutReason::Environment => {
             format!("{why}; choose the environment with --environment or RAILS_ENV")
         }
-        Why::Disabled => format!("{why}; take `enabled = false` out of it"),
-        Why::NoQueue => format!("left out: it {why}"),
+        LeftOutReason::Disabled => format!("{why}; take `enabled = false` out of it"),
+        LeftOutReason::NoQueue => format!("left out: it {why}"),
     }
 }

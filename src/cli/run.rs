@@ -11,7 +11,7 @@ use crate::{
     cli::{args::daemon::DaemonArguments, dev, failure::Failure, habit, process::Pidfile},
     clock::{Clock, StoppedClock, SystemClock},
     config,
-    core::schedule::{LeftOut, Schedule, Why},
+    core::schedule::{LeftOut, LeftOutReason, Schedule},
     engine::{Commands, Engine, Load, OnceError, Options, Requests},
     events::{self, Events, Log},
     logs::{self, Logs},
@@ -208,9 +208,9 @@ fn announce(
         "rescue-scheduler starts"
     );
     for left_out in schedule.left_out() {
-        info!(entry = left_out.name, why = %left_out.why, "left out");
+        info!(entry = left_out.name, why = %left_out.reason, "left out");
     }
-    let elsewhere = |left_out: &LeftOut| left_out.why == Why::Environment;
+    let elsewhere = |left_out: &LeftOut| left_out.reason == LeftOutReason::Environment;
     if arguments.context.environment.is_none() && schedule.left_out().iter().any(elsewhere) {
         warn!(
             "no environment is given (--environment, RAILS_ENV): entries that need one are left out"

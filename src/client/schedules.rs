@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     client::{Client, arguments::ClientError},
     config::{AtPath, Context, Mistake, dynamic_entry},
-    core::schedule::Why,
+    core::schedule::LeftOutReason,
 };
 
 impl Client {
@@ -60,9 +60,9 @@ impl Client {
             return Err(refused(elsewhere.join("; ")));
         }
         if let Err(left_out) = read.entry
-            && left_out.why == Why::NoQueue
+            && left_out.reason == LeftOutReason::NoQueue
         {
-            return Err(refused(format!("$: it {}", left_out.why)));
+            return Err(refused(format!("$: it {}", left_out.reason)));
         }
         Ok(self.console.set_entry(name, &json).await?)
     }

@@ -20,7 +20,7 @@ use crate::{
             cron::Cron,
             duration,
             every::Every,
-            timing::{Pattern, Timing},
+            timing::{Recurrence, Timing},
             zone::Zone,
         },
     },
@@ -35,7 +35,11 @@ pub fn cron(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
     let cron = Cron::parse(&source.text, "")
         .map_err(|error| marked(source, error.span.clone(), Mistake::Cron(error)))?;
     let zone = cron.zone().unwrap_or(zone);
-    Ok(entry(Pattern::Cron { cron, zone }, zone, source.origin(0)))
+    Ok(entry(
+        Recurrence::Cron { cron, zone },
+        zone,
+        source.origin(0),
+    ))
 }
 
 /// An entry without a name that fires at the interval `source`, shown in `zone`.
@@ -47,7 +51,7 @@ pub fn every(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
         .map_err(|error| marked(source, error.span.clone(), Mistake::Duration(error)))?;
     let every = table::in_range(length).and_then(interval);
     let every = every.map_err(|mistake| marked(source, 0..source.text.len(), mistake))?;
-    Ok(entry(Pattern::Every(every), zone, source.origin(0)))
+    Ok(entry(Recurrence::Every(every), zone, source.origin(0)))
 }
 
 /// The interval of that length.
@@ -58,10 +62,10 @@ pub fn interval(length: TimeDelta) -> Result<Every, Mistake> {
     Every::new(length).map_err(Mistake::Every)
 }
 
-fn entry(pattern: Pattern, zone: Zone, origin: Origin) -> Entry {
+fn entry(recurrence: Recurrence, zone: Zone, origin: Origin) -> Entry {
     Entry {
         name: String::new(),
-        timing: Timing::of(pattern),
+        timing: Timing::of(recurrence),
         zone,
         job: Job::new("", "", "[]", false),
         catch_up: CatchUp::default(),
@@ -101,9 +105,9 @@ mod tests {
         let zone = |text| match cron(&source("--cron", text), Zone::UTC)
             .unwrap()
             .timing
-            .pattern
+            .recurrence
         {
-            Pattern::Cron { zone, .. } => zone.to_string(),
+            Recurrence::Cron { zone, .. } => zone.to_string(),
             other => panic!("{other}"),
         };
         assert_eq!(zone("0 12 * * *"), "UTC");

@@ -16,12 +16,12 @@ use crate::{
     core::excerpt::excerpt,
     engine::{
         Tick,
+        context::{LoopContext, until_next_second},
         delayed::{large::Large, newcomers::Newcomers},
-        health::{Health, Part},
+        health::{Health, HealthPart},
         moved::Moved,
         refusing::Refusing,
         stuck::Stuck,
-        wake::{Wake, until_next_second},
     },
     events::{Event, Events},
     store::{BatchLimit, Due, Place, Store, StoreError},
@@ -90,20 +90,26 @@ impl<S: Store> Delayed<S> {
 
     /// Ticks and sleeps until it is told to stop: wakes on each whole second, for delayed jobs are
     /// due then, and each `interval`.
-    pub(super) async fn run(mut self, interval: Duration, mut wake: Wake) {
+    pub(super) async fn run(mut self, interval: Duration, mut context: LoopContext) {
         let mut pause = Duration::ZERO;
-        while wake.sleep(pause).await {
-            pause = if wake.trusted_term().is_some() {
-                let now = wake.now();
+        while context.sleep(pause).await {
+            pause = if context.trusted_term().is_some() {
+                let now = context.now();
                 let outcome = match self.tick(now).await {
-                    Ok(tick) => self.look_around(now, &wake.health).await.map(|()| tick),
+                    Ok(tick) => self.look_around(now, &context.health).await.map(|()| tick),
                     error => error,
                 };
-                wake.health.set(Part::Buckets, self.bucket_trouble());
-                wake.health.set(Part::Queues, self.refusing.trouble());
-                wake.health.set(Part::EarlyBuckets, self.clock_trouble());
-                let idle = interval.min(until_next_second(wake.now()));
-                wake.pause(outcome, idle)
+                context
+                    .health
+                    .set(HealthPart::Buckets, self.bucket_trouble());
+                context
+                    .health
+                    .set(HealthPart::Queues, self.refusing.trouble());
+                context
+                    .health
+                    .set(HealthPart::EarlyBuckets, self.clock_trouble());
+                let idle = interval.min(until_next_second(context.now()));
+                context.pause(outcome, idle)
             } else {
                 // They are the leader's to tell.
                 self.stuck = Stuck::default();
@@ -112,12 +118,14 @@ impl<S: Store> Delayed<S> {
                 self.refusing.clear();
                 (self.early, self.ahead) = (None, None);
                 self.looked_around = None;
-                wake.health.set(Part::Buckets, None);
-                wake.health.set(Part::Queues, None);
-                wake.health.set(Part::EarlyBuckets, None);
-                wake.health.publish(|snapshot| snapshot.quarantined = None);
-                wake.outage.end();
-                until_next_second(wake.now())
+                context.health.set(HealthPart::Buckets, None);
+                context.health.set(HealthPart::Queues, None);
+                context.health.set(HealthPart::EarlyBuckets, None);
+                context
+                    .health
+                    .publish(|snapshot| snapshot.quarantined = None);
+                context.outage.end();
+                until_next_second(context.now())
             };
         }
     }

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     config::Context,
-    core::schedule::{Changes, Meaning, Schedule},
+    core::schedule::{Changes, DynamicState, Schedule},
     engine::dynamic::{
         reading::{read, report_reading},
         unread::Unread,
@@ -35,13 +35,13 @@ const REPORTED: usize = 50;
 struct Known {
     json: Vec<u8>,
     /// What it says, or the mistakes in it.
-    reading: Result<Meaning, String>,
+    reading: Result<DynamicState, String>,
     /// What it said before the mistakes were made.
-    before: Option<Meaning>,
+    before: Option<DynamicState>,
 }
 
 impl Known {
-    fn in_force(&self) -> Option<&Meaning> {
+    fn in_force(&self) -> Option<&DynamicState> {
         self.reading.as_ref().ok().or(self.before.as_ref())
     }
 }
@@ -182,7 +182,7 @@ impl Dynamic {
     pub(super) async fn settle(&mut self, store: &impl Store) -> Result<(), StoreError> {
         while !self.unsettled.is_empty() {
             let batch = self.unsettled.len().saturating_sub(BATCH);
-            let settled = store.settle_changes(&self.unsettled[batch..]).await;
+            let settled = store.ack_changes(&self.unsettled[batch..]).await;
             if self.unless_denied(settled)?.is_some() {
                 self.unreadable = None;
             }
@@ -347,11 +347,11 @@ impl Dynamic {
             Some(Merge::Changed) if same_files => {
                 let over = self.changed.iter();
                 let over = over.filter_map(|name| str::from_utf8(name).ok());
-                let meaning = |name: &str| {
+                let state = |name: &str| {
                     let known = self.known.get(name.as_bytes()).and_then(Known::in_force);
-                    known.cloned().or_else(|| files.meaning(name))
+                    known.cloned().or_else(|| files.dynamic_state(name))
                 };
-                let over: Vec<_> = over.map(|name| (name, meaning(name))).collect();
+                let over: Vec<_> = over.map(|name| (name, state(name))).collect();
                 let over = over.iter().map(|(name, over)| (*name, over.as_ref()));
                 self.merged.overridden(over)
             }
@@ -371,7 +371,7 @@ impl Dynamic {
     }
 
     /// What stands over the files: each name with its meaning, or with nothing if it is in doubt.
-    fn over(&self) -> impl Iterator<Item = (&str, Option<&Meaning>)> {
+    fn over(&self) -> impl Iterator<Item = (&str, Option<&DynamicState>)> {
         let known = self.known.iter().filter_map(|(name, known)| {
             Some((str::from_utf8(name).ok()?, Some(known.in_force()?)))
         });

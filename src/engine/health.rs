@@ -18,7 +18,7 @@ const REMINDER: Duration = Duration::from_secs(60);
 
 /// What can be in trouble by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
+pub(super) enum HealthPart {
     Leadership,
     Recurring,
     Delayed,
@@ -59,9 +59,9 @@ pub struct Health {
 
 #[derive(Debug, Default)]
 struct State {
-    problems: BTreeMap<Part, String>,
+    problems: BTreeMap<HealthPart, String>,
     /// Which outage each loop is in.
-    outages: BTreeMap<Part, String>,
+    outages: BTreeMap<HealthPart, String>,
     /// When each outage began, and when it was logged last.
     logged: BTreeMap<String, (Instant, Instant)>,
 }
@@ -85,7 +85,7 @@ impl Health {
     }
 
     /// Records what is wrong with `part`, or that nothing is.
-    pub(super) fn set(&self, part: Part, problem: Option<String>) {
+    pub(super) fn set(&self, part: HealthPart, problem: Option<String>) {
         let problem = problem.map(|it| excerpt(&it).into_owned());
         let before = {
             let problems = &mut self.lock().problems;
@@ -116,7 +116,12 @@ impl Health {
 
     /// Records that the loop `part` is in the outage `kind`. Returns how long that lasts if it is to be
     /// reported: at its begin, whichever loop sees it first, and every minute.
-    pub(super) fn enter_outage(&self, part: Part, kind: String, now: Instant) -> Option<Duration> {
+    pub(super) fn enter_outage(
+        &self,
+        part: HealthPart,
+        kind: String,
+        now: Instant,
+    ) -> Option<Duration> {
         let state = &mut *self.lock();
         state.outages.insert(part, kind.clone());
         state.forget_ended();
@@ -132,7 +137,7 @@ impl Health {
     }
 
     /// Records that the loop `part` is in no outage any more. Returns whether no loop is.
-    pub(super) fn leave_outage(&self, part: Part) -> bool {
+    pub(super) fn leave_outage(&self, part: HealthPart) -> bool {
         let is_last = {
             let state = &mut *self.lock();
             state.problems.remove(&part);
@@ -158,9 +163,9 @@ mod tests {
     fn a_problem_of_several_parts_is_there_once() {
         let health = Health::default();
         for (part, problem) in [
-            (Part::Leadership, "gone"),
-            (Part::Recurring, "full"),
-            (Part::Delayed, "gone"),
+            (HealthPart::Leadership, "gone"),
+            (HealthPart::Recurring, "full"),
+            (HealthPart::Delayed, "gone"),
         ] {
             health.set(part, Some(problem.to_owned()));
         }
@@ -175,16 +180,16 @@ mod tests {
             let lasting = health.enter_outage(part, kind.to_owned(), now);
             lasting.map(|it| it.as_secs())
         };
-        assert_eq!(enter(Part::Delayed, "unavailable", 0), Some(0));
-        assert_eq!(enter(Part::Recurring, "unavailable", 1), None);
-        assert_eq!(enter(Part::Leadership, "wrong password", 2), Some(0));
-        assert_eq!(enter(Part::Delayed, "unavailable", 59), None);
-        assert_eq!(enter(Part::Recurring, "unavailable", 60), Some(60));
-        assert_eq!(enter(Part::Delayed, "unavailable", 61), None);
-        assert!(!health.leave_outage(Part::Delayed));
-        assert_eq!(enter(Part::Recurring, "unavailable", 121), Some(121));
-        assert!(!health.leave_outage(Part::Recurring));
-        assert!(health.leave_outage(Part::Leadership));
-        assert_eq!(enter(Part::Recurring, "unavailable", 122), Some(0));
+        assert_eq!(enter(HealthPart::Delayed, "unavailable", 0), Some(0));
+        assert_eq!(enter(HealthPart::Recurring, "unavailable", 1), None);
+        assert_eq!(enter(HealthPart::Leadership, "wrong password", 2), Some(0));
+        assert_eq!(enter(HealthPart::Delayed, "unavailable", 59), None);
+        assert_eq!(enter(HealthPart::Recurring, "unavailable", 60), Some(60));
+        assert_eq!(enter(HealthPart::Delayed, "unavailable", 61), None);
+        assert!(!health.leave_outage(HealthPart::Delayed));
+        assert_eq!(enter(HealthPart::Recurring, "unavailable", 121), Some(121));
+        assert!(!health.leave_outage(HealthPart::Recurring));
+        assert!(health.leave_outage(HealthPart::Leadership));
+        assert_eq!(enter(HealthPart::Recurring, "unavailable", 122), Some(0));
     }
 }

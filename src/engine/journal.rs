@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     core::excerpt::excerpt,
     engine::{
-        health::{Health, Part},
+        health::{Health, HealthPart},
         outage::Outage,
     },
     events::{Event, Events, Sink},
@@ -121,7 +121,7 @@ impl<S: Store> Journal<S> {
             store,
             clock: Arc::clone(clock),
             health: health.clone(),
-            outage: Outage::of(Part::Journal, health, &events),
+            outage: Outage::of(HealthPart::Journal, health, &events),
             kept,
             batch: vec![],
         };
@@ -166,7 +166,7 @@ impl<S: Store> Journal<S> {
             }
         };
         self.batch.clear();
-        self.health.set(Part::Journal, problem);
+        self.health.set(HealthPart::Journal, problem);
         Ok(())
     }
 }

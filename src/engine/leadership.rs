@@ -35,7 +35,7 @@ use crate::{
         time::duration,
     },
     engine::{
-        health::{Health, Part},
+        health::{Health, HealthPart},
         outage::Outage,
         presence::Presence,
     },
@@ -103,7 +103,7 @@ impl<S: Store> Leadership<S> {
             lease,
             health: health.clone(),
             events: events.clone(),
-            outage: Outage::of(Part::Leadership, health, events),
+            outage: Outage::of(HealthPart::Leadership, health, events),
             term: None,
             terms_so_far: 0,
             last_term: None,
@@ -122,9 +122,9 @@ impl<S: Store> Leadership<S> {
         Self { presence, ..self }
     }
 
-    /// Ticks until `stop`, then gives the lease back. `doubt` wakes it early: a loop was told
+    /// Ticks until `stop`, then gives the lease back. `recheck_lease` wakes it early: a loop was told
     /// that the lease is lost.
-    pub(super) async fn run(mut self, doubt: Arc<Notify>, stop: CancellationToken) {
+    pub(super) async fn run(mut self, recheck_lease: Arc<Notify>, stop: CancellationToken) {
         loop {
             let pause = tokio::select! {
                 biased;
@@ -134,7 +134,7 @@ impl<S: Store> Leadership<S> {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                () = doubt.notified() => {}
+                () = recheck_lease.notified() => {}
                 () = self.rest(pause) => {}
             }
         }
@@ -356,7 +356,7 @@ impl<S: Store> Leadership<S> {
             ClockState::Skewed => Some(problem),
             ClockState::TooFarOff => self.why_not_leading(),
         };
-        self.health.set(Part::Clock, problem);
+        self.health.set(HealthPart::Clock, problem);
     }
 
     /// Why this host must not lead, if its clock is too far off.

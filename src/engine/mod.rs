@@ -7,6 +7,7 @@ mod agenda;
 mod ahead;
 mod breath;
 mod command;
+mod context;
 pub mod delayed;
 mod dynamic;
 pub mod health;
@@ -26,7 +27,6 @@ mod state;
 mod status;
 mod stuck;
 mod tick;
-mod wake;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -49,15 +49,15 @@ use crate::{
     config::Context,
     core::{schedule::Schedule, term::Term, time::zone::Zone},
     engine::{
+        context::LoopContext,
         delayed::Delayed,
-        health::{Health, Part},
+        health::{Health, HealthPart},
         journal::Journal,
         leadership::Leadership,
         outage::Outage,
         publishing::Publishing,
         recurring::Recurring,
         reload::Reloads,
-        wake::Wake,
     },
     events::Events,
     store::Store,
@@ -119,35 +119,35 @@ impl<S: Store> Engine<S> {
         requests: Requests,
         stop: CancellationToken,
     ) {
-        let (journal_store, clock) = (self.store.apart(), &self.clock);
+        let (journal_store, clock) = (self.store.with_own_connection(), &self.clock);
         let (mut journal, events) = Journal::new(journal_store, clock, &self.health, &self.events);
         self.events = events;
         let (to_recurring, led_recurring) = watch::channel(None);
         let (to_delayed, led) = watch::channel(None);
         let (schedules, in_force) = watch::channel(Arc::new(schedule));
-        let doubt = Arc::new(Notify::new());
+        let recheck_lease = Arc::new(Notify::new());
         let released = CancellationToken::new();
-        let wake = Wake {
+        let context = LoopContext {
             clock: Arc::clone(&self.clock),
             health: self.health.clone(),
             events: self.events.clone(),
-            outage: Outage::of(Part::Delayed, &self.health, &self.events),
+            outage: Outage::of(HealthPart::Delayed, &self.health, &self.events),
             max_skew: self.store.max_clock_skew(),
-            doubt: Arc::clone(&doubt),
-            led: led.clone(),
+            recheck_lease: Arc::clone(&recheck_lease),
+            term: led.clone(),
             in_force,
             stop: stop.clone(),
         };
         let mut leadership = JoinSet::new();
         let terms = vec![to_recurring, to_delayed];
         let leader = self.leadership(terms).with_schedule(schedules.subscribe());
-        leadership.spawn(leader.run(doubt, released.clone()));
+        leadership.spawn(leader.run(recheck_lease, released.clone()));
         let mut loops = JoinSet::new();
         let recurring = self.recurring();
         let publishing = self.publishing(&recurring);
-        loops.spawn(recurring.run(wake.of(Part::Recurring, led_recurring)));
+        loops.spawn(recurring.run(context.of(HealthPart::Recurring, led_recurring)));
         loops.spawn(publishing.run(stop.clone()));
-        loops.spawn(self.delayed().run(self.options.interval, wake));
+        loops.spawn(self.delayed().run(self.options.interval, context));
         let reloads = Reloads::new(&load, &schedules, &self.health, &self.events);
         let mut reloads = pin!(reloads.run(requests.reload));
         let mut statuses = pin!(self.statuses(requests.status, &schedules));
@@ -178,13 +178,13 @@ impl<S: Store> Engine<S> {
     }
 
     fn leadership(&self, terms: Vec<watch::Sender<Option<Term>>>) -> Leadership<S> {
-        let (store, clock) = (self.store.apart(), Arc::clone(&self.clock));
+        let (store, clock) = (self.store.with_own_connection(), Arc::clone(&self.clock));
         let (lease, health) = (self.options.lease, &self.health);
         Leadership::new(store, clock, lease, health, &self.events, terms)
     }
 
     fn recurring(&self) -> Recurring<S> {
-        let (store, clock) = (self.store.apart(), Arc::clone(&self.clock));
+        let (store, clock) = (self.store.with_own_connection(), Arc::clone(&self.clock));
         let recurring = Recurring::new(store, clock, self.options.zone, self.events.clone());
         match &self.options.dynamic {
             Some(context) => recurring.with_dynamic(context.clone()),
@@ -193,7 +193,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn publishing(&self, recurring: &Recurring<S>) -> Publishing<S> {
-        let (store, clock) = (self.store.apart(), Arc::clone(&self.clock));
+        let (store, clock) = (self.store.with_own_connection(), Arc::clone(&self.clock));
         Publishing::new(
             store,
             clock,
@@ -204,7 +204,7 @@ impl<S: Store> Engine<S> {
     }
 
     fn delayed(&self) -> Delayed<S> {
-        let (store, clock) = (self.store.apart(), Arc::clone(&self.clock));
+        let (store, clock) = (self.store.with_own_connection(), Arc::clone(&self.clock));
         let batch = self.options.delayed_batch;
         Delayed::new(store, clock, batch, self.events.clone())
     }

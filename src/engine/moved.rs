@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     engine::{refusing::Refusal, stuck::Batch},
-    store::{Bucket, Due, Passed, Target},
+    store::{Bucket, Destination, Due, Passed},
 };
 
 /// What became of a batch.
@@ -39,14 +39,14 @@ pub(super) struct Staying {
     /// The bucket with only these.
     pub(super) bucket: Bucket,
     /// Of each where it may go instead: to quarantine, or nowhere.
-    pub(super) targets: Vec<Target>,
+    pub(super) targets: Vec<Destination>,
 }
 
 impl Staying {
     /// Whether some may go elsewhere.
     pub(super) fn may_go(&self) -> bool {
         let mut targets = self.targets.iter();
-        targets.any(|target| !matches!(target, Target::Stay { .. }))
+        targets.any(|target| !matches!(target, Destination::Stay { .. }))
     }
 }
 
@@ -69,7 +69,8 @@ impl Moved {
 
     /// Takes note of items that stay.
     pub(super) fn stay(&mut self, Staying { bucket, targets }: Staying) {
-        let (Some(Target::Stay { reason }), Some(last)) = (targets.first(), bucket.items.last())
+        let (Some(Destination::Stay { reason }), Some(last)) =
+            (targets.first(), bucket.items.last())
         else {
             return;
         };

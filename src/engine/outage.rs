@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    engine::health::{Health, Part},
+    engine::health::{Health, HealthPart},
     events::{Event, Events},
     store::StoreError,
 };
@@ -16,14 +16,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub(super) struct Outage {
     health: Health,
     events: Events,
-    part: Part,
+    part: HealthPart,
     in_trouble: bool,
     failures: u32,
 }
 
 impl Outage {
     /// The view of the loop `part`.
-    pub(super) fn of(part: Part, health: &Health, events: &Events) -> Self {
+    pub(super) fn of(part: HealthPart, health: &Health, events: &Events) -> Self {
         Self {
             health: health.clone(),
             events: events.clone(),
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn pauses_grow_to_a_few_seconds_and_begin_again_after_a_success() {
         let now = SystemClock.monotonic();
-        let mut outage = Outage::of(Part::Delayed, &Health::default(), &Events::default());
+        let mut outage = Outage::of(HealthPart::Delayed, &Health::default(), &Events::default());
         let pauses: Vec<Duration> = (0..40)
             .map(|_| outage.note(unavailable("gone"), now).unwrap_err())
             .collect();
@@ -120,7 +120,7 @@ mod tests {
     fn health_is_bad_until_the_last_loop_is_over_it() {
         let now = SystemClock.monotonic();
         let (health, events) = (Health::default(), Events::default());
-        let parts = [Part::Leadership, Part::Delayed];
+        let parts = [HealthPart::Leadership, HealthPart::Delayed];
         let mut loops = parts.map(|part| Outage::of(part, &health, &events));
         for outage in &mut loops {
             outage.note(unavailable("gone"), now).unwrap_err();

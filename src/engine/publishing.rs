@@ -12,7 +12,7 @@ use crate::{
     core::schedule::{Schedule, entry::Entry},
     engine::{
         breath::Breath,
-        health::{Health, Part},
+        health::{Health, HealthPart},
         outage::Outage,
     },
     events::Events,
@@ -25,6 +25,7 @@ const BYTES: usize = 256 << 10;
 
 /// The rest after a call is so many times as long as the call.
 const REST: u32 = 3;
+const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// To write an entry as JSON takes as long as to look at so many.
 const EFFORT: usize = 10;
@@ -115,7 +116,7 @@ impl<S: Store> Publishing<S> {
             store,
             clock,
             health: health.clone(),
-            outage: Outage::of(Part::Published, health, events),
+            outage: Outage::of(HealthPart::Published, health, events),
             in_force,
             published: None,
         }
@@ -182,7 +183,7 @@ impl<S: Store> Publishing<S> {
     /// There is no outage, but perhaps a problem.
     fn end_trouble(&mut self, problem: Option<String>) {
         self.outage.end();
-        self.health.set(Part::Published, problem);
+        self.health.set(HealthPart::Published, problem);
     }
 
     fn batch(&self) -> Batch<'_, S> {
@@ -347,7 +348,9 @@ impl<'s, S: Store> Batch<'s, S> {
         let taken = self.clock.monotonic().saturating_duration_since(started);
         self.publications.clear();
         self.bytes = 0;
-        self.clock.sleep(REST * taken).await;
+        if matches!(sent, Ok(true)) {
+            self.clock.sleep((REST * taken).min(LONGEST_REST)).await;
+        }
         sent
     }
 }

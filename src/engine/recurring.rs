@@ -22,6 +22,7 @@ use crate::{
         agenda::{Agenda, CATCH_UP, Plans},
         ahead::Ahead,
         breath::Breath,
+        context::{LoopContext, until_next_second},
         dynamic::Dynamic,
         publishing::{InForce, ToPublish},
         recurring::{
@@ -30,7 +31,6 @@ use crate::{
         },
         standing::Leaving,
         state::{GivenUp, Pending, Refusal, State},
-        wake::{Wake, until_next_second},
     },
     events::Events,
     store::{Fire, FireOutcome, Missed, Store, StoreError},
@@ -150,20 +150,20 @@ impl<S: Store> Recurring<S> {
     }
 
     /// Passes and sleeps until it is told to stop.
-    pub(super) async fn run(mut self, mut wake: Wake) {
+    pub(super) async fn run(mut self, mut context: LoopContext) {
         let mut pause = Duration::ZERO;
-        self.led = Some(wake.led.clone());
-        while wake.sleep(pause).await {
-            pause = if let Some(term) = wake.trusted_term() {
-                let outcome = self.pass(term, wake.schedule(), wake.now()).await;
-                self.report(wake.now(), &wake.health);
-                let idle = until_next_second(wake.now());
-                wake.pause(outcome, idle)
+        self.led = Some(context.term.clone());
+        while context.sleep(pause).await {
+            pause = if let Some(term) = context.trusted_term() {
+                let outcome = self.pass(term, context.schedule(), context.now()).await;
+                self.report(context.now(), &context.health);
+                let idle = until_next_second(context.now());
+                context.pause(outcome, idle)
             } else {
-                report_nothing(&wake.health);
+                report_nothing(&context.health);
                 self.to_publish.nothing();
-                wake.outage.end();
-                until_next_second(wake.now())
+                context.outage.end();
+                until_next_second(context.now())
             };
         }
     }
@@ -400,9 +400,9 @@ impl<S: Store> Recurring<S> {
                 queue: entry.job.queue(),
                 payload: entry.job.payload(cause, fire_time),
                 guard: entry.guard,
-                pattern: match entry.guard.overlap {
+                fixed_parts: match entry.guard.overlap {
                     Overlap::Allow => None,
-                    _ => entry.job.pattern(),
+                    _ => entry.job.fixed_parts(),
                 },
             }
         };

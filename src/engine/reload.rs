@@ -15,7 +15,7 @@ use crate::{
     core::schedule::{Changes, Schedule},
     engine::{
         command::{ReloadOutcome, Reply, all, answer},
-        health::{Health, Part},
+        health::{Health, HealthPart},
     },
     events::{Event, Events},
 };
@@ -122,14 +122,15 @@ impl<'a> Reloads<'a> {
     fn take_up(&mut self, read: Result<(Schedule, Changes), Arc<Mistakes>>) {
         match read {
             Ok((new, changes)) => {
-                self.health.set(Part::Schedule, None);
+                self.health.set(HealthPart::Schedule, None);
                 self.events.emit(&Event::Reloaded(&changes));
                 self.in_force.send_replace(Arc::new(new));
                 self.answer(&ReloadOutcome::Reloaded(changes));
             }
             Err(mistakes) => {
                 let problem = "the last reload was refused; the schedule has errors (see the log)";
-                self.health.set(Part::Schedule, Some(problem.to_owned()));
+                self.health
+                    .set(HealthPart::Schedule, Some(problem.to_owned()));
                 self.answer(&ReloadOutcome::Rejected(mistakes));
             }
         }
@@ -144,7 +145,7 @@ impl<'a> Reloads<'a> {
         self.answer(&ReloadOutcome::GivenUp);
         self.events.emit(&Event::ReloadGivenUp { limit: LIMIT });
         let problem = format!("the last reload took longer than {} s", LIMIT.as_secs());
-        self.health.set(Part::Schedule, Some(problem));
+        self.health.set(HealthPart::Schedule, Some(problem));
     }
 }
 

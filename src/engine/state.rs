@@ -143,8 +143,8 @@ impl State {
                 Decision::Wait { .. } => return None,
                 Decision::Missed { first, last } => {
                     given_up.add(&self.entry, *ahead, first, last);
-                    self.progress.settle(last);
-                    ahead.settle(last);
+                    self.progress.advance_to(last);
+                    ahead.advance_to(last);
                     self.given_up = Some(last);
                 }
             }
@@ -232,7 +232,7 @@ impl State {
             }
             FireOutcome::AlreadyFired => {
                 // Or skipped, and then it is none of its times: Redis counts them.
-                progress.settle(fire_time);
+                progress.advance_to(fire_time);
                 events.emit(&Event::AlreadyFired { entry, fire_time });
             }
             FireOutcome::HadAll => {
@@ -240,7 +240,7 @@ impl State {
                 events.emit(&Event::AlreadyFired { entry, fire_time });
             }
             FireOutcome::Skipped(reason) => {
-                progress.settle(fire_time);
+                progress.advance_to(fire_time);
                 *skipped = skipped.saturating_add(1);
                 let (reason, in_a_row) = (*reason, *skipped);
                 events.emit(&Event::Skipped {
@@ -251,7 +251,7 @@ impl State {
                 });
             }
             FireOutcome::Paused => {
-                progress.settle(fire_time);
+                progress.advance_to(fire_time);
                 if !was_paused {
                     events.emit(&Event::Paused { entry, fire_time });
                 }

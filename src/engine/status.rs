@@ -63,7 +63,7 @@ impl<S: Store> Engine<S> {
     }
 
     async fn read_and_report(&self, files: &Schedule) -> Result<(), StoreError> {
-        let store = self.store.apart();
+        let store = self.store.with_own_connection();
         let schedule = match &self.options.dynamic {
             Some(context) => match dynamic::merged(&store, files, context).await {
                 // Health tells why.

@@ -37,7 +37,7 @@ pub use self::{
     limits::Limits,
     port::{
         Store,
-        delayed::{BatchLimit, Bucket, Due, MoveOutcome, Passed, Place, Target},
+        delayed::{BatchLimit, Bucket, Destination, Due, MoveOutcome, Passed, Place},
         digest::digest,
         entries::{Publication, PublishedEntry, PublishedPage},
         fires::{Fire, FireOutcome, Missed, MissedOutcome},

@@ -42,7 +42,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 
 fn engine(store: &RedisStore) -> Recurring<RedisStore> {
     Recurring::new(
-        store.apart(),
+        store.with_own_connection(),
         Arc::new(StoppedClock(at(0))),
         Zone::UTC,
         Events::default(),

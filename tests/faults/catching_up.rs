@@ -31,7 +31,7 @@ const ALL: &str = "catch_up = 'all'\ncatch_up_window = '30d'";
 /// An engine whose entries were first seen a month before `now`, and never fired.
 async fn behind(store: &RedisStore, entries: &[String], now: i64) -> Recurring<RedisStore> {
     let mut engine = Recurring::new(
-        store.apart(),
+        store.with_own_connection(),
         Arc::new(SystemClock),
         Zone::UTC,
         Events::default(),

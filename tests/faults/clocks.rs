@@ -41,7 +41,7 @@ async fn fires_at(engine: &mut Recurring<RedisStore>, now: i64, redis: &mut Redi
 
 async fn engine(store: &RedisStore, now: i64) -> Recurring<RedisStore> {
     let mut engine = Recurring::new(
-        store.apart(),
+        store.with_own_connection(),
         Arc::new(SystemClock),
         Zone::UTC,
         Events::default(),
@@ -290,7 +290,12 @@ async fn by_redis_own_clock_delayed_jobs_that_are_too_early_stay_and_others_are_
     for (timestamp, number) in timestamps.into_iter().zip(0..) {
         redis.delay(timestamp, item("q", number));
     }
-    let mut engine = Delayed::new(store.apart(), Arc::new(SystemClock), 3, Events::default());
+    let mut engine = Delayed::new(
+        store.with_own_connection(),
+        Arc::new(SystemClock),
+        3,
+        Events::default(),
+    );
     for second in 0..3 {
         while engine.tick(at(now + YEAR + second)).await.unwrap() == Tick::More {}
         assert_eq!((redis.queue("q").len(), engine.undone()), (2, 1));

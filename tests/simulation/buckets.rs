@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rescue_scheduler::store::{
-    BatchLimit, Bucket, Due, Identity, MoveOutcome, Passed, Place, Target,
+    BatchLimit, Bucket, Destination, Due, Identity, MoveOutcome, Passed, Place,
 };
 
 use super::model::{Change, Model, WRONG_TYPE};
@@ -122,7 +122,7 @@ impl Model {
             return Some(MoveOutcome::Rejected(FULL.to_owned()));
         }
         let reason = reason.to_owned();
-        self.record(member, item, &Target::Quarantine { reason, at });
+        self.record(member, item, &Destination::Quarantine { reason, at });
         held.remove(before);
         self.put_bucket(member, held);
         Some(MoveOutcome::Moved)
@@ -133,13 +133,13 @@ impl Model {
         &mut self,
         us: &Identity,
         buckets: &[Bucket],
-        targets: &[Target],
+        targets: &[Destination],
     ) -> Result<Option<Vec<MoveOutcome>>, String> {
         if self.holder() != Some(&us.holder) {
             return Ok(None);
         }
         for target in targets {
-            if let Target::Queue { name, .. } = target {
+            if let Destination::Queue { name, .. } = target {
                 self.queue_names.insert(name.clone());
             }
         }
@@ -167,7 +167,7 @@ impl Model {
                     continue;
                 }
                 outcomes.push(match self.push(member, item, target) {
-                    Ok(()) if matches!(target, Target::Stay { .. }) => MoveOutcome::Stays,
+                    Ok(()) if matches!(target, Destination::Stay { .. }) => MoveOutcome::Stays,
                     Ok(()) => {
                         left.remove(at - taken);
                         taken += 1;
@@ -185,26 +185,33 @@ impl Model {
     }
 
     /// `RPUSH` to the target.
-    fn push(&mut self, member: &[u8], item: &[u8], target: &Target) -> Result<(), &'static str> {
+    fn push(
+        &mut self,
+        member: &[u8],
+        item: &[u8],
+        target: &Destination,
+    ) -> Result<(), &'static str> {
         match target {
-            Target::Queue { name, .. } if self.broken.contains(name) => return Err(WRONG_TYPE),
-            Target::Queue { name, payload } => {
+            Destination::Queue { name, .. } if self.broken.contains(name) => {
+                return Err(WRONG_TYPE);
+            }
+            Destination::Queue { name, payload } => {
                 let queue = self.queues.entry(name.clone()).or_default();
                 queue.push(payload.clone());
             }
-            Target::Quarantine { .. } if self.quarantine.len() >= self.limits.quarantine => {
+            Destination::Quarantine { .. } if self.quarantine.len() >= self.limits.quarantine => {
                 return Err(FULL);
             }
-            Target::Quarantine { .. } => {}
-            Target::Stay { .. } => return Ok(()),
+            Destination::Quarantine { .. } => {}
+            Destination::Stay { .. } => return Ok(()),
         }
         self.record(member, item, target);
         Ok(())
     }
 
     /// Takes note of an item that was moved, in quarantine if it went there.
-    fn record(&mut self, member: &[u8], item: &[u8], target: &Target) {
-        if let Target::Quarantine { reason, .. } = target {
+    fn record(&mut self, member: &[u8], item: &[u8], target: &Destination) {
+        if let Destination::Quarantine { reason, .. } = target {
             self.quarantine.push((item.to_vec(), reason.clone()));
         }
         self.changes.push(Change::Moved {

@@ -159,7 +159,7 @@ pub fn judge_account(
     history: &[Record],
     until: DateTime<Utc>,
 ) -> Result<(), String> {
-    let next_after = |last| entry.timing.pattern.next_after(last, last).unwrap();
+    let next_after = |last| entry.timing.recurrence.next_after(last, last).unwrap();
     let mut next = next_after(since);
     while entry.due_at(next) < until {
         let seconds = next.timestamp();

@@ -15,7 +15,7 @@ use rescue_scheduler::{
             overlap::{Overlap, SkipReason},
         },
     },
-    store::{Bucket, Target},
+    store::{Bucket, Destination},
 };
 
 use super::{
@@ -116,7 +116,7 @@ pub fn judge_shot(entry: &Entry, shot: &Shot, now: DateTime<Utc>) -> Result<(), 
     ensure!(!early, "{name} is early at {now}: {fire_time}");
     let missed = now.trunc_subsecs(0) - entry.timing.bounds().jitter - fire_time > GRACE;
     if missed && entry.catch_up.policy != CatchUpPolicy::All {
-        let next = entry.timing.pattern.next_after(fire_time, fire_time);
+        let next = entry.timing.recurrence.next_after(fire_time, fire_time);
         let newest = next.is_none_or(|next| entry.due_at(next) > now);
         ensure!(newest, "{name} has a newer one at {now}: {fire_time}");
     }
@@ -277,7 +277,12 @@ impl Laws {
         self.working.remove(name)
     }
 
-    fn judge_move(&mut self, member: &[u8], item: &[u8], target: &Target) -> Result<(), String> {
+    fn judge_move(
+        &mut self,
+        member: &[u8],
+        item: &[u8],
+        target: &Destination,
+    ) -> Result<(), String> {
         let (item, member) = (
             String::from_utf8_lossy(item),
             String::from_utf8_lossy(member),
@@ -285,14 +290,14 @@ impl Laws {
         let number = usize::try_from(number(&item)).unwrap();
         let delayed = self.delayed.get_mut(&number).ok_or("nobody added that")?;
         let fate = match target {
-            Target::Queue { name, payload } => {
+            Destination::Queue { name, payload } => {
                 let its_own = *payload == harness::payload(number);
                 let its_own = its_own && item == harness::item(name, number);
                 ensure!(its_own, "{item} became {payload} in {name}");
                 Fate::Pushed
             }
-            Target::Quarantine { .. } => Fate::Quarantined,
-            Target::Stay { .. } => return Err(format!("{item} was to stay")),
+            Destination::Quarantine { .. } => Fate::Quarantined,
+            Destination::Stay { .. } => return Err(format!("{item} was to stay")),
         };
         let before = std::mem::replace(&mut delayed.fate, fate);
         ensure!(
@@ -301,7 +306,7 @@ impl Laws {
         );
         let its_own = member == delayed.timestamp.to_string();
         ensure!(its_own, "{item} comes from the bucket {member}");
-        if let Target::Queue { name, .. } = target {
+        if let Destination::Queue { name, .. } = target {
             let queue = (delayed.timestamp, name.clone());
             let last = self.last_of.insert(queue, number);
             ensure!(
@@ -385,7 +390,13 @@ fn judge_fires(
     forgotten: bool,
 ) -> Result<(), String> {
     let name = &entry.name;
-    let next_after = |last| entry.timing.pattern.next_after(at(last), at(last)).unwrap();
+    let next_after = |last| {
+        entry
+            .timing
+            .recurrence
+            .next_after(at(last), at(last))
+            .unwrap()
+    };
     let mut last = since;
     for (number, Settled { fire_time, .. }) in fires.iter().enumerate() {
         let next = next_after(last).timestamp();

@@ -19,7 +19,7 @@ use rescue_scheduler::{
         firing::outcome::Outcome,
         schedule::overlap::{Guard, Overlap, SkipReason},
     },
-    store::{Fire, FireOutcome, Identity, Lease, Limits, Target},
+    store::{Destination, Fire, FireOutcome, Identity, Lease, Limits},
 };
 use tokio::sync::Notify;
 
@@ -45,7 +45,7 @@ pub struct Shot {
     pub queue: String,
     pub payload: String,
     pub guard: Guard,
-    pub pattern: Option<Vec<String>>,
+    pub fixed_parts: Option<Vec<String>>,
     pub outcome: Outcome,
     /// Milliseconds.
     pub lateness: i64,
@@ -62,7 +62,7 @@ impl From<&Fire<'_>> for Shot {
             queue: fire.queue.to_owned(),
             payload: fire.payload.clone().into_owned(),
             guard: fire.guard,
-            pattern: fire.pattern.clone(),
+            fixed_parts: fire.fixed_parts.clone(),
             outcome: fire.cause.outcome(),
             lateness: fire.lateness.num_milliseconds(),
             sent: None,
@@ -73,7 +73,7 @@ impl From<&Fire<'_>> for Shot {
 impl Shot {
     /// Where in `text` an identical payload may end that begins with it, every way it can be read.
     fn identical_ends(&self, text: &str) -> Vec<usize> {
-        let parts = self.pattern.as_deref();
+        let parts = self.fixed_parts.as_deref();
         let parts = parts.unwrap_or(std::slice::from_ref(&self.payload));
         let html = [("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")];
         let separators = [("\u{2028}", "\\u2028"), ("\u{2029}", "\\u2029")];
@@ -127,7 +127,7 @@ pub enum Change {
     Moved {
         member: Vec<u8>,
         item: Vec<u8>,
-        target: Target,
+        target: Destination,
     },
     Seen {
         name: String,

@@ -129,7 +129,7 @@ impl Model {
     }
 
     /// `ack_changes.lua`.
-    pub fn settle_changes(&mut self, us: &Identity, changes: &[(Vec<u8>, Vec<u8>)]) -> bool {
+    pub fn ack_changes(&mut self, us: &Identity, changes: &[(Vec<u8>, Vec<u8>)]) -> bool {
         if self.holder() != Some(&us.holder) {
             return false;
         }

@@ -121,7 +121,7 @@ pub async fn first_sight(seed: u64) -> Outcome {
     store.take_lease(run.lease, None, None).await.unwrap();
     let engine = || {
         Recurring::new(
-            store.apart(),
+            store.with_own_connection(),
             Arc::clone(&process.host) as _,
             Zone::UTC,
             Events::default(),

@@ -11,9 +11,9 @@ use rescue_scheduler::{
     clock::Clock as _,
     core::firing::outcome::Outcome,
     store::{
-        BatchLimit, Bucket, Due, EventRecord, Fire, FireOutcome, Heartbeat, Lease, Missed,
-        MissedOutcome, MoveOutcome, Place, Publication, PublishedPage, RecordChange, Records,
-        Store, StoreError, Target, TimeRecord, digest,
+        BatchLimit, Bucket, Destination, Due, EventRecord, Fire, FireOutcome, Heartbeat, Lease,
+        Missed, MissedOutcome, MoveOutcome, Place, Publication, PublishedPage, RecordChange,
+        Records, Store, StoreError, TimeRecord, digest,
     },
 };
 use tokio::time::timeout_at;
@@ -99,7 +99,7 @@ impl ModelStore {
 }
 
 impl Store for ModelStore {
-    fn apart(&self) -> Self {
+    fn with_own_connection(&self) -> Self {
         Self::new(Arc::clone(&self.process))
     }
 
@@ -241,11 +241,11 @@ impl Store for ModelStore {
         Ok(entries)
     }
 
-    async fn settle_changes(&self, changes: &[(Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {
+    async fn ack_changes(&self, changes: &[(Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {
         let us = self.process.identity.clone();
         self.intend(|view, _| view.judge_settle(changes));
         let changes = changes.to_vec();
-        self.call(move |model| model.settle_changes(&us, &changes))
+        self.call(move |model| model.ack_changes(&us, &changes))
             .await
     }
 
@@ -327,7 +327,7 @@ impl Store for ModelStore {
     async fn move_batch(
         &self,
         buckets: &[Bucket],
-        targets: &[Target],
+        targets: &[Destination],
     ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
         let us = self.process.identity.clone();
         let (buckets, targets) = (buckets.to_vec(), targets.to_vec());

@@ -26,7 +26,7 @@ use crate::{
             active_job::{ActiveJob, LOCALE},
         },
         schedule::{
-            LeftOut, Why,
+            LeftOut, LeftOutReason,
             entry::{CatchUp, CatchUpPolicy, Entry, Origin},
             overlap::Guard,
         },
@@ -90,10 +90,10 @@ pub(in crate::config) fn entry<'t>(
         (true, true) => Ok(entry),
         (here, _) => Err(LeftOut {
             name: entry.name,
-            why: if here {
-                Why::Disabled
+            reason: if here {
+                LeftOutReason::Disabled
             } else {
-                Why::Environment
+                LeftOutReason::Environment
             },
         }),
     })

@@ -9,7 +9,7 @@ use crate::{
     config::{entry::contents::FileContents, parse::contents, report::source::Source},
     core::time::{
         every::{Every, EveryError},
-        timing::{Moment, Pattern, Timing},
+        timing::{Moment, Recurrence, Timing},
     },
 };
 
@@ -49,7 +49,7 @@ fn refused(text: &str, expected: &[(Mistake, &str)]) {
 fn an_entry_that_says_little_takes_the_rest_from_its_name() {
     let expected = Entry {
         name: "a".into(),
-        timing: Timing::of(Pattern::Manual),
+        timing: Timing::of(Recurrence::Manual),
         zone: Zone::UTC,
         job: Job::new("a", "q", "[]", false),
         catch_up: CatchUp::default(),
@@ -78,7 +78,7 @@ fn an_entry_knows_the_line_of_its_name() {
 #[test]
 fn an_entry_that_says_all_is_taken_at_its_word() {
     let every = Every::new(TimeDelta::seconds(90)).unwrap();
-    let mut timing = Timing::of(Pattern::Every(every));
+    let mut timing = Timing::of(Recurrence::Every(every));
     timing.bound(|it| it.first = Some(Moment::In(TimeDelta::zero())));
     let expected = Entry {
         name: "a".into(),
@@ -122,7 +122,7 @@ fn the_nearest_zone_is_in_force() {
     #[track_caller]
     fn case(defaults: &str, lines: &str, zone: &str) {
         let contents = read(&format!("{defaults}\n{}", with(lines)), None);
-        let Pattern::Cron { zone: found, .. } = contents.entries[0].timing.pattern else {
+        let Recurrence::Cron { zone: found, .. } = contents.entries[0].timing.recurrence else {
             panic!("{:?}", contents.entries);
         };
         assert_eq!(found, zone.parse().unwrap());
@@ -256,7 +256,7 @@ fn a_duration_has_bounds() {
     assert!(
         longest
             .timing
-            .pattern
+            .recurrence
             .next_after(now, now - longest.catch_up.window)
             .is_some()
     );

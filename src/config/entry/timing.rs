@@ -15,7 +15,7 @@ use crate::{
         cron::Cron,
         duration,
         instant::is_sensible,
-        timing::{Bounds, Moment, Pattern, Timing},
+        timing::{Bounds, Moment, Recurrence, Timing},
         zone::{Instants, Zone},
     },
 };
@@ -54,13 +54,13 @@ pub(in crate::config) fn timing(
     }
     let options = cron.or(every).and_then(|(_, options)| options);
     meaningless(table, options.is_some());
-    let pattern = match (cron, every) {
-        (Some((text, _)), _) => cron_pattern(name, table, text, zone),
-        (None, Some((interval, _))) => interval_pattern(table, interval),
-        (None, None) => Some(at.or(r#in).map_or(Pattern::Manual, Pattern::Once)),
+    let recurrence = match (cron, every) {
+        (Some((text, _)), _) => cron_recurrence(name, table, text, zone),
+        (None, Some((interval, _))) => interval_recurrence(table, interval),
+        (None, None) => Some(at.or(r#in).map_or(Recurrence::Manual, Recurrence::Once)),
     };
     // What follows is read in any case, for its mistakes.
-    let mut timing = Timing::of(pattern.clone().unwrap_or(Pattern::Manual));
+    let mut timing = Timing::of(recurrence.clone().unwrap_or(Recurrence::Manual));
     let mut bounds = *timing.bounds();
     bound(&mut bounds, table, zone);
     if let Some(options) = options {
@@ -81,11 +81,11 @@ pub(in crate::config) fn timing(
         .duration("jitter")
         .map_or(bounds.jitter, Located::into_inner);
     timing.bound(|it| *it = bounds);
-    if pattern.is_some() {
+    if recurrence.is_some() {
         senseless(&timing, table);
     }
-    let zone = match pattern? {
-        Pattern::Cron { zone, .. } => zone,
+    let zone = match recurrence? {
+        Recurrence::Cron { zone, .. } => zone,
         _ => zone,
     };
     Some((timing, zone))
@@ -97,12 +97,12 @@ pub(in crate::config) fn zone(table: &mut Table<'_>) -> Option<Zone> {
     table.keep(name.span(), name.get_ref().parse().map_err(Mistake::Zone))
 }
 
-fn cron_pattern<'t>(
+fn cron_recurrence<'t>(
     name: &str,
     table: &mut Table<'t>,
     text: &'t Node<'t>,
     zone: Zone,
-) -> Option<Pattern> {
+) -> Option<Recurrence> {
     let text = table.as_text(text)?;
     let cron = Cron::parse(text.get_ref(), name).map_err(|error| {
         table.report(table.part(&text, error.span.clone()), Mistake::Cron(error));
@@ -112,13 +112,13 @@ fn cron_pattern<'t>(
         table.report(table.part(&text, comma), Mistake::EmptyItem);
     }
     let zone = cron.zone().unwrap_or(zone);
-    Some(Pattern::Cron { cron, zone })
+    Some(Recurrence::Cron { cron, zone })
 }
 
-fn interval_pattern<'t>(table: &mut Table<'t>, interval: &'t Node<'t>) -> Option<Pattern> {
+fn interval_recurrence<'t>(table: &mut Table<'t>, interval: &'t Node<'t>) -> Option<Recurrence> {
     let interval = table.as_duration(interval)?;
     let every = expression::interval(*interval.get_ref());
-    table.keep(interval.span(), every).map(Pattern::Every)
+    table.keep(interval.span(), every).map(Recurrence::Every)
 }
 
 /// Reports the keys that say nothing without others that are not there.
@@ -147,8 +147,8 @@ fn senseless(timing: &Timing, table: &mut Table<'_>) {
     let second = TimeDelta::seconds(1);
     let bounds = timing.bounds();
     if let (Some(start), Some(end)) = (bounds.starts_at, bounds.ends_at) {
-        // Where nothing else is the first fire, the start or what the pattern has after it is.
-        let first = timing.pattern.next_after(start, start - second);
+        // Where nothing else is the first fire, the start or what the recurrence has after it is.
+        let first = timing.recurrence.next_after(start, start - second);
         if bounds.first.is_none() && first.is_none_or(|first| first >= end) || end <= start {
             table.report_key("ends_at", Mistake::NoSpan);
         }
@@ -163,14 +163,14 @@ fn senseless(timing: &Timing, table: &mut Table<'_>) {
             table.report_key(key, Mistake::LastBeforeFirst);
         }
     }
-    if let Pattern::Every(every) = timing.pattern
+    if let Recurrence::Every(every) = timing.recurrence
         && bounds.jitter >= every.interval()
     {
         table.report_key("jitter", Mistake::Jitter);
     }
 }
 
-/// Reads what bounds the fires, from an entry or from the options beside its pattern.
+/// Reads what bounds the fires, from an entry or from the options beside its recurrence.
 fn bound(bounds: &mut Bounds, table: &mut Table<'_>, zone: Zone) {
     bounds.first = moment(table, &FIRST, zone).or(bounds.first);
     bounds.last = moment(table, &LAST, zone).or(bounds.last);

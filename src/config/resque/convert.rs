@@ -20,7 +20,7 @@ use crate::{
     },
     core::{
         job::{payload::quoted, ruby_number},
-        schedule::Why,
+        schedule::LeftOutReason,
     },
 };
 
@@ -68,7 +68,7 @@ pub(in crate::config) fn written(
             writer.entry(name.get_ref(), &members, end);
             is_empty = false;
         } else {
-            let (name, why) = (name.get_ref(), Why::NoQueue);
+            let (name, why) = (name.get_ref(), LeftOutReason::NoQueue);
             let note = format!(" NOTE: `{name}` is left out: it {why}.");
             writer.line(&(comment(&note) + "\n"));
         }

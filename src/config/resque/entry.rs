@@ -13,7 +13,7 @@ use crate::{
         report::{diagnostic::Diagnostic, mistake::Mistake, source::Source},
         resque::translate::translated,
     },
-    core::schedule::{LeftOut, Why, entry::Origin},
+    core::schedule::{LeftOut, LeftOutReason, entry::Origin},
 };
 
 /// Reads one of them, once `rewrite` has made what it wants of it. At an entry of another environment the
@@ -28,13 +28,13 @@ pub(in crate::config) fn entry<'t>(
     context: &Context,
 ) {
     let mut translated = translated(name, members, source);
-    let left_out = |why| LeftOut {
+    let left_out = |reason| LeftOut {
         name: name.get_ref().to_string(),
-        why,
+        reason,
     };
     let Some(members) = translated.members.map(rewrite) else {
         contents.mistakes.extend(translated.mistakes);
-        contents.left_out.push(left_out(Why::NoQueue));
+        contents.left_out.push(left_out(LeftOutReason::NoQueue));
         return;
     };
     let (nothing, mut table) = (Members::new(), Table::new(&members, source));
@@ -47,7 +47,7 @@ pub(in crate::config) fn entry<'t>(
                 *mistake = Mistake::Elsewhere(Box::new(mistake.clone()));
             }
         }
-        contents.left_out.push(left_out(Why::Environment));
+        contents.left_out.push(left_out(LeftOutReason::Environment));
     } else {
         contents.entry(entry);
     }

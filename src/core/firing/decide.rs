@@ -107,7 +107,7 @@ pub fn next_to_fire(
     loop {
         match decide(entry, progress, now) {
             Decision::Fire(at) => return Some(at),
-            Decision::Missed { last, .. } => progress.settle(last),
+            Decision::Missed { last, .. } => progress.advance_to(last),
             Decision::Wait { next } => return next,
         }
     }

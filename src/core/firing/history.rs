@@ -4,7 +4,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use crate::core::time::{
     instant,
-    timing::{Bounds, Pattern, Timing},
+    timing::{Bounds, Recurrence, Timing},
 };
 
 /// What is remembered of an entry from one process to the next.
@@ -28,7 +28,10 @@ impl History {
     /// never did, goes on from there, in its rhythm, whenever we first saw it. Bounds are counted anew, as the
     /// other one counts them from its own start.
     fn since(&self, timing: &Timing) -> DateTime<Utc> {
-        let repeats = matches!(timing.pattern, Pattern::Cron { .. } | Pattern::Every(_));
+        let repeats = matches!(
+            timing.recurrence,
+            Recurrence::Cron { .. } | Recurrence::Every(_)
+        );
         let Bounds { first, last, .. } = timing.bounds();
         match (self.last_fire, self.enqueued_elsewhere) {
             (None, Some(at)) if repeats && first.is_none() && last.is_none() => at,
@@ -42,7 +45,7 @@ impl History {
 pub struct Progress {
     /// What intervals are counted from.
     anchor: DateTime<Utc>,
-    /// A fire that is not the pattern's, unless it is settled.
+    /// A fire that is not the recurrence's, unless it is settled.
     first: Option<DateTime<Utc>>,
     /// All fire times up to here, inclusive, are fired or given up.
     settled: DateTime<Utc>,
@@ -63,13 +66,15 @@ impl Progress {
         let bounds = timing.bounds();
         let first = match history.last_fire {
             // Its rhythm goes on; only a first fire that the user named may still be to come.
-            Some(_) => bounds
-                .first
-                .and(timing.first_fire(first_seen))
-                .or(match timing.pattern {
-                    Pattern::Once(moment) => Some(moment.instant(first_seen)),
-                    _ => None,
-                }),
+            Some(_) => {
+                bounds
+                    .first
+                    .and(timing.first_fire(first_seen))
+                    .or(match timing.recurrence {
+                        Recurrence::Once(moment) => Some(moment.instant(first_seen)),
+                        _ => None,
+                    })
+            }
             None => timing.first_fire(first_seen),
         };
         // Nothing comes before the first fire, which itself may be at the moment it was first seen.
@@ -102,13 +107,13 @@ impl Progress {
     }
 
     /// Settles all fire times up to `fire_time`, inclusive.
-    pub fn settle(&mut self, fire_time: DateTime<Utc>) {
+    pub fn advance_to(&mut self, fire_time: DateTime<Utc>) {
         self.settled = self.settled.max(fire_time);
     }
 
     /// Settles as fired what [`crate::core::firing::decide::decide`] said to fire.
     pub fn fired(&mut self, fire_time: DateTime<Utc>) {
-        self.settle(fire_time);
+        self.advance_to(fire_time);
         self.left = self.left.map(|left| left.saturating_sub(1));
     }
 
@@ -130,7 +135,7 @@ impl Progress {
     ) -> Option<DateTime<Utc>> {
         let after = after.max(self.settled);
         let first = self.first.filter(|first| *first > after);
-        let next = first.or_else(|| timing.pattern.next_after(self.anchor, after))?;
+        let next = first.or_else(|| timing.recurrence.next_after(self.anchor, after))?;
         let over = self.left == Some(0) || self.end.is_some_and(|end| next >= end);
         (!over).then_some(next)
     }

@@ -15,13 +15,13 @@ use crate::core::{
     },
     time::{
         every::Every,
-        timing::{Moment, Pattern, Timing},
+        timing::{Moment, Recurrence, Timing},
         zone::Zone,
     },
 };
 
 fn every(interval: i64) -> Timing {
-    Timing::of(Pattern::Every(
+    Timing::of(Recurrence::Every(
         Every::new(TimeDelta::seconds(interval)).unwrap(),
     ))
 }
@@ -66,7 +66,7 @@ fn settle_all(entry: &Entry, now: DateTime<Utc>) -> (Vec<i64>, Vec<(i64, i64)>) 
             }
             Decision::Missed { first, last } => {
                 missed.push((first.timestamp(), last.timestamp()));
-                progress.settle(last);
+                progress.advance_to(last);
             }
             Decision::Wait { next } => {
                 assert!(next.is_none_or(|next| entry.due_at(next) > now));
@@ -282,7 +282,7 @@ fn so_many_times_and_no_more() {
 fn once_is_once() {
     let once = |last_fire, moment| {
         bounded(last_fire, 0, |timing| {
-            timing.pattern = Pattern::Once(moment);
+            timing.recurrence = Recurrence::Once(moment);
         })
     };
     assert_eq!(once(None, Moment::At(at(20_000))), [20_000]);
@@ -338,7 +338,7 @@ proptest! {
         let interval = length(interval).max(TimeDelta::seconds(1));
         let every = Every::new(TimeDelta::seconds(interval.num_seconds())).unwrap();
         let mut entry = entry(1, [CatchUpPolicy::Latest, CatchUpPolicy::All, CatchUpPolicy::None][policy]);
-        entry.timing = Timing::of(Pattern::Every(every));
+        entry.timing = Timing::of(Recurrence::Every(every));
         entry.timing.bound(|it| {
             it.jitter = length(jitter);
             it.first = Some(Moment::In(length(first)));

@@ -77,7 +77,7 @@ mod tests {
         time::{
             cron::Cron,
             every::Every,
-            timing::{Pattern, Timing},
+            timing::{Recurrence, Timing},
             zone::Zone,
         },
     };
@@ -86,10 +86,10 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn entry(name: &str, pattern: Pattern) -> Arc<Entry> {
+    fn entry(name: &str, recurrence: Recurrence) -> Arc<Entry> {
         Arc::new(Entry {
             name: name.into(),
-            timing: Timing::of(pattern),
+            timing: Timing::of(recurrence),
             zone: Zone::UTC,
             job: Job::new("C", "q", "[]", false),
             catch_up: CatchUp::default(),
@@ -99,22 +99,22 @@ mod tests {
         })
     }
 
-    fn cron(text: &str, zone: &str) -> Pattern {
-        Pattern::Cron {
+    fn cron(text: &str, zone: &str) -> Recurrence {
+        Recurrence::Cron {
             cron: Cron::parse(text, "").unwrap(),
             zone: zone.parse().unwrap(),
         }
     }
 
-    fn every(seconds: i64) -> Pattern {
-        Pattern::Every(Every::new(TimeDelta::seconds(seconds)).unwrap())
+    fn every(seconds: i64) -> Recurrence {
+        Recurrence::Every(Every::new(TimeDelta::seconds(seconds)).unwrap())
     }
 
     #[test]
     fn the_fires_of_all_entries_come_in_order_of_time() {
         let entries = [
             entry("hourly", cron("0 * * * *", "UTC")),
-            entry("by hand", Pattern::Manual),
+            entry("by hand", Recurrence::Manual),
             entry("noon", cron("0 12 * * *", "Europe/Paris")),
             entry("interval", every(2_400)),
         ];
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn what_fires_no_more_ends() {
         assert_eq!(upcoming(&[], utc("2026-11-24T10:30:00Z")).count(), 0);
-        let by_hand = entry("by hand", Pattern::Manual);
+        let by_hand = entry("by hand", Recurrence::Manual);
         assert_eq!(fires(&by_hand, utc("2026-11-24T10:30:00Z")).count(), 0);
     }
 

@@ -125,7 +125,7 @@ impl Job {
     /// What the payloads of all fires have in common, if it is not all of them: the texts before,
     /// between and after the parts that come from the fire time. Such a part is made of ASCII letters,
     /// digits, `:`, `.` and `-`, and the text after it begins with something else.
-    pub fn pattern(&self) -> Option<Vec<String>> {
+    pub fn fixed_parts(&self) -> Option<Vec<String>> {
         match self.template() {
             Cow::Owned(template) => Some(template.split(PARTS).map(str::to_owned).collect()),
             Cow::Borrowed(_) => None,
@@ -181,11 +181,11 @@ mod tests {
     }
 
     #[test]
-    fn the_pattern_is_the_payload_without_what_comes_from_the_fire_time() {
+    fn the_fixed_parts_are_the_payload_without_what_comes_from_the_fire_time() {
         let plain = |metadata| Job::new("C", "q", "[\"\\u0000\"]", metadata);
-        assert_eq!(plain(false).pattern(), None);
+        assert_eq!(plain(false).fixed_parts(), None);
         let expected = [r#"{"class":"C","args":["\u0000",{"scheduled_at":"#, "}]}"];
-        assert_eq!(plain(true).pattern().unwrap(), expected);
+        assert_eq!(plain(true).fixed_parts().unwrap(), expected);
 
         let active_job = |arguments: &str, include_metadata| {
             Job::from(ActiveJob {
@@ -205,14 +205,14 @@ mod tests {
             (active_job("[]", true), 4),
             (active_job(r#"[1,{"_aj_ruby2_keywords":[]}]"#, true), 4),
         ] {
-            let pattern = job.pattern().unwrap();
-            assert_eq!(pattern.len(), parts + 1);
+            let fixed_parts = job.fixed_parts().unwrap();
+            assert_eq!(fixed_parts.len(), parts + 1);
             let is_one = |it: char| it.is_ascii_alphanumeric() || ":.-".contains(it);
             for at in [0, 1_795_454_398] {
                 let at = DateTime::from_timestamp(at, 0).unwrap();
                 let payload = job.payload(Cause::Scheduled, at);
-                let mut rest = payload.strip_prefix(&*pattern[0]).unwrap();
-                for text in &pattern[1..] {
+                let mut rest = payload.strip_prefix(&*fixed_parts[0]).unwrap();
+                for text in &fixed_parts[1..] {
                     let after = rest.trim_start_matches(is_one);
                     assert_ne!(after, rest);
                     rest = after.strip_prefix(&**text).unwrap();

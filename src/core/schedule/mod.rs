@@ -17,7 +17,7 @@ pub struct Schedule {
 }
 
 /// What a name stands for: an entry, or that it is left out.
-pub type Meaning = Result<Arc<Entry>, LeftOut>;
+pub type DynamicState = Result<Arc<Entry>, LeftOut>;
 
 /// An entry of the files that is not in the schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +25,12 @@ pub struct LeftOut {
     /// Its name.
     pub name: String,
     /// Why it is left out.
-    pub why: Why,
+    pub reason: LeftOutReason,
 }
 
 /// Why an entry of the files is not in the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum LeftOutReason {
     /// It is for other environments.
     Environment,
     /// It is not enabled.
@@ -39,7 +39,7 @@ pub enum Why {
     NoQueue,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for LeftOutReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Environment => "for another environment",
@@ -158,7 +158,7 @@ impl Schedule {
     }
 
     /// What `name` stands for; `None`: nothing.
-    pub fn meaning(&self, name: &str) -> Option<Meaning> {
+    pub fn dynamic_state(&self, name: &str) -> Option<DynamicState> {
         let left_out = || {
             let found = self
                 .left_out
@@ -177,9 +177,9 @@ impl Schedule {
     #[must_use]
     pub fn overridden<'a>(
         &self,
-        over: impl IntoIterator<Item = (&'a str, Option<&'a Meaning>)>,
+        over: impl IntoIterator<Item = (&'a str, Option<&'a DynamicState>)>,
     ) -> Self {
-        let over: BTreeMap<&str, Option<&Meaning>> = over.into_iter().collect();
+        let over: BTreeMap<&str, Option<&DynamicState>> = over.into_iter().collect();
         let ours = |name: &str| !over.contains_key(name);
         let entries = self.entries.iter().filter(|it| ours(&it.name));
         let left_out = self.left_out.iter().filter(|it| ours(&it.name));
@@ -269,7 +269,7 @@ mod tests {
     use crate::core::{
         job::Job,
         time::{
-            timing::{Pattern, Timing},
+            timing::{Recurrence, Timing},
             zone::Zone,
         },
     };
@@ -277,7 +277,7 @@ mod tests {
     fn schedule(entries: &[(&str, &str)]) -> Schedule {
         let entry = |&(name, class): &(&str, &str)| Entry {
             name: name.into(),
-            timing: Timing::of(Pattern::Manual),
+            timing: Timing::of(Recurrence::Manual),
             zone: Zone::UTC,
             job: Job::new(class, "q", "[]", false),
             catch_up: crate::core::schedule::entry::CatchUp::default(),

@@ -16,7 +16,7 @@ pub struct Guard {
 }
 
 /// What becomes of a fire while an identical job is not done yet. Jobs are identical that differ in
-/// nothing but what comes from their fire time ([`crate::core::job::Job::pattern`]), and in the characters that
+/// nothing but what comes from their fire time ([`crate::core::job::Job::fixed_parts`]), and in the characters that
 /// ActiveSupport escapes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -3,7 +3,7 @@
 
 use crate::core::time::{
     duration,
-    timing::{Moment, Pattern, Timing},
+    timing::{Moment, Recurrence, Timing},
 };
 
 impl Timing {
@@ -15,14 +15,14 @@ impl Timing {
     pub fn identity(&self) -> String {
         let first = self.bounds().first.map(moment);
         let first = first.map_or_else(String::new, |first| format!(" first {first}"));
-        let pattern = match &self.pattern {
+        let recurrence = match &self.recurrence {
             // The zone in force, wherever it is written.
-            Pattern::Cron { cron, zone } => format!("cron {} {zone}", cron.canonical()),
-            Pattern::Every(every) => format!("every {}", every.interval().num_seconds()),
-            Pattern::Once(once) => format!("once {}", moment(*once)),
-            Pattern::Manual => "manual".to_owned(),
+            Recurrence::Cron { cron, zone } => format!("cron {} {zone}", cron.canonical()),
+            Recurrence::Every(every) => format!("every {}", every.interval().num_seconds()),
+            Recurrence::Once(once) => format!("once {}", moment(*once)),
+            Recurrence::Manual => "manual".to_owned(),
         };
-        format!("v1 {pattern}{first}")
+        format!("v1 {recurrence}{first}")
     }
 
     /// Returns whether `stored` identifies this timing: its [`Timing::identity`], or the text that
@@ -36,19 +36,23 @@ impl Timing {
     fn old_identities(&self) -> impl Iterator<Item = String> {
         let first = self.bounds().first.map(old_moment);
         let first = first.map_or_else(String::new, |first| format!(", first {first}"));
-        let patterns = match &self.pattern {
-            Pattern::Cron { cron, zone } => {
+        let recurrences = match &self.recurrence {
+            Recurrence::Cron { cron, zone } => {
                 let cron = cron.canonical();
                 vec![
                     format!("cron {cron} in {zone}"),
                     format!("cron {cron} {zone}"),
                 ]
             }
-            Pattern::Every(every) => vec![format!("every {}", duration::display(every.interval()))],
-            Pattern::Once(once) => vec![format!("once {}", old_moment(*once))],
-            Pattern::Manual => vec!["manual".to_owned()],
+            Recurrence::Every(every) => {
+                vec![format!("every {}", duration::display(every.interval()))]
+            }
+            Recurrence::Once(once) => vec![format!("once {}", old_moment(*once))],
+            Recurrence::Manual => vec!["manual".to_owned()],
         };
-        patterns.into_iter().map(move |pattern| pattern + &first)
+        recurrences
+            .into_iter()
+            .map(move |recurrence| recurrence + &first)
     }
 }
 
@@ -77,12 +81,12 @@ mod tests {
         let cron = Cron::parse(text, "name").unwrap();
         let zone: Zone = zone.parse().unwrap();
         let zone = cron.zone().unwrap_or(zone);
-        Timing::of(Pattern::Cron { cron, zone })
+        Timing::of(Recurrence::Cron { cron, zone })
     }
 
     fn every(seconds: i64) -> Timing {
         let every = Every::new(TimeDelta::seconds(seconds)).unwrap();
-        Timing::of(Pattern::Every(every))
+        Timing::of(Recurrence::Every(every))
     }
 
     fn at() -> Moment {
@@ -133,16 +137,16 @@ mod tests {
                 "cron 0 0 1 1 * in UTC, first at 2026-11-23T17:19:58Z",
             ),
             (
-                Timing::of(Pattern::Once(at())),
+                Timing::of(Recurrence::Once(at())),
                 "v1 once at 1795454398",
                 "once at 2026-11-23T17:19:58Z",
             ),
             (
-                Timing::of(Pattern::Once(after(300))),
+                Timing::of(Recurrence::Once(after(300))),
                 "v1 once in 300",
                 "once in 5m",
             ),
-            (Timing::of(Pattern::Manual), "v1 manual", "manual"),
+            (Timing::of(Recurrence::Manual), "v1 manual", "manual"),
         ]
     }
 

@@ -1,4 +1,4 @@
-//! When an entry fires: a pattern, and what bounds it.
+//! When an entry fires: a recurrence, and what bounds it.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::core::time::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timing {
     /// What repeats.
-    pub pattern: Pattern,
+    pub recurrence: Recurrence,
     /// If there are any: of many entries, most have none.
     bounds: Option<Box<Bounds>>,
 }
@@ -25,7 +25,7 @@ pub struct Timing {
 /// What bounds the fires, and moves them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// The first fire, whether the pattern has it or not; those of the pattern follow.
+    /// The first fire, whether the recurrence has it or not; those of the recurrence follow.
     pub first: Option<Moment>,
     /// No fire at or after it.
     pub last: Option<Moment>,
@@ -52,7 +52,7 @@ impl Bounds {
 
 /// What repeats.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Pattern {
+pub enum Recurrence {
     /// A cron expression over the civil time of `zone`.
     Cron {
         /// The expression.
@@ -78,10 +78,10 @@ pub enum Moment {
 }
 
 impl Timing {
-    /// A pattern without bounds.
-    pub fn of(pattern: Pattern) -> Self {
+    /// A recurrence without bounds.
+    pub fn of(recurrence: Recurrence) -> Self {
         Self {
-            pattern,
+            recurrence,
             bounds: None,
         }
     }
@@ -99,19 +99,19 @@ impl Timing {
     }
 
     /// The first fire of an entry that was first seen at `first_seen` and has not fired, where it
-    /// is not for the pattern to say.
+    /// is not for the recurrence to say.
     pub fn first_fire(&self, first_seen: DateTime<Utc>) -> Option<DateTime<Utc>> {
         if let Some(first) = self.bounds().first {
             return Some(first.instant(first_seen));
         }
-        match self.pattern {
-            Pattern::Every(every) => Some(
+        match self.recurrence {
+            Recurrence::Every(every) => Some(
                 self.bounds()
                     .starts_at
                     .unwrap_or_else(|| instant::after(first_seen, every.interval())),
             ),
-            Pattern::Once(moment) => Some(moment.instant(first_seen)),
-            Pattern::Cron { .. } | Pattern::Manual => None,
+            Recurrence::Once(moment) => Some(moment.instant(first_seen)),
+            Recurrence::Cron { .. } | Recurrence::Manual => None,
         }
     }
 
@@ -135,7 +135,7 @@ impl Timing {
     }
 }
 
-impl Pattern {
+impl Recurrence {
     /// The first fire time strictly later than `after`, if there is any; whole seconds.
     ///
     /// Intervals are counted from `anchor`; cron expressions don't look at it.
@@ -160,7 +160,7 @@ impl Moment {
 
 impl fmt::Display for Timing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.pattern.fmt(f)?;
+        self.recurrence.fmt(f)?;
         if let Some(first) = self.bounds().first {
             write!(f, ", first {first}")?;
         }
@@ -183,7 +183,7 @@ impl fmt::Display for Timing {
     }
 }
 
-impl fmt::Display for Pattern {
+impl fmt::Display for Recurrence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cron { cron, .. } if cron.zone().is_some() => write!(f, "cron {cron}"),
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn jitter_spreads_fires_and_always_the_same_way() {
-        let mut timing = Timing::of(Pattern::Manual);
+        let mut timing = Timing::of(Recurrence::Manual);
         assert_eq!(timing.due_at("a", at(60)), at(60));
         timing.bound(|it| it.jitter = TimeDelta::seconds(30));
         let delay = |name: &str| (timing.due_at(name, at(60)) - at(60)).num_milliseconds();
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_timing_reads_as_what_it_is() {
-        let mut timing = Timing::of(Pattern::Every(Every::new(TimeDelta::hours(1)).unwrap()));
+        let mut timing = Timing::of(Recurrence::Every(Every::new(TimeDelta::hours(1)).unwrap()));
         timing.bound(|it| {
             it.first = Some(Moment::In(TimeDelta::minutes(5)));
             it.last = Some(Moment::At(at(0)));

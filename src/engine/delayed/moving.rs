@@ -10,7 +10,7 @@ use crate::{
         refusing::Refusal,
     },
     events::Event,
-    store::{Bucket, Due, MoveOutcome, Store, StoreError, Target},
+    store::{Bucket, Destination, Due, MoveOutcome, Store, StoreError},
 };
 
 impl<S: Store> Delayed<S> {
@@ -79,7 +79,7 @@ impl<S: Store> Delayed<S> {
     async fn move_batch(
         &self,
         buckets: &[Bucket],
-        targets: Vec<Target>,
+        targets: Vec<Destination>,
         now: DateTime<Utc>,
         result: &mut Moved,
     ) -> Result<Option<Vec<Staying>>, StoreError> {
@@ -95,7 +95,7 @@ impl<S: Store> Delayed<S> {
             let (mut gone, mut staying, mut instead) = (0, vec![], vec![]);
             for (item, (target, outcome)) in bucket.items.iter().zip(&mut moves) {
                 let elsewhere = match (outcome, target) {
-                    (MoveOutcome::Moved, Target::Queue { name, .. }) => {
+                    (MoveOutcome::Moved, Destination::Queue { name, .. }) => {
                         jobs += 1;
                         result.items += 1;
                         oldest.get_or_insert(bucket.due);
@@ -104,7 +104,7 @@ impl<S: Store> Delayed<S> {
                         }
                         continue;
                     }
-                    (MoveOutcome::Moved, Target::Quarantine { reason, .. }) => {
+                    (MoveOutcome::Moved, Destination::Quarantine { reason, .. }) => {
                         self.report_quarantined(&bucket.member, &reason);
                         result.quarantined = true;
                         result.items += 1;
@@ -116,8 +116,8 @@ impl<S: Store> Delayed<S> {
                         result.left.insert(bucket.member.clone());
                         continue;
                     }
-                    (MoveOutcome::Rejected(reason), Target::Queue { name, .. }) => {
-                        let target = Target::Quarantine {
+                    (MoveOutcome::Rejected(reason), Destination::Queue { name, .. }) => {
+                        let target = Destination::Quarantine {
                             reason: format!("its queue can't take it: {reason}"),
                             at: now,
                         };
@@ -129,20 +129,20 @@ impl<S: Store> Delayed<S> {
                         result.refused.push((name, refusal));
                         target
                     }
-                    (MoveOutcome::Denied(reason), Target::Queue { name, .. }) => {
+                    (MoveOutcome::Denied(reason), Destination::Queue { name, .. }) => {
                         let refusal = Refusal {
                             reason: reason.clone(),
                             denied: true,
                             holds: true,
                         };
                         result.refused.push((name, refusal));
-                        Target::Stay { reason }
+                        Destination::Stay { reason }
                     }
                     (MoveOutcome::Rejected(reason) | MoveOutcome::Denied(reason), _) => {
                         result.is_quarantine_full = true;
-                        Target::Stay { reason }
+                        Destination::Stay { reason }
                     }
-                    (MoveOutcome::Stays, target @ Target::Stay { .. }) => target,
+                    (MoveOutcome::Stays, target @ Destination::Stay { .. }) => target,
                     (MoveOutcome::Left | MoveOutcome::Stays | MoveOutcome::Moved, _) => {
                         gone += 1;
                         result.left.insert(bucket.member.clone());
@@ -179,18 +179,18 @@ impl<S: Store> Delayed<S> {
     }
 
     /// Where an item goes.
-    fn target_of(&self, item: &[u8], now: DateTime<Utc>) -> Target {
+    fn target_of(&self, item: &[u8], now: DateTime<Utc>) -> Destination {
         match DelayedItem::decode(item) {
             Ok(DelayedItem { queue, payload }) => match self.refusing.holds(&queue) {
-                Some(reason) => Target::Stay {
+                Some(reason) => Destination::Stay {
                     reason: reason.to_owned(),
                 },
-                None => Target::Queue {
+                None => Destination::Queue {
                     name: queue,
                     payload,
                 },
             },
-            Err(reason) => Target::Quarantine {
+            Err(reason) => Destination::Quarantine {
                 reason: reason.to_string(),
                 at: now,
             },

@@ -4,7 +4,7 @@ use crate::{
     config::{self, AtPath, Context},
     core::{
         excerpt::excerpt,
-        schedule::{Meaning, Schedule},
+        schedule::{DynamicState, Schedule},
     },
     engine::dynamic::unread::Unread,
     events::{Event, Events},
@@ -38,7 +38,7 @@ pub(super) fn read(
     name: &[u8],
     json: &[u8],
     context: &Context,
-) -> (Result<Meaning, String>, Vec<String>) {
+) -> (Result<DynamicState, String>, Vec<String>) {
     let (Ok(name), Ok(json)) = (str::from_utf8(name), str::from_utf8(json)) else {
         return (Err("$: not UTF-8 text".to_owned()), vec![]);
     };
@@ -53,7 +53,7 @@ pub(super) fn read(
 /// Reports the errors and warnings of an entry.
 pub(super) fn report_reading(
     name: &[u8],
-    reading: &Result<Meaning, String>,
+    reading: &Result<DynamicState, String>,
     warnings: &[String],
     events: &Events,
 ) {
@@ -62,7 +62,7 @@ pub(super) fn report_reading(
     match reading {
         Err(mistakes) => events.emit(&Event::DynamicRejected { entry, mistakes }),
         Ok(Err(left_out)) => {
-            let why = &left_out.why.to_string();
+            let why = &left_out.reason.to_string();
             events.emit(&Event::DynamicLeftOut { entry, why });
         }
         Ok(Ok(_)) => {}

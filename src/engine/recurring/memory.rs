@@ -149,7 +149,7 @@ impl<S: Store> Recurring<S> {
         for index in indexes {
             let state = &mut self.states[*index];
             if let Some(last) = records.last_fire(&state.entry.name) {
-                state.progress.settle(last);
+                state.progress.advance_to(last);
             }
         }
         self.ahead

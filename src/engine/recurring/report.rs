@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     engine::{
         dynamic::Dynamic,
-        health::{Health, Part},
+        health::{Health, HealthPart},
         recurring::Recurring,
         snapshot::EntriesSnapshot,
         state::{Refusal, State},
@@ -99,13 +99,13 @@ impl<S: Store> Recurring<S> {
             next,
         };
         health.publish(|snapshot| snapshot.entries = Some(entries));
-        health.set(Part::Entries, rejected);
-        health.set(Part::EarlyFires, early);
+        health.set(HealthPart::Entries, rejected);
+        health.set(HealthPart::EarlyFires, early);
         self.ahead.prune(now);
-        health.set(Part::Ahead, self.ahead.trouble());
-        health.set(Part::Lost, self.loss());
-        health.set(Part::Stamps, self.stamps_unreadable.clone());
-        health.set(Part::Dynamic, self.dynamic_trouble());
+        health.set(HealthPart::Ahead, self.ahead.trouble());
+        health.set(HealthPart::Lost, self.loss());
+        health.set(HealthPart::Stamps, self.stamps_unreadable.clone());
+        health.set(HealthPart::Dynamic, self.dynamic_trouble());
     }
 }
 
@@ -113,12 +113,12 @@ impl<S: Store> Recurring<S> {
 pub(super) fn report_nothing(health: &Health) {
     health.publish(|snapshot| snapshot.entries = None);
     for part in [
-        Part::Entries,
-        Part::EarlyFires,
-        Part::Ahead,
-        Part::Lost,
-        Part::Stamps,
-        Part::Dynamic,
+        HealthPart::Entries,
+        HealthPart::EarlyFires,
+        HealthPart::Ahead,
+        HealthPart::Lost,
+        HealthPart::Stamps,
+        HealthPart::Dynamic,
     ] {
         health.set(part, None);
     }

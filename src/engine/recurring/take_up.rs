@@ -247,13 +247,13 @@ impl<S: Store> Recurring<S> {
             }
         };
         if let Some(lost) = records.lost.get(&entry.name) {
-            progress.settle(*lost);
+            progress.advance_to(*lost);
         }
         // What was given up by a clock that was ahead is not over yet.
         let given_up = known.and_then(|state| state.given_up);
         let given_up = given_up.filter(|at| *at <= now);
         if let Some(given_up) = given_up {
-            progress.settle(given_up);
+            progress.advance_to(given_up);
         }
         State {
             entry: Arc::clone(entry),

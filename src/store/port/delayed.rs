@@ -57,7 +57,7 @@ pub struct Place {
 
 /// Where a delayed item goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum Destination {
     /// To its queue.
     Queue {
         /// The queue's name.
@@ -101,7 +101,7 @@ pub enum MoveOutcome {
     Rejected(String),
     /// Our user may not write its target. It stays in its bucket.
     Denied(String),
-    /// It stays in its bucket, as [`Target::Stay`] says.
+    /// It stays in its bucket, as [`Destination::Stay`] says.
     Stays,
     /// Not moved: by Redis' clock it is not due for longer than [`crate::store::Store::max_clock_skew`].
     TooEarly,

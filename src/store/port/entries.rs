@@ -14,7 +14,7 @@ use crate::{
         },
         time::{
             instant::rfc3339,
-            timing::{Moment, Pattern},
+            timing::{Moment, Recurrence},
         },
     },
     store::port::digest::digest,
@@ -45,7 +45,7 @@ pub struct PublishedEntry<'a> {
     /// No job makes its queue longer than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_queue_length: Option<NonZeroU64>,
-    /// The pattern of its timing, for programs: a cron expression in numbers and ranges.
+    /// The recurrence of its timing, for programs: a cron expression in numbers and ranges.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
     /// Or an interval.
@@ -96,11 +96,11 @@ impl<'a> PublishedEntry<'a> {
         let (first_at, first_in_s) = moment(bounds.first);
         let (last_at, last_in_s) = moment(bounds.last);
         let (mut cron, mut every_s, mut once) = (None, None, None);
-        match &entry.timing.pattern {
-            Pattern::Cron { cron: it, .. } => cron = Some(it.to_string()),
-            Pattern::Every(every) => every_s = Some(seconds(every.interval())),
-            Pattern::Once(moment) => once = Some(*moment),
-            Pattern::Manual => {}
+        match &entry.timing.recurrence {
+            Recurrence::Cron { cron: it, .. } => cron = Some(it.to_string()),
+            Recurrence::Every(every) => every_s = Some(seconds(every.interval())),
+            Recurrence::Once(moment) => once = Some(*moment),
+            Recurrence::Manual => {}
         }
         let (at, in_s) = moment(once);
         Self {
@@ -265,8 +265,8 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_published_for_programs() {
-        let pattern = |lines: &str| {
+    fn a_recurrence_is_published_for_programs() {
+        let recurrence = |lines: &str| {
             let PublishedEntry {
                 cron,
                 every_s,
@@ -278,11 +278,11 @@ mod tests {
             [cron, number(every_s), at, number(in_s)].map(Option::unwrap_or_default)
         };
         let cron = "0 9 * * 1 Europe/Paris";
-        assert_eq!(pattern(&format!("cron = '{cron}'")), [cron, "", "", ""]);
-        assert_eq!(pattern("every = '90m'"), ["", "5400", "", ""]);
+        assert_eq!(recurrence(&format!("cron = '{cron}'")), [cron, "", "", ""]);
+        assert_eq!(recurrence("every = '90m'"), ["", "5400", "", ""]);
         let at = "2030-01-01T00:00:00Z";
-        assert_eq!(pattern(&format!("at = '{at}'")), ["", "", at, ""]);
-        assert_eq!(pattern("in = '5m'"), ["", "", "", "300"]);
-        assert_eq!(pattern(""), [""; 4]);
+        assert_eq!(recurrence(&format!("at = '{at}'")), ["", "", at, ""]);
+        assert_eq!(recurrence("in = '5m'"), ["", "", "", "300"]);
+        assert_eq!(recurrence(""), [""; 4]);
     }
 }

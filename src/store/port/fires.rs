@@ -29,8 +29,8 @@ pub struct Fire<'a> {
     /// When it is skipped.
     pub guard: Guard,
     /// What identical payloads have in common with this one, where that is not all of it
-    /// ([`crate::core::job::Job::pattern`]); only looked at where the guard allows no overlap.
-    pub pattern: Option<Vec<String>>,
+    /// ([`crate::core::job::Job::fixed_parts`]); only looked at where the guard allows no overlap.
+    pub fixed_parts: Option<Vec<String>>,
 }
 
 /// What became of one fire.

@@ -19,7 +19,7 @@ use crate::store::{
     console::events::EventRecord,
     error::StoreError,
     port::{
-        delayed::{BatchLimit, Bucket, Due, MoveOutcome, Place, Target},
+        delayed::{BatchLimit, Bucket, Destination, Due, MoveOutcome, Place},
         entries::{Publication, PublishedPage},
         fires::{Fire, FireOutcome, Missed, MissedOutcome},
         lease::{Heartbeat, Lease},
@@ -36,7 +36,7 @@ pub trait Store: Send + Sync + 'static {
     /// Each loop has one, so that a renewal never waits behind a large batch, and so that whoever acts on
     /// a new connection has seen the old one fail.
     #[must_use]
-    fn apart(&self) -> Self;
+    fn with_own_connection(&self) -> Self;
 
     /// Host, port and database, without password.
     fn server(&self) -> &str;
@@ -135,7 +135,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Settles `changes`, each a name and its JSON that is in force, or empty where it is removed. One
     /// that was changed again stays. `false`: the lease is lost, nothing was done.
-    fn settle_changes(
+    fn ack_changes(
         &self,
         changes: &[(Vec<u8>, Vec<u8>)],
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
@@ -203,7 +203,7 @@ pub trait Store: Send + Sync + 'static {
     fn move_batch(
         &self,
         buckets: &[Bucket],
-        targets: &[Target],
+        targets: &[Destination],
     ) -> impl Future<Output = Result<Option<Vec<MoveOutcome>>, StoreError>> + Send;
 
     /// Moves an item of the bucket `member` to quarantine if it is too large to be read, without reading it; so

@@ -21,7 +21,7 @@ use crate::store::{
     limits::Limits,
     port::{
         Store,
-        delayed::{BatchLimit, Bucket, Due, MoveOutcome, Place, Target},
+        delayed::{BatchLimit, Bucket, Destination, Due, MoveOutcome, Place},
         entries::{Publication, PublishedPage},
         fires::{Fire, FireOutcome, Missed, MissedOutcome},
         lease::{Heartbeat, Identity, Lease},
@@ -137,7 +137,7 @@ impl RedisStore {
     async fn send_moves(
         &self,
         buckets: &[Bucket],
-        targets: &[Target],
+        targets: &[Destination],
     ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
         let (holder, limits) = (&self.identity.holder, self.limits);
         let (skew, quarantine) = (limits.clock_skew, limits.quarantine);
@@ -152,18 +152,18 @@ impl RedisStore {
     async fn send_some_moves(
         &self,
         buckets: &[Bucket],
-        targets: &[Target],
+        targets: &[Destination],
     ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
         let queues = moves::queues(targets).into_iter();
         let others: BTreeSet<&str> = queues.skip(moves::MOST_QUEUES).collect();
-        let is_other = |target: &Target| match target {
-            Target::Queue { name, .. } => others.contains(&**name),
-            Target::Quarantine { .. } | Target::Stay { .. } => false,
+        let is_other = |target: &Destination| match target {
+            Destination::Queue { name, .. } => others.contains(&**name),
+            Destination::Quarantine { .. } | Destination::Stay { .. } => false,
         };
         let sent = targets.iter().map(|target| {
             if is_other(target) {
                 let reason = String::new();
-                Target::Stay { reason }
+                Destination::Stay { reason }
             } else {
                 target.clone()
             }
@@ -178,7 +178,7 @@ impl RedisStore {
 }
 
 impl Store for RedisStore {
-    fn apart(&self) -> Self {
+    fn with_own_connection(&self) -> Self {
         Self {
             connection: self.connection.another(),
             lease_link: self.lease_link.clone(),
@@ -313,7 +313,7 @@ impl Store for RedisStore {
             .collect())
     }
 
-    async fn settle_changes(&self, changes: &[(Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {
+    async fn ack_changes(&self, changes: &[(Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {
         let call = ack_changes::call(&self.keys, &self.identity.holder, changes);
         let key = self.keys.changed_entries();
         let settled: bool = self.connection.script(&call, &key).await?;
@@ -413,7 +413,7 @@ impl Store for RedisStore {
     async fn move_batch(
         &self,
         buckets: &[Bucket],
-        targets: &[Target],
+        targets: &[Destination],
     ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
         if targets.len() > moves::MOST_QUEUES {
             self.send_some_moves(buckets, targets).await

@@ -66,13 +66,13 @@ fn add_guards(call: &mut ScriptInvocation<'_>, fires: &[Fire<'_>]) {
         let longest = fire.guard.max_queue_length;
         call.arg::<u64>(number)
             .arg(longest.map_or_else(String::new, |it| it.to_string()));
-        let pattern = fire.pattern.as_deref().unwrap_or_default();
-        let (overlap, pattern) = match fire.guard.overlap {
+        let fixed_parts = fire.fixed_parts.as_deref().unwrap_or_default();
+        let (overlap, fixed_parts) = match fire.guard.overlap {
             Overlap::Allow => ("", &[][..]),
-            Overlap::SkipIfQueued => ("queued", pattern),
-            Overlap::SkipIfRunning => ("running", pattern),
+            Overlap::SkipIfQueued => ("queued", fixed_parts),
+            Overlap::SkipIfRunning => ("running", fixed_parts),
         };
-        call.arg(overlap).arg(pattern.len()).arg(pattern);
+        call.arg(overlap).arg(fixed_parts.len()).arg(fixed_parts);
     }
 }
 

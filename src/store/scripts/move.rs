@@ -7,7 +7,7 @@ use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
 
 use crate::store::{
     keys::Keys,
-    port::delayed::{Bucket, MoveOutcome, Target},
+    port::delayed::{Bucket, Destination, MoveOutcome},
     scripts::{
         quarantine::quarantine_record,
         reply::{self, words},
@@ -30,7 +30,7 @@ pub(in crate::store) fn call(
     max_skew: Option<TimeDelta>,
     max_quarantine: usize,
     buckets: &[Bucket],
-    targets: &[Target],
+    targets: &[Destination],
 ) -> ScriptInvocation<'static> {
     let mut call = SCRIPT.prepare_invoke();
     call.key(keys.lock())
@@ -74,11 +74,11 @@ pub(in crate::store) fn call(
             for Move { item, target, .. } in run {
                 call.arg(item);
                 match target {
-                    Target::Queue { payload, .. } if form.0.is_none() => {
+                    Destination::Queue { payload, .. } if form.0.is_none() => {
                         call.arg(payload);
                     }
-                    Target::Queue { .. } | Target::Stay { .. } => {}
-                    Target::Quarantine { reason, at } => {
+                    Destination::Queue { .. } | Destination::Stay { .. } => {}
+                    Destination::Quarantine { reason, at } => {
                         call.arg(quarantine_record(member, item, reason, *at));
                     }
                 }
@@ -90,7 +90,7 @@ pub(in crate::store) fn call(
 
 struct Move<'m> {
     item: &'m [u8],
-    target: &'m Target,
+    target: &'m Destination,
     form: Form,
 }
 
@@ -103,27 +103,27 @@ fn header(items: usize, (cut, target): Form) -> u64 {
 }
 
 /// The number of a target, as `move.lua` counts them; `queues` are in order.
-fn number(target: &Target, queues: &[&str]) -> usize {
+fn number(target: &Destination, queues: &[&str]) -> usize {
     match target {
-        Target::Stay { .. } => 1,
-        Target::Quarantine { .. } => 2,
-        Target::Queue { name, .. } => 3 + queues.partition_point(|other| **other < **name),
+        Destination::Stay { .. } => 1,
+        Destination::Quarantine { .. } => 2,
+        Destination::Queue { name, .. } => 3 + queues.partition_point(|other| **other < **name),
     }
 }
 
 /// The queues to which `targets` lead.
-pub(in crate::store) fn queues(targets: &[Target]) -> BTreeSet<&str> {
+pub(in crate::store) fn queues(targets: &[Destination]) -> BTreeSet<&str> {
     let queues = targets.iter().filter_map(|target| match target {
-        Target::Queue { name, .. } => Some(&**name),
-        Target::Quarantine { .. } | Target::Stay { .. } => None,
+        Destination::Queue { name, .. } => Some(&**name),
+        Destination::Quarantine { .. } | Destination::Stay { .. } => None,
     });
     queues.collect()
 }
 
 /// How many bytes at the end of the item `}` replaces, so that the payload is left, as in what Ruby
 /// writes: it need not be sent then.
-fn cut(item: &[u8], target: &Target) -> Option<NonZeroU16> {
-    let Target::Queue { payload, .. } = target else {
+fn cut(item: &[u8], target: &Destination) -> Option<NonZeroU16> {
+    let Destination::Queue { payload, .. } = target else {
         return None;
     };
     let same = payload.strip_suffix('}')?.as_bytes();
@@ -189,7 +189,7 @@ mod tests {
     fn a_header_has_room_for_the_targets_of_the_largest_batch() {
         let names: Vec<String> = (0..MOST_QUEUES).map(|it| format!("{it:05}")).collect();
         let queues: Vec<&str> = names.iter().map(|it| &**it).collect();
-        let last = Target::Queue {
+        let last = Destination::Queue {
             name: names[MOST_QUEUES - 1].clone(),
             payload: "{}".to_owned(),
         };

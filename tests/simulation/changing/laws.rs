@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use rescue_scheduler::core::{
     schedule::entry::{CatchUpPolicy, Entry},
-    time::timing::Pattern,
+    time::timing::Recurrence,
 };
 use tokio::time::Instant;
 
@@ -206,9 +206,9 @@ impl Course {
     }
 
     fn most(entry: &Entry) -> usize {
-        match (entry.timing.bounds().times, &entry.timing.pattern) {
+        match (entry.timing.bounds().times, &entry.timing.recurrence) {
             (Some(times), _) => times as usize,
-            (None, Pattern::Once(_)) => 1,
+            (None, Recurrence::Once(_)) => 1,
             (None, _) => usize::MAX,
         }
     }
@@ -235,7 +235,7 @@ impl Course {
             fire_time >= since && !matches!(away, Some((_, Some(until))) if fire_time <= until),
             "{name}: {fire_time}, though it is there since {since}"
         );
-        if let Pattern::Once(moment) = entry.timing.pattern {
+        if let Recurrence::Once(moment) = entry.timing.recurrence {
             let its_own = moment.instant(at(*seen)) == at(fire_time);
             ensure!(its_own, "{name}: {fire_time}, first seen at {seen}");
             return Ok(());
@@ -270,7 +270,7 @@ impl Course {
     fn next_after(&self, entry: &Entry, after: i64) -> Option<i64> {
         let seen = self.seen.as_ref().map(|(at, ..)| *at);
         let anchor = at(self.last.or(seen)?);
-        let next = entry.timing.pattern.next_after(anchor, at(after));
+        let next = entry.timing.recurrence.next_after(anchor, at(after));
         next.map(|it| it.timestamp())
     }
 
@@ -285,9 +285,9 @@ impl Course {
         let open = matches!(self.away, Some(((_, None), _)));
         ensure!(!open, "{name} has not returned: {self:?}");
         let base = self.base().max(since);
-        let next = match entry.timing.pattern {
+        let next = match entry.timing.recurrence {
             _ if self.fires >= Self::most(entry) => None,
-            Pattern::Once(moment) => {
+            Recurrence::Once(moment) => {
                 let seen = self.seen.as_ref().map_or(0, |(at, ..)| *at);
                 let moment = moment.instant(at(seen)).timestamp();
                 Some(moment).filter(|moment| *moment > base)

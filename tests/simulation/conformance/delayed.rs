@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use redis::Commands as _;
-use rescue_scheduler::store::{BatchLimit, Store as _, Target};
+use rescue_scheduler::store::{BatchLimit, Destination, Store as _};
 
 use super::{Both, FUTURE, agree, told};
 
@@ -52,14 +52,14 @@ impl Both<'_> {
     pub async fn move_batch(&mut self, who: usize) {
         let rng = &mut self.rng;
         let target = |item: &Vec<u8>| match rng.u8(0..7) {
-            5.. => Target::Stay {
+            5.. => Destination::Stay {
                 reason: "a reason".to_owned(),
             },
-            0 => Target::Quarantine {
+            0 => Destination::Quarantine {
                 reason: "a reason".to_owned(),
                 at: DateTime::UNIX_EPOCH,
             },
-            queue => Target::Queue {
+            queue => Destination::Queue {
                 name: ["q", "r"][usize::from(queue % 2)].to_owned(),
                 // Another text, or, as of what Ruby writes, what an item begins with.
                 payload: if rng.bool() {
@@ -69,7 +69,7 @@ impl Both<'_> {
                 },
             },
         };
-        let targets: Vec<Target> = self
+        let targets: Vec<Destination> = self
             .due
             .buckets
             .iter()

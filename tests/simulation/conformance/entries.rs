@@ -24,7 +24,7 @@ impl Both<'_> {
         };
         let settled: Vec<_> = (0..3).map(settled).collect();
         let settled = &settled[..self.rng.usize(0..=3)];
-        let _ = agree!(self, who, settle_changes(settled), |it| it);
+        let _ = agree!(self, who, ack_changes(settled), |it| it);
         let _ = agree!(self, who, changed_entries(), BTreeSet::from_iter);
     }
 

@@ -25,7 +25,7 @@ impl Both<'_> {
                 0 => FUTURE,
                 _ => rng.i64(1..30),
             };
-            let (payload, pattern) = a_payload(rng, fire_time);
+            let (payload, fixed_parts) = a_payload(rng, fire_time);
             let overlaps = [
                 Overlap::Allow,
                 Overlap::SkipIfQueued,
@@ -41,7 +41,7 @@ impl Both<'_> {
                     overlap: rng.choice(overlaps).unwrap(),
                     max_queue_length: NonZeroU64::new(rng.choice([0, 0, 1, 3]).unwrap()),
                 },
-                pattern,
+                fixed_parts,
                 cause: rng.choice([Cause::Scheduled, Cause::CaughtUp]).unwrap(),
                 lateness: TimeDelta::milliseconds(rng.i64(0..90_000)),
             }
@@ -174,9 +174,9 @@ impl Both<'_> {
     }
 }
 
-/// A payload, and the pattern of those that are identical, where they are not the same.
+/// A payload, and the fixed parts of those that are identical, where they are not the same.
 fn a_payload(rng: &mut fastrand::Rng, fire_time: i64) -> (String, Option<Vec<String>>) {
-    let pattern: &[&str] = match rng.u8(0..6) {
+    let fixed_parts: &[&str] = match rng.u8(0..6) {
         0 => return ("{\"n\":1}".to_owned(), None),
         1 => return ("{\"n\":[]}".to_owned(), None),
         2 => return ("{\"n\":\"&\u{2028}\"}".to_owned(), None),
@@ -184,7 +184,7 @@ fn a_payload(rng: &mut fastrand::Rng, fire_time: i64) -> (String, Option<Vec<Str
         4 => &["{\"at\":", ",\"n\":1}"],
         _ => &["{\"at\":", ",\"n\":{\"é\":\"", "\"}}"],
     };
-    let payload = pattern.join(&fire_time.to_string());
-    let pattern = pattern.iter().map(|it| (*it).to_owned()).collect();
-    (payload, Some(pattern))
+    let payload = fixed_parts.join(&fire_time.to_string());
+    let fixed_parts = fixed_parts.iter().map(|it| (*it).to_owned()).collect();
+    (payload, Some(fixed_parts))
 }

@@ -1,4 +1,4 @@
-//! What wakes a loop, and what stops it.
+//! What each loop is given: what wakes it, what it may do now, and what stops it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     core::{schedule::Schedule, term::Term},
     engine::{
         Tick,
-        health::{Health, Part},
+        health::{Health, HealthPart},
         outage::Outage,
     },
     events::Events,
@@ -24,8 +24,8 @@ pub(super) fn until_next_second(now: DateTime<Utc>) -> Duration {
     Duration::from_secs(1).saturating_sub(Duration::from_nanos(now.timestamp_subsec_nanos().into()))
 }
 
-/// What a loop waits for.
-pub(super) struct Wake {
+/// What a loop is given.
+pub(super) struct LoopContext {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) health: Health,
     pub(super) events: Events,
@@ -33,23 +33,23 @@ pub(super) struct Wake {
     /// How far this host's clock may be off Redis' clock.
     pub(super) max_skew: Option<TimeDelta>,
     /// Told when the lease is to be looked at: Redis says that it is lost, or the clock has jumped.
-    pub(super) doubt: Arc<Notify>,
-    pub(super) led: watch::Receiver<Option<Term>>,
+    pub(super) recheck_lease: Arc<Notify>,
+    pub(super) term: watch::Receiver<Option<Term>>,
     pub(super) in_force: watch::Receiver<Arc<Schedule>>,
     pub(super) stop: CancellationToken,
 }
 
-impl Wake {
-    /// The same for the loop `part`, which hears of terms from `led`.
-    pub(super) fn of(&self, part: Part, led: watch::Receiver<Option<Term>>) -> Self {
+impl LoopContext {
+    /// The same for the loop `part`, which hears of terms from `term`.
+    pub(super) fn of(&self, part: HealthPart, term: watch::Receiver<Option<Term>>) -> Self {
         Self {
             clock: Arc::clone(&self.clock),
             health: self.health.clone(),
             events: self.events.clone(),
             outage: Outage::of(part, &self.health, &self.events),
             max_skew: self.max_skew,
-            doubt: Arc::clone(&self.doubt),
-            led,
+            recheck_lease: Arc::clone(&self.recheck_lease),
+            term,
             in_force: self.in_force.clone(),
             stop: self.stop.clone(),
         }
@@ -61,7 +61,7 @@ impl Wake {
 
     /// The term in which we may act now.
     pub(super) fn trusted_term(&self) -> Option<Term> {
-        let term = (*self.led.borrow())?;
+        let term = (*self.term.borrow())?;
         let (monotonic, now) = (self.clock.monotonic(), self.clock.now());
         if term.remaining(monotonic).is_zero() {
             return None;
@@ -69,7 +69,7 @@ impl Wake {
         let skew = term.skew(monotonic, now).abs();
         if self.max_skew.is_some_and(|max| skew > max) {
             // The clock has jumped since the last look at Redis' clock: another look comes first.
-            self.doubt.notify_one();
+            self.recheck_lease.notify_one();
             return None;
         }
         Some(term)
@@ -89,7 +89,7 @@ impl Wake {
                 (until - self.now()).to_std().unwrap_or_default().min(idle)
             }
             Ok(Tick::LeaseLost) => {
-                self.doubt.notify_one();
+                self.recheck_lease.notify_one();
                 idle
             }
             Err(pause) => pause,
@@ -103,7 +103,7 @@ impl Wake {
             () = self.stop.cancelled() => return false,
             () = self.clock.sleep(pause) => {}
             // An error means that the engine is stopping, and `stop` says so.
-            _ = self.led.changed() => {}
+            _ = self.term.changed() => {}
             _ = self.in_force.changed() => {}
         }
         true
