@@ -10,9 +10,9 @@ use crate::{
     clock::Clock,
     core::{schedule::Schedule, term::Term},
     engine::{
-        Tick,
         health::{Health, HealthPart},
         outage::Outage,
+        tick::Tick,
     },
     events::Events,
     store::StoreError,

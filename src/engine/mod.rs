@@ -3,8 +3,6 @@
 //! Each loop has one function for a single pass that takes `now`; around it, it sleeps. Sleeps are
 //! short, for the wall clock may jump and hosts are suspended: the clock is asked again and again.
 
-mod agenda;
-mod ahead;
 mod breath;
 mod command;
 mod context;
@@ -13,208 +11,24 @@ mod dynamic;
 pub mod health;
 mod journal;
 mod leadership;
-mod moved;
 mod once;
 mod outage;
 mod presence;
 mod publishing;
 pub mod recurring;
-mod refusing;
 mod reload;
+mod rethrow;
+mod run;
 mod snapshot;
 mod standing;
-mod state;
 mod status;
-mod stuck;
 mod tick;
-
-use std::{pin::pin, sync::Arc, time::Duration};
-
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinSet,
-    time::timeout,
-};
-use tokio_util::sync::CancellationToken;
 
 pub use self::{
     command::{Commands, ReloadOutcome, Requests},
     once::OnceError,
     reload::Load,
+    run::{Engine, Options},
     snapshot::{EntriesSnapshot, Snapshot},
     tick::Tick,
 };
-use crate::{
-    clock::Clock,
-    config::Context,
-    core::{schedule::Schedule, term::Term, time::zone::Zone},
-    engine::{
-        context::LoopContext,
-        delayed::Delayed,
-        health::{Health, HealthPart},
-        journal::Journal,
-        leadership::Leadership,
-        outage::Outage,
-        publishing::Publishing,
-        recurring::Recurring,
-        reload::Reloads,
-    },
-    events::Events,
-    store::Store,
-};
-
-/// How long a tick may go on once the engine is to stop. Killing it is safe.
-const STOP_TIMEOUT: Duration = Duration::from_millis(600);
-
-/// How the engine is to work.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Length of the lease.
-    pub lease: Duration,
-    /// Longest pause between two looks for due delayed jobs, beside each whole second.
-    pub interval: Duration,
-    /// How many delayed jobs are moved in one step, at most.
-    pub delayed_batch: usize,
-    /// The zone of the times that resque-web shows.
-    pub zone: Zone,
-    /// What decides about the meaning of dynamic entries; without it there are none.
-    pub dynamic: Option<Context>,
-}
-
-/// The scheduler.
-pub struct Engine<S> {
-    store: S,
-    clock: Arc<dyn Clock>,
-    options: Options,
-    health: Health,
-    events: Events,
-}
-
-impl<S: Store> Engine<S> {
-    /// An engine on `store`, which reports to `events`. Nothing is sent yet.
-    pub fn new(store: S, clock: Arc<dyn Clock>, options: Options, events: Events) -> Self {
-        Self {
-            store,
-            clock,
-            options,
-            health: Health::default(),
-            events,
-        }
-    }
-
-    /// How it is; to be kept beside it.
-    pub fn health(&self) -> Health {
-        self.health.clone()
-    }
-
-    /// Runs until `stop`, then stops in order within a second: the loops after their tick, then
-    /// the lease is given back.
-    ///
-    /// # Panics
-    /// If a loop panicked; that is a bug, and the supervisor of the process restarts it.
-    pub async fn run(
-        mut self,
-        schedule: Schedule,
-        load: Load,
-        requests: Requests,
-        stop: CancellationToken,
-    ) {
-        let (journal_store, clock) = (self.store.with_own_connection(), &self.clock);
-        let (mut journal, events) = Journal::new(journal_store, clock, &self.health, &self.events);
-        self.events = events;
-        let (to_recurring, led_recurring) = watch::channel(None);
-        let (to_delayed, led) = watch::channel(None);
-        let (schedules, in_force) = watch::channel(Arc::new(schedule));
-        let recheck_lease = Arc::new(Notify::new());
-        let released = CancellationToken::new();
-        let context = LoopContext {
-            clock: Arc::clone(&self.clock),
-            health: self.health.clone(),
-            events: self.events.clone(),
-            outage: Outage::of(HealthPart::Delayed, &self.health, &self.events),
-            max_skew: self.store.max_clock_skew(),
-            recheck_lease: Arc::clone(&recheck_lease),
-            term: led.clone(),
-            in_force,
-            stop: stop.clone(),
-        };
-        let mut leadership = JoinSet::new();
-        let terms = vec![to_recurring, to_delayed];
-        let leader = self.leadership(terms).with_schedule(schedules.subscribe());
-        leadership.spawn(leader.run(recheck_lease, released.clone()));
-        let mut loops = JoinSet::new();
-        let recurring = self.recurring();
-        let publishing = self.publishing(&recurring);
-        loops.spawn(recurring.run(context.of(HealthPart::Recurring, led_recurring)));
-        loops.spawn(publishing.run(stop.clone()));
-        loops.spawn(self.delayed().run(self.options.interval, context));
-        let reloads = Reloads::new(&load, &schedules, &self.health, &self.events);
-        let mut reloads = pin!(reloads.run(requests.reload));
-        let mut statuses = pin!(self.statuses(requests.status, &schedules));
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                () = &mut reloads => {}
-                () = &mut statuses => {}
-                () = journal.run() => {}
-                Some(ended) = loops.join_next() => rethrow(ended),
-                Some(ended) = leadership.join_next() => rethrow(ended),
-            }
-        }
-        // A tick that hangs on Redis is dropped: laws 1 and 2 hold whenever we die.
-        let _ = timeout(STOP_TIMEOUT, async {
-            while let Some(ended) = loops.join_next().await {
-                rethrow(ended);
-            }
-        })
-        .await;
-        loops.shutdown().await;
-        released.cancel();
-        while leadership.join_next().await.is_some() {}
-        journal.finish().await;
-        // To free a million entries takes longer than the stop has left, and the process ends now.
-        std::mem::forget(Arc::clone(&schedules.borrow()));
-    }
-
-    fn leadership(&self, terms: Vec<watch::Sender<Option<Term>>>) -> Leadership<S> {
-        let (store, clock) = (self.store.with_own_connection(), Arc::clone(&self.clock));
-        let (lease, health) = (self.options.lease, &self.health);
-        Leadership::new(store, clock, lease, health, &self.events, terms)
-    }
-
-    fn recurring(&self) -> Recurring<S> {
-        let (store, clock) = (self.store.with_own_connection(), Arc::clone(&self.clock));
-        let recurring = Recurring::new(store, clock, self.options.zone, self.events.clone());
-        match &self.options.dynamic {
-            Some(context) => recurring.with_dynamic(context.clone()),
-            None => recurring,
-        }
-    }
-
-    fn publishing(&self, recurring: &Recurring<S>) -> Publishing<S> {
-        let (store, clock) = (self.store.with_own_connection(), Arc::clone(&self.clock));
-        Publishing::new(
-            store,
-            clock,
-            &self.health,
-            &self.events,
-            recurring.published(),
-        )
-    }
-
-    fn delayed(&self) -> Delayed<S> {
-        let (store, clock) = (self.store.with_own_connection(), Arc::clone(&self.clock));
-        let batch = self.options.delayed_batch;
-        Delayed::new(store, clock, batch, self.events.clone())
-    }
-}
-
-/// Goes on with the panic of a loop.
-fn rethrow(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && let Ok(panic) = error.try_into_panic()
-    {
-        std::panic::resume_unwind(panic);
-    }
-}

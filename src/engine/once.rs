@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     core::schedule::Schedule,
-    engine::{Engine, leadership::Leadership, tick::Tick},
+    engine::{leadership::Leadership, run::Engine, tick::Tick},
     store::{Store, StoreError},
 };
 

@@ -16,6 +16,7 @@ use crate::{
     engine::{
         command::{ReloadOutcome, Reply, all, answer},
         health::{Health, HealthPart},
+        rethrow::rethrow,
     },
     events::{Event, Events},
 };
@@ -115,7 +116,7 @@ impl<'a> Reloads<'a> {
                 self.deadline = None;
                 self.take_up(read);
             }
-            Err(ended) => super::rethrow(Err(ended)),
+            Err(ended) => rethrow(Err(ended)),
         }
     }
 

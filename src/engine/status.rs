@@ -7,9 +7,9 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     core::schedule::Schedule,
     engine::{
-        Engine,
         command::{Reply, all, answer},
-        dynamic,
+        dynamic::reading::merged,
+        run::Engine,
         snapshot::Snapshot,
         standing,
     },
@@ -65,10 +65,10 @@ impl<S: Store> Engine<S> {
     async fn read_and_report(&self, files: &Schedule) -> Result<(), StoreError> {
         let store = self.store.with_own_connection();
         let schedule = match &self.options.dynamic {
-            Some(context) => match dynamic::merged(&store, files, context).await {
+            Some(context) => match merged(&store, files, context).await {
                 // Health tells why.
                 Err(error) if error.is_partial() => files,
-                merged => &merged?,
+                schedule => &schedule?,
             },
             None => files,
         };

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     core::job::delayed::DelayedItem,
-    engine::{
-        delayed::{Delayed, bucket_name, large},
+    engine::delayed::{
+        Delayed, bucket_name, large,
         moved::{Moved, Staying},
         refusing::Refusal,
     },

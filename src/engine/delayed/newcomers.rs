@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    engine::{Tick, delayed::Delayed},
+    engine::{delayed::Delayed, tick::Tick},
     store::{Place, Store, StoreError},
 };
 

@@ -8,8 +8,10 @@ use crate::{
     core::schedule::entry::Entry,
     engine::{
         breath::Breath,
-        recurring::Recurring,
-        state::{Pending, State},
+        recurring::{
+            Recurring,
+            state::{Pending, State},
+        },
     },
     events::Event,
     store::{FireOutcome, Records, Store, StoreError},

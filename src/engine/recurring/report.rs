@@ -6,9 +6,11 @@ use crate::{
     engine::{
         dynamic::Dynamic,
         health::{Health, HealthPart},
-        recurring::Recurring,
+        recurring::{
+            Recurring,
+            state::{Refusal, State},
+        },
         snapshot::EntriesSnapshot,
-        state::{Refusal, State},
     },
     store::Store,
 };

@@ -1,8 +1,11 @@
-//! The delayed engine: moves delayed jobs from their buckets to their queues when they are due.
+//! The delayed loop: moves delayed jobs from their buckets to their queues when they are due.
 
 mod large;
+mod moved;
 mod moving;
 mod newcomers;
+mod refusing;
+mod stuck;
 
 use std::{
     sync::Arc,
@@ -15,13 +18,12 @@ use crate::{
     clock::Clock,
     core::excerpt::excerpt,
     engine::{
-        Tick,
         context::{LoopContext, until_next_second},
-        delayed::{large::Large, newcomers::Newcomers},
+        delayed::{
+            large::Large, moved::Moved, newcomers::Newcomers, refusing::Refusing, stuck::Stuck,
+        },
         health::{Health, HealthPart},
-        moved::Moved,
-        refusing::Refusing,
-        stuck::Stuck,
+        tick::Tick,
     },
     events::{Event, Events},
     store::{BatchLimit, Due, Place, Store, StoreError},

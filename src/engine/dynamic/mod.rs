@@ -1,7 +1,7 @@
 //! Dynamic entries: set by apps in Redis, they stand over those of the files. The leader looks for
 //! changes each second, and settles them once they are in force.
 
-mod reading;
+pub(super) mod reading;
 mod unread;
 
 use std::{
@@ -22,8 +22,6 @@ use crate::{
     events::{Event, Events},
     store::{Store, StoreError, digest},
 };
-
-pub(super) use crate::engine::dynamic::reading::merged;
 
 /// How many changes are settled in one call: other clients wait while the script runs.
 const BATCH: usize = 500;

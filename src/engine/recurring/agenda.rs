@@ -11,8 +11,8 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use crate::{
     core::schedule::{entry::Entry, overlap::Overlap},
     engine::{
-        Tick,
-        state::{GivenUps, Pending, State},
+        recurring::state::{GivenUps, Pending, State},
+        tick::Tick,
     },
 };
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    engine::{refusing::Refusal, stuck::Batch},
+    engine::delayed::{refusing::Refusal, stuck::Batch},
     store::{Bucket, Destination, Due, Passed},
 };
 

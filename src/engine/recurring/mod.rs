@@ -1,7 +1,10 @@
-//! The recurring engine: fires each entry for each of its fire times, exactly once.
+//! The recurring loop: fires each entry for each of its fire times, exactly once.
 
+mod agenda;
+mod ahead;
 mod memory;
 mod report;
+mod state;
 mod take_up;
 
 use std::{future, sync::Arc, time::Duration};
@@ -18,19 +21,19 @@ use crate::{
         time::zone::Zone,
     },
     engine::{
-        Tick,
-        agenda::{Agenda, CATCH_UP, Plans},
-        ahead::Ahead,
         breath::Breath,
         context::{LoopContext, until_next_second},
         dynamic::Dynamic,
         publishing::{InForce, ToPublish},
         recurring::{
+            agenda::{Agenda, CATCH_UP, Plans},
+            ahead::Ahead,
             memory::Memory,
             report::{Summary, report_nothing},
+            state::{GivenUp, Pending, Refusal, State},
         },
         standing::Leaving,
-        state::{GivenUp, Pending, Refusal, State},
+        tick::Tick,
     },
     events::Events,
     store::{Fire, FireOutcome, Missed, Store, StoreError},
