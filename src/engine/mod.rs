@@ -20,7 +20,6 @@ mod reload;
 mod rethrow;
 mod run;
 mod snapshot;
-mod standing;
 mod status;
 mod tick;
 

@@ -1,21 +1,29 @@
 //! How this process is, and where its entries stand, when someone asks.
 
-use std::{pin::pin, sync::Arc};
+use std::{collections::HashMap, pin::pin, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    core::schedule::Schedule,
+    core::{
+        firing::{decide::next_to_fire, history::Progress},
+        schedule::Schedule,
+    },
     engine::{
+        breath::Breath,
         command::{Reply, all, answer},
         dynamic::reading::merged,
+        recurring::records::{BATCH, first_seen, history},
         run::Engine,
         snapshot::Snapshot,
-        standing,
     },
-    events::Event,
+    events::{Event, Events},
     store::{Store, StoreError},
 };
+
+/// To report where an entry stands takes as long as to look at so many.
+const EFFORT: usize = 10;
 
 impl<S: Store> Engine<S> {
     /// Answers each request, for ever: how this process is at once, and where the entries stand when Redis has said
@@ -72,6 +80,39 @@ impl<S: Store> Engine<S> {
             },
             None => files,
         };
-        standing::report(&store, schedule, self.clock.now(), &self.events).await
+        report_each(&store, schedule, self.clock.now(), &self.events).await
     }
+}
+
+/// Reports where each entry of `schedule` stands, from what Redis knows.
+///
+/// # Errors
+/// [`StoreError`].
+async fn report_each(
+    store: &impl Store,
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+    events: &Events,
+) -> Result<(), StoreError> {
+    let records = store.records().await?;
+    let enqueued = store.last_enqueued().await?;
+    let mut outcomes = HashMap::new();
+    let mut breath = Breath::default();
+    for (index, entry) in schedule.entries().enumerate() {
+        breath.entries(EFFORT).await;
+        if index % BATCH == 0 {
+            let names = schedule.entries().skip(index).take(BATCH);
+            let names: Vec<_> = names.map(|it| it.name.clone()).collect();
+            outcomes = store.last_outcomes(&names).await?;
+        }
+        let history = history(entry, first_seen(entry, &records), &records, now);
+        let progress = Progress::resume(&entry.timing, history);
+        events.emit(&Event::EntryStatus {
+            entry,
+            last_enqueued: enqueued.get(&entry.name).copied(),
+            last_outcome: outcomes.get(&entry.name).copied(),
+            next: next_to_fire(entry, progress, now),
+        });
+    }
+    Ok(())
 }

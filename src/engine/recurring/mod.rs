@@ -2,9 +2,13 @@
 
 mod agenda;
 mod ahead;
+mod leaving;
 mod memory;
+pub(super) mod records;
 mod report;
+mod resume;
 mod state;
+mod steps;
 mod take_up;
 
 use std::{future, sync::Arc, time::Duration};
@@ -28,11 +32,11 @@ use crate::{
         recurring::{
             agenda::{Agenda, CATCH_UP, Plans},
             ahead::Ahead,
+            leaving::Leaving,
             memory::Memory,
             report::{Summary, report_nothing},
             state::{GivenUp, Pending, Refusal, State},
         },
-        standing::Leaving,
         tick::Tick,
     },
     events::Events,

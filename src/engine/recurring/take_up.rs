@@ -5,18 +5,20 @@ use std::{collections::HashSet, sync::Arc};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    core::{
-        firing::history::Progress,
-        schedule::{Changes, Schedule, entry::Entry},
-    },
+    core::schedule::{Changes, Schedule},
     engine::{
         breath::Breath,
         dynamic::Dynamic,
-        recurring::{Recurring, agenda::Plans, state::State},
-        standing::{Leaving, change_records, first_seen, history, news},
+        recurring::{
+            Recurring,
+            leaving::Leaving,
+            records::{change_records, report_ignored, sightings},
+            resume::Known,
+            steps::step,
+        },
         tick::Tick,
     },
-    events::{Event, Events},
+    events::Event,
     store::{RecordChange, Records, Store, StoreError},
 };
 
@@ -38,7 +40,7 @@ impl<S: Store> Recurring<S> {
         let lost = records.lost.keys();
         self.note_lost(lost.filter(|it| schedule.get(it).is_some()).collect());
         self.note_forgotten(&records, &mut breath).await;
-        let news = news(schedule.entries(), &records, &mut breath).await;
+        let sightings = sightings(schedule.entries(), &records, &mut breath).await;
         self.leaving = Leaving::default();
         if let Some(dynamic) = &mut self.dynamic {
             // They are among all that have records.
@@ -50,7 +52,7 @@ impl<S: Store> Recurring<S> {
         } else {
             vec![]
         };
-        let Some(again) = self.record(news, left, &mut records, now).await? else {
+        let Some(again) = self.record(sightings, left, &mut records, now).await? else {
             return Ok(Tick::LeaseLost);
         };
         let known = Known { records, again };
@@ -105,7 +107,7 @@ impl<S: Store> Recurring<S> {
             self.leaving.returns(&entry.name, &records);
         }
         let mut breath = Breath::default();
-        let news = news(present.iter().copied(), &records, &mut breath).await;
+        let sightings = sightings(present.iter().copied(), &records, &mut breath).await;
         let dynamic = self.dynamic.as_ref();
         let keeps = |name: &str| self.keeps_all || may_have(dynamic, name);
         let left = removed
@@ -113,7 +115,7 @@ impl<S: Store> Recurring<S> {
             .filter(|name| records.has(name) && !keeps(name));
         let left = left.filter_map(|name| self.leaving.leaves(name, &records, now));
         let left = left.collect();
-        let Some(again) = self.record(news, left, &mut records, now).await? else {
+        let Some(again) = self.record(sightings, left, &mut records, now).await? else {
             return Ok(None);
         };
         let known = Known { records, again };
@@ -151,12 +153,12 @@ impl<S: Store> Recurring<S> {
             .await
     }
 
-    /// Records the changes that put a schedule in force: the news of entries that are in it, and the entries
-    /// that left. Reads the records again where another scheduler may have been first, and returns the names of these
+    /// Records the changes that put a schedule in force: what there is to record of the entries that are in it, and of
+    /// those that left. Reads the records again where another scheduler may have been first, and returns the names of these
     /// entries. `None`: the lease is lost.
     async fn record(
         &self,
-        mut news: Vec<RecordChange>,
+        mut changes: Vec<RecordChange>,
         left: Vec<RecordChange>,
         records: &mut Records,
         now: DateTime<Utc>,
@@ -166,151 +168,21 @@ impl<S: Store> Recurring<S> {
             self.events.emit(&Event::EntriesLeft { entries });
         }
         let again = |change: &&RecordChange| !matches!(change, RecordChange::Reworded { .. });
-        let again = news.iter().filter(again);
+        let again = changes.iter().filter(again);
         let again: Vec<_> = again.map(|change| change.name().to_owned()).collect();
-        news.extend(left);
-        if !change_records(&self.store, &news, now).await? {
+        changes.extend(left);
+        if !change_records(&self.store, &changes, now).await? {
             return Ok(None);
         }
         // Of many entries they are much.
-        drop(news);
+        drop(changes);
         // Another that believes that it leads may have been first.
         records.extend(self.store.records_of(&again).await?);
         Ok(Some(again.into_iter().collect()))
-    }
-
-    /// Makes the states of `schedule`, from those that there are and from what Redis knows. States of entries
-    /// that are not `touched` stay as they are, and so do their places on the agenda.
-    async fn resume(
-        &mut self,
-        schedule: &Schedule,
-        redis: &Known,
-        now: DateTime<Utc>,
-        touched: impl Fn(&str) -> bool,
-    ) {
-        let mut breath = Breath::default();
-        let mut before = self.states.iter().enumerate().peekable();
-        // The new index of each state that stays, by its old one.
-        let mut moved = vec![None; self.states.len()];
-        let mut plans = Plans::default();
-        let mut states = Vec::with_capacity(schedule.entries().len());
-        // Both are in the order of names.
-        for (index, entry) in schedule.entries().enumerate() {
-            breath.entry().await;
-            while before
-                .next_if(|(_, it)| it.entry.name < entry.name)
-                .is_some()
-            {}
-            let known = before.next_if(|(_, it)| it.entry.name == entry.name);
-            states.push(match known {
-                Some((old, state)) if !touched(&entry.name) => {
-                    moved[old] = Some(index);
-                    // It may come from another line, and the old schedule is not needed any more.
-                    State {
-                        entry: Arc::clone(entry),
-                        ..state.clone()
-                    }
-                }
-                known => {
-                    let known = known.map(|(_, state)| state);
-                    let state = self.state(entry, known, redis, now);
-                    plans.add(index, &state);
-                    state
-                }
-            });
-        }
-        // All at once, for this may be given up before.
-        self.states = states;
-        self.summary = None;
-        self.stale = false;
-        self.agenda.renumber(&moved);
-        self.agenda.extend(plans);
-    }
-
-    /// The state of an entry, from the one that it has and from what Redis knows.
-    fn state(
-        &self,
-        entry: &Arc<Entry>,
-        known: Option<&State>,
-        redis: &Known,
-        now: DateTime<Utc>,
-    ) -> State {
-        let records = &redis.records;
-        let known = known.filter(|state| state.entry.timing == entry.timing);
-        let forgotten = self.memory.forgotten.contains(&entry.name);
-        let mut progress = match known {
-            Some(state) if !self.stale || forgotten => state.progress,
-            _ => {
-                let history = history(entry, redis.first_seen(entry), records, now);
-                Progress::resume(&entry.timing, history)
-            }
-        };
-        if let Some(lost) = records.lost.get(&entry.name) {
-            progress.advance_to(*lost);
-        }
-        // What was given up by a clock that was ahead is not over yet.
-        let given_up = known.and_then(|state| state.given_up);
-        let given_up = given_up.filter(|at| *at <= now);
-        if let Some(given_up) = given_up {
-            progress.advance_to(given_up);
-        }
-        State {
-            entry: Arc::clone(entry),
-            progress,
-            given_up,
-            caught_up: known.map_or((0, 0), |state| state.caught_up),
-            refused: known.and_then(|state| state.refused),
-            skipped: known.map_or(0, |state| state.skipped),
-            paused: known.is_some_and(|state| state.paused),
-        }
-    }
-}
-
-/// How many changes of a schedule come into force in one step, at least; and at most in how many steps all of them.
-const CHANGES: usize = 2_000;
-const STEPS: usize = 20;
-
-/// Returns the next schedule on the way from `old` to `new`, and the changes from `old` to it.
-async fn step(old: &Schedule, new: &Arc<Schedule>) -> (Arc<Schedule>, Changes) {
-    let (mut changes, mut breath) = (Changes::default(), Breath::default());
-    let mut left = CHANGES.max(new.entries().len() / STEPS);
-    for difference in old.differences(new) {
-        breath.entry().await;
-        left -= usize::from(changes.add(&difference));
-        if left == 0 {
-            let next = old.replaced_up_to(difference.name(), new);
-            return (Arc::new(next), changes);
-        }
-    }
-    (Arc::clone(new), changes)
-}
-
-/// What Redis knows of entries that come into force.
-struct Known {
-    records: Records,
-    /// The names of those whose records were read again after they were written. That the others have the timing
-    /// that is recorded was seen before.
-    again: HashSet<String>,
-}
-
-impl Known {
-    fn first_seen(&self, entry: &Entry) -> Option<DateTime<Utc>> {
-        if self.again.contains(&entry.name) {
-            return first_seen(entry, &self.records);
-        }
-        let (first_seen, _) = self.records.seen.get(&entry.name)?;
-        Some(*first_seen)
     }
 }
 
 /// Whether an entry of that name may be among the dynamic ones, though it is not in force.
 fn may_have(dynamic: Option<&Dynamic>, name: &str) -> bool {
     dynamic.is_some_and(|it| it.may_have(name))
-}
-
-fn report_ignored(records: &Records, events: &Events) {
-    let records = &records.ignored;
-    if !records.is_empty() {
-        events.emit(&Event::RecordsIgnored { records });
-    }
 }

@@ -1,0 +1,128 @@
+//! Where each entry of a schedule that comes into force continues: from its state, or from what Redis knows of it.
+
+use std::{collections::HashSet, sync::Arc};
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    core::{
+        firing::history::Progress,
+        schedule::{Schedule, entry::Entry},
+    },
+    engine::{
+        breath::Breath,
+        recurring::{
+            Recurring,
+            agenda::Plans,
+            records::{first_seen, history},
+            state::State,
+        },
+    },
+    store::{Records, Store},
+};
+
+/// What Redis knows of entries that come into force.
+pub(super) struct Known {
+    pub(super) records: Records,
+    /// The names of those whose records were read again after they were written. That the others have the timing
+    /// that is recorded was seen before.
+    pub(super) again: HashSet<String>,
+}
+
+impl Known {
+    fn first_seen(&self, entry: &Entry) -> Option<DateTime<Utc>> {
+        if self.again.contains(&entry.name) {
+            return first_seen(entry, &self.records);
+        }
+        let (first_seen, _) = self.records.seen.get(&entry.name)?;
+        Some(*first_seen)
+    }
+}
+
+impl<S: Store> Recurring<S> {
+    /// Makes the states of `schedule`, from those that there are and from what Redis knows. States of entries
+    /// that are not `touched` stay as they are, and so do their places on the agenda.
+    pub(super) async fn resume(
+        &mut self,
+        schedule: &Schedule,
+        redis: &Known,
+        now: DateTime<Utc>,
+        touched: impl Fn(&str) -> bool,
+    ) {
+        let mut breath = Breath::default();
+        let mut before = self.states.iter().enumerate().peekable();
+        // The new index of each state that stays, by its old one.
+        let mut moved = vec![None; self.states.len()];
+        let mut plans = Plans::default();
+        let mut states = Vec::with_capacity(schedule.entries().len());
+        // Both are in the order of names.
+        for (index, entry) in schedule.entries().enumerate() {
+            breath.entry().await;
+            while before
+                .next_if(|(_, it)| it.entry.name < entry.name)
+                .is_some()
+            {}
+            let known = before.next_if(|(_, it)| it.entry.name == entry.name);
+            states.push(match known {
+                Some((old, state)) if !touched(&entry.name) => {
+                    moved[old] = Some(index);
+                    // It may come from another line, and the old schedule is not needed any more.
+                    State {
+                        entry: Arc::clone(entry),
+                        ..state.clone()
+                    }
+                }
+                known => {
+                    let known = known.map(|(_, state)| state);
+                    let state = self.state(entry, known, redis, now);
+                    plans.add(index, &state);
+                    state
+                }
+            });
+        }
+        // All at once, for this may be given up before.
+        self.states = states;
+        self.summary = None;
+        self.stale = false;
+        self.agenda.renumber(&moved);
+        self.agenda.extend(plans);
+    }
+
+    /// The state of an entry, from the one that it has and from what Redis knows.
+    fn state(
+        &self,
+        entry: &Arc<Entry>,
+        known: Option<&State>,
+        redis: &Known,
+        now: DateTime<Utc>,
+    ) -> State {
+        let records = &redis.records;
+        let known = known.filter(|state| state.entry.timing == entry.timing);
+        let forgotten = self.memory.forgotten.contains(&entry.name);
+        let mut progress = match known {
+            Some(state) if !self.stale || forgotten => state.progress,
+            _ => {
+                let history = history(entry, redis.first_seen(entry), records, now);
+                Progress::resume(&entry.timing, history)
+            }
+        };
+        if let Some(lost) = records.lost.get(&entry.name) {
+            progress.advance_to(*lost);
+        }
+        // What was given up by a clock that was ahead is not over yet.
+        let given_up = known.and_then(|state| state.given_up);
+        let given_up = given_up.filter(|at| *at <= now);
+        if let Some(given_up) = given_up {
+            progress.advance_to(given_up);
+        }
+        State {
+            entry: Arc::clone(entry),
+            progress,
+            given_up,
+            caught_up: known.map_or((0, 0), |state| state.caught_up),
+            refused: known.and_then(|state| state.refused),
+            skipped: known.map_or(0, |state| state.skipped),
+            paused: known.is_some_and(|state| state.paused),
+        }
+    }
+}
