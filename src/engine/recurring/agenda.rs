@@ -11,7 +11,10 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use crate::{
     core::schedule::{entry::Entry, overlap::Overlap},
     engine::{
-        recurring::state::{GivenUps, Pending, State},
+        recurring::{
+            given_up::GivenUps,
+            state::{Pending, State},
+        },
         tick::Tick,
     },
 };

@@ -8,12 +8,9 @@ use crate::{
     core::schedule::entry::Entry,
     engine::{
         breath::Breath,
-        recurring::{
-            Recurring,
-            state::{Pending, State},
-        },
+        recurring::state::{Pending, State},
     },
-    events::Event,
+    events::{Event, Events},
     store::{FireOutcome, Records, Store, StoreError},
 };
 
@@ -43,7 +40,7 @@ pub(super) struct Loss {
     key: String,
 }
 
-impl<S: Store> Recurring<S> {
+impl Memory {
     /// Returns whether what we remember is still true after an error in the term that we hold.
     ///
     /// Nobody else can have led: the term would have ended. But Redis may have come back without what it had
@@ -56,18 +53,23 @@ impl<S: Store> Recurring<S> {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub(super) async fn still_knows(&self) -> Result<bool, StoreError> {
-        let Some(Witness { entry, fire_time }) = &self.memory.witness else {
+    pub(super) async fn is_still_true(&self, store: &impl Store) -> Result<bool, StoreError> {
+        let Some(Witness { entry, fire_time }) = &self.witness else {
             return Ok(false);
         };
         let names = std::slice::from_ref(&entry.name);
-        let records = self.store.records_of(names).await?;
+        let records = store.records_of(names).await?;
         let last = records.fired.get(&entry.name);
         Ok(last.is_some_and(|last| last >= fire_time))
     }
 
-    /// Remembers the last one of these fires that is recorded.
-    pub(super) fn note_witness(&mut self, fires: &[Pending], outcomes: &[FireOutcome]) {
+    /// Remembers the last one of these fires of `states` that is recorded.
+    pub(super) fn note_witness(
+        &mut self,
+        states: &[State],
+        fires: &[Pending],
+        outcomes: &[FireOutcome],
+    ) {
         let recorded = |it: &FireOutcome| {
             matches!(
                 it,
@@ -78,42 +80,52 @@ impl<S: Store> Recurring<S> {
             let Pending {
                 index, fire_time, ..
             } = fires[last];
-            let entry = Arc::clone(&self.states[index].entry);
-            self.memory.witness = Some(Witness { entry, fire_time });
+            let entry = Arc::clone(&states[index].entry);
+            self.witness = Some(Witness { entry, fire_time });
         }
     }
 
     /// Redis that knows nothing at all of an entry that we know has lost its data: what we remember of
     /// it counts, until its next fire is recorded. The same holds for an entry without a last fire if Redis has
-    /// lost that record of others. But if another scheduler may have led since, it may have fired
+    /// lost that record of others. But if another scheduler may have led since (not `unbroken`), it may have fired
     /// what we know nothing of: then only what Redis knows counts.
-    pub(super) async fn note_forgotten(&mut self, records: &Records, breath: &mut Breath) {
-        if !self.unbroken {
-            self.memory.forgotten.clear();
+    pub(super) async fn note_forgotten(
+        &mut self,
+        states: &[State],
+        records: &Records,
+        unbroken: bool,
+        breath: &mut Breath,
+    ) {
+        if !unbroken {
+            self.forgotten.clear();
             return;
         }
         let lost = |state: &State| records.lost.contains_key(&state.entry.name);
-        let fence_lost = !records.lost.is_empty() && self.states.iter().any(lost);
-        for state in &self.states {
+        let fence_lost = !records.lost.is_empty() && states.iter().any(lost);
+        for state in states {
             breath.entry().await;
             let name = &state.entry.name;
             if !records.seen.contains_key(name) || fence_lost {
-                self.memory.forgotten.insert(name.clone());
+                self.forgotten.insert(name.clone());
             }
         }
-        self.memory
-            .forgotten
+        self.forgotten
             .retain(|name| !records.fired.contains_key(name));
     }
 
     /// Logs and reports the entries whose last fire Redis has lost, though it has other records of them.
-    pub(super) fn note_lost(&mut self, mut names: Vec<&String>) {
+    pub(super) fn note_lost(
+        &mut self,
+        store: &impl Store,
+        mut names: Vec<&String>,
+        events: &Events,
+    ) {
         names.sort();
         if let Some(first) = names.first() {
-            let key = self.store.fence();
+            let key = store.fence();
             let entries = &names;
-            self.events.emit(&Event::RecordsLost { key: &key, entries });
-            self.memory.loss = Some(Loss {
+            events.emit(&Event::RecordsLost { key: &key, entries });
+            self.loss = Some(Loss {
                 number: names.len(),
                 first: (*first).clone(),
                 key,
@@ -122,41 +134,11 @@ impl<S: Store> Recurring<S> {
     }
 
     /// What Redis has lost, in words.
-    pub(super) fn loss(&self) -> Option<String> {
-        let Loss { number, first, key } = self.memory.loss.as_ref()?;
+    pub(super) fn trouble(&self) -> Option<String> {
+        let Loss { number, first, key } = self.loss.as_ref()?;
         Some(format!(
             "Redis lost records of entries in `{key}`: {number}, the first is {first}; if it evicts keys, set its \
              maxmemory-policy to noeviction"
         ))
-    }
-
-    /// Reads the records of entries that Redis says have fired already: someone else wrote them, perhaps with a
-    /// time that is far in the future.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub(super) async fn look_again(
-        &mut self,
-        indexes: &[usize],
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        if indexes.is_empty() {
-            return Ok(());
-        }
-        let entry = |index: &usize| Arc::clone(&self.states[*index].entry);
-        let entries: Vec<_> = indexes.iter().map(entry).collect();
-        let names: Vec<_> = entries.iter().map(|it| it.name.clone()).collect();
-        let records = self.store.records_of(&names).await?;
-        self.note_lost(records.lost.keys().collect());
-        for index in indexes {
-            let state = &mut self.states[*index];
-            if let Some(last) = records.last_fire(&state.entry.name) {
-                state.progress.advance_to(last);
-            }
-        }
-        self.ahead
-            .note(&self.store, entries.iter(), &records, now, &self.events)
-            .await;
-        Ok(())
     }
 }

@@ -2,13 +2,17 @@
 
 mod agenda;
 mod ahead;
+mod given_up;
 mod leaving;
 mod memory;
+mod outcome;
 pub(super) mod records;
 mod report;
 mod resume;
+mod sending;
 mod state;
 mod steps;
+mod summary;
 mod take_up;
 
 use std::{future, sync::Arc, time::Duration};
@@ -19,11 +23,7 @@ use tokio::sync::watch;
 use crate::{
     clock::Clock,
     config::Context,
-    core::{
-        schedule::{Schedule, overlap::Overlap},
-        term::Term,
-        time::zone::Zone,
-    },
+    core::{schedule::Schedule, term::Term, time::zone::Zone},
     engine::{
         breath::Breath,
         context::{LoopContext, until_next_second},
@@ -32,15 +32,16 @@ use crate::{
         recurring::{
             agenda::{Agenda, CATCH_UP, Plans},
             ahead::Ahead,
+            given_up::GivenUp,
             leaving::Leaving,
             memory::Memory,
-            report::{Summary, report_nothing},
-            state::{GivenUp, Pending, Refusal, State},
+            state::{Refusal, State},
+            summary::Summary,
         },
         tick::Tick,
     },
     events::Events,
-    store::{Fire, FireOutcome, Missed, Store, StoreError},
+    store::{FireOutcome, Store, StoreError},
 };
 
 /// How many fires go in one call: other clients wait while the script runs, workers for the first of
@@ -167,7 +168,7 @@ impl<S: Store> Recurring<S> {
                 let idle = until_next_second(context.now());
                 context.pause(outcome, idle)
             } else {
-                report_nothing(&context.health);
+                Self::report_nothing(&context.health);
                 self.to_publish.nothing();
                 context.outage.end();
                 until_next_second(context.now())
@@ -189,7 +190,7 @@ impl<S: Store> Recurring<S> {
         let went_back = now + TimeDelta::seconds(1) < self.ticked;
         let mut anew = self.term != Some(term.number()) || went_back;
         if !anew && self.memory.doubtful {
-            anew = !self.still_knows().await?;
+            anew = !self.memory.is_still_true(&self.store).await?;
         }
         self.memory.doubtful = false;
         if anew {
@@ -310,7 +311,8 @@ impl<S: Store> Recurring<S> {
         let outcomes = self.send(&batch.fires, now).await;
         let mut already_fired = vec![];
         if let Ok(Some(outcomes)) = &outcomes {
-            self.note_witness(&batch.fires, outcomes);
+            let fires = &batch.fires;
+            self.memory.note_witness(&self.states, fires, outcomes);
             for (pending, outcome) in batch.fires.iter().zip(outcomes) {
                 let (now, state) = (self.clock.now(), &mut self.states[pending.index]);
                 let before = (state.refused, state.paused);
@@ -354,67 +356,6 @@ impl<S: Store> Recurring<S> {
         }
         self.agenda = Agenda::default();
         self.agenda.extend(plans);
-    }
-
-    /// Sends what was given up, which is over before the fires, and then these.
-    async fn send(
-        &mut self,
-        fires: &[Pending],
-        now: DateTime<Utc>,
-    ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
-        if !self.note_given_up(now).await? {
-            return Ok(None);
-        }
-        self.fire(fires, now).await
-    }
-
-    /// Records and logs what was given up. `false`: the lease is lost.
-    async fn note_given_up(&mut self, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        while !self.given_up.is_empty() {
-            let batch = &self.given_up[..self.given_up.len().min(LARGEST_BATCH)];
-            let missed: Vec<Missed<'_>> = batch.iter().map(GivenUp::missed).collect();
-            let Some(outcomes) = self.store.note_missed(&missed, now).await? else {
-                return Ok(false);
-            };
-            for (given_up, outcome) in self.given_up.drain(..outcomes.len()).zip(outcomes) {
-                given_up.report(outcome, &self.events);
-            }
-        }
-        Ok(true)
-    }
-
-    async fn fire(
-        &self,
-        pending: &[Pending],
-        now: DateTime<Utc>,
-    ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
-        if pending.is_empty() {
-            return Ok(Some(vec![]));
-        }
-        let fire = |pending: &Pending| {
-            let Pending {
-                index,
-                fire_time,
-                cause,
-            } = *pending;
-            let entry = &self.states[index].entry;
-            Fire {
-                name: &entry.name,
-                times: entry.timing.bounds().times,
-                fire_time,
-                cause,
-                lateness: now - entry.due_at(fire_time),
-                queue: entry.job.queue(),
-                payload: entry.job.payload(cause, fire_time),
-                guard: entry.guard,
-                fixed_parts: match entry.guard.overlap {
-                    Overlap::Allow => None,
-                    _ => entry.job.fixed_parts(),
-                },
-            }
-        };
-        let fires: Vec<Fire<'_>> = pending.iter().map(fire).collect();
-        self.store.fire(&fires, self.zone.local(now)).await
     }
 }
 

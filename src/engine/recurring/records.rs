@@ -94,7 +94,7 @@ pub(in crate::engine) fn history(
     }
 }
 
-/// Reports records that cannot be read.
+/// Reports records that no scheduler can have written.
 pub(super) fn report_ignored(records: &Records, events: &Events) {
     let records = &records.ignored;
     if !records.is_empty() {

@@ -8,52 +8,12 @@ use crate::{
         health::{Health, HealthPart},
         recurring::{
             Recurring,
-            state::{Refusal, State},
+            summary::{Refused, Summary},
         },
         snapshot::EntriesSnapshot,
     },
     store::Store,
 };
-
-/// What the states come to. To look at a million of them takes milliseconds: that is done when one may have changed.
-#[derive(Default)]
-pub(super) struct Summary {
-    paused: usize,
-    rejected: Refused,
-    early: Refused,
-}
-
-/// Entries whose last fire was refused for one reason.
-#[derive(Default)]
-struct Refused {
-    number: usize,
-    /// The index of the first of them.
-    first: usize,
-}
-
-impl Refused {
-    fn add(&mut self, index: usize) {
-        if self.number == 0 {
-            self.first = index;
-        }
-        self.number += 1;
-    }
-}
-
-impl Summary {
-    pub(super) fn of(states: &[State]) -> Self {
-        let mut summary = Self::default();
-        for (index, state) in states.iter().enumerate() {
-            summary.paused += usize::from(state.paused);
-            match state.refused {
-                Some(Refusal::Queue) => summary.rejected.add(index),
-                Some(Refusal::Clock) => summary.early.add(index),
-                None => {}
-            }
-        }
-        summary
-    }
-}
 
 impl<S: Store> Recurring<S> {
     /// What is wrong with dynamic entries, in words.
@@ -105,23 +65,23 @@ impl<S: Store> Recurring<S> {
         health.set(HealthPart::EarlyFires, early);
         self.ahead.prune(now);
         health.set(HealthPart::Ahead, self.ahead.trouble());
-        health.set(HealthPart::Lost, self.loss());
+        health.set(HealthPart::Lost, self.memory.trouble());
         health.set(HealthPart::Stamps, self.stamps_unreadable.clone());
         health.set(HealthPart::Dynamic, self.dynamic_trouble());
     }
-}
 
-/// Publishes nothing of entries, which are the leader's.
-pub(super) fn report_nothing(health: &Health) {
-    health.publish(|snapshot| snapshot.entries = None);
-    for part in [
-        HealthPart::Entries,
-        HealthPart::EarlyFires,
-        HealthPart::Ahead,
-        HealthPart::Lost,
-        HealthPart::Stamps,
-        HealthPart::Dynamic,
-    ] {
-        health.set(part, None);
+    /// Publishes nothing of entries, which are the leader's.
+    pub(super) fn report_nothing(health: &Health) {
+        health.publish(|snapshot| snapshot.entries = None);
+        for part in [
+            HealthPart::Entries,
+            HealthPart::EarlyFires,
+            HealthPart::Ahead,
+            HealthPart::Lost,
+            HealthPart::Stamps,
+            HealthPart::Dynamic,
+        ] {
+            health.set(part, None);
+        }
     }
 }

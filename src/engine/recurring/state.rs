@@ -1,6 +1,6 @@
-//! Where one entry stands in this process, and what becomes of its fires.
+//! Where one entry stands in this process, and which of its fires comes next.
 
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -13,8 +13,7 @@ use crate::{
         },
         schedule::entry::Entry,
     },
-    events::{Event, Events},
-    store::{FireOutcome, Missed, MissedOutcome},
+    engine::recurring::given_up::GivenUps,
 };
 
 /// Who refused the last fire of an entry.
@@ -31,84 +30,6 @@ pub(super) struct Pending {
     pub(super) index: usize,
     pub(super) fire_time: DateTime<Utc>,
     pub(super) cause: Cause,
-}
-
-/// Fire times of an entry that were given up, for its history.
-pub(super) struct GivenUp {
-    pub(super) entry: Arc<Entry>,
-    pub(super) first: DateTime<Utc>,
-    pub(super) last: DateTime<Utc>,
-    /// How many they are; `None`: too many to be counted.
-    pub(super) count: Option<u32>,
-}
-
-impl GivenUp {
-    /// The same, for Redis.
-    pub(super) fn missed(&self) -> Missed<'_> {
-        Missed {
-            name: &self.entry.name,
-            first: self.first,
-            last: self.last,
-            count: self.count,
-        }
-    }
-
-    /// Logs what it was recorded as.
-    pub(super) fn report(&self, outcome: MissedOutcome, events: &Events) {
-        let Self {
-            entry, first, last, ..
-        } = self;
-        let (entry, first, last) = (&**entry, *first, *last);
-        match outcome {
-            MissedOutcome::Missed => events.emit(&Event::Missed {
-                entry,
-                first,
-                last,
-                count: self.count,
-            }),
-            MissedOutcome::Paused => events.emit(&Event::Paused {
-                entry,
-                fire_time: last,
-            }),
-            // That one has logged it.
-            MissedOutcome::Fired => {}
-        }
-    }
-}
-
-/// What was given up while fires were looked for.
-pub(super) struct GivenUps {
-    pub(super) found: Vec<GivenUp>,
-    /// How many fire times may still be counted: the other loops wait meanwhile.
-    countable: u32,
-}
-
-impl Default for GivenUps {
-    fn default() -> Self {
-        Self {
-            found: vec![],
-            countable: 20_000,
-        }
-    }
-}
-
-impl GivenUps {
-    fn add(
-        &mut self,
-        entry: &Arc<Entry>,
-        progress: Progress,
-        first: DateTime<Utc>,
-        until: DateTime<Utc>,
-    ) {
-        let (last, count) = decide::counted(entry, progress, (first, until), self.countable);
-        self.countable = self.countable.saturating_sub(count.unwrap_or(u32::MAX));
-        self.found.push(GivenUp {
-            entry: Arc::clone(entry),
-            first,
-            last,
-            count,
-        });
-    }
 }
 
 /// Where one entry stands.
@@ -186,84 +107,5 @@ impl State {
         let (second, count) = self.caught_up;
         let count = if second == now.timestamp() { count } else { 0 };
         self.caught_up = (now.timestamp(), count + 1);
-    }
-
-    /// Takes note at `now` of what became of a fire, and reports it.
-    pub(super) fn record(
-        &mut self,
-        fire: &Pending,
-        outcome: &FireOutcome,
-        now: DateTime<Utc>,
-        events: &Events,
-    ) {
-        if *outcome == FireOutcome::PutOff {
-            // It is still due, and the next batch has it.
-            return;
-        }
-        let Self {
-            entry,
-            progress,
-            refused,
-            skipped,
-            paused,
-            ..
-        } = self;
-        let Pending {
-            fire_time, cause, ..
-        } = *fire;
-        let was_paused = mem::replace(paused, *outcome == FireOutcome::Paused);
-        let refusal = match outcome {
-            FireOutcome::Rejected(_) => Some(Refusal::Queue),
-            FireOutcome::TooEarly => Some(Refusal::Clock),
-            _ => None,
-        };
-        let known = mem::replace(refused, refusal) == refusal;
-        match outcome {
-            FireOutcome::Fired => {
-                progress.fired(fire_time);
-                *skipped = 0;
-                let lateness = now - entry.due_at(fire_time);
-                events.emit(&Event::Fired {
-                    entry,
-                    fire_time,
-                    cause,
-                    lateness,
-                });
-            }
-            FireOutcome::AlreadyFired => {
-                // Or skipped, and then it is none of its times: Redis counts them.
-                progress.advance_to(fire_time);
-                events.emit(&Event::AlreadyFired { entry, fire_time });
-            }
-            FireOutcome::HadAll => {
-                progress.had_all();
-                events.emit(&Event::AlreadyFired { entry, fire_time });
-            }
-            FireOutcome::Skipped(reason) => {
-                progress.advance_to(fire_time);
-                *skipped = skipped.saturating_add(1);
-                let (reason, in_a_row) = (*reason, *skipped);
-                events.emit(&Event::Skipped {
-                    entry,
-                    fire_time,
-                    reason,
-                    in_a_row,
-                });
-            }
-            FireOutcome::Paused => {
-                progress.advance_to(fire_time);
-                if !was_paused {
-                    events.emit(&Event::Paused { entry, fire_time });
-                }
-            }
-            FireOutcome::Rejected(_) | FireOutcome::TooEarly if known => {}
-            FireOutcome::Rejected(reason) => events.emit(&Event::FireRejected {
-                entry,
-                fire_time,
-                reason,
-            }),
-            FireOutcome::PutOff => {}
-            FireOutcome::TooEarly => events.emit(&Event::FireTooEarly { entry, fire_time }),
-        }
     }
 }

@@ -38,8 +38,11 @@ impl<S: Store> Recurring<S> {
         report_ignored(&records, &self.events);
         self.memory.loss = None;
         let lost = records.lost.keys();
-        self.note_lost(lost.filter(|it| schedule.get(it).is_some()).collect());
-        self.note_forgotten(&records, &mut breath).await;
+        let lost = lost.filter(|it| schedule.get(it).is_some()).collect();
+        self.memory.note_lost(&self.store, lost, &self.events);
+        self.memory
+            .note_forgotten(&self.states, &records, self.unbroken, &mut breath)
+            .await;
         let sightings = sightings(schedule.entries(), &records, &mut breath).await;
         self.leaving = Leaving::default();
         if let Some(dynamic) = &mut self.dynamic {
@@ -100,7 +103,8 @@ impl<S: Store> Recurring<S> {
         self.memory.witness = None;
         let mut records = self.store.records_of(&names).await?;
         report_ignored(&records, &self.events);
-        self.note_lost(records.lost.keys().collect());
+        let lost = records.lost.keys().collect();
+        self.memory.note_lost(&self.store, lost, &self.events);
         let present = added.iter().chain(&changed);
         let present: Vec<_> = present.filter_map(|name| schedule.get(name)).collect();
         for entry in &present {
