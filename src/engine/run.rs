@@ -129,14 +129,7 @@ impl<S: Store> Engine<S> {
                 Some(ended) = leadership.join_next() => rethrow(ended),
             }
         }
-        // A tick that hangs on Redis is dropped: laws 1 and 2 hold whenever we die.
-        let _ = timeout(STOP_TIMEOUT, async {
-            while let Some(ended) = loops.join_next().await {
-                rethrow(ended);
-            }
-        })
-        .await;
-        loops.shutdown().await;
+        end(loops).await;
         released.cancel();
         while leadership.join_next().await.is_some() {}
         journal.finish().await;
@@ -175,4 +168,16 @@ impl<S: Store> Engine<S> {
         let batch = self.options.delayed_batch;
         Delayed::new(store, clock, batch, self.events.clone())
     }
+}
+
+/// Waits until the loops have ended after their tick. A tick that hangs on Redis is dropped: laws 1 and 2 hold whenever
+/// we die.
+async fn end(mut loops: JoinSet<()>) {
+    let _ = timeout(STOP_TIMEOUT, async {
+        while let Some(ended) = loops.join_next().await {
+            rethrow(ended);
+        }
+    })
+    .await;
+    loops.shutdown().await;
 }

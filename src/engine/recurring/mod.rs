@@ -98,7 +98,7 @@ pub struct Recurring<S> {
 }
 
 impl<S: Store> Recurring<S> {
-    /// An engine without entries. `zone` is for the times that resque-web shows.
+    /// A loop without entries. `zone` is for the times that resque-web shows.
     pub fn new(store: S, clock: Arc<dyn Clock>, zone: Zone, events: Events) -> Self {
         Self {
             store,
@@ -134,7 +134,7 @@ impl<S: Store> Recurring<S> {
         self.to_publish.subscribe()
     }
 
-    /// Returns an engine that forgets no entry, whether it is in the schedule or not.
+    /// Returns a loop that forgets no entry, whether it is in the schedule or not.
     #[must_use]
     pub fn keeping_all(self) -> Self {
         let keeps_all = true;
@@ -213,7 +213,7 @@ impl<S: Store> Recurring<S> {
 
     async fn pass_on(
         &mut self,
-        mut schedule: Arc<Schedule>,
+        files: Arc<Schedule>,
         anew: bool,
         now: DateTime<Utc>,
     ) -> Result<Tick, StoreError> {
@@ -226,15 +226,7 @@ impl<S: Store> Recurring<S> {
                 return Ok(Tick::LeaseLost);
             }
         }
-        // While a schedule comes into force in steps, nothing newer is looked at: entries that leave by it are
-        // not in doubt then.
-        if let Some(coming) = self.coming.take().filter(|_| !anew) {
-            schedule = coming;
-        } else if let Some(dynamic) = &mut self.dynamic {
-            let unbroken = self.unbroken || !anew;
-            let looked = dynamic.look(&self.store, schedule, anew, unbroken, now);
-            schedule = looked.await?;
-        }
+        let schedule = self.wanted(files, anew, now).await?;
         if !old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &schedule)) {
             let ended = ended(self.led.clone(), self.term);
             let next = tokio::select! {
@@ -270,6 +262,26 @@ impl<S: Store> Recurring<S> {
             return Ok(Tick::LeaseLost);
         }
         Ok(tick)
+    }
+
+    /// Returns the schedule that is to be in force: that of the files with the dynamic entries over it, or the one that
+    /// comes into force already.
+    async fn wanted(
+        &mut self,
+        files: Arc<Schedule>,
+        anew: bool,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Schedule>, StoreError> {
+        // While a schedule comes into force in steps, nothing newer is looked at: entries that leave by it are
+        // not in doubt then.
+        if let Some(coming) = self.coming.take().filter(|_| !anew) {
+            return Ok(coming);
+        }
+        let Some(dynamic) = &mut self.dynamic else {
+            return Ok(files);
+        };
+        let unbroken = self.unbroken || !anew;
+        dynamic.look(&self.store, files, anew, unbroken, now).await
     }
 
     /// Puts `schedule` in force at `now`, or one on the way to it from `old`, and returns it. `None`: the lease
