@@ -28,7 +28,7 @@ use crate::{
         breath::Breath,
         context::{LoopContext, until_next_second},
         dynamic::Dynamic,
-        publishing::{InForce, ToPublish},
+        in_force::{InForce, ToPublish},
         recurring::{
             agenda::{Agenda, CATCH_UP, Plans},
             ahead::Ahead,
