@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -32,10 +32,10 @@ use crate::{
     core::{
         schedule::Schedule,
         term::{Attempt, Term},
-        time::duration,
     },
     engine::{
         health::{Health, HealthPart},
+        host_clock::HostClock,
         outage::Outage,
         presence::Presence,
     },
@@ -46,21 +46,8 @@ use crate::{
 /// How often a follower looks at the lease; a leader that stops cleanly wakes it at once.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A clock further off Redis' than this is warned about.
-const LARGEST_SKEW: TimeDelta = TimeDelta::seconds(1);
-
 /// How long giving the lease back may take; it ends by itself if that fails.
 const RELEASE_TIMEOUT: Duration = Duration::from_millis(250);
-
-/// How right this host's clock is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ClockState {
-    Right,
-    /// Off by more than a second.
-    Skewed,
-    /// Off by more than a leader's clock may be.
-    TooFarOff,
-}
 
 /// The state machine of one process.
 pub(super) struct Leadership<S> {
@@ -77,9 +64,7 @@ pub(super) struct Leadership<S> {
     following: Option<String>,
     /// Who holds a lock without an end, and since when we know.
     stuck: Option<(String, Instant)>,
-    /// How far this host's clock was ahead of Redis' when they were last compared, at least.
-    skew: Option<TimeDelta>,
-    clock_state: ClockState,
+    host_clock: HostClock,
     presence: Presence,
     /// One for each loop, told in this order: those who wait for the same channel are woken in an
     /// order that tokio draws, and a simulation must go the same way each time.
@@ -96,6 +81,7 @@ impl<S: Store> Leadership<S> {
         events: &Events,
         published: Vec<watch::Sender<Option<Term>>>,
     ) -> Self {
+        let host_clock = HostClock::new(store.max_clock_skew());
         let presence = Presence::new(store.holder(), clock.now(), lease, health);
         Self {
             store,
@@ -109,8 +95,7 @@ impl<S: Store> Leadership<S> {
             last_term: None,
             following: None,
             stuck: None,
-            skew: None,
-            clock_state: ClockState::Right,
+            host_clock,
             presence,
             published,
         }
@@ -149,7 +134,7 @@ impl<S: Store> Leadership<S> {
     /// One try for the lease, with its errors told about. Returns when to try again.
     async fn tick(&mut self) -> Duration {
         let outcome = self.attempt().await;
-        self.judge_clock();
+        self.host_clock.judge(&self.health, &self.events);
         self.publish_snapshot();
         self.outage
             .note(outcome, self.clock.monotonic())
@@ -169,7 +154,7 @@ impl<S: Store> Leadership<S> {
         {
             self.step_down("the lease ran out before it could be renewed");
         }
-        if self.may_be_too_far_off() {
+        if self.host_clock.may_be_too_far_off() {
             let before = self.clock.now();
             let heartbeat = self.presence.due(self.role(), started);
             let is_said = heartbeat.is_some();
@@ -177,8 +162,9 @@ impl<S: Store> Leadership<S> {
             if is_said {
                 self.presence.sent(started);
             }
-            self.skew = Some(skew(before, self.clock.now(), redis_clock));
-            if self.is_too_far_off() {
+            let after = self.clock.now();
+            self.host_clock.compare(before, after, redis_clock);
+            if self.host_clock.is_too_far_off() {
                 return Ok(LOOK);
             }
         }
@@ -192,9 +178,9 @@ impl<S: Store> Leadership<S> {
         if is_said {
             self.presence.sent(started);
         }
-        let skew = skew(before, self.clock.now(), redis_clock);
-        self.skew = Some(skew);
-        if self.is_too_far_off() {
+        let after = self.clock.now();
+        let skew = self.host_clock.compare(before, after, redis_clock);
+        if self.host_clock.is_too_far_off() {
             self.abdicate(&lease).await;
             return Ok(LOOK);
         }
@@ -214,21 +200,10 @@ impl<S: Store> Leadership<S> {
         })
     }
 
-    /// Whether this host's clock is too far off Redis' clock to lead, as far as is known.
-    fn is_too_far_off(&self) -> bool {
-        self.skew.is_some() && self.may_be_too_far_off()
-    }
-
-    /// The same; also before the first look at Redis' clock.
-    fn may_be_too_far_off(&self) -> bool {
-        let max = self.store.max_clock_skew();
-        max.is_some_and(|max| self.skew.is_none_or(|skew| skew.abs() > max))
-    }
-
     fn role(&self) -> Role {
         if self.term.is_some() {
             Role::Leading
-        } else if self.is_too_far_off() {
+        } else if self.host_clock.is_too_far_off() {
             Role::ClockOff
         } else {
             Role::Following
@@ -322,7 +297,7 @@ impl<S: Store> Leadership<S> {
         self.health.publish(|snapshot| {
             snapshot.term = self.term;
             snapshot.leader.clone_from(&self.following);
-            snapshot.skew = self.skew;
+            snapshot.skew = self.host_clock.skew();
         });
     }
 
@@ -331,44 +306,9 @@ impl<S: Store> Leadership<S> {
         self.events.emit(&Event::LeaseLost { reason });
     }
 
-    /// Reports when this host's clock leaves Redis' clock, and when it is right again.
-    fn judge_clock(&mut self) {
-        let skew = self.skew.unwrap_or_default();
-        let state = if self.is_too_far_off() {
-            ClockState::TooFarOff
-        } else if skew.abs() > LARGEST_SKEW {
-            ClockState::Skewed
-        } else {
-            ClockState::Right
-        };
-        if state != self.clock_state {
-            self.events.emit(&match state {
-                ClockState::Right => Event::ClockRight { skew },
-                ClockState::Skewed => Event::ClockSkewed { skew },
-                ClockState::TooFarOff => Event::ClockTooFarOff { skew },
-            });
-        }
-        self.clock_state = state;
-        let seconds = skew.as_seconds_f64();
-        let problem = format!("this host's clock is {seconds:+.1} s off Redis' clock");
-        let problem = match state {
-            ClockState::Right => None,
-            ClockState::Skewed => Some(problem),
-            ClockState::TooFarOff => self.why_not_leading(),
-        };
-        self.health.set(HealthPart::Clock, problem);
-    }
-
     /// Why this host must not lead, if its clock is too far off.
     pub(super) fn why_not_leading(&self) -> Option<String> {
-        let (skew, max) = self.skew.zip(self.store.max_clock_skew())?;
-        let (seconds, max) = (skew.as_seconds_f64(), duration::display(max));
-        self.is_too_far_off().then(|| {
-            format!(
-                "this host's clock is {seconds:+.1} s off Redis' clock, and a leader's may be {max} off \
-                 (--max-clock-skew): not leading until one of them is mended"
-            )
-        })
+        self.host_clock.why_not_leading()
     }
 
     /// Waits for `pause`; a follower is woken when the leader stops.
@@ -417,18 +357,6 @@ fn to_whole_second(pause: Duration, now: DateTime<Utc>) -> Duration {
         .unwrap_or(pause)
 }
 
-/// By how much this host's clock is ahead of Redis' for certain, given what it showed before and after
-/// Redis looked at its own; less than zero: behind it. What the call's duration explains is no skew.
-fn skew(before: DateTime<Utc>, after: DateTime<Utc>, redis: DateTime<Utc>) -> TimeDelta {
-    if redis < before {
-        before - redis
-    } else if redis > after {
-        after - redis
-    } else {
-        TimeDelta::zero()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -444,14 +372,5 @@ mod tests {
         assert_eq!(pause(300, 1_300), 300);
         assert_eq!(pause(300, 1_900), 100);
         assert_eq!(pause(500, 1_000), 500);
-    }
-
-    #[test]
-    fn skew_is_what_a_slow_call_does_not_explain() {
-        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
-        let skew = |before, after, redis| skew(at(before), at(after), at(redis)).num_seconds();
-        assert_eq!(skew(10, 12, 11), 0);
-        assert_eq!(skew(10, 12, 7), 3);
-        assert_eq!(skew(10, 12, 16), -4);
     }
 }

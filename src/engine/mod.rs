@@ -9,6 +9,7 @@ mod context;
 pub mod delayed;
 mod dynamic;
 pub mod health;
+mod host_clock;
 mod in_force;
 mod journal;
 mod leadership;
