@@ -1,4 +1,15 @@
 //! The delayed loop: moves delayed jobs from their buckets to their queues when they are due.
+//!
+//! ```text
+//! mod         the loop, and what is wrong with buckets and queues
+//! pass        chooses a batch, reads it, and takes note of what became of it
+//! moving      moves a batch: each item to its queue, else to quarantine, else it stays
+//! moved       what became of a batch
+//! refusing    queues that refuse jobs
+//! stuck       buckets that cannot be moved, and where to look for others
+//! newcomers   buckets that apps put before the stuck ones
+//! large       large items on a link that is too slow for them
+//! ```
 
 mod large;
 mod moved;

@@ -1,5 +1,11 @@
 //! Dynamic entries: set by apps in Redis, they stand over those of the files. The leader looks for
 //! changes each second, and settles them once they are in force.
+//!
+//! ```text
+//! mod       which entries there are, and what they make of the schedule of the files
+//! unread    entries that are still to be read, page by page
+//! reading   what the JSON of an entry means
+//! ```
 
 pub(super) mod reading;
 mod unread;

@@ -1,4 +1,22 @@
 //! The recurring loop: fires each entry for each of its fire times, exactly once.
+//!
+//! ```text
+//! mod        the loop: a pass puts the schedule in force, a tick fires a batch
+//! state      where an entry stands, and which of its fires comes next
+//! given_up   missed fires that are not caught up with
+//! agenda     when each entry is looked at next, and which fires go in one call
+//! sending    sends the fires of a batch to Redis
+//! outcome    what became of a fire
+//! take_up    puts a schedule in force: reads the records of its entries, and changes them
+//! steps      very many changes come into force in several steps
+//! records    what the records of entries say, and what is to be recorded
+//! resume     where each entry continues
+//! memory     what we remember, and Redis may have lost
+//! leaving    forgets the records of entries that left the schedule
+//! ahead      records in the future
+//! summary    what all entries come to
+//! report     what the loop publishes of its entries
+//! ```
 
 mod agenda;
 mod ahead;
