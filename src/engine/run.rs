@@ -90,21 +90,11 @@ impl<S: Store> Engine<S> {
         let (mut journal, events) = Journal::new(journal_store, clock, &self.health, &self.events);
         self.events = events;
         let (to_recurring, led_recurring) = watch::channel(None);
-        let (to_delayed, led) = watch::channel(None);
+        let (to_delayed, led_delayed) = watch::channel(None);
         let (schedules, in_force) = watch::channel(Arc::new(schedule));
         let recheck_lease = Arc::new(Notify::new());
         let released = CancellationToken::new();
-        let context = LoopContext {
-            clock: Arc::clone(&self.clock),
-            health: self.health.clone(),
-            events: self.events.clone(),
-            outage: Outage::of(HealthPart::Delayed, &self.health, &self.events),
-            max_skew: self.store.max_clock_skew(),
-            recheck_lease: Arc::clone(&recheck_lease),
-            term: led.clone(),
-            in_force,
-            stop: stop.clone(),
-        };
+        let context = self.context(led_delayed, in_force, &recheck_lease, &stop);
         let mut leadership = JoinSet::new();
         let terms = vec![to_recurring, to_delayed];
         let leader = self.leadership(terms).with_schedule(schedules.subscribe());
@@ -135,6 +125,27 @@ impl<S: Store> Engine<S> {
         journal.finish().await;
         // To free a million entries takes longer than the stop has left, and the process ends now.
         std::mem::forget(Arc::clone(&schedules.borrow()));
+    }
+
+    /// What the delayed loop is given.
+    fn context(
+        &self,
+        term: watch::Receiver<Option<Term>>,
+        in_force: watch::Receiver<Arc<Schedule>>,
+        recheck_lease: &Arc<Notify>,
+        stop: &CancellationToken,
+    ) -> LoopContext {
+        LoopContext {
+            clock: Arc::clone(&self.clock),
+            health: self.health.clone(),
+            events: self.events.clone(),
+            outage: Outage::of(HealthPart::Delayed, &self.health, &self.events),
+            max_skew: self.store.max_clock_skew(),
+            recheck_lease: Arc::clone(recheck_lease),
+            term,
+            in_force,
+            stop: stop.clone(),
+        }
     }
 
     pub(super) fn leadership(&self, terms: Vec<watch::Sender<Option<Term>>>) -> Leadership<S> {

@@ -229,6 +229,8 @@ impl<S: Store> Recurring<S> {
         outcome
     }
 
+    /// Fires what is due, puts a schedule in force if another one is to be, and fires what is due then. `anew`: none is
+    /// in force.
     async fn pass_on(
         &mut self,
         files: Arc<Schedule>,

@@ -158,8 +158,8 @@ impl<S: Store> Recurring<S> {
     }
 
     /// Records the changes that put a schedule in force: what there is to record of the entries that are in it, and of
-    /// those that left. Reads the records again where another scheduler may have been first, and returns the names of these
-    /// entries. `None`: the lease is lost.
+    /// those that left. Reads the records again where another scheduler may have been first, and returns the names of
+    /// these entries. `None`: the lease is lost.
     async fn record(
         &self,
         mut changes: Vec<RecordChange>,
