@@ -1,5 +1,7 @@
 //! An entry that fires each second, and what is to be seen of it.
 
+use redis::Commands as _;
+use rescue_scheduler::{core::firing::outcome::Outcome, store::FireRecord};
 use serde_json::Value;
 
 use super::{Redis, Scheduler, eventually};
@@ -38,12 +40,31 @@ pub fn wait_for_fires(redis: &mut Redis, scheduler: &Scheduler, count: usize) ->
     })
 }
 
-/// Waits for `more` fires, and for each second since the first one, once and in order.
+/// The fire times that the history of an entry says were enqueued, oldest first.
+pub fn enqueued_by_history(redis: &mut Redis, entry: &str) -> Vec<i64> {
+    let key = format!("resque:rescue_scheduler:history:{entry}");
+    let records: Vec<String> = redis.connection.lrange(key, 0, -1).unwrap();
+    let records = records.iter().rev();
+    let records = records.map(|it| it.parse::<FireRecord>().unwrap());
+    let enqueued = |it: &FireRecord| [Outcome::Enqueued, Outcome::CaughtUp].contains(&it.outcome);
+    let fire_time = |it: FireRecord| it.first.timestamp();
+    records.filter(enqueued).map(fire_time).collect()
+}
+
+/// Waits for `more` fires, and for each second since the first one, once and in order; the history says the same of
+/// the newest ones.
 #[track_caller]
 pub fn goes_on_without_a_gap(redis: &mut Redis, scheduler: &Scheduler, more: usize) -> Vec<i64> {
     let before = fire_times(redis).len();
     let fires = wait_for_fires(redis, scheduler, before + more);
     assert_gapless(&fires);
+    let history = enqueued_by_history(redis, "tick");
+    // One more may have come since.
+    let told = history.into_iter().filter(|it| fires.contains(it));
+    let told: Vec<i64> = told.collect();
+    let newest = &fires[fires.len().saturating_sub(told.len())..];
+    assert_eq!(told, newest, "the history is another one");
+    assert!(told.len() >= fires.len().min(40), "{told:?} of {fires:?}");
     fires
 }
 

@@ -46,6 +46,8 @@ impl Host {
         let url = format!("{}?user=scheduler&pass=pw", network.url());
         // One lease is enough for a kill each second.
         let program = Program::new().args(["--redis-url", &url, "--lease", "1s", "--quiet"]);
+        // All fires, for the verdict.
+        let program = program.args(["--history", "1000000"]);
         let scheduler = program.schedule(&schedule()).start();
         Self { scheduler, network }
     }
@@ -87,7 +89,7 @@ fn soak() {
     // All are well again, and fire on time: what is to be caught up with is caught up with.
     thread::sleep(Duration::from_secs(3));
     over.store(true, Ordering::SeqCst);
-    let verdict = worker.join(&apps);
+    let verdict = worker.join(&apps, &mut redis);
 
     println!("\n| workload, faults | |\n| --- | --- |");
     println!("| seconds | {} |", started.elapsed().as_secs());

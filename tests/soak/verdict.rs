@@ -1,6 +1,7 @@
 //! Workers that take every job from its queue, and the verdict on what they took.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     num::NonZeroUsize,
     sync::{
@@ -14,7 +15,11 @@ use std::{
 use redis::Connection;
 
 use super::{apps::Jobs, faults::Gate};
-use crate::harness::{Redis, eventually, ticks::fire_time, unix_now};
+use crate::harness::{
+    Redis, eventually,
+    ticks::{enqueued_by_history, fire_time},
+    unix_now,
+};
 
 /// One job as it was taken: when, its number, and its timestamp.
 type Taken = (i64, usize, i64);
@@ -63,9 +68,13 @@ impl Worker {
         });
     }
 
-    /// The verdict on all that it took, once it is over.
-    pub fn join(self, jobs: &Jobs) -> Verdict {
-        judge(&self.thread.join().unwrap(), jobs)
+    /// The verdict on all that it took, once it is over, and on what the histories in `redis` say of it.
+    pub fn join(self, jobs: &Jobs, redis: &mut Redis) -> Verdict {
+        let collected = self.thread.join().unwrap();
+        Verdict {
+            wrong_histories: wrong_histories(&collected.fires, redis),
+            ..judge(&collected, jobs)
+        }
     }
 }
 
@@ -137,6 +146,20 @@ pub struct Verdict {
     out_of_order: usize,
     lost_fires: usize,
     doubled_fires: usize,
+    /// Fires that a history lacks, or has and were not taken.
+    wrong_histories: usize,
+}
+
+/// How many of the fires the histories lack, or have in vain.
+fn wrong_histories(fires: &[Vec<i64>], redis: &mut Redis) -> usize {
+    let entry = |(number, fires): (usize, &Vec<i64>)| {
+        let told = enqueued_by_history(redis, &format!("entry{number}"));
+        let last = fires.last().copied().unwrap_or_default();
+        let told: BTreeSet<i64> = told.into_iter().filter(|it| *it <= last).collect();
+        let taken: BTreeSet<i64> = fires.iter().copied().collect();
+        told.symmetric_difference(&taken).count()
+    };
+    fires.iter().enumerate().map(entry).sum()
 }
 
 fn judge(collected: &Collected, jobs: &Jobs) -> Verdict {
@@ -177,7 +200,8 @@ fn judge(collected: &Collected, jobs: &Jobs) -> Verdict {
 impl Verdict {
     pub fn is_good(&self) -> bool {
         let bad = [self.lost, self.doubled, self.early, self.out_of_order];
-        bad == [0; 4] && [self.lost_fires, self.doubled_fires] == [0; 2] && self.fires > 0
+        let fires = [self.lost_fires, self.doubled_fires, self.wrong_histories];
+        bad == [0; 4] && fires == [0; 3] && self.fires > 0
     }
 }
 
@@ -204,6 +228,11 @@ impl fmt::Display for Verdict {
             f,
             "| out of order | {} | (counted above) |",
             self.out_of_order
+        )?;
+        writeln!(
+            f,
+            "| not as its history says | | {} |",
+            self.wrong_histories
         )
     }
 }
