@@ -186,6 +186,12 @@ fn a_changed_dynamic_entry_costs_the_same_among_20_000_others() {
         });
     };
     fired(&mut redis, 2);
+    eventually(|| {
+        let key = "resque:rescue_scheduler:entries";
+        let published: usize = redis.connection.hlen(key).unwrap();
+        let all = published == ENTRIES + 1;
+        all.then_some(()).ok_or(format!("{published} published"))
+    });
     let before = scheduler.log().len();
     Calls::forget(&mut redis);
     network.traffic();
