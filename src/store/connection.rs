@@ -85,6 +85,17 @@ impl Connection {
             .await
     }
 
+    /// Sends one command.
+    pub(super) async fn command<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+        key: &str,
+    ) -> Result<T, StoreError> {
+        self.call(key, async |link| command.query_async(link).await)
+            .await
+    }
+
+    /// Sends several commands in one round trip.
     pub(super) async fn pipeline<T: FromRedisValue>(
         &self,
         pipeline: &Pipeline,
@@ -97,10 +108,8 @@ impl Connection {
     /// Waits for at most `timeout` (a second or less) until `list` has an element, and takes it.
     /// Blocks the connection.
     pub(super) async fn wait_for(&self, list: &str, timeout: Duration) -> Result<(), StoreError> {
-        let mut wait = redis::cmd("BLPOP");
-        wait.arg(list).arg(timeout.as_secs_f64());
-        self.call(list, async |link| wait.exec_async(link).await)
-            .await
+        let wait = Cmd::blpop(list, timeout.as_secs_f64());
+        self.command(&wait, list).await
     }
 
     async fn call<T>(

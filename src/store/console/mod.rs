@@ -8,7 +8,7 @@ pub(super) mod schedulers;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use redis::Pipeline;
+use redis::{Cmd, Pipeline};
 
 use crate::store::{address::Address, connection::Connection, error::StoreError, keys::Keys};
 
@@ -88,10 +88,10 @@ impl Console {
         let Some(last) = limit.checked_sub(1) else {
             return Ok(vec![]);
         };
-        let mut newest = redis::pipe();
-        newest.cmd("LRANGE").arg(key).arg(0).arg(last);
-        let (texts,) = self.connection.pipeline(&newest, key).await?;
-        Ok(texts)
+        let last = isize::try_from(last).unwrap_or(isize::MAX);
+        self.connection
+            .command(&Cmd::lrange(key, 0, last), key)
+            .await
     }
 
     async fn execute(&self, mut commands: Pipeline, key: &str) -> Result<(), StoreError> {

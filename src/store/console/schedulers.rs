@@ -1,6 +1,7 @@
 //! The processes of the scheduler that are there.
 
 use chrono::{DateTime, Utc, serde::ts_seconds};
+use redis::Cmd;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{console::Console, error::StoreError};
@@ -46,18 +47,13 @@ impl Console {
     /// [`StoreError`].
     pub async fn schedulers(&self) -> Result<Vec<(String, Scheduler)>, StoreError> {
         let key = self.keys.schedulers();
-        let mut holders = redis::pipe();
-        holders.hkeys(&key);
-        let (mut holders,): (Vec<String>,) = self.connection.pipeline(&holders, &key).await?;
+        let mut holders: Vec<String> = self.connection.command(&Cmd::hkeys(&key), &key).await?;
         if holders.is_empty() {
             return Ok(vec![]);
         }
         holders.sort_unstable();
-        let mut schedulers = redis::pipe();
-        for holder in &holders {
-            schedulers.get(self.keys.scheduler(holder));
-        }
-        let texts: Vec<Option<String>> = self.connection.pipeline(&schedulers, &key).await?;
+        let keys: Vec<_> = holders.iter().map(|it| self.keys.scheduler(it)).collect();
+        let texts: Vec<Option<String>> = self.connection.command(&Cmd::mget(&keys), &key).await?;
         let there = holders.into_iter().zip(texts);
         let read = |text: Option<String>| serde_json::from_str(&text?).ok();
         Ok(there

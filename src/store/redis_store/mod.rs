@@ -9,7 +9,7 @@ use std::{
 };
 
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
-use redis::FromRedisValue;
+use redis::{Cmd, FromRedisValue};
 
 use crate::core::firing::outcome::Outcome;
 use crate::store::{
@@ -99,14 +99,9 @@ impl RedisStore {
     ) -> Result<(), StoreError> {
         let mut cursor = 0_u64;
         loop {
-            let mut scan = redis::pipe();
-            scan.cmd("HSCAN")
-                .arg(key)
-                .arg(cursor)
-                .arg("COUNT")
-                .arg(page);
-            let ((next, fields),): ((u64, Vec<(T, T)>),) =
-                self.connection.pipeline(&scan, key).await?;
+            let mut scan = redis::cmd("HSCAN");
+            scan.arg(key).arg(cursor).arg("COUNT").arg(page);
+            let (next, fields): (u64, Vec<(T, T)>) = self.connection.command(&scan, key).await?;
             for (field, value) in fields {
                 take(field, value);
             }
@@ -127,10 +122,7 @@ impl RedisStore {
     }
 
     async fn length_of_list(&self, key: &str) -> Result<usize, StoreError> {
-        let mut length = redis::pipe();
-        length.llen(key);
-        let (length,) = self.small().pipeline(&length, key).await?;
-        Ok(length)
+        self.small().command(&Cmd::llen(key), key).await
     }
 
     /// Makes one call of `move.lua`.
@@ -289,10 +281,7 @@ impl Store for RedisStore {
 
     async fn changed_entries(&self) -> Result<Vec<Vec<u8>>, StoreError> {
         let key = self.keys.changed_entries();
-        let mut names = redis::pipe();
-        names.smembers(&key);
-        let (names,) = self.connection.pipeline(&names, &key).await?;
-        Ok(names)
+        self.connection.command(&Cmd::smembers(&key), &key).await
     }
 
     async fn dynamic_names(&self) -> Result<BTreeMap<Vec<u8>, String>, StoreError> {
@@ -304,9 +293,8 @@ impl Store for RedisStore {
         names: &[Vec<u8>],
     ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
         let key = self.keys.dynamic_entries();
-        let mut get = redis::pipe();
-        get.cmd("HMGET").arg(&key).arg(names);
-        let (values,): (Vec<Option<Vec<u8>>>,) = self.connection.pipeline(&get, &key).await?;
+        let get = Cmd::hmget(&key, names);
+        let values: Vec<Option<Vec<u8>>> = self.connection.command(&get, &key).await?;
         let found = names.iter().cloned().zip(values);
         Ok(found
             .filter_map(|(name, json)| Some((name, json?)))
@@ -358,16 +346,10 @@ impl Store for RedisStore {
         from: Option<&Place>,
     ) -> Result<bool, StoreError> {
         let schedule = self.keys.delayed_schedule();
-        let mut oldest = redis::pipe();
-        oldest
-            .cmd("ZRANGEBYSCORE")
-            .arg(&schedule)
-            .arg(from.map_or("-inf", |from| &from.score))
-            .arg(now.timestamp())
-            .arg("LIMIT")
-            .arg(from.map_or(0, |from| from.before))
-            .arg(1);
-        let (members,): (Vec<Vec<u8>>,) = self.small().pipeline(&oldest, &schedule).await?;
+        let (first, before) = from.map_or(("-inf", 0), |from| (&from.score, from.before));
+        let skip = isize::try_from(before).unwrap_or(isize::MAX);
+        let oldest = Cmd::zrangebyscore_limit(&schedule, first, now.timestamp(), skip, 1);
+        let members: Vec<Vec<u8>> = self.small().command(&oldest, &schedule).await?;
         Ok(!members.is_empty())
     }
 
@@ -397,17 +379,10 @@ impl Store for RedisStore {
         count: usize,
     ) -> Result<Vec<(Vec<u8>, String)>, StoreError> {
         let schedule = self.keys.delayed_schedule();
-        let mut page = redis::pipe();
-        page.cmd("ZRANGEBYSCORE")
-            .arg(&schedule)
-            .arg("-inf")
-            .arg(format!("({}", place.score))
-            .arg("WITHSCORES")
-            .arg("LIMIT")
-            .arg(skip)
-            .arg(count);
-        let (members,) = self.connection.pipeline(&page, &schedule).await?;
-        Ok(members)
+        let last = format!("({}", place.score);
+        let [skip, count] = [skip, count].map(|it| isize::try_from(it).unwrap_or(isize::MAX));
+        let page = Cmd::zrangebyscore_limit_withscores(&schedule, "-inf", last, skip, count);
+        self.connection.command(&page, &schedule).await
     }
 
     async fn move_batch(

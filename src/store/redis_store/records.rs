@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use redis::RedisResult;
+use redis::{Cmd, RedisResult};
 
 use crate::{
     core::{firing::outcome::Outcome, time::instant::is_sensible},
@@ -59,10 +59,8 @@ impl RedisStore {
         };
         if let Some(names) = names {
             for names in names.chunks(SCAN) {
-                let mut get = redis::pipe();
-                get.cmd("HMGET").arg(key).arg(names);
-                let (values,): (Vec<Option<Vec<u8>>>,) =
-                    self.connection.pipeline(&get, key).await?;
+                let get = Cmd::hmget(key, names);
+                let values: Vec<Option<Vec<u8>>> = self.connection.command(&get, key).await?;
                 for (name, value) in names.iter().zip(values) {
                     if let Some(value) = value {
                         visit(name.as_bytes(), &value);
@@ -80,10 +78,7 @@ impl RedisStore {
 
     /// How many fields a hash has: growing step by step, what is made of it would leave gaps behind.
     async fn length(&self, key: &str) -> Result<usize, StoreError> {
-        let mut length = redis::pipe();
-        length.hlen(key);
-        let (length,) = self.connection.pipeline(&length, key).await?;
-        Ok(length)
+        self.connection.command(&Cmd::hlen(key), key).await
     }
 
     /// Adds what others enqueued last, since we did: what they wrote is not what we stamped. And the last fires
