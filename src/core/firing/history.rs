@@ -40,6 +40,69 @@ impl History {
     }
 }
 
+impl History {
+    /// Nothing fires before it: the first fire may be at the moment of first sight, and what follows a fire is later.
+    fn earliest(&self, first_seen: DateTime<Utc>) -> DateTime<Utc> {
+        match self.last_fire {
+            Some(last) if last >= first_seen => instant::after(last, TimeDelta::seconds(1)),
+            _ => first_seen,
+        }
+    }
+}
+
+/// The first fire, where it is not one of the recurrence.
+fn first_fire(
+    timing: &Timing,
+    first_seen: DateTime<Utc>,
+    last_fire: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    if last_fire.is_none() {
+        return timing.first_fire(first_seen);
+    }
+    // Its rhythm goes on; only a first fire that the user named may still be to come.
+    let named = timing.bounds().first.and(timing.first_fire(first_seen));
+    named.or(match timing.recurrence {
+        Recurrence::Once(moment) => Some(moment.instant(first_seen)),
+        _ => None,
+    })
+}
+
+/// Up to when all fire times are settled. `ahead`: the first fire, if it is still to come.
+fn settled(
+    timing: &Timing,
+    history: &History,
+    first_seen: DateTime<Utc>,
+    ahead: Option<DateTime<Utc>>,
+) -> DateTime<Utc> {
+    let before = |at| instant::before(at, TimeDelta::seconds(1));
+    let fired = history
+        .last_fire
+        .map_or(first_seen, |last| last.max(first_seen));
+    // Nothing comes before the first fire, or before the start.
+    let begin = ahead.map_or(fired, before);
+    let start = timing.bounds().starts_at.map(before);
+    let others = [start, history.enqueued_elsewhere, history.returned];
+    others.into_iter().flatten().fold(begin, Ord::max)
+}
+
+/// What intervals are counted from.
+fn anchor(
+    timing: &Timing,
+    history: &History,
+    first: Option<DateTime<Utc>>,
+    ahead: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    let bounds = timing.bounds();
+    // Where the user names a start and no first fire, intervals are counted from it for ever.
+    let start = bounds.starts_at.filter(|_| bounds.first.is_none());
+    // Else from the last fire, whichever scheduler enqueued it.
+    let elsewhere = history.enqueued_elsewhere;
+    let last = history
+        .last_fire
+        .map(|last| elsewhere.map_or(last, |at| at.max(last)));
+    ahead.or(start).or(last).or(first)
+}
+
 /// How far an entry has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -57,52 +120,24 @@ pub struct Progress {
 
 impl Progress {
     /// Takes up an entry where its history ends.
+    ///
+    /// | its history | the first fire, if the timing names one | fires from | intervals are counted from |
+    /// | --- | --- | --- | --- |
+    /// | it was seen, and never fired | is to come | first sight | the first fire; else first sight |
+    /// | it has fired | is to come only if it is later than the last fire | the last fire | `starts_at`; else the last fire |
+    /// | another scheduler enqueued it later | as above | when that one did | the later one of the two |
+    /// | it returned to the schedule | as above | its return | as above |
     pub fn resume(timing: &Timing, history: History) -> Self {
-        let second = TimeDelta::seconds(1);
         let first_seen = history.since(timing).trunc_subsecs(0);
-        let settled = history
-            .last_fire
-            .map_or(first_seen, |last| last.max(first_seen));
-        let bounds = timing.bounds();
-        let first = match history.last_fire {
-            // Its rhythm goes on; only a first fire that the user named may still be to come.
-            Some(_) => {
-                bounds
-                    .first
-                    .and(timing.first_fire(first_seen))
-                    .or(match timing.recurrence {
-                        Recurrence::Once(moment) => Some(moment.instant(first_seen)),
-                        _ => None,
-                    })
-            }
-            None => timing.first_fire(first_seen),
-        };
-        // Nothing comes before the first fire, which itself may be at the moment it was first seen.
-        let earliest = match history.last_fire {
-            Some(last) if last >= first_seen => instant::after(last, second),
-            _ => first_seen,
-        };
-        let ahead = first.filter(|first| *first >= earliest);
-        let settled = ahead.map_or(settled, |first| instant::before(first, second));
-        let settled = bounds
-            .starts_at
-            .map_or(settled, |start| settled.max(instant::before(start, second)));
-        let others = [history.enqueued_elsewhere, history.returned];
-        let settled = others.into_iter().flatten().fold(settled, Ord::max);
-        // Where the user names a start and no first fire, intervals are counted from it for ever.
-        let start = bounds.starts_at.filter(|_| bounds.first.is_none());
-        // Else from the last fire, whichever scheduler enqueued it.
-        let last = history.last_fire;
-        let last = last.map(|last| history.enqueued_elsewhere.map_or(last, |at| at.max(last)));
-        let anchor = ahead.or(start).or(last).or(first);
+        let first = first_fire(timing, first_seen, history.last_fire);
+        let ahead = first.filter(|first| *first >= history.earliest(first_seen));
+        let times = timing.bounds().times;
         Self {
-            anchor: anchor.unwrap_or(first_seen),
+            anchor: anchor(timing, &history, first, ahead).unwrap_or(first_seen),
             first,
-            settled,
+            settled: settled(timing, &history, first_seen, ahead),
             end: timing.end(first_seen),
-            left: bounds
-                .times
-                .map(|times| times.saturating_sub(history.fires)),
+            left: times.map(|times| times.saturating_sub(history.fires)),
         }
     }
 
