@@ -43,7 +43,7 @@ fn commands_by_habit_are_answered_with_what_to_type() {
             &["Chek", "schedule.toml"],
             "did you mean the command `check`?",
         ),
-        (&["run", "schedule.toml"], "runs without a command"),
+        (&["start", "schedule.toml"], "rescue-scheduler run FILE"),
         (
             &["--timezone", "UTC", "next", "a.toml"],
             "write the command first",
@@ -53,6 +53,19 @@ fn commands_by_habit_are_answered_with_what_to_type() {
         assert_eq!(finished.status.code(), Some(2), "{args:?}");
         assert!(finished.log.contains(advice), "{args:?}: {}", finished.log);
     }
+}
+
+#[test]
+fn run_is_what_happens_without_a_command() {
+    let mut redis = Redis::start();
+    let schedule = "[schedule.e]\ncron = '0 * * * *'\nqueue = 'q'\n";
+    for (arguments, time) in [(&[][..], "11:30"), (&["run"], "12:00")] {
+        let program = Program::new().more_args(arguments);
+        let at = format!("2026-11-23T{time}:00Z");
+        let program = program.args(["--once", "--yes", "--at", &at, "--redis-url", redis.url()]);
+        program.schedule(schedule).run().succeeded();
+    }
+    assert_eq!(redis.queue("q").len(), 1);
 }
 
 #[test]

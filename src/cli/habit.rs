@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::core::suggestion::nearest;
 
-const COMMANDS: [&str; 3] = ["next", "check", "convert"];
+const COMMANDS: [&str; 4] = ["run", "next", "check", "convert"];
 
 /// What to type instead of `path`, if that is a command by habit and not a file.
 pub(super) fn advice(path: &Path) -> Option<String> {
@@ -18,8 +18,8 @@ pub(super) fn advice(path: &Path) -> Option<String> {
     let lower = word.to_lowercase();
     let advice = match &*lower {
         _ if COMMANDS.contains(&word) => "write the command first, then its options",
-        "run" | "start" | "daemon" | "server" | "work" => {
-            "the scheduler runs without a command: `rescue-scheduler schedules/prod.toml`"
+        "start" | "daemon" | "server" | "work" => {
+            "`rescue-scheduler run FILE` runs the scheduler, as does `rescue-scheduler FILE`"
         }
         "validate" | "verify" | "lint" | "test" => {
             "`rescue-scheduler check FILE` shows every error of a schedule"

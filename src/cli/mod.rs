@@ -24,6 +24,7 @@ pub fn main() -> ExitCode {
     let CommandLine { daemon, command } = parse();
     let done = match command {
         None => run::run(&daemon),
+        Some(Command::Run(daemon)) => run::run(&daemon),
         Some(Command::Next(arguments)) => next::next(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Check(arguments)) => check::check(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Convert(arguments)) => {

@@ -1,4 +1,4 @@
-//! `rescue-scheduler [SCHEDULE]...`: puts the floors together and runs the engine.
+//! `rescue-scheduler [run] [SCHEDULE]...`: puts the floors together and runs the engine.
 
 use std::{convert::Infallible, future, io, process::ExitCode, sync::Arc, time::Duration};
 

@@ -32,6 +32,8 @@ pub(super) struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Run the scheduler, which is also what happens without a command
+    Run(Box<DaemonArguments>),
     Next(next::Arguments),
     Check(check::Arguments),
     Convert(convert::Arguments),
