@@ -1,15 +1,12 @@
 //! What a running engine is asked for, and what it answers.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use rescue_scheduler::{
     clock::SystemClock,
     config::{self, Context, Source},
-    core::{schedule::Changes, time::zone::Zone},
-    engine::{Commands, Engine, Load, Options, ReloadOutcome, Snapshot},
+    core::schedule::Changes,
+    engine::{Commands, Engine, Load, ReloadOutcome, Snapshot},
     events::Events,
 };
 use tokio::time::timeout;
@@ -17,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     harness::{PATIENCE, Redis},
-    store::{LEASE, schedule, store_as},
+    store::{LEASE, options, schedule, store_as},
 };
 
 const YEARLY: &str = "[schedule.a]\ncron = '0 0 1 1 *'\nqueue = 'q'\n";
@@ -28,15 +25,13 @@ async fn while_it_runs<F: Future<Output = ()>>(
     file: &Arc<Mutex<String>>,
     asks: impl FnOnce(Commands, tokio::sync::watch::Receiver<Snapshot>) -> F,
 ) {
-    let options = Options {
-        lease: LEASE,
-        interval: Duration::from_secs(1),
-        delayed_batch: 1000,
-        zone: Zone::UTC,
-        dynamic: None,
-    };
     let store = store_as(redis.url(), "here:1", "a", None);
-    let engine = Engine::new(store, Arc::new(SystemClock), options, Events::default());
+    let engine = Engine::new(
+        store,
+        Arc::new(SystemClock),
+        options(LEASE),
+        Events::default(),
+    );
     let (file, first) = (Arc::clone(file), file.lock().unwrap().clone());
     let load: Load = Arc::new(move || {
         let source = Source::new("schedule.toml", file.lock().unwrap().clone());

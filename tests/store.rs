@@ -13,7 +13,7 @@ use rescue_scheduler::{
         schedule::{Schedule, overlap::Guard},
         time::zone::Zone,
     },
-    engine::{Tick, delayed::Delayed, recurring::Recurring},
+    engine::{Options, Tick, delayed::Delayed, recurring::Recurring},
     events::Events,
     store::{
         Address, BatchLimit, Bucket, Credentials, Destination, Fire, FireOutcome, Identity, Keys,
@@ -36,6 +36,17 @@ fn at(seconds: i64) -> DateTime<Utc> {
 
 fn now() -> DateTime<chrono::FixedOffset> {
     at(2_000).fixed_offset()
+}
+
+/// How an engine works that asks for leases of this length.
+pub fn options(lease: Duration) -> Options {
+    Options {
+        lease,
+        interval: Duration::from_secs(1),
+        delayed_batch: 1000,
+        zone: Zone::UTC,
+        dynamic: None,
+    }
 }
 
 pub fn store_as(url: &str, holder: &str, token: &str, prefix: Option<&str>) -> RedisStore {

@@ -1,11 +1,10 @@
 //! Two engines in one process: nothing that they do or report is shared.
 
-use std::{iter, sync::Arc, time::Duration};
+use std::{iter, sync::Arc};
 
 use rescue_scheduler::{
     clock::SystemClock,
-    core::time::zone::Zone,
-    engine::{Commands, Engine, Options},
+    engine::{Commands, Engine},
     events::{Event, Events, Sink},
     store::RedisStore,
 };
@@ -17,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     harness::{PATIENCE, Redis},
-    store::{LEASE, schedule, store_as},
+    store::{LEASE, options, schedule, store_as},
 };
 
 /// What an engine reported: who leads, which entry fired.
@@ -45,16 +44,9 @@ impl Sink for Collector {
 /// An engine, and what it reports.
 fn engine(redis: &Redis, holder: &str) -> (Engine<RedisStore>, UnboundedReceiver<Report>) {
     let (sender, reports) = mpsc::unbounded_channel();
-    let options = Options {
-        lease: LEASE,
-        interval: Duration::from_secs(1),
-        delayed_batch: 1000,
-        zone: Zone::UTC,
-        dynamic: None,
-    };
     let store = store_as(redis.url(), holder, "a", None);
     let events = Events::new(vec![Arc::new(Collector(sender))]);
-    let engine = Engine::new(store, Arc::new(SystemClock), options, events);
+    let engine = Engine::new(store, Arc::new(SystemClock), options(LEASE), events);
     (engine, reports)
 }
 

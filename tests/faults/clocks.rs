@@ -13,7 +13,7 @@ use redis::Commands as _;
 use rescue_scheduler::{
     clock::{Clock, SystemClock},
     core::time::zone::Zone,
-    engine::{Commands, Engine, Options, Tick, delayed::Delayed, recurring::Recurring},
+    engine::{Commands, Engine, Tick, delayed::Delayed, recurring::Recurring},
     events::Events,
     store::{Limits, RedisStore, Store as _},
 };
@@ -25,7 +25,7 @@ use crate::{
         ticks::{EACH_SECOND, assert_gapless, fire_times},
         unix_now,
     },
-    store::{leader, schedule, store_as},
+    store::{leader, options, schedule, store_as},
 };
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -111,13 +111,7 @@ impl Clock for Moved {
 }
 
 pub fn engine_on(store: RedisStore, clock: &Arc<Moved>) -> Engine<RedisStore> {
-    let options = Options {
-        lease: std::time::Duration::from_secs(1),
-        interval: std::time::Duration::from_secs(1),
-        delayed_batch: 1000,
-        zone: Zone::UTC,
-        dynamic: None,
-    };
+    let options = options(std::time::Duration::from_secs(1));
     Engine::new(
         store,
         Arc::clone(clock) as Arc<dyn Clock>,

@@ -254,11 +254,8 @@ impl Run {
     async fn process(&self, host: usize, death: Instant) {
         let process = self.new_process(host);
         let options = Options {
-            lease: self.lease,
             interval: Duration::from_secs(5),
-            delayed_batch: 1000,
-            zone: Zone::UTC,
-            dynamic: None,
+            ..store::options(self.lease)
         };
         let clock = Arc::clone(&process.host);
         let engine = Engine::new(

@@ -12,7 +12,7 @@ use std::{
 use chrono::TimeDelta;
 use rescue_scheduler::{
     config::{self, Context, Source},
-    core::{schedule::Schedule, time::zone::Zone},
+    core::schedule::Schedule,
     engine::{Commands, Engine, Load, Options},
     events::Events,
     store::Identity,
@@ -33,6 +33,7 @@ use super::{
     Changing, View,
     versions::Files,
 };
+use crate::store::options;
 
 /// Misfortunes happen until then.
 pub const TROUBLE: Duration = Duration::from_secs(20);
@@ -209,11 +210,9 @@ impl Run {
 
     fn engine(&self, process: &Arc<Process>, dynamic: bool) -> Engine<ModelStore> {
         let options = Options {
-            lease: self.lease,
             interval: Duration::from_secs(5),
-            delayed_batch: 1000,
-            zone: Zone::UTC,
             dynamic: dynamic.then(Context::default),
+            ..options(self.lease)
         };
         let clock = Arc::clone(&process.host);
         Engine::new(
