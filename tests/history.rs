@@ -1,12 +1,20 @@
 //! What became of each fire, as its entry's history in Redis says; and entries that are paused.
 
+use std::sync::Arc;
+
 use redis::Commands;
 use rescue_scheduler::{
-    core::firing::outcome::Outcome,
+    clock::StoppedClock,
+    core::{firing::outcome::Outcome, time::zone::Zone},
+    engine::{Tick, recurring::Recurring},
+    events::Events,
     store::{Address, Console, Credentials, Keys, Pause},
 };
 
-use crate::harness::{Program, Redis};
+use crate::{
+    harness::{Program, Redis},
+    store::{leader, schedule},
+};
 
 const HISTORY: &str = "resque:rescue_scheduler:history:e";
 const PAUSED: &str = "resque:rescue_scheduler:paused";
@@ -169,6 +177,85 @@ fn what_is_missed_while_the_entry_is_paused_is_paused() {
     let log = at(&redis, &schedule, "14:30:00");
     assert!(log.contains("paused") && !log.contains("missed"), "{log}");
     assert_eq!(history(&mut redis), ["paused 12:00 14:00 3 -"]);
+    // It is over: no policy makes up for it.
+    let () = redis.connection.del(PAUSED).unwrap();
+    let all = entry("catch_up = 'all'\ncatch_up_window = '1d'");
+    at(&redis, &all, "14:40:00");
+    assert_eq!(redis.queue("q").len(), 0);
+    assert_eq!(history(&mut redis), ["paused 12:00 14:00 3 -"]);
+}
+
+#[test]
+fn missed_fires_of_which_the_last_was_due_after_the_pause_are_missed() {
+    let mut redis = Redis::start();
+    let schedule = entry("");
+    at(&redis, &schedule, "11:30:00");
+    // Until 13:00.
+    let pause = r#"{"until":1795438800}"#;
+    let () = redis.connection.hset(PAUSED, "e", pause).unwrap();
+    at(&redis, &schedule, "14:30:00");
+    assert_eq!(history(&mut redis), ["missed 12:00 14:00 3 -"]);
+}
+
+#[test]
+fn a_record_that_makes_no_sense_stops_no_fire() {
+    for record in [
+        "missed 1795435200 1795435201 x 1 -",
+        "rejected 1 2 x 3 -",
+        "no record",
+    ] {
+        let mut redis = Redis::start();
+        let schedule = format!(
+            "{}[schedule.z]\ncron = '0 * * * *'\nqueue = 'z'\n",
+            entry("")
+        );
+        at(&redis, &schedule, "11:30:00");
+        let () = redis.connection.lpush(HISTORY, record).unwrap();
+        at(&redis, &schedule, "14:30:00");
+        let () = redis.connection.set("resque:queue:q", "no list").unwrap();
+        at(&redis, &schedule, "15:00:00");
+        assert_eq!(redis.queue("z").len(), 1, "{record}");
+    }
+}
+
+#[tokio::test]
+async fn fires_do_not_wait_for_what_was_given_up_of_other_entries() {
+    let mut redis = Redis::start();
+    let entry =
+        |number| format!("[schedule.e{number}]\nevery = '1h'\ncatch_up = 'none'\nqueue = 'q'\n");
+    let many: String = (0..2_000).map(entry).collect();
+    let schedule = schedule(&format!(
+        "{many}[schedule.tick]\nevery = '1s'\nqueue = 'ticks'\n"
+    ));
+    let at = |seconds| chrono::DateTime::from_timestamp(seconds, 0).unwrap();
+    let (clock, now) = (StoppedClock(at(200_000)), at(200_000));
+    let store = leader(&redis).await;
+    let mut recurring = Recurring::new(store, Arc::new(clock), Zone::UTC, Events::default());
+    recurring.take_up(&schedule, at(100_000)).await.unwrap();
+    let recorded = |redis: &mut Redis, entry: &str| -> bool {
+        let key = format!("resque:rescue_scheduler:history:{entry}");
+        redis.connection.exists(key).unwrap()
+    };
+    while redis.queue("ticks").is_empty() {
+        assert_eq!(recurring.tick(now).await.unwrap(), Tick::More);
+        assert!(!recorded(&mut redis, "e0"));
+    }
+    while recurring.tick(now).await.unwrap() == Tick::More {}
+    assert!(recorded(&mut redis, "e0") && recorded(&mut redis, "e1999"));
+}
+
+#[test]
+fn a_pause_of_all_survives_an_entry_of_that_name() {
+    let mut redis = Redis::start();
+    let both = format!("{}[schedule.'*']\nevery = '1d'\nqueue = 'q'\n", entry(""));
+    at(&redis, &both, "11:30:00");
+    let () = redis.connection.hset(PAUSED, "*", "{}").unwrap();
+    let away = "resque:rescue_scheduler:away";
+    let () = redis.connection.hset(away, "*", 1_700_000_000).unwrap();
+    let log = Program::on(&redis).schedule(&entry("")).start();
+    log.wait_for("removed the records");
+    let paused: bool = redis.connection.hexists(PAUSED, "*").unwrap();
+    assert!(paused);
 }
 
 #[test]

@@ -43,7 +43,9 @@ impl Sink for JournalSink {
                 ("lost_redis", None, Some(*error), None)
             }
             Event::RedisBack => ("reached_redis", None, None, None),
-            Event::Reloaded(changes) => ("reloaded", None, None, Some(changes.len())),
+            Event::Reloaded(changes) if !changes.is_empty() => {
+                ("reloaded", None, None, Some(changes.len()))
+            }
             Event::ReloadRejected { report } => (
                 "rejected_reload",
                 None,

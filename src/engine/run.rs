@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long a tick may go on once the engine is to stop. Killing it is safe.
-const STOP_TIMEOUT: Duration = Duration::from_millis(600);
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How the engine is to work.
 #[derive(Debug, Clone)]

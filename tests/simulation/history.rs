@@ -64,6 +64,8 @@ impl Model {
         let most = self.limits.history;
         let history = self.histories.entry(name.to_owned()).or_default();
         match history.first_mut() {
+            // Decided again after a restart.
+            Some(head) if record.lateness.is_none() && record.last < head.first => return,
             Some(head) if record.lateness.is_none() && head.outcome == record.outcome => {
                 if record.last <= head.last {
                     return;
@@ -99,7 +101,8 @@ impl Model {
             {
                 return MissedOutcome::Fired;
             }
-            let (outcome, noted) = if self.is_paused(&missed.name, missed.first) {
+            let (outcome, noted) = if self.is_paused(&missed.name, missed.last) {
+                self.fired.insert(missed.name.clone(), missed.last);
                 (Outcome::Paused, MissedOutcome::Paused)
             } else {
                 (Outcome::Missed, MissedOutcome::Missed)

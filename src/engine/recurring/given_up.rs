@@ -1,6 +1,6 @@
 //! Fires that are given up: they were missed, and are not caught up with.
 
-use std::sync::Arc;
+use std::{borrow::Borrow, cmp::Ordering, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
@@ -13,7 +13,7 @@ use crate::{
     store::{Missed, MissedOutcome},
 };
 
-/// Fire times of an entry that were given up, for its history.
+/// Fire times of an entry that were given up, for its history. Ordered by the name of the entry.
 pub(super) struct GivenUp {
     pub(super) entry: Arc<Entry>,
     pub(super) first: DateTime<Utc>,
@@ -22,7 +22,43 @@ pub(super) struct GivenUp {
     pub(super) count: Option<u32>,
 }
 
+impl PartialEq for GivenUp {
+    fn eq(&self, other: &Self) -> bool {
+        self.entry.name == other.entry.name
+    }
+}
+
+impl Eq for GivenUp {}
+
+impl PartialOrd for GivenUp {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for GivenUp {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.entry.name.cmp(&other.entry.name)
+    }
+}
+
+impl Borrow<str> for GivenUp {
+    fn borrow(&self) -> &str {
+        &self.entry.name
+    }
+}
+
 impl GivenUp {
+    /// The same, after `earlier` ones of the entry that are not recorded yet.
+    pub(super) fn after(self, earlier: &Self) -> Self {
+        let count = earlier.count.zip(self.count);
+        Self {
+            first: earlier.first,
+            count: count.map(|(earlier, count)| earlier.saturating_add(count)),
+            ..self
+        }
+    }
+
     /// The same, for Redis.
     pub(super) fn missed(&self) -> Missed<'_> {
         Missed {

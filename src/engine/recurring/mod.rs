@@ -33,7 +33,7 @@ mod steps;
 mod summary;
 mod take_up;
 
-use std::{future, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
@@ -81,7 +81,7 @@ pub struct Recurring<S> {
     summary: Option<Summary>,
     agenda: Agenda,
     /// What was given up and is not recorded yet.
-    given_up: Vec<GivenUp>,
+    given_up: BTreeSet<GivenUp>,
     /// How many missed fires of an entry are enqueued in one second.
     catch_up: u32,
     /// How many fires go in the next call.
@@ -126,7 +126,7 @@ impl<S: Store> Recurring<S> {
             states: vec![],
             summary: None,
             agenda: Agenda::default(),
-            given_up: vec![],
+            given_up: BTreeSet::new(),
             catch_up: CATCH_UP,
             batch: FIRST_BATCH,
             ticked: DateTime::UNIX_EPOCH,
@@ -339,7 +339,7 @@ impl<S: Store> Recurring<S> {
         let batch = self
             .agenda
             .collect(&mut self.states, now, size, self.catch_up);
-        self.given_up.extend(batch.given_up.found);
+        self.remember_given_up(batch.given_up.found);
         let outcomes = self.send(&batch.fires, now).await;
         let mut already_fired = vec![];
         if let Ok(Some(outcomes)) = &outcomes {
@@ -376,7 +376,11 @@ impl<S: Store> Recurring<S> {
             Tick::More => LARGEST_BATCH.min(2 * self.batch),
             _ => FIRST_BATCH,
         };
-        Ok(tick)
+        match tick {
+            Tick::Done { .. } if !self.note_some_given_up(now).await? => Ok(Tick::LeaseLost),
+            Tick::Done { .. } if !self.given_up.is_empty() => Ok(Tick::More),
+            tick => Ok(tick),
+        }
     }
 
     /// Plans all entries again.

@@ -5,33 +5,70 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    core::schedule::overlap::Overlap,
+    core::schedule::{entry::Entry, overlap::Overlap},
     engine::recurring::{LARGEST_BATCH, Recurring, given_up::GivenUp, state::Pending},
     store::{Fire, FireOutcome, Missed, Store, StoreError},
 };
 
 impl<S: Store> Recurring<S> {
-    /// Sends what was given up, which is over before the fires, and then these.
+    /// Remembers what was given up, until Redis knows it.
+    pub(super) fn remember_given_up(&mut self, found: Vec<GivenUp>) {
+        for given_up in found {
+            let earlier = self.given_up.take(&*given_up.entry.name);
+            self.given_up.insert(match earlier {
+                Some(earlier) => given_up.after(&earlier),
+                None => given_up,
+            });
+        }
+    }
+
+    /// Sends fires; before them, what was given up of their entries.
     pub(super) async fn send(
         &mut self,
         fires: &[Pending],
         now: DateTime<Utc>,
     ) -> Result<Option<Vec<FireOutcome>>, StoreError> {
-        if !self.note_given_up(now).await? {
+        let entries = fires
+            .iter()
+            .map(|it| Arc::clone(&self.states[it.index].entry));
+        let mut entries: Vec<_> = entries
+            .filter(|it| self.given_up.contains(&*it.name))
+            .collect();
+        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        entries.dedup_by(|one, other| one.name == other.name);
+        if !self.note_given_up(&entries, now).await? {
             return Ok(None);
         }
         self.fire(fires, now).await
     }
 
-    /// Records and logs what was given up. `false`: the lease is lost.
-    async fn note_given_up(&mut self, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        while !self.given_up.is_empty() {
-            let batch = &self.given_up[..self.given_up.len().min(LARGEST_BATCH)];
-            let missed: Vec<Missed<'_>> = batch.iter().map(GivenUp::missed).collect();
-            let Some(outcomes) = self.store.note_missed(&missed, now).await? else {
-                return Ok(false);
-            };
-            for (given_up, outcome) in self.given_up.drain(..outcomes.len()).zip(outcomes) {
+    /// Records and reports some of what was given up, of other entries: no fire waits for that. `false`: the lease is
+    /// lost.
+    pub(super) async fn note_some_given_up(
+        &mut self,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let some = self.given_up.iter().take(LARGEST_BATCH);
+        let some: Vec<_> = some.map(|it| Arc::clone(&it.entry)).collect();
+        self.note_given_up(&some, now).await
+    }
+
+    /// Records and reports what was given up of these entries. `false`: the lease is lost.
+    async fn note_given_up(
+        &mut self,
+        entries: &[Arc<Entry>],
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        if entries.is_empty() {
+            return Ok(true);
+        }
+        let given_up = entries.iter().filter_map(|it| self.given_up.get(&*it.name));
+        let missed: Vec<Missed<'_>> = given_up.map(GivenUp::missed).collect();
+        let Some(outcomes) = self.store.note_missed(&missed, now).await? else {
+            return Ok(false);
+        };
+        for (entry, outcome) in entries.iter().zip(outcomes) {
+            if let Some(given_up) = self.given_up.take(&*entry.name) {
                 given_up.report(outcome, &self.events);
             }
         }

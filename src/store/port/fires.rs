@@ -73,7 +73,7 @@ pub struct Missed<'a> {
 pub enum MissedOutcome {
     /// As missed.
     Missed,
-    /// As paused: the entry is paused, or all are, since before the first of them was due.
+    /// As paused, and in the fence: the entry is paused, or all are, until after the last of them.
     Paused,
     /// As nothing: another scheduler has fired the last of them, or a later one.
     Fired,

@@ -39,8 +39,11 @@ if #names > 0 then
   redis.pcall("HDEL", KEYS[7], unpack(names))
   redis.pcall("HDEL", KEYS[6], unpack(names))
   -- These are for people, and may be of any type.
-  redis.pcall("HDEL", ARGV[3], unpack(names))
   for _, name in ipairs(names) do
+    -- `*` is the pause of all.
+    if name ~= "*" then
+      redis.pcall("HDEL", ARGV[3], name)
+    end
     redis.pcall("DEL", ARGV[2] .. name)
   end
   redis.call("HDEL", KEYS[2], unpack(names))

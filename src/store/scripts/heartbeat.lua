@@ -8,13 +8,6 @@
 -- A heartbeat is four arguments: the two keys, what the process says of itself (empty: nothing), and for how long that
 -- stays, milliseconds.
 
-local function heartbeat(holder, seconds, string_key, hash_key, json, milliseconds)
-  if json ~= "" then
-    redis.pcall("SET", string_key, json, "PX", milliseconds)
-    redis.pcall("HSET", hash_key, holder, math.floor(seconds + milliseconds / 1000))
-  end
-end
-
 -- Removes the processes that are gone.
 local function forget_the_gone(hash_key, seconds)
   local page = redis.pcall("HSCAN", hash_key, "0", "COUNT", "1000")[2] or {}
@@ -22,5 +15,13 @@ local function forget_the_gone(hash_key, seconds)
     if (tonumber(page[i + 1]) or 0) < tonumber(seconds) then
       redis.pcall("HDEL", hash_key, page[i])
     end
+  end
+end
+
+local function heartbeat(holder, seconds, string_key, hash_key, json, milliseconds)
+  if json ~= "" then
+    redis.pcall("SET", string_key, json, "PX", milliseconds)
+    redis.pcall("HSET", hash_key, holder, math.floor(seconds + milliseconds / 1000))
+    forget_the_gone(hash_key, seconds)
   end
 end

@@ -23,7 +23,9 @@ local function pauses_of(paused, names)
       return 0
     end
     local read, fields = pcall(cjson.decode, pause)
-    return read and type(fields) == "table" and tonumber(fields["until"]) or math.huge
+    local last = read and type(fields) == "table" and fields["until"]
+    -- What is not itself is no number.
+    return type(last) == "number" and last == last and last or math.huge
   end
   local of_all, ends = end_of(pauses[1]), {}
   for i = 1, #names do
@@ -32,25 +34,24 @@ local function pauses_of(paused, names)
   return ends
 end
 
--- Records fires of one entry: `most` is how many records its history may have.
-local function note(history, most, at, outcome, first, last, count, lateness, reason)
-  if most <= 0 then
-    return
-  end
+local function add(history, most, at, outcome, first, last, count, lateness, reason)
   local function record(from, number)
     local text = table.concat({ outcome, from, last, number, at, lateness }, " ")
     return reason and text .. " " .. reason or text
   end
   if lateness == "-" then
     local head = redis.pcall("LRANGE", history, 0, 0)[1]
-    local pattern = "^(%S+) (%d+) (%d+) (%S+)"
-    local before, from, to, number = (head or ""):match(pattern)
-    if before == outcome then
+    local before, from, to, number = (head or ""):match("^(%S+) (%d+) (%d+) (%S+)")
+    if before and tonumber(last) < tonumber(from) then
+      -- Decided again after a restart: what is recorded is newer.
+      return
+    elseif before == outcome then
+      local known, more = tonumber(number), tonumber(count)
       if tonumber(last) <= tonumber(to) then
         -- The same again: a retry, or the decision of a scheduler that was restarted.
         return
       elseif tonumber(first) > tonumber(to) then
-        number = number ~= "-" and count ~= "-" and number + count or "-"
+        number = known and more and known + more or "-"
       else
         -- Decided again, and there are more by now.
         number = from == first and count or "-"
@@ -62,5 +63,12 @@ local function note(history, most, at, outcome, first, last, count, lateness, re
   local length = redis.pcall("LPUSH", history, record(first, count))
   if type(length) == "number" and length > most then
     redis.pcall("LTRIM", history, 0, most - 1)
+  end
+end
+
+-- Records fires of one entry: `most` is how many records its history may have.
+local function note(history, most, ...)
+  if most > 0 then
+    pcall(add, history, most, ...)
   end
 end

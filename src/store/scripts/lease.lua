@@ -38,7 +38,6 @@ else
   else
     redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[3])
     redis.call("SET", KEYS[2], ARGV[2], "PX", ARGV[3])
-    forget_the_gone(ARGV[6], time[1])
   end
 end
 heartbeat(ARGV[1], time[1], unpack(ARGV, 5, 8))

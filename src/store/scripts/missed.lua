@@ -16,7 +16,7 @@
 --
 -- Returns  nil             the lease is lost: nothing was done
 --          for each entry  1  recorded as missed
---                          8  recorded as paused: its pause has begun before the first of them was due
+--                          8  recorded as paused, and in the fence: the entry is paused until after the last of them
 --                          0  another scheduler has fired the last of them, or a later one: nothing was done
 
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
@@ -28,17 +28,21 @@ for i = 6, #ARGV, 4 do
   names[#names + 1] = ARGV[i]
 end
 local pauses = pauses_of(ARGV[5], names)
-local fired = redis.call("HMGET", KEYS[2], unpack(names))
 local outcomes = {}
 for i, name in ipairs(names) do
   local first, last, count = unpack(ARGV, 4 * i + 3, 4 * i + 5)
-  local paused = tonumber(first) < pauses[i]
-  local fence = tonumber((fired[i] or ""):match("^%d+$") or 0)
+  local paused = tonumber(last) < pauses[i]
+  -- Ten digits: as fire.lua reads it.
+  local fired = redis.call("HGET", KEYS[2], name)
+  local fence = tonumber((fired or ""):match("^%d%d?%d?%d?%d?%d?%d?%d?%d?%d?$") or 0)
   if fence >= tonumber(last) then
     outcomes[i] = 0
   else
     note(ARGV[2] .. name, tonumber(ARGV[3]), ARGV[4], paused and "paused" or "missed", first, last, count, "-")
     outcomes[i] = paused and 8 or 1
+    if paused then
+      redis.call("HSET", KEYS[2], name, last)
+    end
   end
 end
 return outcomes
