@@ -246,6 +246,7 @@ fn a_leader_corrects_what_is_published_when_it_begins() {
 #[test]
 fn a_key_of_the_wrong_type_stops_nothing_else() {
     let mut redis = Redis::start();
+    without_heartbeats(&mut redis);
     let () = redis.connection.set(KEY, "a string").unwrap();
     let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
     wait_for_fires(&mut redis, &scheduler, 1);
