@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// How often a process says that it is there, if nothing changes.
-const INTERVAL: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_secs(60);
 
 /// For how many intervals, or leases, Redis keeps that.
-const STAYS: u32 = 3;
+const STAYS: u32 = 2;
 
 /// What this process says of itself.
 pub(super) struct Presence {
