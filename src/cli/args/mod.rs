@@ -6,7 +6,7 @@ pub(super) mod context;
 pub(super) mod daemon;
 pub(super) mod limits;
 
-use std::{ffi::OsStr, sync::LazyLock};
+use std::sync::LazyLock;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettable};
 
@@ -41,17 +41,14 @@ pub(super) enum Command {
 
 /// Reads the command line and the environment, or ends the process with usage or help.
 pub(super) fn parse() -> CommandLine {
-    let mut command = without_empty_variables(CommandLine::command());
-    let typed = std::env::args_os().nth(1);
-    if command
-        .get_subcommands()
-        .any(|it| typed.as_deref() == Some(OsStr::new(it.get_name())))
-    {
-        // The variables of the daemon are none of the commands'.
-        command = command.mut_args(|argument| argument.env(Resettable::Reset));
-    }
-    let arguments = CommandLine::from_arg_matches(&command.get_matches());
-    arguments.unwrap_or_else(|error| error.exit())
+    let command = without_empty_variables(CommandLine::command());
+    // The variables of the daemon are none of the commands': a wrong value does not stop `next`.
+    let without_variables = |argument: clap::Arg| argument.env(Resettable::Reset);
+    let of_a_command = command.clone().mut_args(without_variables);
+    let matches = of_a_command.try_get_matches().ok();
+    let matches = matches.filter(|it| it.subcommand_name().is_some());
+    let matches = matches.unwrap_or_else(|| command.get_matches());
+    CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// A variable that is set to nothing is not set, for this command and those below it.

@@ -33,6 +33,11 @@ const LARGE: usize = 64 << 10;
 /// other loops wait meanwhile.
 const LOOKED_AT: usize = 1_000;
 
+/// How many fires go in one call: other clients wait while the script runs, workers for the first of
+/// them, too. So these are few, and each time that there are more, twice as many.
+pub(super) const FIRST_BATCH: usize = 50;
+pub(super) const LARGEST_BATCH: usize = 400;
+
 /// How many missed fires of one entry are enqueued in one second. The queue and its workers have other jobs.
 pub(super) const CATCH_UP: u32 = 1_000;
 

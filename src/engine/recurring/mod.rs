@@ -1,10 +1,11 @@
 //! The recurring loop: fires each entry for each of its fire times, exactly once.
 //!
 //! ```text
-//! mod        the loop: a pass puts the schedule in force, a tick fires a batch
+//! mod        the loop: a pass puts the schedule in force, and ticks
 //! state      where an entry stands, and which of its fires comes next
 //! given_up   missed fires that are not caught up with
 //! agenda     when each entry is looked at next, and which fires go in one call
+//! firing     a tick: fires a batch of what is due, and plans its entries again
 //! sending    sends the fires of a batch to Redis
 //! outcome    what became of a fire
 //! take_up    puts a schedule in force: reads the records of its entries, and changes them
@@ -20,6 +21,7 @@
 
 mod agenda;
 mod ahead;
+mod firing;
 mod given_up;
 mod leaving;
 mod memory;
@@ -43,32 +45,23 @@ use crate::{
     config::Context,
     core::{schedule::Schedule, term::Term, time::zone::Zone},
     engine::{
-        breath::Breath,
         context::{LoopContext, until_next_second},
         dynamic::Dynamic,
         in_force::{InForce, ToPublish},
         recurring::{
-            agenda::{Agenda, CATCH_UP, Plans},
+            agenda::{Agenda, CATCH_UP, FIRST_BATCH},
             ahead::Ahead,
             given_up::GivenUp,
             leaving::Leaving,
             memory::Memory,
-            state::{Refusal, State},
+            state::State,
             summary::Summary,
         },
         tick::Tick,
     },
     events::Events,
-    store::{FireOutcome, Store, StoreError},
+    store::{Store, StoreError},
 };
-
-/// How many fires go in one call: other clients wait while the script runs, workers for the first of
-/// them, too. So these are few, and each time that there are more, twice as many.
-const FIRST_BATCH: usize = 50;
-const LARGEST_BATCH: usize = 400;
-
-/// A fire that is refused is tried again after this.
-const RETRY: TimeDelta = TimeDelta::seconds(1);
 
 /// All entries of the schedule in force, and when each is to be looked at next.
 pub struct Recurring<S> {
@@ -320,78 +313,6 @@ impl<S: Store> Recurring<S> {
         }
         let taken = self.take_up(schedule, now).await?;
         Ok((taken != Tick::LeaseLost).then(|| Arc::clone(schedule)))
-    }
-
-    /// Fires a batch of what is due at `now`, and decides about what was missed.
-    ///
-    /// # Errors
-    /// [`StoreError`]; what was not fired is still due. Ticking again is safe.
-    pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
-        if now < self.ticked {
-            // The clock went back: what was to be tried again a moment later is far away now.
-            self.plan_again().await;
-            let refused = self.states.iter_mut().map(|state| &mut state.refused);
-            refused.for_each(|it| *it = it.filter(|it| *it != Refusal::Clock));
-            self.summary = None;
-        }
-        self.ticked = now;
-        let size = self.batch;
-        let batch = self
-            .agenda
-            .collect(&mut self.states, now, size, self.catch_up);
-        self.remember_given_up(batch.given_up.found);
-        let outcomes = self.send(&batch.fires, now).await;
-        let mut already_fired = vec![];
-        if let Ok(Some(outcomes)) = &outcomes {
-            let fires = &batch.fires;
-            self.memory.note_witness(&self.states, fires, outcomes);
-            for (pending, outcome) in batch.fires.iter().zip(outcomes) {
-                let (now, state) = (self.clock.now(), &mut self.states[pending.index]);
-                let before = (state.refused, state.paused);
-                state.record(pending, outcome, now, &self.events);
-                if before != (state.refused, state.paused) {
-                    self.summary = None;
-                }
-                if *outcome == FireOutcome::AlreadyFired {
-                    already_fired.push(pending.index);
-                }
-            }
-        }
-        for index in batch.looked_at {
-            match &self.states[index] {
-                state if state.refused.is_none() => self.agenda.plan(index, state),
-                _ => self.agenda.plan_at(now + RETRY, index),
-            }
-        }
-        if outcomes.is_err() {
-            // What cannot be sent in time does not take others with it.
-            self.batch = 1;
-        }
-        let tick = match outcomes? {
-            Some(_) => self.agenda.until(now),
-            None => Tick::LeaseLost,
-        };
-        self.look_again(&already_fired, now).await?;
-        self.batch = match tick {
-            Tick::More => LARGEST_BATCH.min(2 * self.batch),
-            _ => FIRST_BATCH,
-        };
-        match tick {
-            Tick::Done { .. } if !self.note_some_given_up(now).await? => Ok(Tick::LeaseLost),
-            Tick::Done { .. } if !self.given_up.is_empty() => Ok(Tick::More),
-            tick => Ok(tick),
-        }
-    }
-
-    /// Plans all entries again.
-    async fn plan_again(&mut self) {
-        let (mut plans, mut breath) = (Plans::default(), Breath::default());
-        for (index, state) in self.states.iter().enumerate() {
-            breath.entry().await;
-            plans.add(index, state);
-        }
-        self.agenda = Agenda::default();
-        self.agenda.extend(plans);
     }
 }
 

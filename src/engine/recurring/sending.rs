@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     core::schedule::{entry::Entry, overlap::Overlap},
-    engine::recurring::{LARGEST_BATCH, Recurring, given_up::GivenUp, state::Pending},
+    engine::recurring::{Recurring, agenda::LARGEST_BATCH, given_up::GivenUp, state::Pending},
     store::{Fire, FireOutcome, Missed, Store, StoreError},
 };
 

@@ -1,10 +1,11 @@
 //! The real store: each thing that is changed in Redis is one atomic script.
 
+mod delayed;
 mod entries;
 mod records;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     time::Duration,
 };
 
@@ -28,13 +29,9 @@ use crate::store::{
         records::{RecordChange, Records, TimeRecord},
     },
     scripts::{
-        ack_changes, aside,
-        due::{self, DueReply},
-        fire,
+        ack_changes, aside, fire,
         lease::{self, LeaseReply},
-        missed,
-        r#move::{self as moves, NotMoved},
-        probe, release,
+        missed, probe, release,
         time::{self, TimeReply},
     },
 };
@@ -123,49 +120,6 @@ impl RedisStore {
 
     async fn length_of_list(&self, key: &str) -> Result<usize, StoreError> {
         self.small().command(&Cmd::llen(key), key).await
-    }
-
-    /// Makes one call of `move.lua`.
-    async fn send_moves(
-        &self,
-        buckets: &[Bucket],
-        targets: &[Destination],
-    ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
-        let (holder, limits) = (&self.identity.holder, self.limits);
-        let (skew, quarantine) = (limits.clock_skew, limits.quarantine);
-        let call = moves::call(&self.keys, holder, skew, quarantine, buckets, targets);
-        let key = self.keys.delayed_schedule();
-        let not_moved: Option<NotMoved> = self.connection.script(&call, &key).await?;
-        let outcomes = not_moved.map(|it| it.among(targets.len()));
-        Ok(self.reconnect_if_lost(outcomes).await)
-    }
-
-    /// The same for more queues than one call can name: the items for the others stay for now.
-    async fn send_some_moves(
-        &self,
-        buckets: &[Bucket],
-        targets: &[Destination],
-    ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
-        let queues = moves::queues(targets).into_iter();
-        let others: BTreeSet<&str> = queues.skip(moves::MOST_QUEUES).collect();
-        let is_other = |target: &Destination| match target {
-            Destination::Queue { name, .. } => others.contains(&**name),
-            Destination::Quarantine { .. } | Destination::Stay { .. } => false,
-        };
-        let sent = targets.iter().map(|target| {
-            if is_other(target) {
-                let reason = String::new();
-                Destination::Stay { reason }
-            } else {
-                target.clone()
-            }
-        });
-        let outcomes = self.send_moves(buckets, &sent.collect::<Vec<_>>()).await?;
-        let of = |(target, outcome)| match outcome {
-            MoveOutcome::Stays if is_other(target) => MoveOutcome::Left,
-            outcome => outcome,
-        };
-        Ok(outcomes.map(|outcomes| targets.iter().zip(outcomes).map(of).collect()))
     }
 }
 
@@ -359,17 +313,7 @@ impl Store for RedisStore {
         limit: BatchLimit,
         from: Option<&Place>,
     ) -> Result<Option<Due>, StoreError> {
-        let limit = BatchLimit {
-            item: limit.item.min(self.limits.item),
-            ..limit
-        };
-        let call = due::call(&self.keys, &self.identity.holder, now, limit, from);
-        let reply: Option<DueReply> = self
-            .connection
-            .script(&call, &self.keys.delayed_schedule())
-            .await?;
-        let reply = self.reconnect_if_lost(reply).await;
-        Ok(reply.map(|reply| reply.due(now, from)))
+        self.read_due(now, limit, from).await
     }
 
     async fn before(
@@ -390,11 +334,7 @@ impl Store for RedisStore {
         buckets: &[Bucket],
         targets: &[Destination],
     ) -> Result<Option<Vec<MoveOutcome>>, StoreError> {
-        if targets.len() > moves::MOST_QUEUES {
-            self.send_some_moves(buckets, targets).await
-        } else {
-            self.send_moves(buckets, targets).await
-        }
+        self.write_moves(buckets, targets).await
     }
 
     async fn set_aside(
