@@ -169,6 +169,37 @@ fn a_pause_ends_at_its_time_for_fires_of_that_time_and_later() {
 }
 
 #[test]
+fn a_pause_whose_end_is_no_number_has_no_end() {
+    for pause in [r#"{"until":nan}"#, r#"{"until":"soon"}"#, "no JSON", "7"] {
+        let mut redis = Redis::start();
+        let schedule = entry("");
+        at(&redis, &schedule, "11:30:00");
+        let () = redis.connection.hset(PAUSED, "e", pause).unwrap();
+        at(&redis, &schedule, "12:00:00");
+        assert_eq!(history(&mut redis), ["paused 12:00 12:00 1 -"], "{pause}");
+    }
+}
+
+#[test]
+fn what_is_decided_again_after_a_restart_is_recorded_once() {
+    let mut redis = Redis::start();
+    let schedule = entry("catch_up = 'none'");
+    at(&redis, &schedule, "11:30:00");
+    let missed = "missed 12:00 14:00 3 -";
+    at(&redis, &schedule, "14:30:00");
+    assert_eq!(history(&mut redis), [missed]);
+    // A failover took the watermark back; the history is as it was.
+    let () = redis
+        .connection
+        .hdel("resque:rescue_scheduler:fired", "e")
+        .unwrap();
+    at(&redis, &schedule, "14:31:00");
+    assert_eq!(history(&mut redis), [missed]);
+    at(&redis, &schedule, "15:00:00");
+    assert_eq!(history(&mut redis), [missed, "enqueued 15:00 15:00 1 0"]);
+}
+
+#[test]
 fn what_is_missed_while_the_entry_is_paused_is_paused() {
     let mut redis = Redis::start();
     let schedule = entry("");

@@ -79,6 +79,18 @@ fn reloads_and_their_ends_are_kept_with_who_and_how_many() {
 }
 
 #[test]
+fn a_reload_that_changes_nothing_is_logged_and_not_kept() {
+    let mut redis = Redis::start();
+    let mut scheduler = Program::on(&redis).schedule(ENTRY).start();
+    scheduler.wait_for("leading holder=");
+    scheduler.signal(Signal::SIGHUP);
+    scheduler.wait_for("schedule reloaded");
+    scheduler.signal(Signal::SIGTERM);
+    scheduler.ended();
+    assert_eq!(verbs(&mut redis), ["took_lease", "released_lease"]);
+}
+
+#[test]
 fn only_the_newest_thousand_are_kept() {
     let mut redis = Redis::start();
     let before = vec!["older"; 1_500];
