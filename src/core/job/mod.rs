@@ -33,26 +33,11 @@ enum Kind {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Plain {
-    /// The class, the queue, and the payload without metadata, one after the other: of many entries, this
-    /// is most of what they hold, and three texts would take twice the memory.
-    texts: Box<str>,
-    class_ends: usize,
-    queue_ends: usize,
+    class: Box<str>,
+    queue: Box<str>,
+    /// Without metadata.
+    payload: Box<str>,
     include_metadata: bool,
-}
-
-impl Plain {
-    fn class(&self) -> &str {
-        &self.texts[..self.class_ends]
-    }
-
-    fn queue(&self) -> &str {
-        &self.texts[self.class_ends..self.queue_ends]
-    }
-
-    fn payload(&self) -> &str {
-        &self.texts[self.queue_ends..]
-    }
 }
 
 impl Job {
@@ -62,11 +47,10 @@ impl Job {
     /// `include_metadata`, each fire appends `{"scheduled_at":<fire time>}` to it.
     pub fn new(class: &str, queue: &str, arguments: &str, include_metadata: bool) -> Self {
         debug_assert!(arguments.starts_with('[') && arguments.ends_with(']'));
-        let payload = payload(class, arguments);
         Self(Kind::Plain(Plain {
-            texts: [class, queue, &*payload].concat().into(),
-            class_ends: class.len(),
-            queue_ends: class.len() + queue.len(),
+            class: class.into(),
+            queue: queue.into(),
+            payload: payload(class, arguments).into(),
             include_metadata,
         }))
     }
@@ -74,7 +58,7 @@ impl Job {
     /// Name of the Ruby class that performs the job.
     pub fn class(&self) -> &str {
         match &self.0 {
-            Kind::Plain(job) => job.class(),
+            Kind::Plain(job) => &job.class,
             Kind::ActiveJob(job) => &job.class,
         }
     }
@@ -82,7 +66,7 @@ impl Job {
     /// Name of the queue, without namespace.
     pub fn queue(&self) -> &str {
         match &self.0 {
-            Kind::Plain(job) => job.queue(),
+            Kind::Plain(job) => &job.queue,
             Kind::ActiveJob(job) => &job.queue,
         }
     }
@@ -90,7 +74,7 @@ impl Job {
     /// About how many bytes the payload of a fire has.
     pub fn size(&self) -> usize {
         match &self.0 {
-            Kind::Plain(job) => job.payload().len(),
+            Kind::Plain(job) => job.payload.len(),
             Kind::ActiveJob(job) => job.arguments.len(),
         }
     }
@@ -103,9 +87,9 @@ impl Job {
         match &self.0 {
             Kind::Plain(job) if job.include_metadata => {
                 let at = fire_time.timestamp().to_string();
-                Cow::Owned(with_metadata(job.payload(), &at))
+                Cow::Owned(with_metadata(&job.payload, &at))
             }
-            Kind::Plain(job) => Cow::Borrowed(job.payload()),
+            Kind::Plain(job) => Cow::Borrowed(&job.payload),
             Kind::ActiveJob(job) => Cow::Owned(job.payload(cause, fire_time)),
         }
     }
@@ -115,9 +99,9 @@ impl Job {
     pub fn template(&self) -> Cow<'_, str> {
         match &self.0 {
             Kind::Plain(job) if job.include_metadata => {
-                Cow::Owned(with_metadata(job.payload(), SECONDS))
+                Cow::Owned(with_metadata(&job.payload, SECONDS))
             }
-            Kind::Plain(job) => Cow::Borrowed(job.payload()),
+            Kind::Plain(job) => Cow::Borrowed(&job.payload),
             Kind::ActiveJob(job) => Cow::Owned(job.payload_of(JOB_ID, SECONDS, TIME)),
         }
     }
