@@ -166,13 +166,43 @@ fn the_environment_of_resque_scheduler_is_honoured() {
 }
 
 #[test]
+fn an_error_about_a_variable_names_it() {
+    let names_variable = |program: Program| {
+        let finished = program.env("RESQUE_SCHEDULER_INTERVAL", "soon").run();
+        assert_eq!(finished.status.code(), Some(2));
+        let words = "the value is from the variable RESQUE_SCHEDULER_INTERVAL";
+        finished.log.contains(words)
+    };
+    assert!(names_variable(Program::new()));
+    assert!(names_variable(Program::new().args(["run"])));
+    let flag = Program::new().args(["--interval", "later"]);
+    assert!(!names_variable(flag));
+}
+
+#[test]
+fn log_lines_are_coloured_for_a_terminal_only_and_never_if_no_color_is_set() {
+    let redis = Redis::start();
+    let coloured = |variables: &[(&str, &str)]| {
+        let program = Program::on(&redis).args(["--once"]);
+        let with = |program: Program, (name, value): &(&str, &str)| program.env(name, value);
+        let log = variables.iter().fold(program, with).run().succeeded().log;
+        log.contains('\x1b')
+    };
+    // What a terminal would do: standard error is a pipe here.
+    let terminal = ("CLICOLOR_FORCE", "1");
+    assert!(coloured(&[terminal]));
+    assert!(!coloured(&[terminal, ("NO_COLOR", "1")]));
+    assert!(!coloured(&[]));
+}
+
+#[test]
 fn logs_go_to_a_file_as_logfmt_and_quiet_says_less() {
     let redis = Redis::start();
     let mut program = Program::on(&redis).args(["--once", "-F", "logfmt", "-l", "out.log"]);
     assert_eq!(program.run().succeeded().log, "");
     let log = std::fs::read_to_string(program.path("out.log")).unwrap();
     assert!(
-        log.contains("level=info") && log.contains("message=leading"),
+        log.contains("level=info") && log.contains("message=\"became the leader\""),
         "{log}"
     );
     assert_eq!(
@@ -195,13 +225,13 @@ fn dev() -> (Scheduler, redis::Client, PathBuf) {
         )
         .start();
     scheduler
-        .wait_for("private redis-server started")
+        .wait_for("started a private redis-server")
         .wait_for("fired entry=\"t\"");
     let log = scheduler.log();
     let (_, url) = log.split_once("redis_url=\"").unwrap();
     let (url, _) = url.split_once('"').unwrap();
-    let (_, folder) = log.split_once("data=").unwrap();
-    let folder = folder.split_whitespace().next().unwrap();
+    let (_, folder) = log.split_once("data=\"").unwrap();
+    let (folder, _) = folder.split_once('"').unwrap();
     let client = redis::Client::open(url).unwrap();
     assert!(Path::new(folder).exists());
     (scheduler, client, folder.into())
@@ -256,7 +286,7 @@ fn the_gem_s_own_flags_and_variables_are_taken_or_answered() {
         .succeeded();
     for part in [
         "app=shop",
-        "ignored: no Ruby code is loaded",
+        "ignoring --initializer-path: the scheduler loads no Ruby code",
         "config/resque.rb",
     ] {
         assert!(
@@ -273,7 +303,11 @@ fn the_gem_s_own_flags_and_variables_are_taken_or_answered() {
 
     let refused = Program::on(&redis).env("BACKGROUND", "yes").run();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(refused.log.contains("let a supervisor"), "{}", refused.log);
+    assert!(
+        refused.log.contains("under a supervisor"),
+        "{}",
+        refused.log
+    );
 }
 
 #[test]
@@ -281,7 +315,7 @@ fn the_gem_s_own_flags_and_variables_are_taken_or_answered() {
 fn the_app_s_name_is_in_the_process_title() {
     let redis = Redis::start();
     let scheduler = Program::on(&redis).env("APP_NAME", "shop").start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     let title = std::fs::read_to_string(format!("/proc/{}/comm", scheduler.pid())).unwrap();
     assert_eq!(title, "rescue:shop\n");
 }

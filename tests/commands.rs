@@ -68,7 +68,7 @@ async fn a_reload_is_answered_with_what_came_of_it() {
             other => panic!("{other:?}"),
         }
         let status = commands.status().await.unwrap();
-        let problem = "the last reload was refused; the schedule has errors (see the log)";
+        let problem = "the last reload was rejected; the schedule has errors (see the log)";
         assert_eq!(status.problems, [problem]);
     })
     .await;

@@ -93,7 +93,7 @@ heartbeat: {every: 30s, queue: ops}
     cron = "*/5 * * * *"  # often
     # Slow.
     queue = "orders"
-    # NOTE: `timeout` is ignored, as resque-scheduler ignores it.
+    # NOTE: `timeout` is ignored, as in resque-scheduler.
     # never counted
     args_json = '[{"days":7,"since":null}]'
     # as the terms say

@@ -139,7 +139,7 @@ fn an_idle_second_takes_two_commands_and_one_round_trip() {
     let scheduler = program
         .schedule("[schedule.a]\ncron = '@yearly'\nqueue = 'q'\n")
         .start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     let looks = |redis: &mut Redis, wanted: usize| {
         eventually(|| match Calls::of(redis).count("zrangebyscore") {
             looks if looks >= wanted => Ok(()),

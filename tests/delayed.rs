@@ -119,7 +119,27 @@ fn what_can_not_be_enqueued_is_kept_in_quarantine_and_the_rest_flows() {
     assert!(column("reason")[0].starts_with("not JSON"), "{records:?}");
     assert!(column("reason")[2].starts_with("no class"), "{records:?}");
     assert!(column("reason")[3].starts_with("no queue"), "{records:?}");
-    assert!(log.contains("in quarantine"), "{log}");
+    let quarantined = |fields: &str| {
+        let line =
+            format!("delayed job cannot be enqueued; moved it to quarantine {fields} reason=");
+        assert!(log.contains(&line), "no `{line}` in:\n{log}");
+    };
+    quarantined("bucket=\"delayed:1000\"");
+    quarantined("bucket=\"delayed:1000\" queue=\"q\"");
+    quarantined("bucket=\"delayed:2000\" class=\"NoQueue\"");
+}
+
+#[test]
+fn the_log_counts_the_moved_jobs_of_each_queue() {
+    let mut redis = Redis::start();
+    for (queue, number) in [("mail", 1), ("low", 2), ("mail", 3)] {
+        redis.delay(1_000, item(queue, number));
+    }
+    let log = once(&redis);
+    assert!(
+        log.contains("moved delayed jobs jobs=3 queues=\"low=1 mail=2\""),
+        "{log}"
+    );
 }
 
 #[test]
@@ -216,7 +236,11 @@ fn a_queue_key_of_the_wrong_type_blocks_nothing_else() {
 
     let finished = Program::on(&redis).args(["--once"]).run();
     let log = finished.log;
-    assert_eq!(finished.status.code(), Some(1), "not all is done: {log}");
+    assert_eq!(
+        finished.status.code(),
+        Some(1),
+        "not everything was done: {log}"
+    );
 
     assert_eq!(
         redis.queue("q"),
@@ -240,7 +264,7 @@ fn a_queue_key_of_the_wrong_type_blocks_nothing_else() {
 fn a_due_job_is_in_its_queue_without_waiting_for_a_poll() {
     let mut redis = Redis::start();
     let scheduler = Program::on(&redis).start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     let due = unix_now() + 1;
     redis.delay(due, item("q", 1));
     eventually(|| match redis.queue("q").as_slice() {
@@ -250,5 +274,5 @@ fn a_due_job_is_in_its_queue_without_waiting_for_a_poll() {
             Ok(())
         }
     });
-    scheduler.wait_for("moved delayed jobs jobs=1 lateness_ms=");
+    scheduler.wait_for("moved delayed jobs jobs=1 queues=");
 }

@@ -85,7 +85,7 @@ fn in_force(redis: &mut Redis, expected: &[(&str, &str)]) -> Duration {
 
 fn leading(program: Program) -> Scheduler {
     let scheduler = program.start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     scheduler
 }
 
@@ -153,7 +153,9 @@ fn they_survive_a_restart_and_a_follower_takes_over_with_them() {
     second.wait_for("following");
     first.signal(Signal::SIGTERM);
     first.ended();
-    second.wait_for("leading holder=").status(" healthy");
+    second
+        .wait_for("became the leader holder=")
+        .status(" healthy");
     second.wait_for("entry=\"later\" timing=\"every 3h\"");
     assert_eq!(seen(&mut redis), before);
     // One that changed while nobody led.
@@ -204,10 +206,10 @@ fn a_bad_one_is_told_and_stops_nothing() {
         ],
     );
     scheduler.wait_for(
-        "dynamic entry refused, goes on as it was before entry=\"both\" mistakes=\"$.every: ",
+        "dynamic entry rejected; keeping its previous version entry=\"both\" errors=\"$.every: ",
     );
     scheduler.wait_for("$.persist: `persist` is ignored");
-    scheduler.status("dynamic entries with mistakes: 2, the first is both ($.every: ");
+    scheduler.status("dynamic entries with errors: 2, the first is both ($.every: ");
     remove(&mut redis, "both");
     let () = redis.connection.hdel(ENTRIES, b"\xff").unwrap();
     let () = redis.connection.sadd(CHANGED, b"\xff").unwrap();
@@ -254,8 +256,8 @@ fn what_can_not_be_read_is_not_forgotten() {
     let () = redis.connection.set(ENTRIES, "junk").unwrap();
     let () = redis.connection.del(CHANGED).unwrap();
     let mut scheduler = leading(program(&redis));
-    scheduler.wait_for("can't use the keys of dynamic entries");
-    scheduler.status("not healthy");
+    scheduler.wait_for("cannot read dynamic entries");
+    scheduler.status("unhealthy");
     scheduler.signal(Signal::SIGTERM);
     scheduler.ended();
     let () = redis.connection.rename("resque:away", ENTRIES).unwrap();
@@ -275,7 +277,7 @@ fn those_that_could_not_be_read_at_first_come_into_force_once_they_can() {
     let scheduler = leading(program(&redis));
     scheduler.status("persistent_schedules");
     // Told once, and still so a while later.
-    scheduler.status("not healthy");
+    scheduler.status("unhealthy");
     let () = redis.connection.del(ENTRIES).unwrap();
     let json = r#"{"every":"3h","queue":"q"}"#;
     let () = redis.connection.hset(ENTRIES, "later", json).unwrap();
@@ -291,7 +293,7 @@ fn those_that_could_not_be_read_at_first_come_into_force_once_they_can() {
     assert_eq!(
         scheduler
             .log()
-            .matches("can't use the keys of dynamic")
+            .matches("cannot read dynamic entries")
             .count(),
         1
     );
@@ -311,11 +313,11 @@ fn what_can_not_be_settled_is_in_force_and_told_once() {
             is_there.then_some(()).ok_or_else(|| scheduler.log())
         });
     }
-    scheduler.status("not healthy");
+    scheduler.status("unhealthy");
     assert_eq!(
         scheduler
             .log()
-            .matches("can't use the keys of dynamic")
+            .matches("cannot read dynamic entries")
             .count(),
         1
     );
@@ -387,7 +389,8 @@ fn once_fails_where_they_cannot_be_used() {
     set(&mut redis, "bad", &json!({"every": "soon", "queue": "q"}));
     let finished = Program::on(&redis).args(["--dynamic", "--once"]).run();
     assert_eq!(finished.status.code(), Some(1));
-    let told = "not all is done: dynamic entries with mistakes: 1, the first is bad ($.every: ";
+    let told =
+        "not everything was done: dynamic entries with errors: 1, the first is bad ($.every: ";
     assert!(finished.log.contains(told), "{}", finished.log);
 }
 

@@ -186,9 +186,11 @@ fn what_is_decided_again_after_a_restart_is_recorded_once() {
     let schedule = entry("catch_up = 'none'");
     at(&redis, &schedule, "11:30:00");
     let missed = "missed 12:00 14:00 3 -";
-    at(&redis, &schedule, "14:30:00");
+    let log = at(&redis, &schedule, "14:30:00");
+    let expected = "count=3 outcome=\"missed\" catch_up=\"none\" catch_up_window_s=300";
+    assert!(log.contains(expected), "{log}");
     assert_eq!(history(&mut redis), [missed]);
-    // A failover took the watermark back; the history is as it was.
+    // A failover took the watermark back, and the history stayed.
     let () = redis
         .connection
         .hdel("resque:rescue_scheduler:fired", "e")

@@ -26,7 +26,7 @@ fn verbs(redis: &mut Redis) -> Vec<String> {
 fn what_happens_while_redis_is_away_is_kept_once_it_is_back() {
     let mut redis = Redis::start();
     let scheduler = Program::on(&redis).schedule(ENTRY).start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     redis.kill();
     scheduler.wait_for("cannot use Redis");
     redis.revive();
@@ -49,14 +49,14 @@ fn what_happens_while_redis_is_away_is_kept_once_it_is_back() {
 fn reloads_and_their_ends_are_kept_with_who_and_how_many() {
     let mut redis = Redis::start();
     let mut scheduler = Program::on(&redis).schedule(ENTRY).start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     let file = scheduler.program.path("schedule.toml");
     std::fs::write(&file, ENTRY.replace("schedule.e", "schedule.f")).unwrap();
     scheduler.signal(Signal::SIGHUP);
     scheduler.wait_for("schedule reloaded");
     std::fs::write(&file, "[schedule.e]\n").unwrap();
     scheduler.signal(Signal::SIGHUP);
-    scheduler.wait_for("reload refused");
+    scheduler.wait_for("reload rejected");
     eventually(|| {
         let found = verbs(&mut redis);
         (found.len() == 4).then_some(()).ok_or(format!("{found:?}"))
@@ -82,7 +82,7 @@ fn reloads_and_their_ends_are_kept_with_who_and_how_many() {
 fn a_reload_that_changes_nothing_is_logged_and_not_kept() {
     let mut redis = Redis::start();
     let mut scheduler = Program::on(&redis).schedule(ENTRY).start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     scheduler.signal(Signal::SIGHUP);
     scheduler.wait_for("schedule reloaded");
     scheduler.signal(Signal::SIGTERM);
@@ -109,5 +109,5 @@ fn a_list_of_another_type_is_a_problem_and_stops_nothing() {
     let schedule = "[schedule.e]\nevery = '1s'\nqueue = 'q'\n";
     let scheduler = Program::on(&redis).schedule(schedule).start();
     scheduler.wait_for("fired entry=\"e\"");
-    scheduler.status("what happens can't be noted in `resque:rescue_scheduler:events`");
+    scheduler.status("cannot record events in `resque:rescue_scheduler:events`");
 }

@@ -9,14 +9,14 @@ use crate::harness::{LOCK, Program, Redis, eventually, now};
 fn a_plain_stop_gives_the_lease_back_and_hands_over_at_once() {
     let mut redis = Redis::start();
     let mut first = Program::on(&redis).args(["--lease", "60s"]).start();
-    first.wait_for("leading holder=");
+    first.wait_for("became the leader holder=");
     let second = Program::on(&redis).args(["--lease", "60s"]).start();
     second.wait_for(&format!("following leader=\"{}\"", first.holder()));
 
     first.signal(Signal::SIGTERM);
     assert_eq!(first.ended().code(), Some(0), "{}", first.log());
     assert!(first.log().contains("lease released"), "{}", first.log());
-    second.wait_for("leading holder=");
+    second.wait_for("became the leader holder=");
     let holder: String = redis.connection.get(LOCK).unwrap();
     assert_eq!(holder, second.holder());
 
@@ -33,7 +33,7 @@ fn a_stop_without_followers_leaves_no_lock() {
     let mut redis = Redis::start();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
         let mut scheduler = Program::on(&redis).start();
-        scheduler.wait_for("leading holder=");
+        scheduler.wait_for("became the leader holder=");
         scheduler.signal(signal);
         assert_eq!(scheduler.ended().code(), Some(0), "{}", scheduler.log());
         let held: bool = redis.connection.exists(LOCK).unwrap();
@@ -45,11 +45,11 @@ fn a_stop_without_followers_leaves_no_lock() {
 fn a_killed_leader_is_replaced_when_its_lease_ends() {
     let redis = Redis::start();
     let first = Program::on(&redis).args(["--lease", "1s"]).start();
-    first.wait_for("leading holder=");
+    first.wait_for("became the leader holder=");
     let second = Program::on(&redis).args(["--lease", "1s"]).start();
     second.wait_for("following");
     drop(first);
-    second.wait_for("leading holder=");
+    second.wait_for("became the leader holder=");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_ruby_scheduler_is_waited_for() {
         "following leader=\"ruby-host:1\" lock=\"resque:resque:resque_scheduler_master_lock\"",
     );
     let () = redis.connection.del(LOCK).unwrap();
-    ours.wait_for("leading holder=");
+    ours.wait_for("became the leader holder=");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn the_lock_prefix_is_part_of_the_key() {
     let ours = Program::on(&redis)
         .env("RESQUE_SCHEDULER_MASTER_LOCK_PREFIX", "blue")
         .start();
-    ours.wait_for("leading holder=");
+    ours.wait_for("became the leader holder=");
     let holder: String = redis
         .connection
         .get("resque:resque:blue:resque_scheduler_master_lock")
@@ -96,7 +96,7 @@ fn once_waits_for_the_lease_and_says_who_does_the_work() {
         finished.log
     );
     assert!(
-        finished.log.contains("another scheduler held the lease"),
+        finished.log.contains("another scheduler is the leader"),
         "{}",
         finished.log
     );
@@ -137,7 +137,7 @@ fn a_lease_is_renewed_in_time() {
         log => Err(log),
     });
     assert!(
-        !scheduler.log().contains("not leading any more"),
+        !scheduler.log().contains("no longer the leader"),
         "{}",
         scheduler.log()
     );
@@ -153,7 +153,9 @@ fn once_can_be_stopped_and_leaves_nothing_behind() {
     scheduler.signal(Signal::SIGTERM);
     assert_eq!(scheduler.ended().code(), Some(1));
     assert!(
-        scheduler.log().contains("stopped before all was done"),
+        scheduler
+            .log()
+            .contains("stopped before everything was done"),
         "{}",
         scheduler.log()
     );

@@ -45,7 +45,7 @@ fn the_dry_run_goes_as_the_docs_say() {
         "cancel_abandoned_orders  cron */5 * * * *",
         "args = { days = 7 }",
         "following leader=\"ruby-host:4711\"",
-        "leading holder=",
+        "became the leader holder=",
         "moved delayed jobs jobs=1",
         "fired entry=\"heartbeat\"",
         "{\"class\":\"Mail\",\"args\":[]}",

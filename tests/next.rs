@@ -77,7 +77,7 @@ fn fires_end_with_until_or_with_ten() {
     let none = of_schedule(["--entry", "rebuild"]).succeeded();
     assert_eq!(
         (none.output.as_str(), none.log.as_str()),
-        ("", "no fire is coming\n")
+        ("", "no fires to come\n")
     );
 }
 
@@ -109,7 +109,7 @@ fn an_entry_that_is_left_out_says_why() {
     };
     let off = ask("off").run();
     assert_eq!((off.status.code(), off.output.as_str()), (Some(1), ""));
-    insta::assert_snapshot!(off.log, @"error: entry `off` is not enabled; take `enabled = false` out of it");
+    insta::assert_snapshot!(off.log, @"error: entry `off` is not enabled; remove its `enabled = false`");
     let elsewhere = ask("live").env("RAILS_ENV", "test").run();
     assert_eq!(elsewhere.status.code(), Some(1));
     insta::assert_snapshot!(elsewhere.log, @"error: entry `live` is for another environment; choose the environment with --environment or RAILS_ENV");
@@ -194,7 +194,7 @@ fn check_reports_mistakes_as_the_daemon_does() {
     let mut daemon = Program::new().args([file.to_str().unwrap()]);
     assert_eq!(checked.log, daemon.run().log);
     assert!(
-        checked.log.contains("3 mistakes in 1 file"),
+        checked.log.contains("3 errors in 1 file"),
         "{}",
         checked.log
     );
@@ -307,8 +307,8 @@ fn a_batch_answers_every_line_in_order() {
     {"next":["2026-11-24T12:00:00Z"]}
     {"next":[]}
     {"seconds":5400}
-    {"error":"an interval is whole seconds, at least one","seconds":4500.5}
-    {"error":"an interval is whole seconds, at least one","seconds":-60}
+    {"error":"an interval must be a whole number of seconds, at least one","seconds":4500.5}
+    {"error":"an interval must be a whole number of seconds, at least one","seconds":-60}
     {"error":"`hr` is not a unit of time; units are y, M (30 days), w, d, h, m (minutes) and s, or their names: `1h30m`, `15 minutes`"}
     {"error":"`25` is not an hour; hours are 0 to 23, and 24 is 0"}
     {"error":"unknown time zone `Europe/Pari`; did you mean `Europe/Paris`?"}

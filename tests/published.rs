@@ -250,9 +250,7 @@ fn a_key_of_the_wrong_type_stops_nothing_else() {
     let () = redis.connection.set(KEY, "a string").unwrap();
     let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
     wait_for_fires(&mut redis, &scheduler, 1);
-    scheduler.status(&format!(
-        "the entries in force can't be published in `{KEY}`"
-    ));
+    scheduler.status(&format!("cannot publish the entries in force in `{KEY}`"));
     redis.command("CONFIG RESETSTAT");
     goes_on_without_a_gap(&mut redis, &scheduler, 3);
     // It is not asked for in each second.
@@ -277,9 +275,7 @@ fn a_key_that_may_not_be_written_stops_nothing_else() {
     let program = Program::new().args(["--redis-url", &url]);
     let scheduler = program.schedule(EACH_SECOND).start();
     wait_for_fires(&mut redis, &scheduler, 1);
-    scheduler.status(&format!(
-        "the entries in force can't be published in `{KEY}`"
-    ));
+    scheduler.status(&format!("cannot publish the entries in force in `{KEY}`"));
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
     let log = scheduler.log();
     assert!(!log.contains("cannot use Redis"), "{log}");
@@ -301,7 +297,7 @@ fn a_follower_publishes_nothing_until_it_leads() {
 
     first.signal(Signal::SIGTERM);
     first.ended();
-    second.wait_for("leading holder=");
+    second.wait_for("became the leader holder=");
     let found = published(&mut redis, &["second", "third"]);
     assert!(found["second"].contains(r#""class":"B""#), "{found:?}");
 }

@@ -290,7 +290,7 @@ fn records_that_make_no_sense_are_ignored_and_logged() {
     for number in 0..values.len() {
         scheduler.wait_for(&format!("fired entry=\"e{number}\""));
     }
-    scheduler.wait_for("records of entries make no sense; ignoring them, remove their fields");
+    scheduler.wait_for("invalid records of entries; ignoring them; remove these fields");
     scheduler.wait_for("resque:rescue_scheduler:seen e0");
     for (name, value) in hash(&mut redis, "seen") {
         let (at, timing) = value.split_once(' ').unwrap();

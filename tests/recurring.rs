@@ -132,7 +132,7 @@ fn a_queue_of_the_wrong_type_stops_only_its_own_entries() {
         .unwrap();
     let scheduler = Program::on(&redis).schedule(TWO).start();
     scheduler
-        .wait_for("queue refuses the job")
+        .wait_for("queue rejects the job")
         .wait_for("fired entry=\"b\"");
     let () = redis.connection.del("resque:queue:broken").unwrap();
     scheduler.wait_for("fired entry=\"a\"");
@@ -145,7 +145,7 @@ fn a_reload_changes_what_changed_and_a_broken_file_nothing() {
         "[schedule.stays]\nevery = \"1h\"\nqueue = \"q\"\n[schedule.goes]\nevery = \"1h\"\nqueue = \"q\"\n",
     );
     let scheduler = program.start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
 
     scheduler.program.write(
         "schedule.toml",
@@ -153,7 +153,7 @@ fn a_reload_changes_what_changed_and_a_broken_file_nothing() {
     );
     scheduler.signal(Signal::SIGHUP);
     scheduler
-        .wait_for("reload refused")
+        .wait_for("reload rejected")
         .wait_for("schedule.toml:2:")
         .wait_for("soon");
 
@@ -207,11 +207,11 @@ fn a_pass_for_delayed_jobs_only_forgets_no_entry() {
 fn an_empty_file_on_reload_stops_nothing() {
     let redis = Redis::start();
     let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     scheduler.program.write("schedule.toml", "");
     scheduler.signal(Signal::SIGHUP);
     scheduler
-        .wait_for("reload refused")
+        .wait_for("reload rejected")
         .wait_for("the file has no entries");
 }
 
@@ -219,7 +219,7 @@ fn an_empty_file_on_reload_stops_nothing() {
 fn a_reload_may_disable_the_only_entry() {
     let redis = Redis::start();
     let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     let disabled = format!("{EACH_SECOND}\nenabled = false\n");
     scheduler.program.write("schedule.toml", &disabled);
     scheduler.signal(Signal::SIGHUP);
@@ -239,9 +239,9 @@ fn a_last_fire_far_in_the_future_is_an_error_that_says_how_to_mend_it() {
     let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
     scheduler
         .wait_for("last fire time is far in the future; entry waits until then")
-        .status("not healthy")
+        .status("unhealthy")
         .status(
-            "entries that wait because a record of theirs is in the future: 1, the furthest is tick \
+            "entries that wait because their last fire is recorded for a time in the future: 1, the furthest is tick \
              (until 2099-01-01T00:00:01Z)",
         );
     let log = scheduler.log();

@@ -64,7 +64,7 @@ async fn the_delayed_tab_shows_what_waits_and_no_more_what_is_moved() {
 
     // A leader that is at work, and has moved another job since it leads, leaves them as they are.
     let mut scheduler = Program::on(&redis).start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     redis.delay(unix_now(), r#"{"class":"Due","args":[],"queue":"due"}"#);
     eventually(|| redis.queue("due").pop().ok_or_else(|| scheduler.log()));
     assert_eq!(delayed_tab(&mut redis), all);
@@ -139,7 +139,7 @@ fn the_lock_is_where_the_gem_has_it_under_any_namespace_and_prefix() {
         let scheduler = program
             .env("RESQUE_SCHEDULER_MASTER_LOCK_PREFIX", prefix)
             .start();
-        scheduler.wait_for("leading holder=");
+        scheduler.wait_for("became the leader holder=");
         let holder: String = redis.connection.get(key).unwrap();
         assert_eq!(holder, scheduler.holder());
         let dump = redis.dump();
@@ -168,7 +168,7 @@ fn a_dynamic_schedule_is_left_to_ruby() {
             .succeeded();
     }
     let scheduler = Program::on(&redis).schedule(HOURLY).start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     let with_another = format!("{HOURLY}[schedule.each]\nevery = \"1s\"\nqueue = \"q\"\n");
     scheduler.program.write("schedule.toml", &with_another);
     scheduler.signal(Signal::SIGHUP);

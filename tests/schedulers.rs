@@ -44,7 +44,7 @@ fn program(redis: &Redis) -> harness::Scheduler {
 fn each_process_says_what_it_is_until_it_ends() {
     let redis = Redis::start();
     let mut leader = program(&redis);
-    leader.wait_for("leading holder=");
+    leader.wait_for("became the leader holder=");
     let mut follower = program(&redis);
     let all = are_there(
         &redis,
@@ -107,5 +107,7 @@ fn keys_of_the_wrong_type_stop_no_leader() {
     let mut redis = Redis::start();
     let () = redis.connection.set(ALL, "no hash").unwrap();
     let scheduler = program(&redis);
-    scheduler.wait_for("leading holder=").status(" healthy");
+    scheduler
+        .wait_for("became the leader holder=")
+        .status(" healthy");
 }

@@ -80,7 +80,7 @@ fn recurring_jobs_are_enqueued_as_the_gem_enqueues_them() {
     });
 }
 
-/// The case's schedule. The gem was made to enqueue what never fires by itself, and it knows the
+/// The case's schedule. The gem was made to enqueue what never fires on its own, and it knows the
 /// queue of a class that it has loaded; ours must be told.
 fn yaml_of(case: &Case) -> String {
     let text = case.yaml.replace("never:", "cron:");
@@ -102,7 +102,7 @@ fn the_lock_is_held_as_the_gem_holds_it() {
             None => program,
         };
         let scheduler = program.env("LOCK_TIMEOUT", "180").start();
-        scheduler.wait_for("leading holder=");
+        scheduler.wait_for("became the leader holder=");
         let mut ours = redis.dump();
         for (key, lock) in ours.as_object_mut().unwrap() {
             assert_eq!(lock["value"], scheduler.holder());

@@ -25,11 +25,11 @@ struct Case {
 /// Where we are better than the gem, on purpose: the line of the mistake, and its begin. The
 /// list for users is in docs/migrating.md.
 const MISTAKES: [(&str, &str, &str); 9] = [
-    ("args float inf", ":5:", "`.inf` can't be an argument"),
+    ("args float inf", ":5:", "`.inf` cannot be an argument"),
     (
         "args date",
         ":5:",
-        "`2024-01-02` is a time, which JSON doesn't have",
+        "`2024-01-02` is a time, and JSON has no times",
     ),
     ("empty queue string", ":4:", "the queue is empty"),
     (
@@ -38,7 +38,11 @@ const MISTAKES: [(&str, &str, &str); 9] = [
         "expected a string, found an array",
     ),
     ("class null", ":3:", "expected a string, found nothing"),
-    ("rails_env is a yaml list", ":5:", "`rails_env` is a list"),
+    (
+        "rails_env is a yaml list",
+        ":5:",
+        "`rails_env` must be text, not a list",
+    ),
     ("every bad string", ":6:", "`rubbish` is not a number"),
     ("cron bad string", ":6:", "`61` is not a minute"),
     ("erb is not evaluated", ":5:", "ERB is not evaluated"),
@@ -147,13 +151,13 @@ e:
     let finished = program.run();
     assert_eq!(finished.status.code(), Some(1));
     insta::assert_snapshot!(finished.log, @r#"
-    warning: entry `defaults` never fires by itself
+    warning: entry `defaults` never fires on its own
      --> b.yml:1:1
       |
     1 | defaults: &defaults
       | ^^^^^^^^
       |
-    help: give it a `cron` or an `every`; `never` says that it is meant so
+    help: give it a `cron` or an `every`; if it is meant never to fire, write `never`
 
     error: `61` is not a minute
      --> b.yml:6:10
@@ -163,7 +167,7 @@ e:
       |
     help: minutes are 0 to 59
 
-    warning: `quue` is ignored, as resque-scheduler ignores it
+    warning: `quue` is ignored, as in resque-scheduler
      --> b.yml:7:3
       |
     7 |   quue: x
@@ -177,7 +181,7 @@ e:
     8 | b:
       | ^
       |
-    help: give the entry a `queue` (in TOML, `[defaults]` may have one for all); what its class says is not known here
+    help: give the entry a `queue`, or in TOML set one in `[defaults]`; the scheduler does not know the queue of its class
 
     error: entry `b` is given twice
       --> b.yml:16:1
@@ -185,7 +189,7 @@ e:
     16 | b:
        | ^
        |
-    help: rename one of them, or take it out: the last one would replace it
+    help: rename or remove one of them; Ruby would use only the last one
 
     error: expected a table, found a string
       --> b.yml:18:4
@@ -193,13 +197,13 @@ e:
     18 | c: just text
        |    ^^^^^^^^^
 
-    warning: `every` is ignored beside `cron`, as resque-scheduler ignores it
+    warning: `every` is ignored because `cron` is given, as in resque-scheduler
       --> b.yml:24:3
        |
     24 |   every: 5m
        |   ^^^^^
        |
-    help: take it out
+    help: remove it
 
     error: expected a string, found an array
       --> b.yml:25:10
@@ -207,7 +211,7 @@ e:
     25 |   queue: [a, b]
        |          ^^^^^^
 
-    5 mistakes in 1 file; nothing of this schedule is used
+    5 errors in 1 file; the schedule is not used
     "#);
 }
 
@@ -224,7 +228,7 @@ fn anchors_within_anchors_do_not_eat_the_memory() {
     program.write("a.yml", &yaml);
     let finished = program.run();
     assert_eq!(finished.status.code(), Some(1));
-    assert!(finished.log.contains("stand for too many values"));
+    assert!(finished.log.contains("expand to too many values"));
 }
 
 /// What Ruby makes of the arguments of these schedules: JSON, `false` if it can't load them, `null` if

@@ -51,7 +51,7 @@ pub fn fire_time(payload: &str) -> f64 {
 pub fn delayed(each: usize, seconds: u64) -> Vec<f64> {
     let mut redis = Redis::start();
     let scheduler = Scheduler::start(&redis, "");
-    scheduler.wait_for("leading");
+    scheduler.wait_for("became the leader");
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -113,7 +113,7 @@ pub fn burst(count: usize, times: usize) -> Vec<Burst> {
     let redis = Redis::start();
     // All at every third second.
     let scheduler = Scheduler::start(&redis, &entries(count, "cron = '*/3 * * * * *'"));
-    scheduler.wait_for("leading");
+    scheduler.wait_for("became the leader");
     let mut worker = redis.connect();
     // The first may be one at which they were only just taken up.
     let bursts = (0..=times).map(|_| {

@@ -106,13 +106,13 @@ pub fn fairness() -> Fairness {
     let (fires, (pings, lease)) = thread::scope(|scope| {
         let fires = scope.spawn(|| lateness(&mut worker, &over));
         redis.let_lead();
-        scheduler.wait_for("leading holder=");
+        scheduler.wait_for("became the leader holder=");
         let pings = scope.spawn(|| pings(&mut other, &over));
         let _: (String, String) = redis.connection.blpop(LAST_QUEUE, 300.0).unwrap();
         over.store(true, Relaxed);
         (fires.join().unwrap(), pings.join().unwrap())
     });
-    assert!(!scheduler.log().contains("not leading any more"));
+    assert!(!scheduler.log().contains("no longer the leader"));
     let memory = scheduler.megabytes("VmHWM:");
     drop(scheduler);
     for key in ["fired", "delayed"] {

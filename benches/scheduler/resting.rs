@@ -11,7 +11,7 @@ use crate::{
 pub fn memory(count: usize) -> (f64, f64) {
     let redis = Redis::start();
     let scheduler = Scheduler::start(&redis, &entries(count, "cron = '0 0 1 1 *'"));
-    scheduler.wait_for("leading");
+    scheduler.wait_for("became the leader");
     thread::sleep(Duration::from_secs(3));
     (scheduler.megabytes("VmRSS:"), scheduler.megabytes("VmHWM:"))
 }
@@ -20,7 +20,7 @@ pub fn memory(count: usize) -> (f64, f64) {
 pub fn idle(seconds: u32) -> (f64, f64, f64) {
     let mut redis = Redis::start();
     let scheduler = Scheduler::start(&redis, &entries(10, "cron = '0 0 1 1 *'"));
-    scheduler.wait_for("leading");
+    scheduler.wait_for("became the leader");
     thread::sleep(Duration::from_secs(2));
     let before = counts(&mut redis);
     let computed = scheduler.computed();

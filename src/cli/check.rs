@@ -10,19 +10,19 @@ use crate::{
     core::firing::upcoming::{fires, in_words},
 };
 
-/// Report every mistake in schedule files, or list their entries, each with its next fire
+/// Check schedule files: print every error, or list the entries with their next fires
 ///
-/// Mistakes are reported as at start, with exit code 1; warnings are printed and leave the exit code at
-/// 0, unless --strict is given. It uses no Redis: intervals are counted as if the entries were first
-/// seen now.
+/// If there is an error, the exit code is 1, as when the scheduler starts. Warnings are printed and do not
+/// change the exit code unless --strict is given. Does not use Redis: intervals are counted as if the entries
+/// were first seen now.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Schedule files (TOML, or resque-scheduler's YAML), or directories of them
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
-    /// Exit with 1 if there is a warning, too; not for warnings about other environments and other
-    /// versions of et-orbi
+    /// Also exit with 1 if there is a warning, except about other environments and other versions of
+    /// et-orbi
     #[arg(long)]
     strict: bool,
 

@@ -9,13 +9,13 @@ use crate::{
     config,
 };
 
-/// Write a schedule of resque-scheduler (YAML) as TOML, to standard output
+/// Convert a schedule of resque-scheduler (YAML) to TOML, on standard output
 ///
-/// The entries are the same. Comments are kept; a note says what resque-scheduler ignores and TOML
-/// would not allow. Mistakes are reported as at start, with exit code 1.
+/// The entries and the comments stay the same. Where resque-scheduler ignores something that TOML does not
+/// allow, a comment says so. If there is an error, the exit code is 1.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A schedule file of resque-scheduler, `*.yml` or `*.yaml`
+    /// Schedule file of resque-scheduler, `*.yml` or `*.yaml`
     #[arg(value_name = "FILE", required = true)]
     file: PathBuf,
 }

@@ -31,15 +31,15 @@ pub(super) enum Failure {
     #[error("error: {count} warning{} (--strict)", if *count == 1 { "" } else { "s" })]
     Warnings { count: usize },
     #[error(
-        "error: --background (BACKGROUND) is refused: run it in the foreground, and let a supervisor \
-         (systemd, Docker, runit) keep it in the background and start it again"
+        "error: --background (BACKGROUND) is not supported: start the scheduler in the foreground under a \
+         supervisor (systemd, Docker, runit), which keeps it running"
     )]
     Background,
     #[error("error: {0}")]
     Habit(String),
     #[error(
-        "error: --at is in the future: all that is due until {} would be enqueued now, and entries would not \
-         fire before that time; pass --yes to do it",
+        "error: --at is in the future: everything that is due until {} would be enqueued now, and entries would \
+         not fire before that time; to do it, pass --yes",
         rfc3339(*.0)
     )]
     Future(DateTime<Utc>),
@@ -47,7 +47,7 @@ pub(super) enum Failure {
     Store(#[from] StoreError),
     #[error("error: {0}")]
     Once(#[from] OnceError),
-    #[error("error: can't {what} {path}: {error}", path = path.display())]
+    #[error("error: cannot {what} {path}: {error}", path = path.display())]
     File {
         what: &'static str,
         path: PathBuf,
@@ -78,7 +78,7 @@ fn why_left_out(why: LeftOutReason) -> String {
         LeftOutReason::Environment => {
             format!("{why}; choose the environment with --environment or RAILS_ENV")
         }
-        LeftOutReason::Disabled => format!("{why}; take `enabled = false` out of it"),
+        LeftOutReason::Disabled => format!("{why}; remove its `enabled = false`"),
         LeftOutReason::NoQueue => format!("left out: it {why}"),
     }
 }

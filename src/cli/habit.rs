@@ -11,8 +11,7 @@ pub(super) fn advice(path: &Path) -> Option<String> {
     let word = path.to_str().filter(|_| !path.exists())?;
     if word.contains("://") {
         // It may hold a password, so it is not repeated.
-        let advice =
-            "a URL is no schedule file; name the Redis with the variable REDIS_URL or --redis-url";
+        let advice = "a URL is not a schedule file; set the Redis URL with the variable REDIS_URL or with --redis-url";
         return Some(advice.to_owned());
     }
     let lower = word.to_lowercase();
@@ -22,21 +21,21 @@ pub(super) fn advice(path: &Path) -> Option<String> {
             "`rescue-scheduler run FILE` runs the scheduler, as does `rescue-scheduler FILE`"
         }
         "validate" | "verify" | "lint" | "test" => {
-            "`rescue-scheduler check FILE` shows every error of a schedule"
+            "`rescue-scheduler check FILE` prints every error in a schedule"
         }
         "list" | "ls" | "show" | "entries" | "schedule" => {
             "`rescue-scheduler check FILE` lists the entries of a schedule"
         }
-        "preview" | "upcoming" | "plan" => "`rescue-scheduler next FILE` shows the fires to come",
+        "preview" | "upcoming" | "plan" => "`rescue-scheduler next FILE` lists the next fires",
         "import" | "migrate" => {
-            "`rescue-scheduler convert FILE` writes a schedule of resque-scheduler as TOML"
+            "`rescue-scheduler convert FILE` converts a schedule of resque-scheduler to TOML"
         }
         "status" | "health" | "info" => {
-            "send the signal USR1 to the scheduler: it logs its health and its entries"
+            "send the signal USR1 to the scheduler; it logs its status and its entries"
         }
-        "reload" => "send the signal HUP to the scheduler: it reads its schedule again",
+        "reload" => "send the signal HUP to the scheduler; it reloads its schedule",
         "stop" | "quit" | "kill" => {
-            "send the signal TERM to the scheduler: it releases its lease and exits"
+            "send the signal TERM to the scheduler; it releases its lease and exits"
         }
         "help" => "`rescue-scheduler --help` lists the commands and options",
         "version" => "`rescue-scheduler --version` shows the version",

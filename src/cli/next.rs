@@ -24,14 +24,14 @@ const BATCH: &str = r#"Answer JSON Lines on standard input, each with one line:
  "from": "2026-11-24T12:00:00Z", "count": 1}
     is answered with {"next": ["2026-11-30T08:00:00Z"]},
 {"every": "1h30m"}
-    with {"seconds": 5400}, and what is refused with {"error": "..."}.
+    with {"seconds": 5400}; an invalid line with {"error": "..."}.
 
-Without "tz" it is UTC, whatever --timezone says; without "from", now;
-without "count", 5 fires are listed."#;
+Defaults: "tz" is UTC (--timezone is ignored), "from" is now,
+"count" is 5."#;
 
-/// Show the coming fires of schedule files, or of one expression, in order of time
+/// List the next fires of schedule files, or of one expression, in order of time
 ///
-/// Uses no Redis and fires nothing. As it doesn't know when an entry was first seen, or last fired,
+/// Does not use Redis and fires nothing. It does not know when an entry was first seen or last fired, so
 /// intervals are counted as if the entries were first seen at --from.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").args(["files", "cron", "every", "batch"]).required(true))]
@@ -40,32 +40,32 @@ pub(super) struct Arguments {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// One cron expression instead of files
+    /// Cron expression to read in place of files
     #[arg(long, value_name = "EXPR")]
     cron: Option<String>,
 
-    /// One interval instead of files, such as `1h30m`
+    /// Interval to read in place of files, such as `1h30m`
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     every: Option<String>,
 
-    /// Answer JSON Lines on standard input, each with one line
+    /// Answer each line of JSON on standard input with one line
     #[arg(long, conflicts_with_all = ["count", "from", "until", "entry", "json"])]
     #[arg(long_help = BATCH)]
     batch: bool,
 
-    /// Show so many fires, of all entries together
+    /// Maximum number of fires to list, of all entries together
     #[arg(short = 'n', long, value_name = "NUMBER", default_value = "10")]
     count: NonZeroUsize,
 
-    /// Show fires later than this (RFC 3339); now without it
+    /// List fires later than this time (RFC 3339) [default: now]
     #[arg(long, value_name = "TIME", value_parser = settings::instant)]
     from: Option<DateTime<Utc>>,
 
-    /// Show no fire later than this (RFC 3339)
+    /// List fires not later than this time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = settings::instant)]
     until: Option<DateTime<Utc>>,
 
-    /// Show the fires of this entry only
+    /// List the fires of this entry only
     #[arg(long, value_name = "NAME", conflicts_with_all = ["cron", "every"])]
     entry: Option<String>,
 
@@ -187,7 +187,7 @@ fn table<'a>(
         ]
     }));
     if rows.len() == 1 {
-        writeln!(std::io::stderr(), "no fire is coming")?;
+        writeln!(std::io::stderr(), "no fires to come")?;
         return Ok(());
     }
     Ok(render::print(|output| {

@@ -125,7 +125,7 @@ async fn first_load(load: &Load, stop: &CancellationToken) -> Result<Option<Sche
     let load = Arc::clone(load);
     let slow = async {
         sleep(SLOW_LOAD).await;
-        warn!("reading the schedule takes long; waiting for it");
+        warn!("still reading the schedule");
         future::pending::<Infallible>().await
     };
     tokio::select! {
@@ -148,7 +148,10 @@ fn engine(arguments: &DaemonArguments, store: RedisStore) -> Engine<RedisStore> 
         zone: arguments.context.zone(),
         dynamic: arguments.dynamic.then(|| arguments.context.context()),
     };
-    Engine::new(store, clock, options, Events::new(vec![Arc::new(Log)]))
+    let log = Log {
+        errors_as_field: arguments.log_format != logs::Format::Text,
+    };
+    Engine::new(store, clock, options, Events::new(vec![Arc::new(log)]))
 }
 
 fn start_logs(arguments: &DaemonArguments) -> Result<Logs, Failure> {
@@ -194,7 +197,11 @@ fn announce(
 ) {
     if let Some(server) = dev {
         let folder = server.folder().display();
-        info!(redis_url = server.url(), data = %folder, "private redis-server started, it ends with this process");
+        info!(
+            redis_url = server.url(),
+            data = folder.to_string(),
+            "started a private redis-server; it stops with this process"
+        );
     }
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -202,25 +209,29 @@ fn announce(
         namespace = arguments.redis.namespace,
         app = arguments.compat.app_name,
         environment = arguments.context.environment,
-        timezone = %arguments.context.zone(),
+        timezone = arguments.context.zone().to_string(),
         entries = schedule.entries().len(),
         left_out = schedule.left_out().len(),
         "rescue-scheduler starts"
     );
     for left_out in schedule.left_out() {
-        info!(entry = left_out.name, why = %left_out.reason, "left out");
+        info!(
+            entry = left_out.name,
+            reason = left_out.reason.to_string(),
+            "entry left out"
+        );
     }
     let elsewhere = |left_out: &LeftOut| left_out.reason == LeftOutReason::Environment;
     if arguments.context.environment.is_none() && schedule.left_out().iter().any(elsewhere) {
         warn!(
-            "no environment is given (--environment, RAILS_ENV): entries that need one are left out"
+            "no environment is set (--environment, RAILS_ENV); leaving out entries that need one"
         );
     }
     if arguments.dynamic {
-        info!("dynamic entries are read from Redis, over those of the files");
+        info!("reading dynamic entries from Redis; they override entries of the files");
     } else if arguments.schedules.is_empty() {
-        info!("no schedule given: delayed jobs only");
+        info!("no schedule given; moving delayed jobs only");
     } else if schedule.entries().len() == 0 {
-        warn!("the schedule has no entry for this environment: delayed jobs only");
+        warn!("the schedule has no entry for this environment; moving delayed jobs only");
     }
 }

@@ -25,7 +25,7 @@ pub enum ClientError {
         error: serde_json::Error,
     },
     /// A scheduler would refuse this dynamic entry.
-    #[error("the entry `{name}` has mistakes: {mistakes}")]
+    #[error("the entry `{name}` has errors: {mistakes}")]
     Entry {
         /// The entry's name.
         name: String,

@@ -132,7 +132,7 @@ mod tests {
         1 |
           | ^
           |
-        help: an expression has 5 fields: minute, hour, day of month, month, day of week; or 6: second first; then perhaps a time zone
+        help: an expression has 5 fields (minute, hour, day of month, month, day of week), or 6 with seconds first; a time zone may follow
         ");
         insta::assert_snapshot!(bad_every("1hr"), @"
         error: `hr` is not a unit of time
@@ -144,14 +144,14 @@ mod tests {
         help: units are y, M (30 days), w, d, h, m (minutes) and s, or their names: `1h30m`, `15 minutes`
         ");
         insta::assert_snapshot!(bad_every("1.5s"), @"
-        error: an interval is whole seconds, at least one
+        error: an interval must be a whole number of seconds, at least one
          --> --every:1:1
           |
         1 | 1.5s
           | ^^^^
         ");
         insta::assert_snapshot!(bad_every("989y"), @"
-        error: a duration is from 0 seconds to 100 years
+        error: a duration must be between 0 seconds and 100 years
          --> --every:1:1
           |
         1 | 989y

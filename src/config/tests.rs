@@ -69,21 +69,21 @@ args = [1, { rate = nan }]
        |
     help: did you mean `queue`?
 
-    error: an interval is whole seconds, at least one
+    error: an interval must be a whole number of seconds, at least one
       --> prod.toml:13:9
        |
     13 | every = 0
        |         ^
 
-    error: `nan` can't be an argument
+    error: `nan` cannot be an argument
       --> prod.toml:15:21
        |
     15 | args = [1, { rate = nan }]
        |                     ^^^
        |
-    help: put it into quotes, as text; `args_json` takes integers of any size
+    help: quote it to make it text; `args_json` takes integers of any size
 
-    6 mistakes in 1 file; nothing of this schedule is used
+    6 errors in 1 file; the schedule is not used
     "#);
 }
 
@@ -107,7 +107,7 @@ fn an_unknown_key_without_a_near_one_is_answered_with_all_of_them() {
       |
     help: allowed here: `defaults`, `schedule`
 
-    2 mistakes in 1 file; nothing of this schedule is used
+    2 errors in 1 file; the schedule is not used
     ");
 }
 
@@ -130,9 +130,9 @@ fn a_name_in_two_files_is_one_mistake_that_shows_both() {
     2 | [schedule.sweep]
       |           ^^^^^
       |
-    help: rename one of them, or take it out
+    help: rename or remove one of them
 
-    1 mistake in 2 files; nothing of this schedule is used
+    1 error in 2 files; the schedule is not used
     ");
 }
 
@@ -170,9 +170,9 @@ fn a_file_that_is_not_toml_hides_no_mistake_in_another() {
     1 | [schedule.b]
       |           ^
       |
-    help: give the entry a `queue` (in TOML, `[defaults]` may have one for all); what its class says is not known here
+    help: give the entry a `queue`, or in TOML set one in `[defaults]`; the scheduler does not know the queue of its class
 
-    4 mistakes in 2 files; nothing of this schedule is used
+    4 errors in 2 files; the schedule is not used
     "#);
 }
 
@@ -190,7 +190,7 @@ fn what_cannot_be_read_is_reported_with_all_the_rest() {
     error: no such file or directory
     --> absent.toml
      |
-    help: check the path; of a directory, every `*.toml`, `*.yml` and `*.yaml` in it is read
+    help: check the path; if it is a directory, every `*.toml`, `*.yml` and `*.yaml` file in it is read
 
     error: no `*.toml`, `*.yml` or `*.yaml` in this directory
     --> empty
@@ -213,7 +213,7 @@ fn what_cannot_be_read_is_reported_with_all_the_rest() {
       |
     help: did you mean `schedule`?
 
-    4 mistakes in 4 files; nothing of this schedule is used
+    4 errors in 4 files; the schedule is not used
     ");
 }
 
@@ -270,14 +270,14 @@ fn a_file_without_entries_is_an_error_also_beside_another() {
     error: the file has no entries
     --> a.toml
      |
-    help: a template that fails leaves such a file; if you want delayed jobs only, start without a schedule
+    help: a failed template leaves an empty file; to move delayed jobs only, start the scheduler without a schedule
 
     error: the file has no entries
     --> c.yml
      |
-    help: a template that fails leaves such a file; if you want delayed jobs only, start without a schedule
+    help: a failed template leaves an empty file; to move delayed jobs only, start the scheduler without a schedule
 
-    2 mistakes in 2 files; nothing of this schedule is used
+    2 errors in 2 files; the schedule is not used
     ");
     for (path, text) in [
         ("a.toml", ""),
@@ -352,7 +352,7 @@ fn of_many_mistakes_the_first_fifty_are_shown_and_the_rest_is_counted() {
     let report = refused(&[("a.toml", &text)]);
     assert_eq!(report.matches("error: ").count(), 50);
     assert!(report.contains("--> a.toml:150:"), "{report}");
-    let end = "\n\n… and 9950 more\n\n10000 mistakes in 1 file; nothing of this schedule is used";
+    let end = "\n\n… and 9950 more\n\n10000 errors in 1 file; the schedule is not used";
     assert!(report.ends_with(end), "{report}");
 }
 

@@ -103,8 +103,8 @@ impl HostClock {
         let (seconds, max) = (skew.as_seconds_f64(), duration::display(max));
         self.is_too_far_off().then(|| {
             format!(
-                "this host's clock is {seconds:+.1} s off Redis' clock, and a leader's may be {max} off \
-                 (--max-clock-skew): not leading until one of them is mended"
+                "this host's clock is {seconds:+.1} s off Redis' clock, more than the {max} that a leader's may be \
+                 (--max-clock-skew); not leading until one of them is corrected"
             )
         })
     }

@@ -160,7 +160,7 @@ impl<S: Store> Journal<S> {
         let problem = match self.store.note_events(&self.batch).await {
             Err(error) if error.is_partial() => {
                 let key = self.store.events();
-                Some(format!("what happens can't be noted in `{key}`: {error}"))
+                Some(format!("cannot record events in `{key}`: {error}"))
             }
             outcome => {
                 outcome?;

@@ -152,7 +152,7 @@ impl<S: Store> Leadership<S> {
             .term
             .is_some_and(|term| term.remaining(started).is_zero())
         {
-            self.step_down("the lease ran out before it could be renewed");
+            self.step_down("the lease expired before it was renewed");
         }
         if self.host_clock.may_be_too_far_off() {
             let before = self.clock.now();

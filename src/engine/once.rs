@@ -17,7 +17,7 @@ pub enum OnceError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Another scheduler leads, and does this work.
-    #[error("another scheduler held the lease all the time (waited {waited:?}); it does this work")]
+    #[error("another scheduler is the leader and does this work (waited {waited:?})")]
     NotLeading {
         /// How long we waited.
         waited: Duration,
@@ -26,14 +26,14 @@ pub enum OnceError {
     #[error("{0}")]
     Clock(String),
     /// The lease was lost on the way.
-    #[error("the lease was lost; what is left is the next leader's work")]
+    #[error("the lease was lost; the next leader does the remaining work")]
     LeaseLost,
     /// Some dynamic entries can't be used.
-    #[error("not all is done: {0}")]
+    #[error("not everything was done: {0}")]
     Dynamic(String),
     /// Redis can't take some of it.
     #[error(
-        "not all is done: {entries} entries were rejected, {buckets} buckets are stuck (see the log)"
+        "not everything was done: {entries} entries were rejected, {buckets} buckets are stuck (see the log)"
     )]
     Undone {
         /// Entries whose queue rejects their job, or whose fire is too early by Redis' clock.
@@ -42,7 +42,7 @@ pub enum OnceError {
         buckets: usize,
     },
     /// A signal came first.
-    #[error("stopped before all was done")]
+    #[error("stopped before everything was done")]
     Stopped,
 }
 

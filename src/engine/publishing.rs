@@ -112,8 +112,7 @@ impl<S: Store> Publishing<S> {
             }
             Err(error) if error.is_partial() => {
                 let key = self.store.entries();
-                let problem =
-                    format!("the entries in force can't be published in `{key}`: {error}");
+                let problem = format!("cannot publish the entries in force in `{key}`: {error}");
                 self.end_trouble(Some(problem));
                 Some(REFUSED)
             }

@@ -129,7 +129,7 @@ impl<'a> Reloads<'a> {
                 self.answer(&ReloadOutcome::Reloaded(changes));
             }
             Err(mistakes) => {
-                let problem = "the last reload was refused; the schedule has errors (see the log)";
+                let problem = "the last reload was rejected; the schedule has errors (see the log)";
                 self.health
                     .set(HealthPart::Schedule, Some(problem.to_owned()));
                 self.answer(&ReloadOutcome::Rejected(mistakes));

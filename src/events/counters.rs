@@ -95,7 +95,10 @@ impl Sink for Counters {
             Event::Missed { .. } => (&counts.missed, 1),
             Event::FireRejected { .. } => (&counts.rejected, 1),
             Event::FireTooEarly { .. } => (&counts.too_early, 1),
-            Event::DelayedMoved { jobs, .. } => (&counts.delayed_moved, *jobs as u64),
+            Event::DelayedMoved { queues, .. } => {
+                let jobs: usize = queues.values().sum();
+                (&counts.delayed_moved, jobs as u64)
+            }
             Event::DelayedQuarantined { .. } => (&counts.quarantined, 1),
             Event::LeaseTaken { .. } => (&counts.leases_taken, 1),
             Event::LeaseLost { .. } => (&counts.leases_lost, 1),
@@ -114,7 +117,7 @@ impl Sink for Counters {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
     use chrono::{DateTime, TimeDelta};
 
@@ -149,7 +152,8 @@ mod tests {
             });
         }
         for jobs in [300, 7] {
-            events.emit(&Event::DelayedMoved { jobs, lateness });
+            let queues = &BTreeMap::from([("mail".to_owned(), jobs)]);
+            events.emit(&Event::DelayedMoved { queues, lateness });
         }
         for seconds in [0, 60, 120, 0] {
             events.clone().emit(&Event::RedisLost {

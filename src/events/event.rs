@@ -1,6 +1,6 @@
 //! All that the engine reports.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -139,8 +139,8 @@ pub enum Event<'a> {
     // ─ delayed jobs ─
     /// A batch of delayed jobs was moved to their queues.
     DelayedMoved {
-        /// How many jobs.
-        jobs: usize,
+        /// How many jobs went to each queue.
+        queues: &'a BTreeMap<String, usize>,
         /// How long after it was due the oldest of them was moved.
         lateness: TimeDelta,
     },
@@ -148,6 +148,10 @@ pub enum Event<'a> {
     DelayedQuarantined {
         /// The bucket it was in, without namespace.
         bucket: &'a str,
+        /// The class that it names, if that can be read.
+        class: Option<&'a str>,
+        /// The queue that it names, if that can be read.
+        queue: Option<&'a str>,
         /// Why.
         reason: &'a str,
     },

@@ -11,13 +11,17 @@ use crate::{
     core::{excerpt::excerpt, firing::outcome::Outcome},
     events::{
         event::Event,
-        log::text::{listed, shown},
+        log::text::{counted, listed, shown},
         sink::Sink,
     },
 };
 
 /// Writes each event to the log of this process.
-pub struct Log;
+pub struct Log {
+    /// Whether the errors of a rejected reload are a field of its line, for programs; otherwise each has a line of its
+    /// own, for people.
+    pub errors_as_field: bool,
+}
 
 impl Sink for Log {
     #[expect(clippy::too_many_lines, reason = "one arm for each event")]
@@ -72,7 +76,9 @@ impl Sink for Log {
                 last = shown(*last),
                 count,
                 outcome = Outcome::Missed.as_str(),
-                "missed, not caught up with"
+                catch_up = entry.catch_up.policy.as_str(),
+                catch_up_window_s = entry.catch_up.window.num_seconds(),
+                "missed fires skipped"
             ),
             Event::FireRejected {
                 entry,
@@ -84,7 +90,7 @@ impl Sink for Log {
                 fire_time = shown(*fire_time),
                 outcome = Outcome::Rejected.as_str(),
                 reason,
-                "queue refuses the job, will try again"
+                "queue rejects the job; retrying"
             ),
             Event::FireTooEarly { entry, fire_time } => error!(
                 entry = &*excerpt(&entry.name),
@@ -105,7 +111,9 @@ impl Sink for Log {
                 next = next.map(shown),
                 "entry"
             ),
-            Event::EntryStatusUnknown { error } => warn!(error, "can't tell where entries stand"),
+            Event::EntryStatusUnknown { error } => {
+                warn!(error, "cannot read the records of entries");
+            }
             Event::AheadOfClock {
                 entry,
                 until,
@@ -123,8 +131,8 @@ impl Sink for Log {
                 entry = &*excerpt(&entry.name),
                 until = shown(*until),
                 correction,
-                "last fire time is far in the future; entry waits until then; to mend it, send the correction to \
-                 Redis and restart the leader"
+                "last fire time is far in the future; entry waits until then; to correct it, send the command in \
+                 `correction` to Redis and restart the leader"
             ),
             Event::EntriesLeft { entries } => info!(
                 count = entries.len(),
@@ -140,42 +148,56 @@ impl Sink for Log {
                 count = entries.len(),
                 entries = listed(entries),
                 key,
-                "Redis lost the last fire times of entries; continuing from other records, set its \
-                 maxmemory-policy to noeviction if it evicts keys"
+                "Redis lost the last fire times of entries; continuing from other records; if Redis evicts keys, \
+                 set its maxmemory-policy to noeviction"
             ),
             Event::RecordsIgnored { records } => warn!(
                 records = listed(records),
-                "records of entries make no sense; ignoring them, remove their fields"
+                "invalid records of entries; ignoring them; remove these fields"
             ),
             Event::StampsUnreadable { error } => error!(
                 error,
-                "can't see what other schedulers fired, goes on without it"
+                "cannot read resque-scheduler's timestamps; continuing without them"
             ),
 
-            Event::DelayedMoved { jobs, lateness } => info!(
-                jobs,
+            Event::DelayedMoved { queues, lateness } => info!(
+                jobs = queues.values().sum::<usize>(),
+                queues = counted(queues),
                 lateness_ms = lateness.num_milliseconds(),
                 "moved delayed jobs"
             ),
-            Event::DelayedQuarantined { bucket, reason } => warn!(
+            Event::DelayedQuarantined {
                 bucket,
-                reason, "delayed job can't be enqueued, it is in quarantine"
+                class,
+                queue,
+                reason,
+            } => warn!(
+                bucket,
+                class = class.map(excerpt).as_deref(),
+                queue = queue.map(excerpt).as_deref(),
+                reason,
+                "delayed job cannot be enqueued; moved it to quarantine"
             ),
             Event::BucketTooEarly { bucket } => error!(
                 bucket,
                 "delayed jobs are too early by Redis' clock; retrying every second"
             ),
             Event::BucketStuck { bucket, reason } => {
-                error!(bucket, reason, "bucket is stuck, left alone");
+                error!(bucket, reason, "bucket is stuck; leaving it in place");
             }
 
             Event::LeaseTaken {
                 holder,
                 lease,
                 lock,
-            } => info!(holder, lock, lease_s = lease.as_secs_f64(), "leading"),
+            } => info!(
+                holder,
+                lock,
+                lease_s = lease.as_secs_f64(),
+                "became the leader"
+            ),
             Event::LeaseRenewed => debug!("lease renewed"),
-            Event::LeaseLost { reason } => warn!(reason, "not leading any more"),
+            Event::LeaseLost { reason } => warn!(reason, "no longer the leader"),
             Event::LeaseReleased => info!("lease released"),
             Event::Following { holder, lock } => {
                 info!(leader = &*excerpt(holder), lock, "following");
@@ -188,7 +210,7 @@ impl Sink for Log {
                 leader = &*excerpt(holder),
                 lock,
                 lease_s = lease.as_secs_f64(),
-                "the leader's lock has no end, it is taken over if it stays so for a lease"
+                "the leader's lock has no TTL; taking over if it stays unchanged for one lease"
             ),
 
             Event::Status {
@@ -232,23 +254,23 @@ impl Sink for Log {
                         paused,
                         next_entry,
                         next,
-                        "not healthy"
+                        "unhealthy"
                     );
                 }
             }
             Event::ClockSkewed { skew } => warn!(
                 ahead_s = skew.as_seconds_f64(),
-                "this host's clock is not Redis' clock, one of them is wrong"
+                "this host's clock differs from Redis' clock; one of them is wrong"
             ),
             Event::ClockTooFarOff { skew } => error!(
                 ahead_s = skew.as_seconds_f64(),
-                "this host's clock is too far off Redis' clock; not leading until one of them is mended"
+                "this host's clock is too far off Redis' clock; not leading until one of them is corrected"
             ),
             Event::ClockRight { skew } => info!(
                 ahead_s = skew.as_seconds_f64(),
-                "this host's clock is Redis' clock again"
+                "this host's clock agrees with Redis' clock again"
             ),
-            Event::ConnectionLost { error } => debug!(error, "connection lost, opens another"),
+            Event::ConnectionLost { error } => debug!(error, "connection lost; opening another"),
             Event::RedisLost { error, lasting } => error!(
                 error,
                 lasting_s = lasting.as_secs(),
@@ -264,20 +286,26 @@ impl Sink for Log {
             ),
             Event::ReloadRejected { report } => {
                 let (shown, more) = report.shown();
-                shown.for_each(log_mistake);
+                let errors = if self.errors_as_field {
+                    Some(shown.map(in_one_line).collect::<Vec<_>>().join("; "))
+                } else {
+                    shown.for_each(log_mistake);
+                    None
+                };
                 error!(
-                    mistakes = report.mistakes().count(),
+                    count = report.mistakes().count(),
                     not_shown = more,
-                    "reload refused, the schedule in force stays"
+                    errors,
+                    "reload rejected; keeping the previous schedule"
                 );
             }
             Event::ReloadGivenUp { limit } => error!(
                 limit_s = limit.as_secs(),
-                "reload given up, the schedule in force stays: a schedule file cannot be read in time"
+                "reload timed out reading a schedule file; keeping the previous schedule"
             ),
             Event::ReloadImpossible { hanging } => error!(
                 hanging,
-                "reload given up, the schedule in force stays: earlier reloads still hang"
+                "earlier reloads are still reading; keeping the previous schedule"
             ),
             Event::DynamicChanged(changes) => info!(
                 added = listed(&changes.added),
@@ -287,12 +315,15 @@ impl Sink for Log {
             ),
             Event::DynamicUnreadable { error } => error!(
                 error,
-                "can't use the keys of dynamic entries, goes on with those that are known"
+                "cannot read dynamic entries; keeping the previous ones"
             ),
-            Event::DynamicLeftOut { entry, why } => info!(entry, why, "dynamic entry left out"),
+            Event::DynamicLeftOut { entry, why } => {
+                info!(entry, reason = why, "dynamic entry left out");
+            }
             Event::DynamicRejected { entry, mistakes } => error!(
                 entry,
-                mistakes, "dynamic entry refused, goes on as it was before"
+                errors = mistakes,
+                "dynamic entry rejected; keeping its previous version"
             ),
             Event::DynamicWarning { entry, warning } => {
                 warn!(entry, warning, "warning about a dynamic entry");
@@ -314,7 +345,14 @@ pub fn log_warnings(loaded: &Loaded) {
     }
 }
 
-/// Writes the log line of a mistake, or of a warning, in a schedule file.
+fn in_one_line(found: &Diagnostic) -> String {
+    let file = found.places.first().map(Place::position);
+    let (file, help) = (file.unwrap_or_default(), found.help());
+    let help = help.map_or_else(String::new, |help| format!(" ({help})"));
+    format!("{file}: {}{help}", found.message())
+}
+
+/// Writes the log line of an error, or of a warning, in a schedule file.
 fn log_mistake(found: &Diagnostic) {
     let file = found.places.first().map(Place::position);
     let (what, help) = (found.message(), found.help());

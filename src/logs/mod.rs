@@ -8,7 +8,7 @@ mod queue;
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     fs::File,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
     panic,
     path::Path,
@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
 use nix::{
     errno::Errno,
@@ -61,7 +62,8 @@ pub fn start(format: Format, level: LevelFilter, file: Option<&Path>) -> io::Res
     } else {
         let lines = standard_error()?;
         let _ = errors.set(lines.clone());
-        (lines, io::stderr().is_terminal())
+        let choice = AutoStream::choice(&io::stderr());
+        (lines, choice != ColorChoice::Never)
     };
     let writer = Lines {
         queue: lines.clone(),
@@ -155,10 +157,7 @@ fn standard_error() -> io::Result<Queue> {
 }
 
 fn report_dropped(lines: u64) {
-    warn!(
-        lines,
-        "log lines dropped: they could not be written in time"
-    );
+    warn!(lines, "dropped log lines that could not be written in time");
 }
 
 /// Takes formatted log lines, each in one call.

@@ -74,36 +74,34 @@ impl Address {
         let Credentials {
             ca, certificate, ..
         } = &self.credentials;
-        let refused = |reason: &str| Err(StoreError::Address(reason.to_owned()));
+        let refused = |reason: &str| Err(StoreError::Certificate(reason.to_owned()));
         if !self.uses_tls() && (ca.is_some() || certificate.is_some()) {
-            return refused("certificates are given, but it is one without TLS");
+            return refused("the Redis URL does not use TLS; for TLS it begins with `rediss`");
         }
         let holds_some = |pem: &[u8]| CertificateDer::pem_slice_iter(pem).next().is_some();
         if !ca.as_deref().is_none_or(holds_some) {
-            return refused("the file of the authorities holds no certificate in PEM");
+            return refused("the --tls-ca file holds no PEM certificate");
         }
         let Some((own, key)) = certificate else {
             return Ok(());
         };
         if !holds_some(own) {
-            return refused("the file of our certificate holds none in PEM");
+            return refused("the --tls-cert file holds no PEM certificate");
         }
         // What a handshake would need is seen now, and not when Redis is first used.
         let own: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(own).collect();
         let Ok(own) = own else {
-            return refused("the file of our certificate is not PEM throughout");
+            return refused("the --tls-cert file holds something other than PEM");
         };
         let Ok(key) = PrivateKeyDer::from_pem_slice(key) else {
-            return refused("the file of our certificate's key holds no private key in PEM");
+            return refused("the --tls-key file holds no PEM private key");
         };
         match CertifiedKey::from_der(own, key, &ring::default_provider()) {
             Ok(_) => Ok(()),
             Err(rustls::Error::InconsistentKeys(_)) => {
-                refused("the key does not belong to our certificate (--tls-key, --tls-cert)")
+                refused("--tls-key does not belong to --tls-cert")
             }
-            Err(error) => refused(&format!(
-                "our certificate or its key cannot be used: {error}"
-            )),
+            Err(error) => refused(&error.to_string()),
         }
     }
 
@@ -144,7 +142,7 @@ fn check_encoding(url: &str) -> Result<(), StoreError> {
     let user = rest.rfind('@').map_or("", |at| &rest[..at]);
     match user.chars().find(|letter| "/?#".contains(*letter)) {
         Some(letter) if !scheme.ends_with("unix") => Err(StoreError::Address(format!(
-            "the user or the password has a `{letter}`, which must be percent-encoded: write `%{:02X}`",
+            "the user or the password contains a `{letter}`, which must be percent-encoded: write `%{:02X}`",
             u32::from(letter)
         ))),
         _ => Ok(()),
@@ -161,7 +159,7 @@ fn check_options(url: &str) -> Result<(), StoreError> {
         );
     }
     if url.contains('#') {
-        return refused("it has a `#`, which must be percent-encoded: write `%23`");
+        return refused("it contains a `#`, which must be percent-encoded: write `%23`");
     }
     let (place, options) = url.split_once('?').unwrap_or((url, ""));
     let known: &[&str] = match place.split_once("://") {
@@ -172,7 +170,7 @@ fn check_options(url: &str) -> Result<(), StoreError> {
     let mut options = options.split('&').filter(|option| !option.is_empty());
     if options.any(|option| !known.contains(&&*name(option))) {
         return refused(
-            "it has an unknown option after the `?`; expected user and password before the host",
+            "it contains an unknown option after the `?`; expected user and password before the host",
         );
     }
     Ok(())
@@ -237,7 +235,7 @@ fn parts(rest: &str) -> Result<(&str, &str, &str), StoreError> {
     let at = rest.rfind('@').map_or(0, |at| at + 1);
     let (user, rest) = rest.split_at(at);
     if rest.contains(['?', '#']) {
-        let expected = "it takes no options: expected user and password before the hosts";
+        let expected = "a URL of sentinels or a cluster has no options; expected user and password before the hosts";
         return Err(StoreError::Address(expected.to_owned()));
     }
     let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -296,7 +294,7 @@ mod tests {
             "secret",
         ] {
             let error = shown(url);
-            assert!(error.contains("can't be used"), "{error}");
+            assert!(error.contains("cannot use the Redis URL"), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }
     }

@@ -148,11 +148,11 @@ impl Connection {
         let is_plain = error.is_timeout() || error.to_string().contains("corrupt message");
         let hint = match self.address.uses_tls() {
             true if is_plain => {
-                "if this port does not speak TLS, the Redis URL begins with `redis`, not `rediss`"
+                "if this port does not use TLS, the Redis URL must begin with `redis`, not `rediss`"
             }
             // A Redis with TLS closes a connection on which it understands nothing.
             false if error.kind() == ErrorKind::Parse || is_closed(error) => {
-                "if this port speaks TLS, the Redis URL begins with `rediss`, not `redis`"
+                "if this port uses TLS, the Redis URL must begin with `rediss`, not `redis`"
             }
             _ => return sorted,
         };

@@ -18,9 +18,9 @@ pub enum StoreError {
         /// Whether that was the end of a connection; the next one may do.
         dropped: bool,
     },
-    /// Redis refuses the user or the password, until someone corrects its users or the URL.
+    /// Redis rejects the user or the password, until someone corrects its users or the URL.
     #[error(
-        "Redis at {server} refuses the user or the password: {reason}; check both in the Redis URL"
+        "Redis at {server} rejects the user or the password: {reason}; check both in the Redis URL"
     )]
     Unauthenticated {
         /// Where, without password.
@@ -40,7 +40,7 @@ pub enum StoreError {
     },
     /// The user lacks a right, until someone grants it.
     #[error(
-        "Redis at {server} denies its user a right: {reason}; the README lists the rights that are needed"
+        "Redis at {server} denies a command or a key to this user: {reason}; docs/configuration.md lists the rights that the scheduler needs"
     )]
     Denied {
         /// Where, without password.
@@ -70,10 +70,13 @@ pub enum StoreError {
     },
     /// The address can't be used; it is not shown, for it may hold a password.
     #[error(
-        "the Redis URL can't be used: {0}; expected redis://host:port/db, unix:///path, \
-         redis+sentinel://host:port,host:port/service or redis+cluster://host:port, over TLS rediss"
+        "cannot use the Redis URL: {0}; expected redis://host:port/db, unix:///path, \
+         redis+sentinel://host:port,host:port/service or redis+cluster://host:port; for TLS, rediss"
     )]
     Address(String),
+    /// The certificates, or the key of one, cannot be used.
+    #[error("cannot use the certificates of --tls-ca, --tls-cert and --tls-key: {0}")]
+    Certificate(String),
     /// A cluster runs a script only where all its keys are on one node.
     #[error(
         "on a Redis Cluster the namespace needs a hash tag, so that all keys are on one node: \

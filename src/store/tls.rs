@@ -19,8 +19,8 @@ pub(super) type TlsConfig = Arc<ClientConfig>;
 /// # Errors
 /// If a certificate or a key cannot be used.
 pub(super) fn config(credentials: &Credentials) -> RedisResult<TlsConfig> {
-    const AUTHORITIES: &str = "cannot use the certificates of the authorities (PEM)";
-    const OWN: &str = "cannot use our certificate and its key (PEM)";
+    const AUTHORITIES: &str = "cannot use the certificates in --tls-ca (PEM)";
+    const OWN: &str = "cannot use --tls-cert and --tls-key (PEM)";
     let mut roots = RootCertStore::empty();
     if let Some(pem) = &credentials.ca {
         for certificate in CertificateDer::pem_slice_iter(pem) {

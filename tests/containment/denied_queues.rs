@@ -30,11 +30,11 @@ fn a_queue_that_may_not_be_written_stops_only_its_own_fires() {
     wait_for_fires(&mut redis, &scheduler, 3);
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
     scheduler
-        .wait_for("queue refuses the job, will try again entry=\"secret\" queue=\"secret\"")
+        .wait_for("queue rejects the job; retrying entry=\"secret\" queue=\"secret\"")
         .wait_for("may not write `resque:queue:secret`")
-        .status("not healthy leading=true problems=\"entries whose queue refuses their job: 1, the first is secret");
+        .status("unhealthy leading=true problems=\"entries whose queue rejects their job: 1, the first is secret");
     let log = scheduler.log();
-    assert_eq!(log.matches("refuses the job").count(), 1, "{log}");
+    assert_eq!(log.matches("rejects the job").count(), 1, "{log}");
     assert!(!log.contains("cannot use Redis"), "{log}");
 
     redis.command("ACL SETUSER few ~resque:queue:*");
@@ -68,13 +68,13 @@ fn a_queue_that_may_not_be_written_stops_only_the_buckets_of_its_jobs() {
     holds(&mut redis, &scheduler, "q_before", 1);
     for bucket in ["999", "2000", "3000"] {
         scheduler.wait_for(&format!(
-            "bucket is stuck, left alone bucket=\"delayed:{bucket}\""
+            "bucket is stuck; leaving it in place bucket=\"delayed:{bucket}\""
         ));
     }
     scheduler
         .wait_for("may not write `resque:queue:secret`")
         .wait_for("may not write `resque:queue:secret_too`")
-        .status("buckets that can't be moved: 3, the first is delayed:999");
+        .status("buckets that cannot be moved: 3, the first is delayed:999");
     let log = scheduler.log();
     assert_eq!(log.matches("bucket is stuck").count(), 3, "{log}");
     assert!(!log.contains("cannot use Redis"), "{log}");
@@ -99,8 +99,8 @@ fn a_key_that_is_no_queue_is_an_outage_as_before() {
     redis.delay(1_000, item("q", 0));
     let scheduler = Program::new().args(["--redis-url", &url]).start();
     scheduler
-        .wait_for("denies its user a right")
-        .status("not healthy");
+        .wait_for("denies a command or a key to this user")
+        .status("unhealthy");
     redis.command("ACL SETUSER few ~resque:*");
     holds(&mut redis, &scheduler, "q", 1);
 }

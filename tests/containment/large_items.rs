@@ -49,7 +49,7 @@ fn an_item_of_40_mb_is_set_aside_within_redis_and_the_rest_of_its_bucket_flows()
     scheduler.status(" healthy leading=true quarantined=1");
     let log = scheduler.log();
     assert!(!log.contains("cannot use Redis"), "{log}");
-    assert_eq!(log.matches("in quarantine").count(), 1, "{log}");
+    assert_eq!(log.matches("moved it to quarantine").count(), 1, "{log}");
 }
 
 #[test]

@@ -34,8 +34,8 @@ fn a_text_of_5_mb_is_cut_in_logs_and_in_the_status() {
     holds(&mut redis, &scheduler, "q", 1);
     scheduler
         .wait_for("bucket is stuck")
-        .status("buckets that can't be moved: 1")
-        .status("queues that refuse delayed jobs: 1");
+        .status("buckets that cannot be moved: 1")
+        .status("queues that reject delayed jobs: 1");
     let log = scheduler.log();
     assert!(log.contains("(cut, "));
     let longest = log.lines().map(str::len).max();
@@ -107,8 +107,8 @@ fn of_many_dynamic_entries_with_errors_the_first_fifty_are_logged_and_the_rest_i
         " more dynamic entries have errors or warnings, or are left out; not logged entries=1950\n",
     );
     let log = scheduler.log();
-    assert_eq!(log.matches("dynamic entry refused").count(), 50, "{log}");
-    scheduler.status("dynamic entries with mistakes: 2000, the first is 0 (");
+    assert_eq!(log.matches("dynamic entry rejected").count(), 50, "{log}");
+    scheduler.status("dynamic entries with errors: 2000, the first is 0 (");
 }
 
 #[test]

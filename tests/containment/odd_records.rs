@@ -62,7 +62,7 @@ fn a_leader_whose_fence_is_evicted_doubles_nothing_and_says_so() {
     let scheduler = catching_up(&mut redis);
     evict(&mut redis);
     redis.command("CLIENT KILL TYPE normal SKIPME yes");
-    scheduler.wait_for(LOST).status("not healthy");
+    scheduler.wait_for(LOST).status("unhealthy");
     goes_on_without_a_gap(&mut redis, &scheduler, 3);
     assert_not_doubled(&mut redis);
 }
@@ -75,7 +75,7 @@ fn a_restart_without_the_fence_doubles_nothing_and_says_so() {
     scheduler.ended();
     evict(&mut redis);
     scheduler.start_again();
-    scheduler.wait_for(LOST).status("not healthy").status(
+    scheduler.wait_for(LOST).status("unhealthy").status(
         "Redis lost records of entries in `resque:rescue_scheduler:fired`: 1, the first is tick",
     );
     goes_on_without_a_gap(&mut redis, &scheduler, 3);
@@ -163,7 +163,7 @@ fn a_last_fire_that_is_set_far_ahead_while_its_leader_leads_is_a_problem() {
         .unwrap();
     scheduler
         .wait_for("last fire time is far in the future; entry waits until then")
-        .status("not healthy")
+        .status("unhealthy")
         .status("(until 2100-01-01T00:00:00Z)");
 }
 

@@ -21,11 +21,11 @@ fn a_full_quarantine_leaves_bad_jobs_where_they_are_and_other_buckets_flow() {
     quarantined(&mut redis, &scheduler, 10);
     scheduler
         .wait_for(
-            "bucket is stuck, left alone bucket=\"delayed:1010\" reason=\"the quarantine is full\"",
+            "bucket is stuck; leaving it in place bucket=\"delayed:1010\" reason=\"the quarantine is full\"",
         )
         .wait_for("bucket=\"delayed:1100\" reason=\"the quarantine is full\"")
         .status(
-            "buckets that can't be moved: 16, the first is delayed:1010 (the quarantine is full)",
+            "buckets that cannot be moved: 16, the first is delayed:1010 (the quarantine is full)",
         )
         .status("quarantined=10");
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
@@ -59,7 +59,7 @@ fn a_queue_of_the_wrong_type_is_shown_until_it_takes_jobs() {
     holds(&mut redis, &scheduler, "q", 20);
     quarantined(&mut redis, &scheduler, 20);
     scheduler
-        .status("queues that refuse delayed jobs: 1, the first is broken (")
+        .status("queues that reject delayed jobs: 1, the first is broken (")
         .status("WRONGTYPE")
         .status("quarantined=20");
     redis.command("DEL resque:queue:broken");
@@ -68,7 +68,7 @@ fn a_queue_of_the_wrong_type_is_shown_until_it_takes_jobs() {
 
     redis.command("SET resque:queue:broken x");
     redis.delay(1_000, item("broken", 20));
-    scheduler.status("queues that refuse delayed jobs: 1");
+    scheduler.status("queues that reject delayed jobs: 1");
     redis.command("DEL resque:queue:broken");
     redis.delay(1_000, item("broken", 21));
     eventually(|| match redis.queue("broken").len() {

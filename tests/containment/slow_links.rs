@@ -57,7 +57,7 @@ fn a_reply_may_take_longer_than_the_timeout_as_long_as_bytes_arrive() {
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
     let log = scheduler.log();
     assert!(!log.contains("cannot use Redis"), "{log}");
-    assert!(!log.contains("not leading any more"), "{log}");
+    assert!(!log.contains("no longer the leader"), "{log}");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn fires_go_on_while_dynamic_entries_are_first_read() {
     let program = Program::new().args(["--redis-url", &network.url(), "--dynamic"]);
     let scheduler = program.schedule(&schedule).start();
     wait_for_fires(&mut redis, &scheduler, 2);
-    scheduler.status("dynamic entries are being read");
+    scheduler.status("reading dynamic entries");
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
     scheduler.wait_for("dynamic entries changed");
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
@@ -288,7 +288,7 @@ fn a_large_item_that_cannot_be_sent_is_looked_past() {
     }
     holds(&mut redis, &scheduler, "q", 100);
     let trouble = format!(
-        "buckets that can't be moved: 1, the first is delayed:1000 (its item of {} bytes waits",
+        "buckets that cannot be moved: 1, the first is delayed:1000 (an item of {} bytes waits",
         large.len()
     );
     scheduler.status(&trouble);

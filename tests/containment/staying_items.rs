@@ -29,7 +29,7 @@ fn a_job_for_a_denied_queue_in_each_bucket_keeps_no_other_job_back() {
     let scheduler = started(&mut redis, &url, []);
 
     holds(&mut redis, &scheduler, "q", 100);
-    scheduler.status("buckets that can't be moved: 50, the first is delayed:1000");
+    scheduler.status("buckets that cannot be moved: 50, the first is delayed:1000");
     for second in 0..50 {
         let number = usize::try_from(second).unwrap();
         assert_eq!(bucket(&mut redis, 1_000 + second), [item("secret", number)]);
@@ -57,7 +57,7 @@ fn a_batch_of_a_single_job_passes_those_that_stay() {
         .schedule(EACH_SECOND)
         .start();
     holds(&mut redis, &scheduler, "q", 5);
-    scheduler.status("buckets that can't be moved: 1");
+    scheduler.status("buckets that cannot be moved: 1");
     redis.command("CONFIG RESETSTAT");
     goes_on_without_a_gap(&mut redis, &scheduler, 3);
     let commands = redis.commands_processed();
@@ -97,7 +97,7 @@ fn any_number_of_jobs_that_stay_in_a_bucket_keep_their_order_and_no_other_job_ba
         let held: bool = redis.connection.exists(index).unwrap();
         assert_eq!(held, there, "the reverse index of {queue}");
     }
-    scheduler.status("buckets that can't be moved: 1, the first is delayed:1000");
+    scheduler.status("buckets that cannot be moved: 1, the first is delayed:1000");
 
     // Apps remove some of them, and add others, while they are stuck.
     let () = redis
@@ -137,7 +137,7 @@ fn many_jobs_that_stay_are_not_sent_again_every_second() {
     let scheduler = started(&mut redis, &url, ["--quiet"]);
     holds(&mut redis, &scheduler, "q", 1);
     // They are looked at again at once, and then every twenty seconds.
-    scheduler.status("buckets that can't be moved: 1");
+    scheduler.status("buckets that cannot be moved: 1");
     std::thread::sleep(std::time::Duration::from_secs(3));
 
     network.traffic();
@@ -211,8 +211,8 @@ fn four_hundred_denied_queues_cost_no_further_calls_and_heal_within_seconds() {
     holds(&mut redis, &scheduler, "q", 1);
     wait_for_fires(&mut redis, &scheduler, 3);
     scheduler
-        .status("entries whose queue refuses their job: 400")
-        .status("queues that refuse delayed jobs: 400");
+        .status("entries whose queue rejects their job: 400")
+        .status("queues that reject delayed jobs: 400");
 
     redis.command("CONFIG RESETSTAT");
     goes_on_without_a_gap(&mut redis, &scheduler, 5);
@@ -247,9 +247,9 @@ fn each_queue_that_takes_jobs_again_is_not_shown_any_more() {
     }
     let scheduler = started(&mut redis, &url, []);
     quarantined(&mut redis, &scheduler, 3);
-    scheduler.status("queues that refuse delayed jobs: 3, the first is a (");
+    scheduler.status("queues that reject delayed jobs: 3, the first is a (");
     redis.command("DEL resque:queue:c");
-    scheduler.status("queues that refuse delayed jobs: 2, the first is a (");
+    scheduler.status("queues that reject delayed jobs: 2, the first is a (");
     redis.command("DEL resque:queue:b");
-    scheduler.status("queues that refuse delayed jobs: 1, the first is a (");
+    scheduler.status("queues that reject delayed jobs: 1, the first is a (");
 }

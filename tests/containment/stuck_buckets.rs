@@ -33,7 +33,7 @@ fn a_hundred_thousand_stuck_buckets_are_not_sent_again_every_second() {
     let fill = redis::Script::new(FILL);
     let () = fill.arg(MANY).invoke(&mut redis.connection).unwrap();
     let scheduler = started(&mut redis, &network.url(), ["--quiet"]);
-    let trouble = format!("buckets that can't be moved: {MANY}");
+    let trouble = format!("buckets that cannot be moved: {MANY}");
     scheduler.status(&trouble);
     // A look at all of them again, right after the first one.
     wait_until_looked_again(&network);
@@ -68,7 +68,7 @@ fn a_job_that_comes_before_the_last_stuck_bucket_is_moved_within_seconds() {
     let fill = redis::Script::new(FILL);
     let () = fill.arg(MANY).invoke(&mut redis.connection).unwrap();
     let scheduler = started(&mut redis, &network.url(), ["--quiet"]);
-    scheduler.status(&format!("buckets that can't be moved: {MANY}"));
+    scheduler.status(&format!("buckets that cannot be moved: {MANY}"));
     // A look at all of them again, right after the first one; the next one is a hundred seconds later.
     wait_until_looked_again(&network);
     network.traffic();
@@ -88,5 +88,5 @@ fn a_job_that_comes_before_the_last_stuck_bucket_is_moved_within_seconds() {
     }
     let traffic = network.traffic();
     println!("{traffic:?}");
-    scheduler.status(&format!("buckets that can't be moved: {MANY}"));
+    scheduler.status(&format!("buckets that cannot be moved: {MANY}"));
 }

@@ -73,7 +73,7 @@ fn when_the_pipe_is_read_again_one_line_says_how_many_lines_were_dropped() {
     let told: Vec<_> = log
         .lines()
         .filter(|line| {
-            line.contains("WARN log lines dropped: they could not be written in time lines=")
+            line.contains("WARN dropped log lines that could not be written in time lines=")
         })
         .collect();
     let [told] = *told else {
@@ -146,7 +146,7 @@ fn no_value_breaks_a_log_line_or_brings_control_characters_into_it() {
             scheduler.wait_for(expected);
         }
         scheduler.signal(Signal::SIGUSR1);
-        scheduler.wait_for("not healthy");
+        scheduler.wait_for("unhealthy");
         let log = scheduler.log();
         for line in log.lines() {
             assert!(!line.starts_with(forged), "{line}");
@@ -167,7 +167,7 @@ fn a_log_file_that_is_a_pipe_without_a_reader_is_refused() {
     mkfifo(&pipe, Mode::S_IRWXU).unwrap();
     let finished = program.run();
     assert_eq!(finished.status.code(), Some(1));
-    let error = "error: can't open log file log: it is a pipe or a socket that nobody reads";
+    let error = "error: cannot open log file log: it is a pipe or a socket that nobody reads";
     assert!(finished.log.contains(error), "{}", finished.log);
 
     let reader = std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap());

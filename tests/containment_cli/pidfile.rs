@@ -18,16 +18,20 @@ fn program(redis: &Redis) -> (Program, PathBuf) {
 #[track_caller]
 fn is_refused(finished: &Finished, reason: &str) {
     assert_eq!(finished.status.code(), Some(1), "{}", finished.log);
-    let error = format!("error: can't write process number to pid: {reason}");
+    let error = format!("error: cannot write process number to pid: {reason}");
     assert!(finished.log.contains(&error), "{}", finished.log);
-    assert!(!finished.log.contains("leading"), "{}", finished.log);
+    assert!(
+        !finished.log.contains("became the leader"),
+        "{}",
+        finished.log
+    );
 }
 
 #[test]
 fn the_pidfile_of_a_process_that_runs_is_refused_and_kept() {
     let redis = Redis::start();
     let mut running = Program::on(&redis).args(["--pidfile", "pid"]).start();
-    running.wait_for("leading holder=");
+    running.wait_for("became the leader holder=");
     let (mut program, path) = program(&redis);
     let theirs = fs::read_to_string(running.program.path("pid")).unwrap();
     fs::write(&path, &theirs).unwrap();
@@ -48,7 +52,7 @@ fn the_pidfile_of_a_process_that_has_ended_is_replaced() {
     let mut killed = Program::on(&redis)
         .args(["--lease", "1s", "--pidfile", "pid"])
         .start();
-    killed.wait_for("leading holder=");
+    killed.wait_for("became the leader holder=");
     killed.kill();
     assert!(killed.program.path("pid").exists());
     killed.start_again();

@@ -37,11 +37,11 @@ fn is_refused(scheduler: &Scheduler, replace: impl FnOnce(&Path), reason: &str) 
 fn a_pipe_or_a_device_as_a_schedule_file_is_refused_on_reload() {
     let mut redis = Redis::start();
     let mut scheduler = start(&mut redis);
-    is_refused(&scheduler, pipe, "error=\"not a plain file but a pipe\"");
+    is_refused(&scheduler, pipe, "error=\"not a regular file but a pipe\"");
     is_refused(
         &scheduler,
         |path| symlink("/dev/zero", path).unwrap(),
-        "error=\"not a plain file but a device\"",
+        "error=\"not a regular file but a device\"",
     );
     is_refused(
         &scheduler,
@@ -98,7 +98,10 @@ fn a_file_on_standard_input_is_read_and_a_pipe_is_refused() {
     );
     let (code, log) = shell("cat a.toml | \"$0\" check /dev/stdin");
     assert_eq!(code, Some(1));
-    assert!(log.contains("error: not a plain file but a pipe"), "{log}");
+    assert!(
+        log.contains("error: not a regular file but a pipe"),
+        "{log}"
+    );
     assert!(
         log.contains("write the output of a command to a file first"),
         "{log}"
@@ -119,7 +122,7 @@ fn ten_thousand_mistakes_on_reload_delay_no_fire() {
     let one_line = format!("schedule = {{ {} }}\n", one_line.join(", "));
     for (text, mistakes) in [(lines, 10_000), (one_line, 3_000)] {
         let reason = format!(
-            "reload refused, the schedule in force stays mistakes={mistakes} not_shown={}\n",
+            "reload rejected; keeping the previous schedule count={mistakes} not_shown={}\n",
             mistakes - 50
         );
         is_refused(&scheduler, |path| fs::write(path, &text).unwrap(), &reason);
@@ -130,7 +133,7 @@ fn ten_thousand_mistakes_on_reload_delay_no_fire() {
         log.matches("ERROR error in a schedule file file=").count(),
         100
     );
-    assert!(!log.contains("not leading any more"), "{log}");
+    assert!(!log.contains("no longer the leader"), "{log}");
 }
 
 #[test]
@@ -140,15 +143,41 @@ fn a_refused_reload_is_a_problem_until_another_one_is_taken() {
     is_refused(
         &scheduler,
         |path| fs::write(path, "nonsense").unwrap(),
-        "reload refused",
+        "reload rejected",
     );
-    scheduler.status("not healthy leading=true problems=\"the last reload was refused;");
+    scheduler.status("unhealthy leading=true problems=\"the last reload was rejected;");
     let path = scheduler.program.path("schedule.toml");
     fs::write(path, EACH_SECOND).unwrap();
     scheduler.signal(Signal::SIGHUP);
     scheduler
         .wait_for("schedule reloaded")
         .status("INFO healthy");
+}
+
+#[test]
+fn the_errors_of_a_rejected_reload_are_one_record_in_json_and_logfmt() {
+    for format in ["json", "logfmt"] {
+        let mut redis = Redis::start();
+        let program = Program::on(&redis).args(["--log-format", format]);
+        let scheduler = program.schedule(EACH_SECOND).start();
+        wait_for_fires(&mut redis, &scheduler, 1);
+        let path = scheduler.program.path("schedule.toml");
+        fs::write(path, "[schedule.a]\nevery = 'soon'\nqueu = 'q'\n").unwrap();
+        scheduler.signal(Signal::SIGHUP);
+        scheduler.wait_for("reload rejected; keeping the previous schedule");
+        let log = scheduler.log();
+        let rejected =
+            |line: &&str| line.contains("reload rejected") || line.contains("schedule.toml");
+        let records: Vec<&str> = log.lines().filter(rejected).collect();
+        assert_eq!(records.len(), 1, "{log}");
+        for part in [
+            "schedule.toml:2:10: `soon` is not a number",
+            "; ",
+            "schedule.toml:3:1: unknown key `queu` (did you mean `queue`?)",
+        ] {
+            assert!(records[0].contains(part), "no `{part}` in {}", records[0]);
+        }
+    }
 }
 
 #[test]
@@ -186,7 +215,7 @@ fn ten_thousand_files_and_mistakes_are_read_in_seconds() {
     );
     assert!(log.contains("… and 4950 more"), "{log}");
     assert!(
-        log.ends_with("5000 mistakes in 10000 files; nothing of this schedule is used\n"),
+        log.ends_with("5000 errors in 10000 files; the schedule is not used\n"),
         "{log}"
     );
 }

@@ -43,7 +43,7 @@ fn signals_while_the_schedule_is_first_read_do_not_end_the_process() {
     for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2] {
         scheduler.signal(signal);
     }
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     scheduler
         .wait_for("schedule reloaded")
         .wait_for("INFO healthy");
@@ -66,14 +66,18 @@ fn term_while_a_huge_schedule_is_read_ends_within_a_second() {
         "{:?}",
         started.elapsed()
     );
-    assert!(!scheduler.log().contains("leading"), "{}", scheduler.log());
+    assert!(
+        !scheduler.log().contains("became the leader"),
+        "{}",
+        scheduler.log()
+    );
 }
 
 #[test]
 fn term_with_a_huge_schedule_in_force_ends_within_a_second() {
     let redis = Redis::start();
     let mut scheduler = Program::on(&redis).schedule(&huge(100_000)).start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     let started = now();
     scheduler.signal(Signal::SIGTERM);
     assert_eq!(scheduler.ended().code(), Some(0));

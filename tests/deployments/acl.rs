@@ -59,7 +59,9 @@ fn whole_life(redis: &mut Redis, url: &str) -> Scheduler {
     second.wait_for("following");
     first.signal(Signal::SIGTERM);
     assert_eq!(first.ended().code(), Some(0), "{}", first.log());
-    second.wait_for("leading holder=").status(" healthy");
+    second
+        .wait_for("became the leader holder=")
+        .status(" healthy");
     second
 }
 

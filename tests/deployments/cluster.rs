@@ -195,7 +195,7 @@ fn a_cluster_by_the_url_of_one_node_is_told_how_it_is_reached() {
                 .contains("the URL of a cluster is redis+cluster://")
         };
         eventually(|| {
-            let leads = scheduler.log().contains("leading holder=");
+            let leads = scheduler.log().contains("became the leader holder=");
             if leads || said() {
                 Ok(())
             } else {

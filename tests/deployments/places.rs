@@ -24,7 +24,7 @@ fn unix_socket() {
 fn another_database() {
     let mut redis = Redis::start();
     let scheduler = program(&format!("{}?db=3", redis.url()), &[]).start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     let in_0: bool = redis.connection.exists(LOCK).unwrap();
     redis.command("SELECT 3");
     let in_3: bool = redis.connection.exists(LOCK).unwrap();

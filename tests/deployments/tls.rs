@@ -114,7 +114,7 @@ fn tls_trusts_nobody_else_and_is_trusted_by_nobody_else() {
         scheduler.wait_for("cannot use Redis");
         let log = scheduler.log();
         assert!(
-            log.contains(reason) && !log.contains("leading holder="),
+            log.contains(reason) && !log.contains("became the leader holder="),
             "{args:?} {log}"
         );
     }
@@ -125,12 +125,12 @@ fn a_url_with_tls_for_a_port_without_and_the_other_way_round_is_explained() {
     let certificates = Certificates::new();
     let (_redis, url) = server(&certificates, "server");
     let scheduler = program(&url.replace("rediss:", "redis:"), &[]).start();
-    scheduler.wait_for("begins with `rediss`, not `redis`");
+    scheduler.wait_for("must begin with `rediss`, not `redis`");
 
     let plain = Redis::on_port();
     let url = plain.url().replace("redis:", "rediss:");
     let scheduler = program(&url, &["--tls-ca", &certificates.path("ca.pem")]).start();
-    scheduler.wait_for("begins with `redis`, not `rediss`");
+    scheduler.wait_for("must begin with `redis`, not `rediss`");
 }
 
 #[test]
@@ -155,10 +155,10 @@ fn a_certificate_that_can_not_be_read_is_told_at_the_start() {
     );
     certificates.write("empty.pem", "");
     for (path, scheme, words) in [
-        ("missing.pem", "rediss", "can't read"),
+        ("missing.pem", "rediss", "cannot read"),
         ("broken.pem", "rediss", "PEM"),
-        ("empty.pem", "rediss", "holds no certificate"),
-        ("ca.pem", "redis", "without TLS"),
+        ("empty.pem", "rediss", "holds no PEM certificate"),
+        ("ca.pem", "redis", "does not use TLS"),
     ] {
         let args = ["--tls-ca", &certificates.path(path)];
         let finished = program(&format!("{scheme}://127.0.0.1:1"), &args).run();
@@ -172,9 +172,9 @@ fn a_key_that_does_not_belong_to_its_certificate_is_told_at_the_start() {
     let certificates = Certificates::new();
     certificates.write("empty.key", "");
     for (key, words) in [
-        ("stranger.key", "the key does not belong to our certificate"),
-        ("client.pem", "holds no private key"),
-        ("empty.key", "holds no private key"),
+        ("stranger.key", "--tls-key does not belong to --tls-cert"),
+        ("client.pem", "holds no PEM private key"),
+        ("empty.key", "holds no PEM private key"),
     ] {
         let (certificate, key) = (certificates.path("client.pem"), certificates.path(key));
         let args = ["--tls-cert", &certificate, "--tls-key", &key];

@@ -162,7 +162,7 @@ async fn entries_that_fired_by_a_clock_that_was_ahead_are_a_problem_until_their_
         becomes(|| fire_times(&mut redis).len() >= 2, true).await;
         clock.0.store(0, Ordering::Relaxed);
         let said = || health.problems().join("; ");
-        let problem = "entries that wait because a record of theirs is in the future: 1, the furthest is tick";
+        let problem = "entries that wait because their last fire is recorded for a time in the future: 1, the furthest is tick";
         becomes(|| said().contains(problem), true).await;
         assert!(!said().contains("HSET"), "{}", said());
         becomes(|| health.problems(), vec![]).await;
@@ -190,8 +190,8 @@ async fn a_host_whose_clock_is_a_year_off_does_not_lead_until_it_is_right() {
         redis.delay(unix_now() + 86_400, item("q", 1));
         let check = async {
             let problem = format!(
-                "this host's clock is {off:+}.0 s off Redis' clock, and a leader's may be 30s off \
-                 (--max-clock-skew): not leading until one of them is mended"
+                "this host's clock is {off:+}.0 s off Redis' clock, more than the 30s that a leader's may be \
+                 (--max-clock-skew); not leading until one of them is corrected"
             );
             becomes(|| health.problems(), vec![problem]).await;
             // It goes on looking.

@@ -49,18 +49,20 @@ fn leader_killed() {
 fn leader_stopped_longer_than_its_lease_notices_before_it_acts() {
     let mut redis = Redis::start();
     let first = start(redis.url(), "1s");
-    first.wait_for("leading holder=");
+    first.wait_for("became the leader holder=");
     let second = start(redis.url(), "1s");
     second.wait_for("following");
     // It has the reply, too: what it hears of this fire later is no act.
     first.wait_for("fired entry=");
 
     first.signal(Signal::SIGSTOP);
-    second.wait_for("leading holder=").wait_for("fired entry=");
+    second
+        .wait_for("became the leader holder=")
+        .wait_for("fired entry=");
     let fired_before = first.log().matches("fired entry=").count();
     first.signal(Signal::SIGCONT);
     first
-        .wait_for("not leading any more")
+        .wait_for("no longer the leader")
         .wait_for(&format!("following leader=\"{}\"", second.holder()));
     let fired_after = first.log().matches("fired entry=").count();
     assert_eq!(fired_before, fired_after, "{}", first.log());
@@ -72,14 +74,16 @@ fn leader_cut_off() {
     let mut redis = Redis::start();
     let network = Proxy::to(&redis);
     let first = start(&network.url(), "2s");
-    first.wait_for("leading holder=");
+    first.wait_for("became the leader holder=");
     let second = start(redis.url(), "2s");
     second.wait_for("following");
     wait_for_fires(&mut redis, &first, 1);
 
     network.isolate(true);
-    second.wait_for("leading holder=").wait_for("fired entry=");
-    first.wait_for("not leading any more");
+    second
+        .wait_for("became the leader holder=")
+        .wait_for("fired entry=");
+    first.wait_for("no longer the leader");
     network.isolate(false);
     first
         .wait_for(&format!("following leader=\"{}\"", second.holder()))
@@ -92,7 +96,7 @@ fn leader_cut_off() {
 fn clean_stop_hands_over_within_100_ms() {
     let mut redis = Redis::start();
     let mut leads = start(redis.url(), "60s");
-    leads.wait_for("leading holder=");
+    leads.wait_for("became the leader holder=");
     let mut taken = vec![];
     for _ in 0..5 {
         let follows = start(redis.url(), "60s");

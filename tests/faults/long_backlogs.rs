@@ -55,11 +55,11 @@ fn the_lease_is_renewed_fires_go_on_and_a_stop_takes_less_than_a_second() {
 
     let log = scheduler.log();
     assert_eq!(holder, scheduler.holder());
-    assert!(!log.contains("not leading any more"), "{log}");
+    assert!(!log.contains("no longer the leader"), "{log}");
     let scheduler = Program::on(&redis).args(args).schedule(EACH_SECOND).start();
     redis.wait_until_all_are_moved();
     let log = scheduler.log();
-    assert!(!log.contains("not leading any more"), "{log}");
+    assert!(!log.contains("no longer the leader"), "{log}");
     assert_gapless(&fire_times(&mut redis));
     let worst = log
         .lines()

@@ -102,9 +102,9 @@ fn a_key_of_the_wrong_type_is_told_and_blocks_nothing_else() {
     let scheduler = started(&redis);
     q_holds(&mut redis, &scheduler, 0);
     scheduler
-        .wait_for("bucket is stuck, left alone bucket=\"delayed:1000\"")
-        .wait_for("can't see what other schedulers fired")
-        .status("buckets that can't be moved: 1, the first is delayed:1000")
+        .wait_for("bucket is stuck; leaving it in place bucket=\"delayed:1000\"")
+        .wait_for("cannot read resque-scheduler's timestamps")
+        .status("buckets that cannot be moved: 1, the first is delayed:1000")
         .status("most likely in `resque:delayed:last_enqueued_at`");
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
 
@@ -131,7 +131,7 @@ fn where_even_the_quarantine_is_of_the_wrong_type_other_buckets_flow() {
     (0..jobs).for_each(|number| redis.delay(2_000, item("q", number)));
     let scheduler = started(&redis);
     q_holds(&mut redis, &scheduler, jobs - 1);
-    scheduler.status("buckets that can't be moved: 1100");
+    scheduler.status("buckets that cannot be moved: 1100");
     assert_eq!(scheduler.log().matches("bucket is stuck").count(), 1_100);
     redis.command(&format!("DEL {QUARANTINE}"));
     eventually(|| match redis.connection.llen(QUARANTINE).unwrap() {

@@ -70,7 +70,7 @@ fn a_removed_job_is_removed_or_enqueued_never_both_and_no_third_is_dropped() {
     let mut redis = Redis::start();
     let schedulers = [(); 2].map(|()| Program::on(&redis).args(["--lease", "1s"]).start());
     eventually(|| {
-        let leads = |it: &crate::harness::Scheduler| it.log().contains("leading holder=");
+        let leads = |it: &crate::harness::Scheduler| it.log().contains("became the leader holder=");
         if schedulers.iter().any(leads) {
             Ok(())
         } else {

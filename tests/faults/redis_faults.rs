@@ -24,7 +24,7 @@ fn started(redis: &mut Redis, url: &str) -> Scheduler {
 /// Waits until `scheduler` has noticed that Redis fails, with `reason`; it says so once.
 #[track_caller]
 fn notices(scheduler: &Scheduler, reason: &str) {
-    scheduler.wait_for("cannot use Redis").status("not healthy");
+    scheduler.wait_for("cannot use Redis").status("unhealthy");
     assert!(scheduler.log().contains(reason), "{}", scheduler.log());
 }
 
@@ -239,7 +239,10 @@ fn out_of_memory() {
     std::thread::sleep(Duration::from_millis(2500));
     redis.command("CONFIG SET maxmemory 0");
     recovers(&mut redis, &scheduler);
-    assert_eq!(scheduler.log().matches("leading holder=").count(), 1);
+    assert_eq!(
+        scheduler.log().matches("became the leader holder=").count(),
+        1
+    );
 }
 
 #[test]
@@ -282,17 +285,19 @@ fn no_permission() {
     let scheduler = started(&mut redis, &url);
     redis.command("ACL SETUSER few -rpush");
     scheduler
-        .wait_for("queue refuses the job")
-        .status("not healthy leading=true problems=\"entries whose queue refuses their job: 1");
+        .wait_for("queue rejects the job")
+        .status("unhealthy leading=true problems=\"entries whose queue rejects their job: 1");
     redis.command("ACL SETUSER few +rpush");
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
     redis.command("ACL SETUSER few -evalsha");
-    notices(&scheduler, "denies its user a right: ");
+    notices(&scheduler, "denies a command or a key to this user: ");
     redis.command("ACL SETUSER few +evalsha");
     scheduler.wait_for("Redis is back").status(" healthy");
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
     redis.command("ACL SETUSER few -get");
-    scheduler.wait_for("denies its user a right: ResponseError: The user executing the script");
+    scheduler.wait_for(
+        "denies a command or a key to this user: ResponseError: The user executing the script",
+    );
     redis.command("ACL SETUSER few +get");
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
 }
@@ -302,7 +307,7 @@ fn a_missing_password_is_not_a_missing_database() {
     let redis = Redis::with(&["--requirepass", "pw"]);
     let url = format!("{}?db=1", redis.url());
     let scheduler = Program::new().args(["--redis-url", &url]).start();
-    notices(&scheduler, "refuses the user or the password");
+    notices(&scheduler, "rejects the user or the password");
 }
 
 #[test]
@@ -311,7 +316,7 @@ fn wrong_password() {
     redis.command("ACL SETUSER few on >pw ~* &* +@all");
     let url = format!("{}?user=few&pass=secret", redis.url());
     let mut scheduler = Program::new().args(["--redis-url", &url]).start();
-    notices(&scheduler, "refuses the user or the password");
+    notices(&scheduler, "rejects the user or the password");
     assert_eq!(scheduler.log().matches("cannot use Redis").count(), 1);
     assert!(!scheduler.log().contains("secret"), "{}", scheduler.log());
     scheduler.signal(Signal::SIGTERM);
@@ -333,7 +338,7 @@ fn a_database_that_the_user_may_not_select() {
     redis.command("ACL SETUSER few on >pw ~* &* +@all -select");
     let url = format!("{}?db=1&user=few&pass=pw", redis.url());
     let scheduler = Program::new().args(["--redis-url", &url]).start();
-    notices(&scheduler, "denies its user a right: ");
+    notices(&scheduler, "denies a command or a key to this user: ");
     scheduler.wait_for("'select' command");
 }
 

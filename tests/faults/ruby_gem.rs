@@ -66,7 +66,7 @@ fn ours_follows_while_the_gem_leads_and_takes_over_when_it_stops() {
     }
     assert_eq!(redis.queue("ticks").len(), 0, "{}", ours.log());
     gem.stops();
-    ours.wait_for("leading holder=");
+    ours.wait_for("became the leader holder=");
     wait_for_fires(&mut redis, &ours, 1);
 }
 
@@ -83,7 +83,7 @@ fn the_gem_waits_while_ours_leads_and_takes_over_when_ours_stops() {
     let ours = start(&redis);
     ours.wait_for("following leader=\"ruby-host:4711\"");
     gem.stops();
-    ours.wait_for("leading holder=");
+    ours.wait_for("became the leader holder=");
 }
 
 #[test]

@@ -21,17 +21,17 @@ fn it_is_warned_about_at_once_and_taken_over_after_a_lease() {
     let started = now();
     let ours = start(&redis);
     ours.wait_for("WARN").wait_for(
-        "the leader's lock has no end, it is taken over if it stays so for a lease \
+        "the leader's lock has no TTL; taking over if it stays unchanged for one lease \
          leader=\"dead-host:1\" lock=\"resque:resque:resque_scheduler_master_lock\" lease_s=2",
     );
-    ours.wait_for("leading holder=");
+    ours.wait_for("became the leader holder=");
     assert!(
         started.elapsed() >= std::time::Duration::from_secs(2),
         "{}",
         ours.log()
     );
     assert_eq!(
-        ours.log().matches("has no end").count(),
+        ours.log().matches("has no TTL").count(),
         1,
         "{}",
         ours.log()
@@ -46,7 +46,7 @@ fn its_owner_keeps_it_by_any_sign_of_life() {
     let mut redis = Redis::start();
     let () = redis.connection.set(LOCK, "ruby-host:1").unwrap();
     let ours = start(&redis);
-    ours.wait_for("has no end");
+    ours.wait_for("has no TTL");
     // It was between its two commands.
     let () = redis.connection.expire(LOCK, 180).unwrap();
     // Longer than a lease and two looks.
@@ -60,7 +60,7 @@ fn of_several_followers_one_takes_it() {
     let mut redis = Redis::start();
     let () = redis.connection.set(LOCK, "dead-host:1").unwrap();
     let schedulers = [start(&redis), start(&redis), start(&redis)];
-    let leads = |it: &&Scheduler| it.log().contains("leading holder=");
+    let leads = |it: &&Scheduler| it.log().contains("became the leader holder=");
     eventually(|| match schedulers.iter().find(leads) {
         Some(_) => Ok(()),
         None => Err("none leads"),

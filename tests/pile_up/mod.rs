@@ -311,7 +311,7 @@ fn a_queue_of_the_wrong_type_refuses_a_guarded_fire_like_any_other() {
         redis.command("SET resque:queue:q garbage");
         let once = ["--once", "--yes", "--at", "2026-11-23T12:00:00Z"];
         let finished = Program::on(&redis).schedule(&schedule).args(once).run();
-        let refused = finished.log.contains("queue refuses the job");
+        let refused = finished.log.contains("queue rejects the job");
         assert!(refused, "{}", finished.log);
         redis.command("DEL resque:queue:q");
         fired(&redis, &schedule, "12:01");

@@ -156,7 +156,7 @@ fn what_node_resque_takes_back_while_it_is_moved_is_taken_back_or_moved() {
     let queues: Vec<_> = (0..APPS).map(|_| Queue::open(&redis)).collect();
     let often = ["--interval", "0.02", "--delayed-requeue-batch-size", "5"];
     let scheduler = Program::on(&redis).args(often).start();
-    scheduler.wait_for("leading holder=");
+    scheduler.wait_for("became the leader holder=");
     let queues = queues.into_iter().enumerate();
     let apps: Vec<_> = queues
         .map(|(it, queue)| app(queue, it * JOBS_EACH))

@@ -55,17 +55,17 @@ anchor:
   clas: J
 ";
     insta::assert_snapshot!(warnings(yaml), @"
-    a.yml:2: `crn` is ignored, as resque-scheduler ignores it: this entry never fires; did you mean `cron`?
-    a.yml:5: `crn` is ignored, as resque-scheduler ignores it; did you mean `cron`?
-    a.yml:11: `railsenv` is ignored, as resque-scheduler ignores it: this entry is loaded in every environment; did you mean `rails_env`?
-    a.yml:15: `rails_envs` is ignored, as resque-scheduler ignores it; did you mean `rails_env`?
-    a.yml:20: `arg` is ignored, as resque-scheduler ignores it: the job gets no arguments; did you mean `args`?
-    a.yml:21: `clas` is ignored, as resque-scheduler ignores it: the entry's name is used as the class; did you mean `class`?
-    a.yml:25: `arg` is ignored, as resque-scheduler ignores it; did you mean `args`?
-    a.yml:27: `clas` is ignored, as resque-scheduler ignores it; did you mean `class`?
-    a.yml:30: `evry` is ignored, as resque-scheduler ignores it; did you mean `every`?
-    a.yml:34: `evry` is ignored, as resque-scheduler ignores it: this entry never fires; did you mean `every`?
-    a.yml:35: `clas` is ignored, as resque-scheduler ignores it; did you mean `class`?
+    a.yml:2: `crn` is ignored, as in resque-scheduler: this entry never fires; did you mean `cron`?
+    a.yml:5: `crn` is ignored, as in resque-scheduler; did you mean `cron`?
+    a.yml:11: `railsenv` is ignored, as in resque-scheduler: this entry is loaded in every environment; did you mean `rails_env`?
+    a.yml:15: `rails_envs` is ignored, as in resque-scheduler; did you mean `rails_env`?
+    a.yml:20: `arg` is ignored, as in resque-scheduler: the job gets no arguments; did you mean `args`?
+    a.yml:21: `clas` is ignored, as in resque-scheduler: the entry's name is used as the class; did you mean `class`?
+    a.yml:25: `arg` is ignored, as in resque-scheduler; did you mean `args`?
+    a.yml:27: `clas` is ignored, as in resque-scheduler; did you mean `class`?
+    a.yml:30: `evry` is ignored, as in resque-scheduler; did you mean `every`?
+    a.yml:34: `evry` is ignored, as in resque-scheduler: this entry never fires; did you mean `every`?
+    a.yml:35: `clas` is ignored, as in resque-scheduler; did you mean `class`?
     ");
 }
 
@@ -80,9 +80,9 @@ mondays: {cron: '0 5 * * mon%2', queue: q}
 all: {cron: '0 5 * * tue%1', queue: q}
 ";
     insta::assert_snapshot!(warnings(yaml), @"
-    a.yml:1: apps with et-orbi before 1.4.0 fire `tue%2` in other weeks, as `tue%2+1` does here; if the app has an older one (`bundle info et-orbi`), write `tue%2+1`
-    a.yml:3: apps with et-orbi before 1.4.0 fire `sun%3` in other weeks, as `sun%3+2` does here; if the app has an older one (`bundle info et-orbi`), write `sun%3+2`
-    a.yml:3: apps with et-orbi before 1.4.0 fire `sat%3+2` in other weeks, as `sat%3+1` does here; if the app has an older one (`bundle info et-orbi`), write `sat%3+1`
+    a.yml:1: apps with et-orbi before 1.4.0 fire `tue%2` in other weeks, as `tue%2+1` does here; if the app has an older version (`bundle info et-orbi`), write `tue%2+1`
+    a.yml:3: apps with et-orbi before 1.4.0 fire `sun%3` in other weeks, as `sun%3+2` does here; if the app has an older version (`bundle info et-orbi`), write `sun%3+2`
+    a.yml:3: apps with et-orbi before 1.4.0 fire `sat%3+2` in other weeks, as `sat%3+1` does here; if the app has an older version (`bundle info et-orbi`), write `sat%3+1`
     ");
 }
 
@@ -105,21 +105,21 @@ zero: {every: [1h, {times: 0}], queue: q}
 negative: {cron: ['0 1 * * *', {times: -1}], every: 1h, queue: q}
 ";
     insta::assert_snapshot!(warnings(yaml), @r#"
-    a.yml:1: `description` is ignored: it is not text; write it as text, in quotes
-    a.yml:2: `description` is ignored: it is not text; write it as text, in quotes
-    a.yml:3: `description` is a date or a time and is read as text; write it as text, in quotes
-    a.yml:4: `cron` is empty and ignored, as resque-scheduler ignores it; fill it in, or take it out
-    a.yml:5: entry `texts` never fires by itself; give it a `cron` or an `every`; `never` says that it is meant so
-    a.yml:5: `every` is empty and ignored, as resque-scheduler ignores it; fill it in, or take it out
-    a.yml:6: entry `lists` never fires by itself; give it a `cron` or an `every`; `never` says that it is meant so
-    a.yml:6: `cron` is empty and ignored, as resque-scheduler ignores it; fill it in, or take it out
-    a.yml:7: entry `tables` never fires by itself; give it a `cron` or an `every`; `never` says that it is meant so
-    a.yml:7: `every` is empty and ignored, as resque-scheduler ignores it; fill it in, or take it out
-    a.yml:8: `cron` is a list: only its first value counts, as in resque-scheduler; give each of the others an entry of its own; options are a table: `["1h", {first_in: 5m}]`
-    a.yml:9: `every` is a list: only its first value counts, as in resque-scheduler; give each of the others an entry of its own; options are a table: `["1h", {first_in: 5m}]`
-    a.yml:10: `times` is 0: this entry never fires, as in resque-scheduler; write a number above 0, or take the entry out
-    a.yml:11: `times` is -1: this entry never fires, as in resque-scheduler; write a number above 0, or take the entry out
-    a.yml:11: `every` is ignored beside `cron`, as resque-scheduler ignores it; take it out
+    a.yml:1: `description` is ignored: it is not text; quote it to make it text
+    a.yml:2: `description` is ignored: it is not text; quote it to make it text
+    a.yml:3: `description` is a date or a time and is read as text; quote it to make it text
+    a.yml:4: `cron` is empty and ignored, as in resque-scheduler; give it a value, or remove it
+    a.yml:5: entry `texts` never fires on its own; give it a `cron` or an `every`; if it is meant never to fire, write `never`
+    a.yml:5: `every` is empty and ignored, as in resque-scheduler; give it a value, or remove it
+    a.yml:6: entry `lists` never fires on its own; give it a `cron` or an `every`; if it is meant never to fire, write `never`
+    a.yml:6: `cron` is empty and ignored, as in resque-scheduler; give it a value, or remove it
+    a.yml:7: entry `tables` never fires on its own; give it a `cron` or an `every`; if it is meant never to fire, write `never`
+    a.yml:7: `every` is empty and ignored, as in resque-scheduler; give it a value, or remove it
+    a.yml:8: `cron` is a list: only its first value counts, as in resque-scheduler; give each of the other values its own entry; options are a table: `["1h", {first_in: 5m}]`
+    a.yml:9: `every` is a list: only its first value counts, as in resque-scheduler; give each of the other values its own entry; options are a table: `["1h", {first_in: 5m}]`
+    a.yml:10: `times` is 0: this entry never fires, as in resque-scheduler; write a number above 0, or remove the entry
+    a.yml:11: `times` is -1: this entry never fires, as in resque-scheduler; write a number above 0, or remove the entry
+    a.yml:11: `every` is ignored because `cron` is given, as in resque-scheduler; remove it
     "#);
     let schedule = config::parse(&[Source::new("a.yml", yaml)], &Context::default());
     let schedule = schedule.unwrap().schedule;
@@ -160,7 +160,7 @@ b: {every: 1h, queue: q}
 ";
     insta::assert_snapshot!(warnings(yaml), @"
     a.yml:1: `61` is not a minute; the entry is for another environment; minutes are 0 to 59
-    a.yml:1: the queue is empty; the entry is for another environment; fill it in, or take it out
+    a.yml:1: the queue is empty; the entry is for another environment; give it a value, or remove it
     ");
     let in_production = Context {
         environment: Some("production".to_owned()),
@@ -188,7 +188,7 @@ fn what_the_gem_takes_and_we_refuse_is_an_error() {
         ),
         (
             "every: [1h, {times: '3'}]",
-            "`times` is a whole number, at least 1",
+            "`times` must be a whole number of at least 1",
         ),
     ] {
         let yaml = format!("a: {{queue: q, {entry}}}\n");

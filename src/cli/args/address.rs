@@ -13,23 +13,23 @@ use crate::{
 #[derive(Args)]
 #[command(next_help_heading = "Redis")]
 pub(in crate::cli) struct RedisArguments {
-    /// Where Redis is: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, `unix:///PATH`,
-    /// `redis+sentinel://HOST,HOST/SERVICE[/DB]` or `redis+cluster://HOST,HOST`; `rediss` for TLS. A URL with a
-    /// password belongs into the variable: other users of the host see the command line
+    /// Redis URL: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, `unix:///PATH`,
+    /// `redis+sentinel://HOST,HOST/SERVICE[/DB]` or `redis+cluster://HOST,HOST`; `rediss` for TLS. If the URL has a
+    /// password, set the variable: other users of the host can see the command line
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
     #[arg(default_value = "redis://127.0.0.1:6379/0")]
     pub(in crate::cli) redis_url: String,
 
-    /// What all Redis keys begin with; in a cluster with a hash tag, such as `{resque}`
+    /// Prefix of all Redis keys; in a cluster it needs a hash tag, such as `{resque}`
     #[arg(long, env = "RESQUE_NAMESPACE", value_name = "NAME")]
     #[arg(default_value = "resque", value_parser = NonEmptyStringValueParser::new())]
     pub(in crate::cli) namespace: String,
 
-    /// Trust servers with a certificate of these authorities (PEM), not of this host's
+    /// Certificate authorities to trust (PEM), in place of those of this host
     #[arg(long, env = "REDIS_TLS_CA", value_name = "FILE")]
     tls_ca: Option<PathBuf>,
 
-    /// Show this certificate to the server (PEM)
+    /// Client certificate (PEM)
     #[arg(
         long,
         env = "REDIS_TLS_CERT",
@@ -38,7 +38,7 @@ pub(in crate::cli) struct RedisArguments {
     )]
     tls_cert: Option<PathBuf>,
 
-    /// The key of our certificate (PEM)
+    /// Private key of the client certificate (PEM)
     #[arg(
         long,
         env = "REDIS_TLS_KEY",
@@ -48,12 +48,12 @@ pub(in crate::cli) struct RedisArguments {
     )]
     tls_key: Option<PathBuf>,
 
-    /// The user at the sentinels; the URL has that of Redis itself
+    /// User name for the sentinels; the user name for Redis is in the URL
     #[arg(long, env = "REDIS_SENTINEL_USERNAME", value_name = "NAME")]
     #[arg(hide_env_values = true)]
     sentinel_username: Option<String>,
 
-    /// The password at the sentinels
+    /// Password for the sentinels
     #[arg(long, env = "REDIS_SENTINEL_PASSWORD", value_name = "PASSWORD")]
     #[arg(hide_env_values = true)]
     sentinel_password: Option<String>,

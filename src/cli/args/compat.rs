@@ -10,20 +10,20 @@ use crate::cli::{failure::Failure, process::name_process};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "As resque-scheduler")]
 pub(in crate::cli) struct CompatArguments {
-    /// Name of the app, for the log and the process' title
+    /// Name of the app, shown in the log and in the process title
     #[arg(short = 'n', long, env = "APP_NAME", value_name = "NAME")]
     pub(in crate::cli) app_name: Option<String>,
 
-    /// Move at most so many delayed jobs in one step
+    /// Maximum number of delayed jobs to move in one step
     #[arg(long, env = "DELAYED_REQUEUE_BATCH_SIZE", value_name = "NUMBER")]
     #[arg(default_value = "300", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(in crate::cli) delayed_requeue_batch_size: u16,
 
-    /// Refused: a supervisor (systemd, Docker, runit) runs it in the background
+    /// Not supported: use a supervisor (systemd, Docker, runit) to run in the background
     #[arg(short = 'B', long, env = "BACKGROUND", value_parser = FalseyValueParser::new())]
     background: bool,
 
-    /// Ignored: no Ruby code is loaded
+    /// Ignored: the scheduler loads no Ruby code
     #[arg(short = 'I', long, env = "INITIALIZER_PATH", value_name = "FILE")]
     initializer_path: Option<String>,
 }
@@ -35,7 +35,10 @@ impl CompatArguments {
             return Err(Failure::Background);
         }
         if let Some(initializer) = &self.initializer_path {
-            warn!(initializer, "ignored: no Ruby code is loaded");
+            warn!(
+                initializer,
+                "ignoring --initializer-path: the scheduler loads no Ruby code"
+            );
         }
         if let Some(app) = &self.app_name {
             name_process(app);

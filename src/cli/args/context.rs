@@ -12,15 +12,15 @@ use crate::{
 /// Options that decide what schedule files mean. All commands that read such files share them.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ContextArguments {
-    /// Load entries with `env` only where it names this environment
+    /// Environment to load: an entry with `env` is loaded only if it names this one
     #[arg(short = 'E', long, env = "RAILS_ENV", value_name = "NAME")]
     pub(in crate::cli) environment: Option<String>,
 
-    /// Time zone of entries that name none; UTC without it
+    /// Time zone of entries that name none [default: UTC]
     #[arg(long, env = "TZ", value_name = "ZONE", value_parser = settings::zone)]
     timezone: Option<Zone>,
 
-    /// Refuse schedule files that are larger than this
+    /// Maximum size of a schedule file
     #[arg(
         long,
         env = "MAX_SCHEDULE_SIZE",

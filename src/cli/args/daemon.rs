@@ -21,24 +21,25 @@ use crate::{
     reason = "each is a flag that can be typed"
 )]
 pub(in crate::cli) struct DaemonArguments {
-    /// Schedule files (TOML, or resque-scheduler's YAML), or directories of them; without any, delayed jobs only
+    /// Schedule files (TOML, or resque-scheduler's YAML), or directories of them; if none is given, the scheduler
+    /// moves delayed jobs only
     #[arg(value_name = "SCHEDULE")]
     pub(in crate::cli) schedules: Vec<PathBuf>,
 
     #[command(flatten)]
     pub(in crate::cli) context: ContextArguments,
 
-    /// Look for due delayed jobs this often, beside each whole second
+    /// How often to look for due delayed jobs, in addition to every full second
     #[arg(short, long, env = "RESQUE_SCHEDULER_INTERVAL", value_name = "SECONDS")]
     #[arg(default_value = "1", value_parser = settings::interval)]
     pub(in crate::cli) interval: Duration,
 
-    /// A leader that goes silent is replaced after this long
+    /// How long after the last sign of life of a leader another scheduler takes over
     #[arg(long, env = "LOCK_TIMEOUT", value_name = "SECONDS")]
     #[arg(default_value = "15", value_parser = settings::lease)]
     pub(in crate::cli) lease: Duration,
 
-    /// Part of the leader lock's key, for several schedulers in one namespace
+    /// Prefix in the leader lock's key, for independent schedulers in one namespace
     #[arg(
         long,
         env = "RESQUE_SCHEDULER_MASTER_LOCK_PREFIX",
@@ -46,7 +47,7 @@ pub(in crate::cli) struct DaemonArguments {
     )]
     pub(in crate::cli) lock_prefix: Option<String>,
 
-    /// Also take the entries that apps set in Redis (`Resque.set_schedule`), over those of the files
+    /// Also load the entries that apps set in Redis (`Resque.set_schedule`); they override entries of the files
     #[arg(
         short = 'D',
         long,
@@ -56,24 +57,24 @@ pub(in crate::cli) struct DaemonArguments {
     #[arg(value_parser = FalseyValueParser::new())]
     pub(in crate::cli) dynamic: bool,
 
-    /// Enqueue all that is due now, recurring and delayed, then exit
+    /// Enqueue everything that is due now, recurring and delayed, then exit
     #[arg(long)]
     pub(in crate::cli) once: bool,
 
-    /// The time that --once takes for now (RFC 3339). It does enqueue what is due then, and records
-    /// it: entries don't fire again before that time
+    /// Time that --once uses as the current time (RFC 3339). Jobs due then are really enqueued, and entries do not
+    /// fire again before that time
     #[arg(long, requires = "once", value_name = "TIME", value_parser = settings::instant)]
     pub(in crate::cli) at: Option<DateTime<Utc>>,
 
-    /// Confirm an --at that is more than a minute ahead
+    /// Confirm an --at that is more than a minute in the future
     #[arg(long, requires = "at")]
     pub(in crate::cli) yes: bool,
 
-    /// Start a private redis-server for a first try, and stop it at the end; --redis-url is not used
+    /// Start a private redis-server for a first try, and stop it at exit; --redis-url is ignored
     #[arg(long)]
     pub(in crate::cli) dev: bool,
 
-    /// How log lines look
+    /// Format of log lines
     #[arg(
         short = 'F',
         long,
@@ -84,7 +85,7 @@ pub(in crate::cli) struct DaemonArguments {
     #[arg(default_value = "text", ignore_case = true)]
     pub(in crate::cli) log_format: Format,
 
-    /// Append log lines to this file instead of writing them to standard error
+    /// File to append log lines to, in place of standard error
     #[arg(short = 'l', long, env = "LOGFILE", value_name = "FILE")]
     pub(in crate::cli) logfile: Option<PathBuf>,
 
@@ -92,11 +93,11 @@ pub(in crate::cli) struct DaemonArguments {
     #[arg(short, long, env = "QUIET", value_parser = FalseyValueParser::new())]
     pub(in crate::cli) quiet: bool,
 
-    /// Log more
+    /// Log debug messages, too
     #[arg(short, long, env = "VERBOSE", value_parser = FalseyValueParser::new())]
     pub(in crate::cli) verbose: bool,
 
-    /// Write the process number to this file, and remove it at the end
+    /// File to write the process ID to; it is removed at exit
     #[arg(short = 'P', long, env = "PIDFILE", value_name = "FILE")]
     pub(in crate::cli) pidfile: Option<PathBuf>,
 

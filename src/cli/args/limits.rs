@@ -9,22 +9,22 @@ use crate::{config::settings, store::Limits};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(in crate::cli) struct LimitArguments {
-    /// Do not read delayed jobs larger than this; they are set aside in quarantine. `k` and `m` are KiB and MiB
+    /// Maximum size of a delayed job; larger ones are quarantined unread. `k` and `m` are KiB and MiB
     #[arg(long, env = "MAX_ITEM_SIZE", value_name = "BYTES")]
     #[arg(default_value = "16MB", value_parser = settings::item_size)]
     max_item_size: usize,
 
-    /// Keep at most so many jobs in quarantine; beyond that, they stay in their buckets
+    /// Maximum number of jobs in quarantine; when it is full, bad jobs stay in their buckets
     #[arg(long, env = "QUARANTINE_LIMIT", value_name = "NUMBER")]
     #[arg(default_value = "10000")]
     quarantine_limit: u32,
 
-    /// Remember what became of at most so many fires of each entry; 0 to remember nothing
+    /// Maximum number of history records per entry; 0 records no history
     #[arg(long, env = "HISTORY", value_name = "NUMBER")]
     #[arg(default_value = "50")]
     history: u32,
 
-    /// Lead only while this host's clock is at most this far off Redis' clock; 0 for any distance
+    /// Maximum difference between this host's clock and Redis' clock for a leader; 0 for any difference
     #[arg(long, env = "MAX_CLOCK_SKEW", value_name = "SECONDS")]
     #[arg(default_value = "30", value_parser = settings::max_clock_skew)]
     max_clock_skew: TimeDelta,

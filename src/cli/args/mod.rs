@@ -8,7 +8,11 @@ pub(super) mod limits;
 
 use std::sync::LazyLock;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettable};
+use clap::{
+    CommandFactory, FromArgMatches, Parser, Subcommand,
+    builder::Resettable,
+    error::{ContextKind, ContextValue},
+};
 
 use crate::cli::{args::daemon::DaemonArguments, check, convert, next};
 
@@ -17,8 +21,8 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{program} (time zone database {zones})")
 });
 
-/// Enqueues Resque jobs on time, exactly once: recurring jobs from a schedule, and delayed jobs
-/// that apps put into Redis with `enqueue_at`. It runs no job itself; Resque workers do.
+/// Enqueues Resque jobs when they are due: recurring jobs from a schedule, and delayed jobs that apps
+/// write to Redis with `enqueue_at`. Resque workers run the jobs; this program runs none.
 #[derive(Debug, Parser)]
 #[command(version = VERSION.as_str(), max_term_width = 100)]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
@@ -32,7 +36,7 @@ pub(super) struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Run the scheduler, which is also what happens without a command
+    /// Run the scheduler; this is the default if no command is given
     Run(Box<DaemonArguments>),
     Next(next::Arguments),
     Check(check::Arguments),
@@ -47,8 +51,34 @@ pub(super) fn parse() -> CommandLine {
     let of_a_command = command.clone().mut_args(without_variables);
     let matches = of_a_command.try_get_matches().ok();
     let matches = matches.filter(|it| it.subcommand_name().is_some());
-    let matches = matches.unwrap_or_else(|| command.get_matches());
-    CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let matches = matches.map_or_else(|| command.clone().try_get_matches(), Ok);
+    let parsed = matches.and_then(|it| CommandLine::from_arg_matches(&it));
+    parsed.unwrap_or_else(|error| with_variable(error, &command).exit())
+}
+
+/// Names the variable in an error about a value that comes from one.
+fn with_variable(mut error: clap::Error, command: &clap::Command) -> clap::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        _ => String::new(),
+    };
+    // As in `--interval <SECONDS>`.
+    let argument = text(ContextKind::InvalidArg);
+    let flag = argument.trim_start_matches('-').split(' ').next();
+    let value = text(ContextKind::InvalidValue);
+    let mut variables = command
+        .get_arguments()
+        .filter(|it| it.get_long() == flag)
+        .filter_map(clap::Arg::get_env)
+        .filter(|it| std::env::var_os(it).is_some_and(|found| *found == *value));
+    if let Some(variable) = variables.next() {
+        let tip = format!("the value is from the variable {}", variable.display());
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
+    }
+    error
 }
 
 /// A variable that is set to nothing is not set, for this command and those below it.

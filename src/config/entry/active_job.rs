@@ -179,10 +179,10 @@ mod tests {
     fn its_keys_mean_nothing_in_another_entry() {
         let (_, mistakes) = read("kwargs = { a = 1 }\nlocale = 'sv'\npriority = 'high'");
         let expected = [
-            "a priority is a whole number",
-            "`kwargs` means nothing without `active_job = true`",
-            "`locale` means nothing without `active_job = true`",
-            "`priority` means nothing without `active_job = true`",
+            "`priority` must be a whole number",
+            "`kwargs` has no effect without `active_job = true`",
+            "`locale` has no effect without `active_job = true`",
+            "`priority` has no effect without `active_job = true`",
         ];
         assert_eq!(mistakes, expected);
     }

@@ -75,13 +75,13 @@ mod tests {
             overlap = 'skip_if_runing'\nmax_queue_length = 1.5\n[schedule.b]\nqueue = 'q'\n\
             overlap = 'deny'\nmax_queue_length = -1\n[schedule.c]\nqueue = 'q'\noverlap = true\n";
         insta::assert_snapshot!(read(text).unwrap_err(), @"
-        error: `max_queue_length` is a whole number, at least 1
+        error: `max_queue_length` must be a whole number of at least 1
          --> a.toml:2:20
           |
         2 | max_queue_length = 0
           |                    ^
           |
-        help: write a number such as `100`, or take it out
+        help: write a number such as `100`, or remove it
 
         error: unknown overlap policy `skip_if_runing`
          --> a.toml:5:11
@@ -91,13 +91,13 @@ mod tests {
           |
         help: did you mean `skip_if_running`?
 
-        error: `max_queue_length` is a whole number, at least 1
+        error: `max_queue_length` must be a whole number of at least 1
          --> a.toml:6:20
           |
         6 | max_queue_length = 1.5
           |                    ^^^
           |
-        help: write a number such as `100`, or take it out
+        help: write a number such as `100`, or remove it
 
         error: unknown overlap policy `deny`
          --> a.toml:9:11
@@ -107,13 +107,13 @@ mod tests {
           |
         help: allowed here: `allow`, `skip_if_queued`, `skip_if_running`
 
-        error: `max_queue_length` is a whole number, at least 1
+        error: `max_queue_length` must be a whole number of at least 1
           --> a.toml:10:20
            |
         10 | max_queue_length = -1
            |                    ^^
            |
-        help: write a number such as `100`, or take it out
+        help: write a number such as `100`, or remove it
 
         error: expected a string, found a boolean
           --> a.toml:13:11
@@ -121,7 +121,7 @@ mod tests {
         13 | overlap = true
            |           ^^^^
 
-        6 mistakes in 1 file; nothing of this schedule is used
+        6 errors in 1 file; the schedule is not used
         ");
     }
 }

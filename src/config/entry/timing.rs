@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// The keys of which an entry has one, or none: then it never fires by itself.
+/// The keys of which an entry has one, or none: then it never fires on its own.
 const PATTERNS: [&str; 4] = ["cron", "every", "at", "in"];
 const FIRST: [&str; 3] = ["first_in", "first_at", "first"];
 const LAST: [&str; 3] = ["last_in", "last_at", "last"];

@@ -234,15 +234,15 @@ mod tests {
             (":'x'", "\"x\""),
             (":", "\":\""),
             ("2024-13-45", "\"2024-13-45\""),
-            ("2024-1-2", "`2024-1-2` is a time, which JSON doesn't have"),
+            ("2024-1-2", "`2024-1-2` is a time, and JSON has no times"),
             (
                 "2001-12-14 21:59:43",
-                "`2001-12-14 21:59:43` is a time, which JSON doesn't have",
+                "`2001-12-14 21:59:43` is a time, and JSON has no times",
             ),
-            ("0b_", "`0b_` can't be an argument"),
+            ("0b_", "`0b_` cannot be an argument"),
             (
                 "0x1ffffffffffffffffffffffffffffffff",
-                "`0x1ffffffffffffffffffffffffffffffff` can't be an argument",
+                "`0x1ffffffffffffffffffffffffffffffff` cannot be an argument",
             ),
         ] {
             assert_eq!(read(text), json, "{text}");

@@ -13,19 +13,18 @@ impl Mistake {
     pub fn help(&self) -> Option<String> {
         let help = match self {
             Self::Missing => {
-                "check the path; of a directory, every `*.toml`, `*.yml` and `*.yaml` in it is read"
+                "check the path; if it is a directory, every `*.toml`, `*.yml` and `*.yaml` file in it is read"
             }
-            Self::Unreadable(_) => "the user that the scheduler works as must be able to read it",
+            Self::Unreadable(_) => "the user that runs the scheduler must be able to read it",
             Self::NotPlain(_) => {
-                "name a plain file; write the output of a command to a file first, so that a reload can read it again"
+                "name a regular file; write the output of a command to a file first, so that a reload can read it again"
             }
             Self::TooLarge(_) => {
                 "split the schedule into several files, or raise --max-schedule-size"
             }
             Self::NoFiles => "put a schedule file into it, or name the file itself",
             Self::NoEntries => {
-                "a template that fails leaves such a file; if you want delayed jobs only, start without a \
-                 schedule"
+                "a failed template leaves an empty file; to move delayed jobs only, start the scheduler without a schedule"
             }
             Self::NotYaml => "name a file that ends in `.yml` or `.yaml`",
             Self::NotUtf8 => "save the file in UTF-8",
@@ -35,10 +34,10 @@ impl Mistake {
             Self::UnknownKey(key, known) => return Some(suggestion(key, known)),
             Self::UnknownPolicy(policy) => return Some(suggestion(policy, &POLICIES)),
             Self::UnknownOverlap(overlap) => return Some(suggestion(overlap, &OVERLAPS)),
-            Self::QueueLength => "write a number such as `100`, or take it out",
-            Self::Empty(_) => "fill it in, or take it out",
+            Self::QueueLength => "write a number such as `100`, or remove it",
+            Self::Empty(_) => "give it a value, or remove it",
             Self::Both(..) => "keep one of the two",
-            Self::Alone("timezone", _) => "an interval is the same in every zone: take it out",
+            Self::Alone("timezone", _) => "an interval is the same in every time zone; remove it",
             Self::Moment(_) => {
                 "write \"5m\", \"now\", a time with its offset such as \"2026-12-24T15:00:00Z\", or one \
                  in the entry's zone such as \"2026-12-24 15:00\""
@@ -47,15 +46,16 @@ impl Mistake {
                 "write it with its offset, \"2026-12-24T15:00:00Z\", or in the entry's zone, \
                  \"2026-12-24 15:00\""
             }
-            Self::Alone(..) | Self::Beside(..) | Self::Persist => "take it out",
-            Self::EmptyItem => "take the comma out, or write the value that is missing beside it",
-            Self::Priority => "write a number such as `10`, or take it out",
+            Self::Alone(..) | Self::Beside(..) | Self::Persist => "remove it",
+            Self::EmptyItem => "remove the comma, or write the missing value",
+            Self::Priority => "write a number such as `10`, or remove it",
             Self::NoQueue(_) => {
-                "give the entry a `queue` (in TOML, `[defaults]` may have one for all); what its class \
-                 says is not known here"
+                "give the entry a `queue`, or in TOML set one in `[defaults]`; the scheduler does not know the queue of its class"
             }
-            Self::Repeated(_) => "rename one of them, or take it out",
-            Self::NoEnvironment => "name one or more, `\"production, staging\"`, or take it out",
+            Self::Repeated(_) => "rename or remove one of them",
+            Self::NoEnvironment => {
+                "name one or more, such as `\"production, staging\"`, or remove it"
+            }
             Self::Cron(error) => return error.help.clone(),
             Self::Zone(error) => {
                 let nearest = error.nearest.as_ref();
@@ -63,7 +63,7 @@ impl Mistake {
             }
             Self::Duration(error) => error.help,
             Self::BadNumber(_) => {
-                "put it into quotes, as text; `args_json` takes integers of any size"
+                "quote it to make it text; `args_json` takes integers of any size"
             }
             other => return other.help_with_yaml(),
         };
@@ -74,65 +74,57 @@ impl Mistake {
     fn help_with_yaml(&self) -> Option<String> {
         let help = match self {
             Self::Erb => {
-                "render the file first, `erb resque_schedule.yml.erb > resque_schedule.yml`, or write \
-                 the value itself"
+                "render the file first, `erb resque_schedule.yml.erb > resque_schedule.yml`, or write the value itself"
             }
             Self::Syntax(message)
                 if ["`@'", "``'", "`%'"].iter().any(|it| message.ends_with(it)) =>
             {
-                "put the value into quotes"
+                "quote the value"
             }
             Self::Syntax(message) if message.contains("anchor") => {
-                "put a value that begins with `*`, such as a cron expression, into quotes; an anchor must \
-                 stand before what names it"
+                "quote a value that begins with `*`, such as a cron expression; define an anchor before you use it"
             }
             Self::Nested => {
-                "where Ruby takes one part of the file, `[Rails.env]`, here all entries stand at the top, \
-                 with `rails_env` where they need one"
+                "put every entry at the top level; the scheduler takes no part of the file, as `[Rails.env]` does in Ruby; name the environment in `rails_env`"
             }
-            Self::EnvironmentList => "write `staging, production`, as the gem reads it",
+            Self::EnvironmentList => "write a comma-separated text such as `staging, production`",
             Self::Template => {
-                "render it first, `erb resque_schedule.yml.erb > resque_schedule.yml`, or with \
-                 `rails runner`, where it asks Rails"
+                "render it first: `erb resque_schedule.yml.erb > resque_schedule.yml`, or with `rails runner` if it uses Rails"
             }
             Self::CustomJobClass => {
-                "if its method `scheduled` does more than to enqueue it, that must be done elsewhere"
+                "if its method `scheduled` does more than enqueue the job, move that code elsewhere"
             }
             Self::Option(name, known) => {
                 if let Some(other) = nearest(name, known.iter().copied()) {
                     return Some(format!("did you mean `{other}`?"));
                 }
-                "take it out: such options are about threads of the Ruby process; `overlap` below \
-                 `rescue_scheduler` is about jobs"
+                "remove it: such options control threads of the Ruby process; to keep jobs from piling up, use `overlap` under `rescue_scheduler`"
             }
             Self::OtherWeeks(_, here) => {
                 return Some(format!(
-                    "if the app has an older one (`bundle info et-orbi`), write `{here}`"
+                    "if the app has an older version (`bundle info et-orbi`), write `{here}`"
                 ));
             }
-            Self::NoTiming(_) => "fill it in, or take it out",
+            Self::NoTiming(_) => "give it a value, or remove it",
             Self::FirstCounts(_) => {
-                "give each of the others an entry of its own; options are a table: `[\"1h\", {first_in: 5m}]`"
+                "give each of the other values its own entry; options are a table: `[\"1h\", {first_in: 5m}]`"
             }
-            Self::NoTimes(_) => "write a number above 0, or take the entry out",
-            Self::Description | Self::TimeAsText => "write it as text, in quotes",
+            Self::NoTimes(_) => "write a number above 0, or remove the entry",
+            Self::Description | Self::TimeAsText | Self::RubyTime(_) => "quote it to make it text",
             Self::Elsewhere(mistake) => return mistake.help(),
-            Self::LineBreak => "take it out, or put the text into quotes",
-            Self::RubyTime(_) => "put it into quotes, as text",
-            Self::SecondDocument => "Ruby reads the first one alone: take the others out",
-            Self::EntryTwice(_) => {
-                "rename one of them, or take it out: the last one would replace it"
-            }
-            Self::GivenTwice(_) => "keep the last one, which counts",
-            Self::Tag(_) => "take it out, or write the value that it stands for",
+            Self::LineBreak => "remove it, or quote the text",
+            Self::SecondDocument => "Ruby reads only the first document; remove the others",
+            Self::EntryTwice(_) => "rename or remove one of them; Ruby would use only the last one",
+            Self::GivenTwice(_) => "keep the last one, which is the one that is used",
+            Self::Tag(_) => "remove it, or write the value that it represents",
             Self::Ignored(..) | Self::Slip(..) => {
                 if let Some(meant) = self.meant() {
                     return Some(format!("did you mean `{meant}`?"));
                 }
-                "take it out; keys that only this scheduler has stand below `rescue_scheduler`"
+                "remove it; keys that only this scheduler has go under `rescue_scheduler`"
             }
             Self::NeverFires(_) => {
-                "give it a `cron` or an `every`; `never` says that it is meant so"
+                "give it a `cron` or an `every`; if it is meant never to fire, write `never`"
             }
             _ => return None,
         };

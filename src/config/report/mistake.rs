@@ -14,10 +14,10 @@ pub enum Mistake {
     #[error("no such file or directory")]
     Missing,
     /// The system refuses to read it, in the system's words.
-    #[error("can't be read: {0}")]
+    #[error("cannot be read: {0}")]
     Unreadable(String),
     /// Something other than a plain file: what it is.
-    #[error("not a plain file but {0}")]
+    #[error("not a regular file but {0}")]
     NotPlain(&'static str),
     /// A file that is larger than this many bytes.
     #[error("the file is larger than {0} bytes")]
@@ -50,10 +50,10 @@ pub enum Mistake {
     #[error("both `{0}` and `{1}` are given")]
     Both(&'static str, &'static str),
     /// A key without the others that it is about.
-    #[error("`{0}` means nothing without {1}")]
+    #[error("`{0}` has no effect without {1}")]
     Alone(&'static str, &'static str),
     /// A priority that is none.
-    #[error("a priority is a whole number")]
+    #[error("`priority` must be a whole number")]
     Priority,
     /// An entry without a queue.
     #[error("no queue for entry `{0}`")]
@@ -68,7 +68,7 @@ pub enum Mistake {
     #[error("unknown overlap policy `{0}`")]
     UnknownOverlap(String),
     /// A length of a queue that is none.
-    #[error("`max_queue_length` is a whole number, at least 1")]
+    #[error("`max_queue_length` must be a whole number of at least 1")]
     QueueLength,
     /// A list of environments with none in it.
     #[error("no environment is named")]
@@ -83,7 +83,7 @@ pub enum Mistake {
     #[error(transparent)]
     Duration(DurationError),
     /// A negative duration, or one that no schedule needs.
-    #[error("a duration is from 0 seconds to {LONGEST_YEARS} years")]
+    #[error("a duration must be between 0 seconds and {LONGEST_YEARS} years")]
     DurationRange,
     /// Neither a duration nor a time.
     #[error("`{0}` is neither a duration nor a time")]
@@ -92,16 +92,16 @@ pub enum Mistake {
     #[error("`{0}` is not a time")]
     Instant(String),
     /// A span in which nothing fires.
-    #[error("no fire lies between `starts_at` and `ends_at`")]
+    #[error("no fire time is between `starts_at` and `ends_at`")]
     NoSpan,
     /// An end before the beginning.
-    #[error("the last fire is not after the first one")]
+    #[error("the last fire must be after the first one")]
     LastBeforeFirst,
     /// A delay that would not leave the fires apart.
-    #[error("the jitter is not shorter than the interval")]
+    #[error("`jitter` must be shorter than the interval")]
     Jitter,
     /// A number of fires that is none.
-    #[error("`times` is a whole number, at least 1")]
+    #[error("`times` must be a whole number of at least 1")]
     Times,
     /// An interval that can't be kept.
     #[error(transparent)]
@@ -110,13 +110,13 @@ pub enum Mistake {
     #[error("not JSON: {0}")]
     NotJson(String),
     /// A template's tag in YAML.
-    #[error("ERB is not evaluated, and resque-scheduler doesn't do it either")]
+    #[error("ERB is not evaluated; resque-scheduler does not evaluate it either")]
     Erb,
     /// A date or time in YAML, which Ruby doesn't load.
-    #[error("`{0}` is a time, which JSON doesn't have")]
+    #[error("`{0}` is a time, and JSON has no times")]
     RubyTime(String),
     /// A letter that Ruby's YAML takes for the end of a line.
-    #[error("there is a line break of Unicode in this text")]
+    #[error("this text contains a Unicode line break")]
     LineBreak,
     /// More than one document in a file.
     #[error("a second document begins here")]
@@ -125,19 +125,19 @@ pub enum Mistake {
     #[error("entry `{0}` is given twice")]
     EntryTwice(String),
     /// A tag of YAML that stands for what JSON doesn't have.
-    #[error("the tag `{0}` is not understood")]
+    #[error("the tag `{0}` is not supported")]
     Tag(String),
     /// An alias within what it stands for.
-    #[error("this alias is within what it stands for")]
+    #[error("this alias refers to a value that contains it")]
     HoldsItself,
     /// Aliases of aliases.
-    #[error("the aliases up to here stand for too many values")]
+    #[error("the aliases up to here expand to too many values")]
     TooManyAliases,
     /// Values on which the worker would exit.
     #[error(transparent)]
     Unperformable(Unperformable),
     /// A warning: a key that the gem doesn't look at, and those that it does.
-    #[error("`{0}` is ignored, as resque-scheduler ignores it")]
+    #[error("`{0}` is ignored, as in resque-scheduler")]
     Ignored(String, Vec<&'static str>),
     /// A warning: how many more such keys there are.
     #[error("{0} more keys are ignored")]
@@ -147,30 +147,30 @@ pub enum Mistake {
     More(usize),
     /// A warning: a key that the gem doesn't look at, the one that it may be a slip of, and what the entry
     /// does without that.
-    #[error("`{0}` is ignored, as resque-scheduler ignores it: {2}")]
+    #[error("`{0}` is ignored, as in resque-scheduler: {2}")]
     Slip(String, &'static str, &'static str),
     /// An entry below a key of another.
-    #[error("an entry stands within another one")]
+    #[error("an entry is nested in another entry")]
     Nested,
     /// A list of environments, which the gem dies of.
-    #[error("`rails_env` is a list")]
+    #[error("`rails_env` must be text, not a list")]
     EnvironmentList,
     /// A template.
     #[error("this is a template, not YAML")]
     Template,
     /// A warning: an option beside an expression that means nothing here, and those that do.
-    #[error("the option `{0}` means nothing here")]
+    #[error("the option `{0}` has no effect here")]
     Option(String, Vec<&'static str>),
     /// A warning: a class that would enqueue the job with code of its own.
     #[error(
-        "`custom_job_class` is enqueued itself, in place of `class`: no Ruby code is called here"
+        "the scheduler enqueues `custom_job_class` in place of `class`, because it calls no Ruby code"
     )]
     CustomJobClass,
     /// A warning: the first key is ignored beside the second.
-    #[error("`{0}` is ignored beside `{1}`, as resque-scheduler ignores it")]
+    #[error("`{0}` is ignored because `{1}` is given, as in resque-scheduler")]
     Beside(&'static str, &'static str),
     /// A warning: a `cron` or `every` that says nothing.
-    #[error("`{0}` is empty and ignored, as resque-scheduler ignores it")]
+    #[error("`{0}` is empty and ignored, as in resque-scheduler")]
     NoTiming(String),
     /// A warning: more values of a `cron` or `every` than one, and no options.
     #[error("`{0}` is a list: only its first value counts, as in resque-scheduler")]
@@ -188,7 +188,7 @@ pub enum Mistake {
     #[error("{0}; the entry is for another environment")]
     Elsewhere(Box<Mistake>),
     /// A warning: an entry of a file that is to outlive it.
-    #[error("`persist` is ignored: an entry is there as long as the file, or Redis, has it")]
+    #[error("`persist` is ignored: an entry lasts as long as it is in the file or in Redis")]
     Persist,
     /// A warning: a key that is given twice in a table.
     #[error("`{0}` is given twice")]
@@ -197,13 +197,13 @@ pub enum Mistake {
     #[error("apps with et-orbi before 1.4.0 fire `{0}` in other weeks, as `{1}` does here")]
     OtherWeeks(String, String),
     /// A warning: nothing beside a comma of a cron expression.
-    #[error("an empty item in the list is skipped")]
+    #[error("an empty item in the list is ignored")]
     EmptyItem,
     /// A warning: an entry without a timing.
-    #[error("entry `{0}` never fires by itself")]
+    #[error("entry `{0}` never fires on its own")]
     NeverFires(String),
     /// A number that JSON doesn't have, or that TOML can't hold.
-    #[error("`{0}` can't be an argument")]
+    #[error("`{0}` cannot be an argument")]
     BadNumber(String),
 }
 

@@ -82,7 +82,7 @@ impl fmt::Display for Mistakes {
         let (mistakes, files) = (mistakes.count(), paths.len());
         write!(
             f,
-            "{mistakes} mistake{} in {files} file{}; nothing of this schedule is used",
+            "{mistakes} error{} in {files} file{}; the schedule is not used",
             plural(mistakes),
             plural(files)
         )

@@ -202,9 +202,9 @@ mod tests {
         assert_eq!(
             warnings,
             [
-                "$.crn: `crn` is ignored, as resque-scheduler ignores it: this entry never fires; did you \
+                "$.crn: `crn` is ignored, as in resque-scheduler: this entry never fires; did you \
                  mean `cron`?",
-                "$.descripton: `descripton` is ignored, as resque-scheduler ignores it; did you mean \
+                "$.descripton: `descripton` is ignored, as in resque-scheduler; did you mean \
                  `description`?",
             ]
         );
@@ -231,8 +231,8 @@ mod tests {
         refused(
             r#"{"every":["1h",{"first_in":"soon","x":1}],"queue":["q"],"z":0}"#,
             &[
-                "$.z: `z` is ignored, as resque-scheduler ignores it",
-                "$.every[1].x: the option `x` means nothing here",
+                "$.z: `z` is ignored, as in resque-scheduler",
+                "$.every[1].x: the option `x` has no effect here",
                 "$.every[1].first_in: `soon` is neither a duration nor a time",
                 "$.queue: expected a string, found an array",
             ],
@@ -253,7 +253,7 @@ mod tests {
                 "[[1e400]]",
                 "[0][0]",
                 &Unperformable::TooLarge.to_string(),
-                &"`1e400` can't be an argument".to_owned(),
+                &"`1e400` cannot be an argument".to_owned(),
             ),
             (
                 &format!("[[[{deep}]]]"),

@@ -187,7 +187,7 @@ impl Entry<'_, '_> {
         slipped
     }
 
-    /// Whether it says that it never fires by itself.
+    /// Whether it says that it never fires on its own.
     fn timing(&mut self) -> bool {
         let mut never = self.members.shift_remove("never").is_some();
         for key in ["cron", "every"] {

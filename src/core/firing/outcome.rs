@@ -69,7 +69,7 @@ impl fmt::Display for Outcome {
 
 /// No outcome has this word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no outcome")]
+#[error("`{0}` is not an outcome")]
 pub struct UnknownOutcome(String);
 
 impl FromStr for Outcome {
@@ -126,6 +126,6 @@ mod tests {
             assert_eq!(outcome.to_string().parse(), Ok(outcome));
         }
         let unknown = "Enqueued".parse::<Outcome>().unwrap_err();
-        assert_eq!(unknown.to_string(), "`Enqueued` is no outcome");
+        assert_eq!(unknown.to_string(), "`Enqueued` is not an outcome");
     }
 }

@@ -40,7 +40,7 @@ pub enum Unqueueable {
     NoQueue,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct RawItem<'a> {
     #[serde(borrow, default)]
     class: Option<&'a RawValue>,
@@ -79,6 +79,14 @@ impl DelayedItem {
             payload: payload(&class, &arguments),
         })
     }
+}
+
+/// The class and the queue that an item names, as far as they can be read, whatever else is wrong with it.
+pub fn class_and_queue(item: &[u8]) -> (Option<String>, Option<String>) {
+    let raw = serde_json::from_slice(item).unwrap_or_default();
+    let RawItem { class, queue, .. } = raw;
+    let named = |value| name(value, Unqueueable::NotAJob).ok().map(Cow::into_owned);
+    (named(class), named(queue))
 }
 
 /// The class or queue that a JSON value names: text, or a number, which stands for the text that Ruby's

@@ -118,3 +118,14 @@ pub enum CatchUpPolicy {
     /// None.
     None,
 }
+
+impl CatchUpPolicy {
+    /// The policy as a schedule names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Latest => "latest",
+            Self::All => "all",
+            Self::None => "none",
+        }
+    }
+}

@@ -14,7 +14,7 @@ pub struct Every {
 
 /// Why a length is no interval: fire times are whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an interval is whole seconds, at least one")]
+#[error("an interval must be a whole number of seconds, at least one")]
 pub struct EveryError;
 
 impl Every {

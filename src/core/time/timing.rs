@@ -64,7 +64,7 @@ pub enum Recurrence {
     Every(Every),
     /// Nothing: one fire.
     Once(Moment),
-    /// Nothing: it never fires by itself.
+    /// Nothing: it never fires on its own.
     Manual,
 }
 

@@ -71,8 +71,7 @@ impl Large {
 /// Why a bucket with an item of so many bytes waits, and what to do about it.
 pub(super) fn reason(bytes: usize) -> String {
     format!(
-        "its item of {bytes} bytes waits until nothing else is due, because attempts with large items failed; raise \
-         the speed of the link to Redis, or set --max-item-size to less, which puts the item into quarantine"
+        "an item of {bytes} bytes waits until nothing else is due, because reading large items failed; use a faster link to Redis, or lower --max-item-size, so that the item is quarantined"
     )
 }
 

@@ -171,7 +171,7 @@ impl<S: Store> Delayed<S> {
         let (first, reason) = self.stuck.first()?;
         let (number, first) = (self.stuck.len(), bucket_name(first));
         Some(format!(
-            "buckets that can't be moved: {number}, the first is {first} ({reason})"
+            "buckets that cannot be moved: {number}, the first is {first} ({reason})"
         ))
     }
 

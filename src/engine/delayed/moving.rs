@@ -1,9 +1,11 @@
 //! Moves a batch: each item goes to its queue, else to quarantine, else it stays.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use crate::{
-    core::job::delayed::DelayedItem,
+    core::job::delayed::{DelayedItem, class_and_queue},
     engine::delayed::{
         Delayed, bucket_name, large,
         moved::{Moved, Staying},
@@ -63,7 +65,7 @@ impl<S: Store> Delayed<S> {
                     continue;
                 }
                 Some(MoveOutcome::Moved) => {
-                    self.report_quarantined(member, &reason);
+                    self.report_quarantined(member, None, &reason);
                     moved.quarantined = true;
                     moved.items += 1;
                 }
@@ -89,23 +91,23 @@ impl<S: Store> Delayed<S> {
         let Some(outcomes) = self.store.move_batch(buckets, &targets).await? else {
             return Ok(None);
         };
-        let (mut jobs, mut oldest, mut all_staying) = (0, None, vec![]);
+        let (mut queues, mut oldest, mut all_staying) = (BTreeMap::new(), None, vec![]);
         let mut moves = targets.into_iter().zip(outcomes);
         for bucket in buckets {
             let (mut gone, mut staying, mut instead) = (0, vec![], vec![]);
             for (item, (target, outcome)) in bucket.items.iter().zip(&mut moves) {
                 let elsewhere = match (outcome, target) {
                     (MoveOutcome::Moved, Destination::Queue { name, .. }) => {
-                        jobs += 1;
                         result.items += 1;
                         oldest.get_or_insert(bucket.due);
                         if self.refusing.contains(&name) {
-                            result.took.push(name);
+                            result.took.push(name.clone());
                         }
+                        *queues.entry(name).or_insert(0) += 1;
                         continue;
                     }
                     (MoveOutcome::Moved, Destination::Quarantine { reason, .. }) => {
-                        self.report_quarantined(&bucket.member, &reason);
+                        self.report_quarantined(&bucket.member, Some(item), &reason);
                         result.quarantined = true;
                         result.items += 1;
                         continue;
@@ -118,7 +120,7 @@ impl<S: Store> Delayed<S> {
                     }
                     (MoveOutcome::Rejected(reason), Destination::Queue { name, .. }) => {
                         let target = Destination::Quarantine {
-                            reason: format!("its queue can't take it: {reason}"),
+                            reason: format!("its queue rejects it: {reason}"),
                             at: now,
                         };
                         let refusal = Refusal {
@@ -167,15 +169,21 @@ impl<S: Store> Delayed<S> {
         }
         if let Some(oldest) = oldest {
             let lateness = self.clock.now() - oldest;
-            self.events.emit(&Event::DelayedMoved { jobs, lateness });
+            let queues = &queues;
+            self.events.emit(&Event::DelayedMoved { queues, lateness });
         }
         Ok(Some(all_staying))
     }
 
-    fn report_quarantined(&self, member: &[u8], reason: &str) {
-        let bucket = &bucket_name(member);
-        self.events
-            .emit(&Event::DelayedQuarantined { bucket, reason });
+    /// `item`: `None` if it is too large to be read.
+    fn report_quarantined(&self, member: &[u8], item: Option<&[u8]>, reason: &str) {
+        let (class, queue) = item.map(class_and_queue).unwrap_or_default();
+        self.events.emit(&Event::DelayedQuarantined {
+            bucket: &bucket_name(member),
+            class: class.as_deref(),
+            queue: queue.as_deref(),
+            reason,
+        });
     }
 
     /// Where an item goes.

@@ -73,7 +73,7 @@ impl Refusing {
         let (queue, Refusal { reason, .. }) = self.0.first_key_value()?;
         let number = self.0.len();
         Some(format!(
-            "queues that refuse delayed jobs: {number}, the first is {queue} ({reason})"
+            "queues that reject delayed jobs: {number}, the first is {queue} ({reason})"
         ))
     }
 }

@@ -218,8 +218,7 @@ impl Dynamic {
     pub(super) fn trouble(&self) -> Option<String> {
         let reading = || {
             let (left, known) = (self.unread.names.len(), self.known.len());
-            let words =
-                format!("dynamic entries are being read: {left} are left, {known} are known");
+            let words = format!("reading dynamic entries: {left} left, {known} read");
             self.is_reading().then_some(words)
         };
         let unreadable = self.unreadable.clone().or_else(reading);
@@ -234,7 +233,7 @@ impl Dynamic {
         let (name, mistakes) = refused.next()?;
         let number = refused.count() + 1;
         Some(format!(
-            "dynamic entries with mistakes: {number}, the first is {name} ({mistakes})"
+            "dynamic entries with errors: {number}, the first is {name} ({mistakes})"
         ))
     }
 

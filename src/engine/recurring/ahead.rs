@@ -86,10 +86,10 @@ impl Ahead {
             until.to_rfc3339_opts(SecondsFormat::Secs, true),
         );
         let correction = correction.as_ref().map_or_else(String::new, |correction| {
-            format!("; to mend it, send `{correction}` to Redis and restart the leader")
+            format!("; to correct it, send `{correction}` to Redis and restart the leader")
         });
         Some(format!(
-            "entries that wait because a record of theirs is in the future: {number}, the furthest is {entry} \
+            "entries that wait because their last fire is recorded for a time in the future: {number}, the furthest is {entry} \
              (until {until}){correction}"
         ))
     }

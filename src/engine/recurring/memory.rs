@@ -137,7 +137,7 @@ impl Memory {
     pub(super) fn trouble(&self) -> Option<String> {
         let Loss { number, first, key } = self.loss.as_ref()?;
         Some(format!(
-            "Redis lost records of entries in `{key}`: {number}, the first is {first}; if it evicts keys, set its \
+            "Redis lost records of entries in `{key}`: {number}, the first is {first}; if Redis evicts keys, set its \
              maxmemory-policy to noeviction"
         ))
     }

@@ -40,7 +40,7 @@ impl<S: Store> Recurring<S> {
         let rejected = entry(&summary.rejected).map(|first| {
             let (entry, queue) = (&first.name, first.job.queue());
             format!(
-                "entries whose queue refuses their job: {number}, the first is {entry} (queue {queue})"
+                "entries whose queue rejects their job: {number}, the first is {entry} (queue {queue})"
             )
         });
         let number = summary.early.number;

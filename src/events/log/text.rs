@@ -1,5 +1,7 @@
 //! How values look in the log.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 
 /// How many names of entries a log line lists, and how many characters of each.
@@ -18,6 +20,12 @@ pub(super) fn listed(names: &[impl AsRef<str>]) -> String {
         0 => list,
         more => format!("{list} and {more} more"),
     }
+}
+
+/// Returns how many of something each name has, as logs list them: `mail=3 low=2`, the first ones.
+pub(super) fn counted(counts: &BTreeMap<String, usize>) -> String {
+    let pairs = counts.iter().map(|(name, count)| format!("{name}={count}"));
+    listed(&pairs.collect::<Vec<_>>())
 }
 
 /// Returns an instant as logs show it: RFC 3339, UTC, whole seconds.

@@ -30,7 +30,7 @@ pub struct FireRecord {
 
 /// A text is no record of a history.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no record of a history (docs/protocol.md, History)")]
+#[error("`{0}` is not a history record (docs/protocol.md, History)")]
 pub struct NoFireRecord(String);
 
 impl FromStr for FireRecord {
@@ -108,7 +108,7 @@ mod tests {
             assert!(
                 error
                     .to_string()
-                    .starts_with(&format!("`{text}` is no record"))
+                    .starts_with(&format!("`{text}` is not a history record"))
             );
         }
     }

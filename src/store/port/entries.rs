@@ -54,7 +54,7 @@ pub struct PublishedEntry<'a> {
     /// Or one fire, at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
-    /// Or one fire, so long after the entry was first seen. With none of these, it never fires by itself.
+    /// Or one fire, so long after the entry was first seen. With none of these, it never fires on its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_s: Option<Number>,
     /// Its first fire, at a time.

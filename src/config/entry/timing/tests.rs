@@ -96,7 +96,7 @@ fn options_stand_beside_the_pattern_or_in_the_entry() {
     refused("every = ['1h', 5]", "expected a table, found an integer");
     refused(
         "every = '1h'\ntimes = 0",
-        "`times` is a whole number, at least 1",
+        "`times` must be a whole number of at least 1",
     );
     refused(
         "every = '1h'\nfirst_in = 1\nfirst_at = 'now'",
@@ -111,7 +111,7 @@ fn an_empty_item_in_a_cron_list_is_a_warning() {
         timing.unwrap().to_string(),
         "cron 1,2 * * * * in Europe/Paris"
     );
-    assert_eq!(mistakes, ["an empty item in the list is skipped"]);
+    assert_eq!(mistakes, ["an empty item in the list is ignored"]);
     assert!(Mistake::EmptyItem.is_warning());
 }
 
@@ -131,12 +131,12 @@ fn an_entry_has_one_pattern() {
     );
     refused(
         "at = '2026-12-24 15:00'\ntimes = 2",
-        "`times` means nothing without `cron` or `every`",
+        "`times` has no effect without `cron` or `every`",
     );
-    refused("jitter = 5", "`jitter` means nothing without a timing");
+    refused("jitter = 5", "`jitter` has no effect without a timing");
     refused(
         "every = 5\ntimezone = 'UTC'",
-        "`timezone` means nothing without `cron` or a time",
+        "`timezone` has no effect without `cron` or a time",
     );
 }
 
@@ -148,19 +148,19 @@ fn a_span_has_a_start_and_a_later_end() {
     );
     refused(
         "every = 5\nstarts_at = 2026-12-01\nends_at = 2026-12-01",
-        "no fire lies between `starts_at` and `ends_at`",
+        "no fire time is between `starts_at` and `ends_at`",
     );
     refused(
         "cron = '0 0 1 1 *'\nstarts_at = 2026-02-01\nends_at = 2026-12-01",
-        "no fire lies between `starts_at` and `ends_at`",
+        "no fire time is between `starts_at` and `ends_at`",
     );
     refused(
         "every = 5\nfirst_in = '2h'\nlast_in = '1h'",
-        "the last fire is not after the first one",
+        "the last fire must be after the first one",
     );
     refused(
         "every = 5\njitter = 5",
-        "the jitter is not shorter than the interval",
+        "`jitter` must be shorter than the interval",
     );
     refused("every = 5\nstarts_at = '5m'", "`5m` is not a time");
 }

@@ -178,8 +178,8 @@ impl Field {
             (false, true) => to = max,
             (true, false) => {
                 return Err(item.error(
-                    "counts from the end and then from the start",
-                    "both ends of a range count from the same side: `-3--1`, `28-31`",
+                    "counts one end of a range from the end of the month and the other from its start",
+                    "count both ends of a range from the same side: `-3--1`, `28-31`",
                 ));
             }
             (false, false) => {}

@@ -18,7 +18,7 @@ pub(super) fn items<'a>(field: &Field, list: Piece<'a>) -> Result<Vec<Piece<'a>>
                 && list.text[before.at + before.length - list.at..].starts_with([' ', '\t'])
             {
                 return Err(before.error(
-                    "stands before a space and a comma",
+                    "has a space before its comma",
                     "write the list without spaces: `1,2`",
                 ));
             }
@@ -130,8 +130,8 @@ fn read_nth(item: Piece<'_>, nth: Piece<'_>) -> Result<(usize, bool), CronError>
         .position(|week| *week == number);
     week.map(|week| (week, from_end)).ok_or_else(|| {
         item.error(
-            "is not a day of a month's week",
-            "behind `#` is 1 to 5, -1 (the last) to -5, or `L`: `mon#1`",
+            "is not a numbered weekday of the month",
+            "write 1 to 5, -1 (the last) to -5, or `L` after the `#`: `mon#1`",
         )
     })
 }
@@ -153,8 +153,8 @@ fn read_weeks(item: Piece<'_>, weekday: u32, rule: Piece<'_>) -> Result<InWeeks,
             remainder: remainder % divisor,
         }),
         _ => Err(item.error(
-            "is not a day of some weeks",
-            "`mon%2` is every other Monday and `mon%2+1` the others; `%0` is none",
+            "is not a weekday of every nth week",
+            "`mon%2` is every other Monday, `mon%2+1` the Mondays between them; `%0` is not allowed",
         )),
     }
 }

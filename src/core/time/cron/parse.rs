@@ -81,7 +81,7 @@ impl Cron {
         }
         let (days, last) = (fields[fields.len() - 3], fields[fields.len() - 1]);
         let (problem, help) = if rare {
-            let help = "resque-scheduler gives up after some 2,000 days without a fire; \
+            let help = "resque-scheduler stops looking after about 2,000 days without a fire; \
                         name the months in which it can fire";
             ("this fires too rarely", help)
         } else {
@@ -138,10 +138,10 @@ fn unknown_special(special: Piece<'_>) -> CronError {
     let words = SPECIALS.map(|(word, _)| word);
     let near = nearest(special.text, words);
     special.error(
-        "is not a schedule",
+        "is not a known schedule",
         match near {
             Some(word) => format!("did you mean `{word}`?"),
-            None => format!("there are {}", words.join(", ")),
+            None => format!("known are {}", words.join(", ")),
         },
     )
 }
@@ -162,12 +162,12 @@ fn split_zone<'a, 'b>(
             span: whole.span(),
             problem: match pieces.len() {
                 0 => "the expression is empty".to_owned(),
-                1 => "this is 1 field".to_owned(),
-                count => format!("these are {count} fields"),
+                1 => "the expression has only 1 field".to_owned(),
+                count => format!("the expression has {count} fields"),
             },
             help: Some(
-                "an expression has 5 fields: minute, hour, day of month, month, day of week; \
-                 or 6: second first; then perhaps a time zone"
+                "an expression has 5 fields (minute, hour, day of month, month, day of week), or \
+                 6 with seconds first; a time zone may follow"
                     .to_owned(),
             ),
         });
@@ -204,7 +204,7 @@ fn read_zone(piece: Piece<'_>) -> Result<Zone, CronError> {
         problem: error.to_string(),
         help: Some(match error.nearest {
             Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => "zones are named like `Europe/Paris` or `UTC`; offsets are like `+05:30`, \
+            None => "write a zone such as `Europe/Paris` or `UTC`, or an offset such as `+05:30`, \
                      below 12 hours"
                 .to_owned(),
         }),

@@ -41,28 +41,38 @@ fn a_wrong_value_is_shown_with_what_is_allowed() {
     case(
         "0 0 L-3 * *",
         "L-3",
-        "`L-3` counts from the end and then from the start",
+        "`L-3` counts one end of a range from the end of the month and the other from its start",
         "",
     );
     case(
         "0 0 * * 1#6",
         "1#6",
-        "`1#6` is not a day of a month's week",
+        "`1#6` is not a numbered weekday of the month",
         "1 to 5",
     );
     case(
         "0 0 * * 1%0",
         "1%0",
-        "`1%0` is not a day of some weeks",
+        "`1%0` is not a weekday of every nth week",
         "`mon%2`",
     );
 }
 
 #[test]
 fn the_number_of_fields_is_shown() {
-    case("* * * *", "* * * *", "these are 4 fields", "5 fields");
-    case("5m", "5m", "this is 1 field", "5 fields");
-    case(" 1 2 3 4 5 6 7 ", "1 2 3 4 5 6 7", "these are 7 fields", "");
+    case(
+        "* * * *",
+        "* * * *",
+        "the expression has 4 fields",
+        "5 fields",
+    );
+    case("5m", "5m", "the expression has only 1 field", "5 fields");
+    case(
+        " 1 2 3 4 5 6 7 ",
+        "1 2 3 4 5 6 7",
+        "the expression has 7 fields",
+        "",
+    );
     case("  ", "", "the expression is empty", "5 fields");
     case(
         "0 0\n* * *",
@@ -100,17 +110,22 @@ fn a_wrong_zone_is_shown_with_the_nearest() {
 
 #[test]
 fn a_wrong_special_is_shown_with_those_there_are() {
-    case("@dayly", "@dayly", "`@dayly` is not a schedule", "`@daily`");
+    case(
+        "@dayly",
+        "@dayly",
+        "`@dayly` is not a known schedule",
+        "`@daily`",
+    );
     case(
         "@Daily 5",
         "@Daily",
-        "`@Daily` is not a schedule",
+        "`@Daily` is not a known schedule",
         "`@daily`",
     );
     case(
         "@reboot",
         "@reboot",
-        "`@reboot` is not a schedule",
+        "`@reboot` is not a known schedule",
         "@hourly",
     );
 }
@@ -177,7 +192,7 @@ fn empty_items_of_a_list_are_skipped() {
     same("1 1 1 ,& ,1 mon", "1 1 1& 1 mon");
     same("* * * * 1 ,&", "* * * * 1&");
     same("* * * * 1 , UTC", "* * * * 1 UTC");
-    let space = "`1` stands before a space and a comma";
+    let space = "`1` has a space before its comma";
     case("1 ,2 * * * *", "1", space, "`1,2`");
     case("1 , ,2 * * * *", "1", space, "`1,2`");
     for refused in [", 1 * * * *", "0 0 ,1 * *", "0 12 ,L * *", ", * * * *"] {
