@@ -19,6 +19,7 @@ mod delayed;
 mod deployments;
 mod dialect;
 mod docker;
+mod docs;
 mod dynamic;
 mod dynamic_history;
 mod faults;
