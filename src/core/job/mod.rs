@@ -38,7 +38,7 @@ struct Template {
     entry: String,
     class: String,
     queue: String,
-    template: String,
+    text: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ struct Plain {
 impl Template {
     fn payload(&self, cause: Cause, fire_time: DateTime<Utc>) -> String {
         let filled = self
-            .template
+            .text
             .replace(SECONDS, &fire_time.timestamp().to_string())
             .replace(TIME, &shown(fire_time));
         filled.replace(JOB_ID, &job_id(&self.entry, cause, fire_time))
@@ -77,12 +77,12 @@ impl Job {
 
     /// Makes the job of the entry `entry` whose payloads have the [`Job::template`] `template`.
     pub fn of_template(entry: &str, class: &str, queue: &str, template: &str) -> Self {
-        let [entry, class, queue, template] = [entry, class, queue, template].map(str::to_owned);
+        let [entry, class, queue, text] = [entry, class, queue, template].map(str::to_owned);
         Self(Kind::Template(Box::new(Template {
             entry,
             class,
             queue,
-            template,
+            text,
         })))
     }
 
@@ -109,7 +109,7 @@ impl Job {
         match &self.0 {
             Kind::Plain(job) => job.payload.len(),
             Kind::ActiveJob(job) => job.arguments.len(),
-            Kind::Template(job) => job.template.len(),
+            Kind::Template(job) => job.text.len(),
         }
     }
 
@@ -138,8 +138,8 @@ impl Job {
             }
             Kind::Plain(job) => Cow::Borrowed(&job.payload),
             Kind::ActiveJob(job) => Cow::Owned(job.payload_of(JOB_ID, SECONDS, TIME)),
-            Kind::Template(job) if job.template.contains(PARTS) => Cow::Owned(job.template.clone()),
-            Kind::Template(job) => Cow::Borrowed(&job.template),
+            Kind::Template(job) if job.text.contains(PARTS) => Cow::Owned(job.text.clone()),
+            Kind::Template(job) => Cow::Borrowed(&job.text),
         }
     }
 
