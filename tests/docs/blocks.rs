@@ -106,14 +106,13 @@ fn execute(commands: &str, how: &str) -> String {
     // A group of its own, so that all that it starts can be stopped.
     std::os::unix::process::CommandExt::process_group(&mut shell, 0);
     let mut shell = shell.spawn().unwrap();
-    let printed = match how.strip_prefix("run until ") {
-        Some(text) => until(&mut shell, text.trim_matches('"')),
-        None => {
-            let mut printed = String::new();
-            let output = shell.stdout.as_mut().unwrap();
-            output.read_to_string(&mut printed).unwrap();
-            printed
-        }
+    let printed = if let Some(text) = how.strip_prefix("run until ") {
+        until(&mut shell, text.trim_matches('"'))
+    } else {
+        let mut printed = String::new();
+        let output = shell.stdout.as_mut().unwrap();
+        output.read_to_string(&mut printed).unwrap();
+        printed
     };
     let code = shell.wait().unwrap().code();
     let expected = how
