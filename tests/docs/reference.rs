@@ -6,8 +6,13 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use crate::{docs::page, harness::Program};
 
-/// The words in code of the first columns of the tables of a page below a heading, or of the whole page.
-fn in_tables(name: &str, column: usize, heading: Option<&str>) -> BTreeSet<String> {
+/// The texts in code, or a `part` of each, in one column of the tables of a page below a heading, or of the whole page.
+fn in_tables(
+    name: &str,
+    column: usize,
+    heading: Option<&str>,
+    part: impl Fn(&str) -> &str,
+) -> BTreeSet<String> {
     let page = page(name);
     let mut words = BTreeSet::new();
     let (mut cell, mut in_body, mut in_heading) = (0, false, false);
@@ -31,13 +36,20 @@ fn in_tables(name: &str, column: usize, heading: Option<&str>) -> BTreeSet<Strin
             Event::Start(Tag::TableRow) => cell = 0,
             Event::End(TagEnd::TableCell) => cell += 1,
             Event::Code(code) if in_body && is_below && cell == column => {
-                let word = code.split([' ', '=']).next().unwrap_or_default();
-                words.insert(word.to_owned());
+                words.insert(part(&code).to_owned());
             }
             _ => {}
         }
     }
     words
+}
+
+fn first_word(code: &str) -> &str {
+    code.split(' ').next().unwrap_or_default()
+}
+
+fn whole(code: &str) -> &str {
+    code
 }
 
 fn help(command: &[&str]) -> String {
@@ -73,12 +85,12 @@ fn the_configuration_page_has_a_row_for_each_flag_and_variable_of_the_scheduler(
         flags.len() > 20 && variables.len() > 20,
         "{flags:?} {variables:?}"
     );
-    let documented = in_tables("docs/configuration.md", 0, Some("Options"));
+    let documented = in_tables("docs/configuration.md", 0, Some("Options"), first_word);
     let is_flag = |it: &String| it.starts_with("--") && it != "--help" && it != "--version";
     let documented: BTreeSet<String> = documented.into_iter().filter(is_flag).collect();
     assert_eq!(documented, flags);
     assert_eq!(
-        in_tables("docs/configuration.md", 1, Some("Options")),
+        in_tables("docs/configuration.md", 1, Some("Options"), first_word),
         variables
     );
 }
@@ -90,6 +102,22 @@ fn every_flag_of_the_commands_is_documented() {
         for flag in flags_and_variables(&help(&[command])).0 {
             assert!(text.contains(&format!("`{flag}")), "{command} {flag}");
         }
+    }
+}
+
+#[test]
+fn the_troubleshooting_page_quotes_what_the_program_logs() {
+    let quoted = in_tables(
+        "docs/troubleshooting.md",
+        0,
+        Some("Warnings in the log"),
+        whole,
+    );
+    assert!(quoted.len() > 5, "{quoted:?}");
+    let source =
+        include_str!("../../src/events/log.rs").to_owned() + include_str!("../../src/logs/mod.rs");
+    for message in quoted {
+        assert!(source.contains(&message), "{message}");
     }
 }
 
@@ -107,5 +135,5 @@ fn the_schedule_page_has_every_key_of_an_entry_and_no_other() {
         .map(|key| key.trim_matches('`').to_owned())
         .collect();
     assert!(keys.len() > 20, "{keys:?}");
-    assert_eq!(in_tables("docs/schedule.md", 0, Some("Keys")), keys);
+    assert_eq!(in_tables("docs/schedule.md", 0, Some("Keys"), whole), keys);
 }
