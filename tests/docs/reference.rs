@@ -1,6 +1,10 @@
 //! What `--help` and the errors of the program name is in the reference, and the reference names nothing else.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
@@ -119,6 +123,42 @@ fn the_troubleshooting_page_quotes_what_the_program_logs() {
     for message in quoted {
         assert!(source.contains(&message), "{message}");
     }
+}
+
+#[test]
+fn every_test_that_the_reliability_page_names_exists() {
+    let mut named = in_tables("docs/reliability.md", 2, None, last_name);
+    // In one table, the column shows commands of Redis.
+    named.retain(|it| {
+        it.chars()
+            .all(|letter| letter == '_' || letter.is_ascii_lowercase() || letter.is_ascii_digit())
+    });
+    assert!(named.len() > 50, "{named:?}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = rust_files(&root.join("src")) + &rust_files(&root.join("tests"));
+    for name in named {
+        let is_one = [
+            format!("fn {name}("),
+            format!("mod {name};"),
+            format!("mod {name} {{"),
+        ];
+        assert!(is_one.iter().any(|it| source.contains(it)), "{name}");
+    }
+}
+
+/// The text of all Rust files below a folder.
+fn rust_files(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    let read = |path: PathBuf| match path.extension() {
+        Some(ending) if ending == "rs" => fs::read_to_string(path).unwrap(),
+        _ if path.is_dir() => rust_files(&path),
+        _ => String::new(),
+    };
+    entries.map(read).collect()
+}
+
+fn last_name(path: &str) -> &str {
+    path.rsplit("::").next().unwrap_or_default()
 }
 
 #[test]
