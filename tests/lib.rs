@@ -16,6 +16,7 @@ mod containment_cli;
 mod convert;
 mod costs;
 mod delayed;
+mod delayed_commands;
 mod deployments;
 mod dialect;
 mod docker;

@@ -9,7 +9,7 @@ use crate::{
     control::ControlError,
     core::{
         schedule::{LeftOut, LeftOutReason},
-        time::instant::rfc3339,
+        time::{instant::rfc3339, phrase::PhraseError},
     },
     engine::OnceError,
     store::StoreError,
@@ -47,6 +47,14 @@ pub(super) enum Failure {
     #[error("error: {0}")]
     Store(#[from] StoreError),
     #[error("error: {0}")]
+    Time(#[from] PhraseError),
+    #[error(
+        "error: no filter is given; choose jobs with --class, --queue, --args, --where, --contains, --before or --after, or pass --all"
+    )]
+    NoFilter,
+    #[error("error: not confirmed, and there is no terminal to ask on; pass --yes to do it")]
+    NotConfirmed,
+    #[error("error: {0}")]
     Control(#[from] ControlError),
     #[error("error: {0}")]
     Once(#[from] OnceError),
@@ -63,7 +71,11 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Habit(_) | Self::Future(_) => ExitCode::from(USAGE),
+            Self::Habit(_)
+            | Self::Future(_)
+            | Self::Time(_)
+            | Self::NoFilter
+            | Self::NotConfirmed => ExitCode::from(USAGE),
             Self::Control(ControlError::NoEntry { .. }) => ExitCode::from(NOTHING),
             _ => ExitCode::FAILURE,
         }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::core::suggestion::nearest;
 
-const COMMANDS: [&str; 8] = [
-    "run", "next", "check", "convert", "status", "schedule", "history", "events",
+const COMMANDS: [&str; 9] = [
+    "run", "next", "check", "convert", "status", "schedule", "delayed", "history", "events",
 ];
 
 /// What to type instead of `path`, if that is a command by habit and not a file.

@@ -4,7 +4,9 @@ mod args;
 mod ask;
 mod batch;
 mod check;
+mod confirm;
 mod convert;
+mod delayed;
 mod dev;
 mod failure;
 mod habit;
@@ -33,6 +35,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(arguments)) => check::check(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Status(arguments)) => status::status(&arguments),
         Some(Command::Schedule(arguments)) => schedule::schedule(&arguments),
+        Some(Command::Delayed(arguments)) => delayed::delayed(&arguments),
         Some(Command::History(arguments)) => history::history(&arguments),
         Some(Command::Events(arguments)) => history::events(&arguments),
         Some(Command::Convert(arguments)) => {

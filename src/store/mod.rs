@@ -39,6 +39,7 @@ pub use self::{
     console::{
         delayed::DelayedCounts,
         entries::{Entries, UnreadableEntry},
+        jobs::{Cursor, DelayedChange, DelayedJob, DelayedOutcome, Span},
         leader::LeaderLock,
     },
     limits::Limits,

@@ -106,7 +106,11 @@ fn every_flag_of_the_commands_is_documented() {
     let commands = ["next", "check", "convert", "status", "history", "events"];
     let of_schedule = ["list", "show", "trigger", "pause", "resume"];
     let commands = commands.map(|it| vec![it]).into_iter();
-    for command in commands.chain(of_schedule.map(|it| vec!["schedule", it])) {
+    let of_delayed = ["list", "count", "stats", "remove", "run-now", "reschedule"];
+    let commands = commands
+        .chain(of_schedule.map(|it| vec!["schedule", it]))
+        .chain(of_delayed.map(|it| vec!["delayed", it]));
+    for command in commands {
         let flags = flags_and_variables(&help(&command)).0;
         assert!(!flags.is_empty() || command == ["convert"], "{command:?}");
         for flag in flags {

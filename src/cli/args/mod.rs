@@ -4,6 +4,7 @@ pub(super) mod address;
 pub(super) mod compat;
 pub(super) mod context;
 pub(super) mod daemon;
+pub(super) mod filter;
 pub(super) mod limits;
 pub(super) mod operator;
 
@@ -15,7 +16,9 @@ use clap::{
     error::{ContextKind, ContextValue},
 };
 
-use crate::cli::{args::daemon::DaemonArguments, check, convert, history, next, schedule, status};
+use crate::cli::{
+    args::daemon::DaemonArguments, check, convert, delayed, history, next, schedule, status,
+};
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let (program, zones) = (env!("CARGO_PKG_VERSION"), chrono_tz::IANA_TZDB_VERSION);
@@ -44,6 +47,7 @@ pub(super) enum Command {
     Convert(convert::Arguments),
     Status(status::Arguments),
     Schedule(schedule::Arguments),
+    Delayed(delayed::Arguments),
     History(history::HistoryArguments),
     Events(history::EventsArguments),
 }

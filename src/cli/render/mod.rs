@@ -35,6 +35,9 @@ pub(super) fn utc(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+/// The exit code if a change was not confirmed.
+pub(super) const NOT_CONFIRMED: u8 = 2;
+
 /// The exit code if nothing matched.
 pub(super) const NOTHING: u8 = 3;
 
@@ -100,7 +103,7 @@ pub(super) fn list(
     Ok(code(items.is_empty()))
 }
 
-fn code(nothing: bool) -> ExitCode {
+pub(super) fn code(nothing: bool) -> ExitCode {
     if nothing {
         ExitCode::from(NOTHING)
     } else {

@@ -4,9 +4,16 @@ use chrono::{DateTime, Utc};
 use redis::Cmd;
 
 use crate::store::{
-    console::Console,
+    console::{
+        Console,
+        jobs::{Cursor, DelayedChange, DelayedJob, DelayedOutcome, Span},
+    },
     error::StoreError,
-    scripts::count::{self, CountReply},
+    scripts::{
+        browse::{self, BrowseReply},
+        change_delayed,
+        count::{self, CountReply},
+    },
 };
 
 /// How many delayed jobs there are.
@@ -44,6 +51,38 @@ impl Console {
         }
     }
 
+    /// Reads a page of the delayed jobs of `span`, the soonest first, and returns where the next page begins. Jobs that
+    /// come or go meanwhile may be missing or read twice.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn browse_delayed(
+        &self,
+        span: &Span,
+        cursor: &Cursor,
+    ) -> Result<(Vec<DelayedJob>, Option<Cursor>), StoreError> {
+        let key = self.keys.delayed_schedule();
+        let call = browse::call(&self.keys, span, cursor);
+        let BrowseReply { next, jobs } = self.connection.script(&call, &key).await?;
+        Ok((jobs, next))
+    }
+
+    /// Changes delayed jobs, each in one atomic step. A job that a scheduler moves meanwhile is either moved or changed.
+    /// `target` is the time for [`DelayedChange::Move`], cut to whole seconds.
+    ///
+    /// # Errors
+    /// [`StoreError`]. After [`StoreError::Unavailable`] it may have been done.
+    pub async fn change_delayed(
+        &self,
+        jobs: &[(DelayedJob, DelayedChange)],
+        target: Option<DateTime<Utc>>,
+    ) -> Result<Vec<DelayedOutcome>, StoreError> {
+        let target = target.map(|at| at.timestamp());
+        let call = change_delayed::call(&self.keys, jobs, target);
+        let key = self.keys.delayed_schedule();
+        self.connection.script(&call, &key).await
+    }
+
     /// Returns when the oldest bucket is due. Whole seconds, UTC.
     ///
     /// # Errors
@@ -53,7 +92,7 @@ impl Console {
         let oldest = Cmd::zrange_withscores(&key, 0, 0);
         let oldest: Vec<(Vec<u8>, f64)> = self.connection.command(&oldest, &key).await?;
         let seconds = oldest.first().map(|(_, score)| score.floor());
-        #[expect(clippy::cast_possible_truncation, reason = "checked by from_timestamp")]
+        #[expect(clippy::cast_possible_truncation, reason = "from_timestamp checks it")]
         Ok(seconds.and_then(|it| DateTime::from_timestamp(it as i64, 0)))
     }
 

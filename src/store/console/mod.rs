@@ -7,6 +7,8 @@ pub(super) mod entries;
 pub(super) mod events;
 pub(super) mod history;
 #[cfg(feature = "daemon")]
+pub(super) mod jobs;
+#[cfg(feature = "daemon")]
 pub(super) mod leader;
 pub(super) mod pauses;
 #[cfg(feature = "daemon")]

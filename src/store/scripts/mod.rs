@@ -13,6 +13,8 @@ macro_rules! script {
 
 pub(super) mod ack_changes;
 pub(super) mod aside;
+pub(super) mod browse;
+pub(super) mod change_delayed;
 pub(super) mod count;
 pub(super) mod due;
 pub(super) mod fire;
