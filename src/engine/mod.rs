@@ -4,28 +4,29 @@
 //! because the clock may jump and hosts may be suspended; every pass reads the clock again.
 //!
 //! The files, in the order in which to read them:
+//!
 //! ```text
 //! run          Engine: starts, watches and stops the loops
-//!     once         `--once`: enqueues everything that is due now and returns
-//!     tick         outcome of a pass
-//!     context      what a loop gets from the engine: its term, its schedule, its sleep
-//!     leadership   the loop that takes the lease, renews it, and passes on the term
-//!     host_clock   compares this host's clock with Redis's
-//!     presence     the heartbeat of this process in Redis
-//!     recurring/   the loop that fires the entries of the schedule
-//!     dynamic/     the entries that apps set in Redis
-//!     delayed/     the loop that moves delayed jobs to their queues
-//!     in_force     passes the schedule in force from the recurring loop to publishing
-//!     publishing   the loop that publishes the entries in force in Redis
-//!     command      requests to a running engine
-//!     reload       reads the schedule files again
-//!     status       logs the status of this process and its entries
-//!     snapshot     the state of this process, as its loops publish it
-//!     health       current problems
-//!     outage       retries after errors of Redis
-//!     journal      records events in Redis for people
-//!     breath       yields to the other loops during a long pass
-//!     rethrow      continues the panic of a task
+//! once         `--once`: enqueues everything that is due now and returns
+//! tick         outcome of a pass
+//! context      what a loop gets from the engine: its term, its schedule, its sleep
+//! leadership   the loop that takes the lease, renews it, and passes on the term
+//! host_clock   compares this host's clock with Redis's
+//! presence     the heartbeat of this process in Redis
+//! recurring/   the loop that fires the entries of the schedule
+//! dynamic/     the entries that apps set in Redis
+//! delayed/     the loop that moves delayed jobs to their queues
+//! in_force     passes the schedule in force from the recurring loop to publishing
+//! publishing   the loop that publishes the entries in force in Redis
+//! command      requests to a running engine
+//! reload       reads the schedule files again
+//! status       logs the status of this process and its entries
+//! snapshot     the state of this process, as its loops publish it
+//! health       current problems
+//! outage       retries after errors of Redis
+//! journal      records events in Redis for people
+//! breath       yields to the other loops during a long pass
+//! rethrow      continues the panic of a task
 //! ```
 
 mod breath;
