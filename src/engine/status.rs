@@ -14,7 +14,7 @@ use crate::{
         breath::Breath,
         command::{Reply, all, answer},
         dynamic::reading::merged,
-        recurring::records::{BATCH, first_seen, history},
+        recurring::records::BATCH,
         run::Engine,
         snapshot::Snapshot,
     },
@@ -105,7 +105,7 @@ async fn report_each(
             let names: Vec<_> = names.map(|it| it.name.clone()).collect();
             outcomes = store.last_outcomes(&names).await?;
         }
-        let history = history(entry, first_seen(entry, &records), &records, now);
+        let history = records.history(entry, records.first_seen(entry), now);
         let progress = Progress::resume(&entry.timing, history);
         events.emit(&Event::EntryStatus {
             entry,

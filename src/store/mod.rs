@@ -15,6 +15,8 @@ mod port;
 #[cfg(feature = "daemon")]
 mod private_server;
 #[cfg(feature = "daemon")]
+mod record_reader;
+#[cfg(feature = "daemon")]
 mod redis_store;
 #[cfg(feature = "daemon")]
 mod scripts;
@@ -34,6 +36,7 @@ pub use self::{
 };
 #[cfg(feature = "daemon")]
 pub use self::{
+    console::entries::{Entries, UnreadableEntry},
     limits::Limits,
     port::{
         Store,

@@ -1,4 +1,4 @@
-//! A user with the least rights, by the very line that the README shows.
+//! A user with exactly the rights in docs/configuration.md.
 
 use nix::sys::signal::Signal;
 use redis::Commands;
@@ -6,10 +6,10 @@ use redis::Commands;
 use super::{does_its_work, program};
 use crate::harness::{LOCK, Redis, Scheduler, eventually};
 
-/// The line of the README: the words after the command's name.
-fn line_of_the_readme() -> Vec<String> {
-    let readme = include_str!("../../README.md");
-    let line = readme
+/// The `ACL` line of docs/configuration.md: the words after the command's name.
+fn documented_line() -> Vec<String> {
+    let page = include_str!("../../docs/configuration.md");
+    let line = page
         .lines()
         .find(|it| it.starts_with("ACL SETUSER rescue "));
     let words = line.unwrap().split(' ').skip(1);
@@ -26,20 +26,23 @@ fn server(line: &[String], more: Option<String>) -> (Redis, String) {
     (redis, url)
 }
 
-/// Gives `redis` that user, `rescue:pw`, for `namespace`, and with the rights that the README adds for
+/// Gives `redis` that user, `rescue:pw`, for `namespace`, and with the further rights that docs/configuration.md names for
 /// such a server.
 pub fn add_user(redis: &mut Redis, namespace: &str, more: &[&str]) {
-    let readme = include_str!("../../README.md");
+    let page = include_str!("../../docs/configuration.md");
     let for_namespace = |it: String| it.replace("~resque:*", &format!("~{namespace}:*"));
     let mut user = redis::cmd("ACL");
     user.arg(
-        line_of_the_readme()
+        documented_line()
             .into_iter()
             .map(for_namespace)
             .collect::<Vec<_>>(),
     );
     for right in more {
-        assert!(readme.contains(right), "the README knows no {right}");
+        assert!(
+            page.contains(right),
+            "docs/configuration.md does not name {right}"
+        );
         user.arg(right);
     }
     user.exec(&mut redis.connection).unwrap();
@@ -67,7 +70,7 @@ fn whole_life(redis: &mut Redis, url: &str) -> Scheduler {
 
 #[test]
 fn acl_user_with_the_least_rights() {
-    let (mut redis, url) = server(&line_of_the_readme(), None);
+    let (mut redis, url) = server(&documented_line(), None);
     whole_life(&mut redis, &url);
     assert_eq!(denied(&mut redis), Vec::<String>::new());
 }
@@ -100,7 +103,7 @@ fn dynamic_entries_need_no_further_right() {
 
 /// What a scheduler does in its life, as far as it comes with the rights that it has.
 fn denied_without(right: &str) -> Vec<String> {
-    let (mut redis, url) = server(&line_of_the_readme(), Some(format!("-{right}")));
+    let (mut redis, url) = server(&documented_line(), Some(format!("-{right}")));
     let () = redis.connection.pset_ex(LOCK, "other:1", 60_000).unwrap();
     redis.delay(1_000, "garbage");
     let mut scheduler = program(&url, &[]).start();
@@ -128,7 +131,7 @@ fn denied_without(right: &str) -> Vec<String> {
 
 #[test]
 fn each_right_of_the_acl_line_is_needed() {
-    let line = line_of_the_readme();
+    let line = documented_line();
     let rights = line.iter().filter_map(|it| it.strip_prefix('+'));
     std::thread::scope(|scope| {
         let tried: Vec<_> = rights

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use crate::core::{
     firing::outcome::Cause,
     job::{
-        active_job::ActiveJob,
+        active_job::{ActiveJob, job_id, shown},
         payload::{appended, payload},
     },
 };
@@ -29,6 +29,16 @@ pub struct Job(Kind);
 enum Kind {
     Plain(Plain),
     ActiveJob(Box<ActiveJob>),
+    Template(Box<Template>),
+}
+
+/// A job of which only the template is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Template {
+    entry: String,
+    class: String,
+    queue: String,
+    text: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +48,16 @@ struct Plain {
     /// Without metadata.
     payload: Box<str>,
     include_metadata: bool,
+}
+
+impl Template {
+    fn payload(&self, cause: Cause, fire_time: DateTime<Utc>) -> String {
+        let filled = self
+            .text
+            .replace(SECONDS, &fire_time.timestamp().to_string())
+            .replace(TIME, &shown(fire_time));
+        filled.replace(JOB_ID, &job_id(&self.entry, cause, fire_time))
+    }
 }
 
 impl Job {
@@ -55,11 +75,23 @@ impl Job {
         }))
     }
 
+    /// Makes the job of the entry `entry` whose payloads have the [`Job::template`] `template`.
+    pub fn of_template(entry: &str, class: &str, queue: &str, template: &str) -> Self {
+        let [entry, class, queue, text] = [entry, class, queue, template].map(str::to_owned);
+        Self(Kind::Template(Box::new(Template {
+            entry,
+            class,
+            queue,
+            text,
+        })))
+    }
+
     /// Name of the Ruby class that performs the job.
     pub fn class(&self) -> &str {
         match &self.0 {
             Kind::Plain(job) => &job.class,
             Kind::ActiveJob(job) => &job.class,
+            Kind::Template(job) => &job.class,
         }
     }
 
@@ -68,6 +100,7 @@ impl Job {
         match &self.0 {
             Kind::Plain(job) => &job.queue,
             Kind::ActiveJob(job) => &job.queue,
+            Kind::Template(job) => &job.queue,
         }
     }
 
@@ -76,6 +109,7 @@ impl Job {
         match &self.0 {
             Kind::Plain(job) => job.payload.len(),
             Kind::ActiveJob(job) => job.arguments.len(),
+            Kind::Template(job) => job.text.len(),
         }
     }
 
@@ -91,6 +125,7 @@ impl Job {
             }
             Kind::Plain(job) => Cow::Borrowed(&job.payload),
             Kind::ActiveJob(job) => Cow::Owned(job.payload(cause, fire_time)),
+            Kind::Template(job) => Cow::Owned(job.payload(cause, fire_time)),
         }
     }
 
@@ -103,6 +138,8 @@ impl Job {
             }
             Kind::Plain(job) => Cow::Borrowed(&job.payload),
             Kind::ActiveJob(job) => Cow::Owned(job.payload_of(JOB_ID, SECONDS, TIME)),
+            Kind::Template(job) if job.text.contains(PARTS) => Cow::Owned(job.text.clone()),
+            Kind::Template(job) => Cow::Borrowed(&job.text),
         }
     }
 
@@ -162,6 +199,32 @@ mod tests {
             job("[ ]").payload(Cause::Scheduled, at),
             r#"{"class":"C","args":[ {"scheduled_at":1795454398}]}"#
         );
+    }
+
+    #[test]
+    fn a_job_of_a_template_has_the_payloads_of_the_job_that_the_template_is_of() {
+        let active_job = ActiveJob {
+            entry: "e".into(),
+            class: "C".into(),
+            queue: "q".into(),
+            arguments: r#"["\u0001",1.0e+20]"#.into(),
+            locale: "en".into(),
+            timezone: None,
+            priority: None,
+            include_metadata: true,
+        };
+        let at = DateTime::from_timestamp(1_795_454_398, 0).unwrap();
+        for job in [
+            Job::new("C", "q", "[[]]", false),
+            Job::new("C", "q", "[[]]", true),
+            active_job.into(),
+        ] {
+            let same = Job::of_template("e", job.class(), job.queue(), &job.template());
+            for cause in [Cause::Scheduled, Cause::Triggered, Cause::Backfilled] {
+                assert_eq!(same.payload(cause, at), job.payload(cause, at));
+            }
+            assert_eq!(same.fixed_parts(), job.fixed_parts());
+        }
     }
 
     #[test]

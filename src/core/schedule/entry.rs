@@ -79,6 +79,22 @@ pub enum Origin {
     Dynamic,
 }
 
+/// Reads what is displayed. A text without a line number is a file of which the line is not known, 0.
+impl From<&str> for Origin {
+    fn from(text: &str) -> Self {
+        let (file, line) = match text.rsplit_once(':') {
+            Some((file, line)) => (file, line.parse().ok()),
+            None if text == "dynamic" => return Self::Dynamic,
+            None => (text, None),
+        };
+        let file = if line.is_some() { file } else { text };
+        Self::File {
+            file: file.into(),
+            line: line.unwrap_or_default(),
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

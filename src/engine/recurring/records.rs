@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    core::{firing::history::History, schedule::entry::Entry},
+    core::schedule::entry::Entry,
     engine::breath::Breath,
     events::{Event, Events},
     store::{Away, RecordChange, Records, Store, StoreError},
@@ -65,33 +65,6 @@ pub(super) async fn change_records(
         }
     }
     Ok(true)
-}
-
-/// Returns when `entry` was first seen with its current timing.
-pub(in crate::engine) fn first_seen(entry: &Entry, records: &Records) -> Option<DateTime<Utc>> {
-    let (first_seen, timing) = records.seen.get(&entry.name)?;
-    entry.timing.is_identified_by(timing).then_some(*first_seen)
-}
-
-/// Returns the history of `entry` from its records. `first_seen` is when the entry was first seen with its current
-/// timing; `None` means now.
-pub(in crate::engine) fn history(
-    entry: &Entry,
-    first_seen: Option<DateTime<Utc>>,
-    records: &Records,
-    now: DateTime<Utc>,
-) -> History {
-    let fires = records
-        .fires
-        .get(&entry.name)
-        .filter(|_| first_seen.is_some());
-    History {
-        first_seen: first_seen.unwrap_or(now),
-        last_fire: records.last_fire(&entry.name),
-        enqueued_elsewhere: records.enqueued_elsewhere.get(&entry.name).copied(),
-        returned: (records.away.get(&entry.name)).map(|away| away.until.unwrap_or(now)),
-        fires: fires.copied().unwrap_or_default(),
-    }
 }
 
 /// Logs records that no scheduler can have written.

@@ -11,12 +11,7 @@ use crate::{
     },
     engine::{
         breath::Breath,
-        recurring::{
-            Recurring,
-            agenda::Plans,
-            records::{first_seen, history},
-            state::State,
-        },
+        recurring::{Recurring, agenda::Plans, state::State},
     },
     store::{Records, Store},
 };
@@ -32,7 +27,7 @@ pub(super) struct Known {
 impl Known {
     fn first_seen(&self, entry: &Entry) -> Option<DateTime<Utc>> {
         if self.again.contains(&entry.name) {
-            return first_seen(entry, &self.records);
+            return self.records.first_seen(entry);
         }
         let (first_seen, _) = self.records.seen.get(&entry.name)?;
         Some(*first_seen)
@@ -103,7 +98,7 @@ impl<S: Store> Recurring<S> {
         let mut progress = match known {
             Some(state) if !self.stale || forgotten => state.progress,
             _ => {
-                let history = history(entry, redis.first_seen(entry), records, now);
+                let history = records.history(entry, redis.first_seen(entry), now);
                 Progress::resume(&entry.timing, history)
             }
         };

@@ -1,5 +1,7 @@
 //! What apps and people want done in Redis: no lease, and each change is one transaction.
 
+#[cfg(feature = "daemon")]
+pub(super) mod entries;
 pub(super) mod events;
 pub(super) mod history;
 pub(super) mod pauses;

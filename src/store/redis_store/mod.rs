@@ -10,7 +10,7 @@ use std::{
 };
 
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
-use redis::{Cmd, FromRedisValue};
+use redis::Cmd;
 
 use crate::core::firing::outcome::Outcome;
 use crate::store::{
@@ -83,30 +83,6 @@ impl RedisStore {
             self.connection.reopen().await;
         }
         answer
-    }
-
-    /// Hands each field of a hash and its value to `take`, which returns nothing of interest, about `page` fields
-    /// at a time: other clients wait while Redis reads, and we hold only what is made of it. What a failover
-    /// meanwhile leaves out does no harm: the scripts judge by what Redis has.
-    async fn scan<T: FromRedisValue>(
-        &self,
-        key: &str,
-        page: usize,
-        mut take: impl FnMut(T, T) -> Option<()>,
-    ) -> Result<(), StoreError> {
-        let mut cursor = 0_u64;
-        loop {
-            let mut scan = redis::cmd("HSCAN");
-            scan.arg(key).arg(cursor).arg("COUNT").arg(page);
-            let (next, fields): (u64, Vec<(T, T)>) = self.connection.command(&scan, key).await?;
-            for (field, value) in fields {
-                take(field, value);
-            }
-            if next == 0 {
-                return Ok(());
-            }
-            cursor = next;
-        }
     }
 
     /// The connection for what is small: not one that the lease would have to wait for.
@@ -200,22 +176,26 @@ impl Store for RedisStore {
     }
 
     async fn records(&self) -> Result<Records, StoreError> {
-        self.read_records(None).await
+        self.reader().records(None).await
     }
 
     async fn records_of(&self, names: &[String]) -> Result<Records, StoreError> {
-        self.read_records(Some(names)).await
+        self.reader().records(Some(names)).await
     }
 
     async fn last_enqueued(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
-        self.read_last_enqueued().await
+        self.reader().last_enqueued().await
     }
 
     async fn last_outcomes(
         &self,
         names: &[String],
     ) -> Result<HashMap<String, Outcome>, StoreError> {
-        self.read_last_outcomes(names).await
+        let records = self.reader().last_records(names).await?;
+        Ok(records
+            .into_iter()
+            .map(|(name, it)| (name, it.outcome))
+            .collect())
     }
 
     async fn change_records(

@@ -47,17 +47,9 @@ pub struct ActiveJob {
 }
 
 impl ActiveJob {
-    /// The payload for one fire. The job's id is the same for the same entry, cause and fire time; only a fire
-    /// that was caught up with has the id that it would have had on time.
+    /// Returns the payload for one fire.
     pub fn payload(&self, cause: Cause, fire_time: DateTime<Utc>) -> String {
-        let (entry, seconds) = (&self.entry, fire_time.timestamp());
-        let id = match cause {
-            Cause::Scheduled | Cause::CaughtUp => format!("{seconds} {entry}"),
-            Cause::Backfilled => format!("backfilled {seconds} {entry}"),
-            // A person may ask for it twice in a second.
-            Cause::Triggered => format!("triggered {} {entry}", fire_time.timestamp_micros()),
-        };
-        let id = Uuid::new_v5(&JOB_IDS, id.as_bytes()).to_string();
+        let id = job_id(&self.entry, cause, fire_time);
         self.payload_of(&id, &fire_time.timestamp().to_string(), &shown(fire_time))
     }
 
@@ -81,6 +73,19 @@ impl ActiveJob {
         let (id, at) = (format!("\"{id}\""), format!("\"{at}\""));
         payload(WRAPPER, &job.written(&id, &at, &at))
     }
+}
+
+/// Returns the id of an ActiveJob: the same for the same entry, cause and fire time. Only a fire that was caught up has
+/// the id that it would have had on time.
+pub(super) fn job_id(entry: &str, cause: Cause, fire_time: DateTime<Utc>) -> String {
+    let seconds = fire_time.timestamp();
+    let id = match cause {
+        Cause::Scheduled | Cause::CaughtUp => format!("{seconds} {entry}"),
+        Cause::Backfilled => format!("backfilled {seconds} {entry}"),
+        // A person may ask for it twice in a second.
+        Cause::Triggered => format!("triggered {} {entry}", fire_time.timestamp_micros()),
+    };
+    Uuid::new_v5(&JOB_IDS, id.as_bytes()).to_string()
 }
 
 /// What the wrapper's argument holds of a job.
@@ -134,7 +139,7 @@ fn null() -> String {
 }
 
 /// A time as ActiveJob writes it.
-fn shown(at: DateTime<Utc>) -> String {
+pub(super) fn shown(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Nanos, true)
 }
 
