@@ -160,7 +160,7 @@ mod tests {
     use crate::clock::{Clock as _, SystemClock};
 
     #[test]
-    fn a_problem_of_several_parts_is_there_once() {
+    fn a_problem_of_several_parts_is_listed_once() {
         let health = Health::default();
         for (part, problem) in [
             (HealthPart::Leadership, "gone"),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_logged_at_its_begin_and_every_minute() {
+    fn an_outage_is_logged_when_it_begins_and_every_minute() {
         let (health, start) = (Health::default(), SystemClock.monotonic());
         let enter = |part, kind: &str, seconds| {
             let now = start + Duration::from_secs(seconds);

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn skew_is_what_a_slow_call_does_not_explain() {
+    fn skew_excludes_what_the_duration_of_the_call_explains() {
         let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
         let skew = |before, after, redis| skew(at(before), at(after), at(redis)).num_seconds();
         assert_eq!(skew(10, 12, 11), 0);

@@ -161,9 +161,9 @@ impl<S: Store> Leadership<S> {
         if self.host_clock.may_be_too_far_off() {
             let before = self.clock.now();
             let heartbeat = self.presence.due(self.role(), started);
-            let is_said = heartbeat.is_some();
+            let sends_heartbeat = heartbeat.is_some();
             let redis_clock = self.store.time(heartbeat).await?;
-            if is_said {
+            if sends_heartbeat {
                 self.presence.sent(started);
             }
             let after = self.clock.now();
@@ -175,11 +175,11 @@ impl<S: Store> Leadership<S> {
         let (started, before) = (self.clock.monotonic(), self.clock.now());
         let stuck_holder = self.stuck_holder(started);
         let heartbeat = self.presence.due(self.role(), started);
-        let is_said = heartbeat.is_some();
+        let sends_heartbeat = heartbeat.is_some();
         let stuck_holder = stuck_holder.as_deref();
         let attempt = self.store.take_lease(self.lease, stuck_holder, heartbeat);
         let (lease, redis_clock) = attempt.await?;
-        if is_said {
+        if sends_heartbeat {
             self.presence.sent(started);
         }
         let after = self.clock.now();

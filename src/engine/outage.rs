@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn health_is_bad_until_the_last_loop_is_over_it() {
+    fn a_problem_lasts_until_the_last_loop_has_recovered() {
         let now = SystemClock.monotonic();
         let (health, events) = (Health::default(), Events::default());
         let parts = [HealthPart::Leadership, HealthPart::Delayed];

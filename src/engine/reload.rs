@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reload_that_hangs_is_given_up_and_threads_do_not_pile_up() {
+    async fn a_reload_that_hangs_times_out_and_threads_do_not_accumulate() {
         let (release, hanging) = mpsc::channel::<()>();
         let hanging = Mutex::new(hanging);
         let reads = Arc::new(AtomicUsize::new(0));

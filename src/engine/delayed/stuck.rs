@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_look_begins_behind_what_is_stuck() {
+    fn the_next_look_begins_behind_stuck_buckets() {
         let mut all = Stuck::default();
         assert_eq!(all.note(&due(3, 0, true), stuck(1..=3)).len(), 3);
         assert_eq!(place(&all), Some(("3", 1)));
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn many_items_that_stay_are_looked_at_again_rarely() {
+    fn many_items_that_stay_are_tried_again_rarely() {
         let mut all = Stuck::default();
         let batch = || Batch {
             stayed: 50_000,
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_again_finds_out_what_is_not_stuck_any_more() {
+    fn trying_again_finds_buckets_that_are_no_longer_stuck() {
         let mut all = Stuck::default();
         assert!(!all.is_time(100));
         all.note(&due(3, 0, false), stuck(1..=3));
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn items_that_are_too_large_are_looked_at_again_rarely() {
+    fn items_that_are_too_large_are_tried_again_rarely() {
         let mut all = Stuck::default();
         let large = |score| Batch {
             large: true,
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn many_are_looked_at_again_rarely() {
+    fn many_stuck_buckets_are_tried_again_rarely() {
         let mut all = Stuck::default();
         all.note(&due(100_000, 0, false), stuck(0..100_000));
         all.begin_again(0);

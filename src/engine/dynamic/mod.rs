@@ -122,7 +122,7 @@ impl Dynamic {
     }
 
     /// Returns the schedule that is to be in force at `now`, which is the same `Arc` as before unless the files or
-    /// dynamic entries changed. `anew`: Redis may have other entries than we remember. `unbroken`: no other process
+    /// dynamic entries changed. `reread`: Redis may have other entries than we remember. `unbroken`: no other process
     /// can have led since we read them.
     ///
     /// Each call reads one page of entries ([`Self::is_reading`]). They are put in force when all are read. Until
@@ -134,13 +134,13 @@ impl Dynamic {
         &mut self,
         store: &impl Store,
         files: Arc<Schedule>,
-        anew: bool,
+        reread: bool,
         unbroken: bool,
         now: DateTime<Utc>,
     ) -> Result<Arc<Schedule>, StoreError> {
-        self.listed &= !anew;
+        self.listed &= !reread;
         let next_second = now.timestamp() != self.looked_at.timestamp();
-        let lists = anew || next_second && !self.is_reading();
+        let lists = reread || next_second && !self.is_reading();
         if lists {
             self.unbroken = unbroken;
         }

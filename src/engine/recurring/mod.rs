@@ -200,12 +200,12 @@ impl<S: Store> Recurring<S> {
         // If the clock goes back by more than the tolerated skew, records may now be in the future, so read them
         // again.
         let went_back = now + TimeDelta::seconds(1) < self.ticked;
-        let mut anew = self.term != Some(term.number()) || went_back;
-        if !anew && self.memory.doubtful {
-            anew = !self.memory.is_still_true(&self.store).await?;
+        let mut reread = self.term != Some(term.number()) || went_back;
+        if !reread && self.memory.doubtful {
+            reread = !self.memory.is_still_true(&self.store).await?;
         }
         self.memory.doubtful = false;
-        if anew {
+        if reread {
             // Other processes may have fired entries meanwhile, so our state is out of date.
             self.in_force = None;
             self.to_publish.doubt();
@@ -214,7 +214,7 @@ impl<S: Store> Recurring<S> {
             self.unbroken = self.states_of >= term.unbroken_since();
             self.memory.witness = None;
         }
-        let outcome = self.pass_on(schedule, anew, now).await;
+        let outcome = self.pass_on(schedule, reread, now).await;
         self.memory.doubtful = outcome.is_err();
         // Entries that are still being read are missing from the schedule in force.
         if !self.dynamic.as_ref().is_some_and(Dynamic::is_reading) {
@@ -223,12 +223,12 @@ impl<S: Store> Recurring<S> {
         outcome
     }
 
-    /// Fires what is due, puts the wanted schedule in force if it is another one, and fires what is due then. If
-    /// `anew`, no schedule is in force.
+    /// Fires what is due, puts the wanted schedule in force if it is another one, and fires what is due then.
+    /// `reread`: no schedule is in force, and all records must be read.
     async fn pass_on(
         &mut self,
         files: Arc<Schedule>,
-        anew: bool,
+        reread: bool,
         now: DateTime<Utc>,
     ) -> Result<Tick, StoreError> {
         let old = self.in_force.clone();
@@ -240,7 +240,7 @@ impl<S: Store> Recurring<S> {
                 return Ok(Tick::LeaseLost);
             }
         }
-        let schedule = self.wanted(files, anew, now).await?;
+        let schedule = self.wanted(files, reread, now).await?;
         if !old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &schedule)) {
             let ended = ended(self.led.clone(), self.term);
             let next = tokio::select! {
@@ -283,18 +283,20 @@ impl<S: Store> Recurring<S> {
     async fn wanted(
         &mut self,
         files: Arc<Schedule>,
-        anew: bool,
+        reread: bool,
         now: DateTime<Utc>,
     ) -> Result<Arc<Schedule>, StoreError> {
         // While a schedule is put in force in steps, newer ones wait. So it is clear which entries leave with it.
-        if let Some(coming) = self.coming.take().filter(|_| !anew) {
+        if let Some(coming) = self.coming.take().filter(|_| !reread) {
             return Ok(coming);
         }
         let Some(dynamic) = &mut self.dynamic else {
             return Ok(files);
         };
-        let unbroken = self.unbroken || !anew;
-        dynamic.look(&self.store, files, anew, unbroken, now).await
+        let unbroken = self.unbroken || !reread;
+        dynamic
+            .look(&self.store, files, reread, unbroken, now)
+            .await
     }
 
     /// Puts `schedule` in force at `now`, or an intermediate schedule between `old` and it. Returns the one in
