@@ -128,7 +128,7 @@ impl View {
         replaced.chain([of(&self.files)]).chain(unsure).collect()
     }
 
-    /// Checks that fires are not early and are of versions in force. `leads` tells whether the knowledge of the
+    /// Checks that fires are not early and are of versions in force. `leads`: whether the knowledge of the
     /// process is up to date; only then are the versions checked.
     pub fn judge_fires(
         &self,
