@@ -20,6 +20,10 @@ pub mod logs;
 #[cfg(feature = "daemon")]
 pub mod signals;
 
+// ─ control: what people and programs can ask for ─
+#[cfg(feature = "daemon")]
+pub mod control;
+
 // ─ engine: the loops ─
 #[cfg(feature = "daemon")]
 pub mod engine;

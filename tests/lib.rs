@@ -29,6 +29,7 @@ mod journal;
 mod leadership;
 mod migrating;
 mod next;
+mod operating;
 mod pile_up;
 mod published;
 mod records;

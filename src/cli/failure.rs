@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     config::{Diagnostic, Mistakes},
+    control::ControlError,
     core::{
         schedule::{LeftOut, LeftOutReason},
         time::instant::rfc3339,
@@ -46,6 +47,8 @@ pub(super) enum Failure {
     #[error("error: {0}")]
     Store(#[from] StoreError),
     #[error("error: {0}")]
+    Control(#[from] ControlError),
+    #[error("error: {0}")]
     Once(#[from] OnceError),
     #[error("error: cannot {what} {path}: {error}", path = path.display())]
     File {
@@ -61,10 +64,14 @@ impl Failure {
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Habit(_) | Self::Future(_) => ExitCode::from(USAGE),
+            Self::Control(ControlError::NoEntry { .. }) => ExitCode::from(NOTHING),
             _ => ExitCode::FAILURE,
         }
     }
 }
+
+/// The exit code if nothing matched.
+const NOTHING: u8 = 3;
 
 /// The exit code for what was typed wrong, as clap has it.
 const USAGE: u8 = 2;
