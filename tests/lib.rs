@@ -23,6 +23,7 @@ mod docker;
 mod docs;
 mod dynamic;
 mod dynamic_history;
+mod explain;
 mod faults;
 mod harness;
 mod history;

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use crate::core::suggestion::nearest;
 
-const COMMANDS: [&str; 9] = [
-    "run", "next", "check", "convert", "status", "schedule", "delayed", "history", "events",
+const COMMANDS: [&str; 10] = [
+    "run", "next", "check", "convert", "status", "schedule", "delayed", "explain", "history",
+    "events",
 ];
 
 /// What to type instead of `path`, if that is a command by habit and not a file.

@@ -8,6 +8,7 @@ mod confirm;
 mod convert;
 mod delayed;
 mod dev;
+mod explain;
 mod failure;
 mod habit;
 mod history;
@@ -36,6 +37,7 @@ pub fn main() -> ExitCode {
         Some(Command::Status(arguments)) => status::status(&arguments),
         Some(Command::Schedule(arguments)) => schedule::schedule(&arguments),
         Some(Command::Delayed(arguments)) => delayed::delayed(&arguments),
+        Some(Command::Explain(arguments)) => explain::explain(&arguments),
         Some(Command::History(arguments)) => history::history(&arguments),
         Some(Command::Events(arguments)) => history::events(&arguments),
         Some(Command::Convert(arguments)) => {

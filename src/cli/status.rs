@@ -32,9 +32,6 @@ pub(super) struct Arguments {
     operator: OperatorArguments,
 }
 
-/// The exit code of an answer that is a problem.
-const PROBLEM: u8 = 10;
-
 pub(super) fn status(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let now = SystemClock.now();
     let answer = ask(&arguments.operator, async |console| {
@@ -47,7 +44,7 @@ pub(super) fn status(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     let is_problem = arguments.check && !answer.problems.is_empty();
     Ok(if is_problem {
-        ExitCode::from(PROBLEM)
+        ExitCode::from(render::PROBLEM)
     } else {
         ExitCode::SUCCESS
     })

@@ -8,6 +8,7 @@ pub mod delayed;
 pub mod entries;
 mod error;
 pub mod events;
+pub mod explain;
 pub mod history;
 pub mod pauses;
 pub mod status;

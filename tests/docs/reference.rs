@@ -103,7 +103,9 @@ fn the_configuration_page_has_a_row_for_each_flag_and_variable_of_the_scheduler(
 fn every_flag_of_the_commands_is_documented() {
     let pages = ["schedule.md", "yaml.md", "commands.md", "configuration.md"];
     let pages = pages.map(|name| page(&format!("docs/{name}")).text);
-    let commands = ["next", "check", "convert", "status", "history", "events"];
+    let commands = [
+        "next", "check", "convert", "status", "explain", "history", "events",
+    ];
     let of_schedule = ["list", "show", "trigger", "pause", "resume"];
     let commands = commands.map(|it| vec![it]).into_iter();
     let of_delayed = ["list", "count", "stats", "remove", "run-now", "reschedule"];

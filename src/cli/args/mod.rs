@@ -17,7 +17,8 @@ use clap::{
 };
 
 use crate::cli::{
-    args::daemon::DaemonArguments, check, convert, delayed, history, next, schedule, status,
+    args::daemon::DaemonArguments, check, convert, delayed, explain, history, next, schedule,
+    status,
 };
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -48,6 +49,7 @@ pub(super) enum Command {
     Status(status::Arguments),
     Schedule(schedule::Arguments),
     Delayed(delayed::Arguments),
+    Explain(explain::Arguments),
     History(history::HistoryArguments),
     Events(history::EventsArguments),
 }

@@ -38,6 +38,9 @@ pub(super) fn utc(at: DateTime<Utc>) -> String {
 /// The exit code if a change was not confirmed.
 pub(super) const NOT_CONFIRMED: u8 = 2;
 
+/// The exit code of an answer that is a problem.
+pub(super) const PROBLEM: u8 = 10;
+
 /// The exit code if nothing matched.
 pub(super) const NOTHING: u8 = 3;
 
