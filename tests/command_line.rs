@@ -58,6 +58,25 @@ fn commands_by_habit_are_answered_with_what_to_type() {
 }
 
 #[test]
+fn completions_and_the_man_page_name_every_command() {
+    let commands = [
+        "run", "next", "check", "status", "schedule", "delayed", "explain",
+    ];
+    let of = |args: &[&str]| Program::new().more_args(args).run().succeeded().output;
+    for page in [
+        of(&["completions", "bash"]),
+        of(&["completions", "zsh"]),
+        of(&["completions", "fish"]),
+        of(&["man"]),
+    ] {
+        for command in commands {
+            assert!(page.contains(command), "no {command} in {page}");
+        }
+    }
+    assert!(of(&["man"]).starts_with(".ie"), "no roff");
+}
+
+#[test]
 fn run_is_what_happens_without_a_command() {
     let mut redis = Redis::start();
     let schedule = "[schedule.e]\ncron = '0 * * * *'\nqueue = 'q'\n";

@@ -4,9 +4,19 @@ use std::path::Path;
 
 use crate::core::suggestion::nearest;
 
-const COMMANDS: [&str; 10] = [
-    "run", "next", "check", "convert", "status", "schedule", "delayed", "explain", "history",
+const COMMANDS: [&str; 12] = [
+    "run",
+    "next",
+    "check",
+    "convert",
+    "status",
+    "schedule",
+    "delayed",
+    "explain",
+    "history",
     "events",
+    "completions",
+    "man",
 ];
 
 /// What to type instead of `path`, if that is a command by habit and not a file.

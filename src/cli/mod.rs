@@ -10,6 +10,7 @@ mod delayed;
 mod dev;
 mod explain;
 mod failure;
+mod generate;
 mod habit;
 mod history;
 mod next;
@@ -38,6 +39,8 @@ pub fn main() -> ExitCode {
         Some(Command::Schedule(arguments)) => schedule::schedule(&arguments),
         Some(Command::Delayed(arguments)) => delayed::delayed(&arguments),
         Some(Command::Explain(arguments)) => explain::explain(&arguments),
+        Some(Command::Completions(arguments)) => generate::completions(&arguments),
+        Some(Command::Man(_)) => generate::man(),
         Some(Command::History(arguments)) => history::history(&arguments),
         Some(Command::Events(arguments)) => history::events(&arguments),
         Some(Command::Convert(arguments)) => {

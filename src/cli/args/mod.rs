@@ -17,8 +17,8 @@ use clap::{
 };
 
 use crate::cli::{
-    args::daemon::DaemonArguments, check, convert, delayed, explain, history, next, schedule,
-    status,
+    args::daemon::DaemonArguments, check, convert, delayed, explain, generate, history, next,
+    schedule, status,
 };
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -52,6 +52,8 @@ pub(super) enum Command {
     Explain(explain::Arguments),
     History(history::HistoryArguments),
     Events(history::EventsArguments),
+    Completions(generate::CompletionsArguments),
+    Man(generate::ManArguments),
 }
 
 /// Reads the command line and the environment, or ends the process with usage or help.
