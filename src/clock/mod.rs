@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn the_monotonic_clock_counts_suspensions_as_the_uptime_does() {
+    fn the_monotonic_clock_counts_from_the_start_of_the_host_with_suspensions() {
         let since_boot = since_boot_now().as_secs_f64();
         assert!((uptime() - since_boot).abs() < 1.0, "{since_boot}");
         let start = SystemClock.monotonic();
