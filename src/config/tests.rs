@@ -218,7 +218,7 @@ fn a_file_that_cannot_be_read_is_reported_with_all_other_errors() {
 }
 
 #[test]
-fn a_directory_stands_for_the_schedule_files_in_it() {
+fn a_directory_is_read_as_the_schedule_files_in_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     fs::write(path("a.toml"), "[schedule.a]\nqueue = 'q'\n").unwrap();

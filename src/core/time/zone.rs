@@ -171,7 +171,7 @@ fn parse_offset(text: &str) -> Option<FixedOffset> {
 fn nearest(name: &str) -> Option<&'static str> {
     /// The lowest similarity for which a name is suggested.
     const ALIKE: f64 = 0.7;
-    // Shorter names are abbreviations, whose letters say little: PST is not a misspelled EST.
+    // Shorter names are abbreviations. Similar letters mean nothing there: PST is not a misspelled EST.
     const SHORTEST: usize = 5;
     // Longer names are similar to no known name, and comparing them takes long.
     const LONGEST: usize = 80;

@@ -50,7 +50,7 @@ impl Calendar {
 
 /// Returns the text of a field in which a full set is the same as `*`.
 fn times(set: u64, min: u32, max: u32) -> String {
-    // Steps are not worth a search in the small sets that most fields have.
+    // A set of one or two values is never shown as a step.
     let steps = 1..=if set.count_ones() > 2 { 30 } else { 0 };
     match steps.into_iter().find(|step| every(min, max, *step) == set) {
         Some(1) => "*".to_owned(),
