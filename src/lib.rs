@@ -21,6 +21,10 @@ pub mod logs;
 #[cfg(feature = "daemon")]
 pub mod signals;
 
+// ─ control: operations for people and programs ─
+#[cfg(feature = "daemon")]
+pub mod control;
+
 // ─ engine: the loops ─
 #[cfg(feature = "daemon")]
 pub mod engine;

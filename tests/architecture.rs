@@ -13,8 +13,9 @@ use std::{
 use syn::{Attribute, ItemMod, ItemUse, UseTree, VisRestricted, visit::Visit};
 
 /// The floors, from top to bottom. A floor may import itself and the floors below it.
-const FLOORS: [&str; 10] = [
-    "cli", "signals", "logs", "engine", "client", "store", "events", "config", "clock", "core",
+const FLOORS: [&str; 11] = [
+    "cli", "signals", "logs", "control", "engine", "client", "store", "events", "config", "clock",
+    "core",
 ];
 
 /// The path of a module in the crate, such as `["core", "job", "json"]`.
@@ -247,6 +248,15 @@ fn the_engine_reports_only_to_its_sinks() {
     for (path, module) in modules() {
         let found = path[0] == "engine" && module.code.contains("tracing");
         assert!(!found, "{} names tracing", module.file.display());
+    }
+}
+
+#[test]
+fn control_does_not_use_the_command_line_or_the_terminal() {
+    for (path, module) in modules() {
+        let knows = ["clap", "comfy_table", "stdout", "stderr"].map(|it| module.code.contains(it));
+        let found = path[0] == "control" && knows.contains(&true);
+        assert!(!found, "{} names a surface", module.file.display());
     }
 }
 

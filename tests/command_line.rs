@@ -37,7 +37,9 @@ fn a_mistake_in_a_schedule_is_shown_with_its_line_and_nothing_is_touched() {
 #[test]
 fn commands_by_habit_are_answered_with_what_to_type() {
     for (args, advice) in [
-        (&["status"][..], "send the signal USR1"),
+        (&["health"][..], "rescue-scheduler status"),
+        (&["list"], "rescue-scheduler schedule list"),
+        (&["pause", "nightly"], "schedule pause NAME"),
         (&["validate", "schedule.toml"], "rescue-scheduler check"),
         (
             &["Chek", "schedule.toml"],

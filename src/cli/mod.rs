@@ -1,16 +1,22 @@
 //! The command line: what can be typed (`args`), and which code answers. No logic of its own.
 
 mod args;
+mod ask;
 mod batch;
 mod check;
+mod confirm;
 mod convert;
+mod delayed;
 mod dev;
 mod failure;
 mod habit;
+mod history;
 mod next;
 mod process;
 mod render;
 mod run;
+mod schedule;
+mod status;
 
 use std::{
     io::{self, Write as _},
@@ -27,6 +33,11 @@ pub fn main() -> ExitCode {
         Some(Command::Run(daemon)) => run::run(&daemon),
         Some(Command::Next(arguments)) => next::next(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Check(arguments)) => check::check(&arguments).map(|()| ExitCode::SUCCESS),
+        Some(Command::Status(arguments)) => status::status(&arguments),
+        Some(Command::Schedule(arguments)) => schedule::schedule(&arguments),
+        Some(Command::Delayed(arguments)) => delayed::delayed(&arguments),
+        Some(Command::History(arguments)) => history::history(&arguments),
+        Some(Command::Events(arguments)) => history::events(&arguments),
         Some(Command::Convert(arguments)) => {
             convert::convert(&arguments).map(|()| ExitCode::SUCCESS)
         }

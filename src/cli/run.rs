@@ -16,7 +16,7 @@ use crate::{
     events::{self, Events, Log},
     logs::{self, Logs},
     signals,
-    store::{Address, Credentials, Identity, Keys, PrivateServer, RedisStore, Store as _},
+    store::{Address, Credentials, Identity, PrivateServer, RedisStore, Store as _},
 };
 
 /// How long the last log lines may take to be written after a signal, and without one.
@@ -93,7 +93,12 @@ async fn serve(
         && !arguments.quiet
         && arguments.log_format == logs::Format::Text
     {
-        let next = dev::explanation(server.url(), &keys(arguments), &schedule, SystemClock.now());
+        let next = dev::explanation(
+            server.url(),
+            &arguments.redis.keys(),
+            &schedule,
+            SystemClock.now(),
+        );
         logs.say(&next);
     }
 
@@ -175,17 +180,13 @@ fn open_store(arguments: &DaemonArguments, address: &Address) -> Result<RedisSto
         holder: format!("{}:{}", hostname.to_string_lossy(), std::process::id()),
         token: format!("{:016x}", getrandom::u64().map_err(io::Error::from)?),
     };
-    let store = RedisStore::open(address, keys(arguments), identity)?;
+    let store = RedisStore::open(address, arguments.redis.keys(), identity)?;
     let mut limits = arguments.limits.limits();
     if arguments.at.is_some() {
         // Whoever names a time does not go by the clock.
         limits.clock_skew = None;
     }
     Ok(store.with_limits(limits))
-}
-
-fn keys(arguments: &DaemonArguments) -> Keys {
-    Keys::new(&arguments.redis.namespace, arguments.lock_prefix.as_deref())
 }
 
 /// The first lines of the log: what this process works on.

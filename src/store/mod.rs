@@ -28,7 +28,7 @@ pub use self::{
         Console,
         events::EventRecord,
         history::{FireRecord, NoFireRecord},
-        pauses::Pause,
+        pauses::{Pause, Pauses},
         schedulers::{Role, Scheduler},
     },
     error::StoreError,
@@ -36,7 +36,12 @@ pub use self::{
 };
 #[cfg(feature = "daemon")]
 pub use self::{
-    console::entries::{Entries, UnreadableEntry},
+    console::{
+        delayed::DelayedCounts,
+        entries::{Entries, UnreadableEntry},
+        jobs::{Cursor, DelayedChange, DelayedJob, DelayedOutcome, Span},
+        leader::LeaderLock,
+    },
     limits::Limits,
     port::{
         Store,

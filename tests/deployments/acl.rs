@@ -43,7 +43,7 @@ pub fn add_user(redis: &mut Redis, namespace: &str, more: &[&str]) {
             page.contains(right),
             "docs/configuration.md does not name {right}"
         );
-        user.arg(right);
+        user.arg(right.split(' ').collect::<Vec<_>>());
     }
     user.exec(&mut redis.connection).unwrap();
 }
@@ -72,6 +72,43 @@ fn whole_life(redis: &mut Redis, url: &str) -> Scheduler {
 fn acl_user_with_the_least_rights() {
     let (mut redis, url) = server(&documented_line(), None);
     whole_life(&mut redis, &url);
+    assert_eq!(denied(&mut redis), Vec::<String>::new());
+}
+
+#[test]
+fn the_documented_rights_are_enough_for_every_command() {
+    let mut redis = Redis::start();
+    add_user(
+        &mut redis,
+        "resque",
+        &["+multi +exec +info +hgetall +hkeys +zrange"],
+    );
+    let url = format!("{}?user=rescue&pass=pw", redis.url());
+    let program = crate::harness::Program::new().args(["--redis-url", &url]);
+    let scheduler = program
+        .schedule("[schedule.e]\nevery = '1h'\nqueue = 'q'\n")
+        .start();
+    scheduler.wait_for("became the leader");
+    let run = |command: &[&str]| {
+        let program = crate::harness::Program::new().env("REDIS_URL", &url);
+        program.more_args(command).run()
+    };
+    eventually(|| {
+        let listed = run(&["schedule", "list"]);
+        let is_there = listed.status.code() == Some(0);
+        is_there.then_some(()).ok_or(listed.log)
+    });
+    for command in [
+        &["status"][..],
+        &["schedule", "show", "e"],
+        &["schedule", "trigger", "e"],
+        &["schedule", "pause", "e"],
+        &["schedule", "resume", "e"],
+        &["history", "e"],
+        &["events"],
+    ] {
+        run(command).succeeded();
+    }
     assert_eq!(denied(&mut redis), Vec::<String>::new());
 }
 

@@ -101,10 +101,21 @@ fn the_configuration_page_has_a_row_for_each_flag_and_variable_of_the_scheduler(
 
 #[test]
 fn every_flag_of_the_commands_is_documented() {
-    let text = page("docs/schedule.md").text + &page("docs/yaml.md").text;
-    for command in ["next", "check", "convert"] {
-        for flag in flags_and_variables(&help(&[command])).0 {
-            assert!(text.contains(&format!("`{flag}")), "{command} {flag}");
+    let pages = ["schedule.md", "yaml.md", "commands.md", "configuration.md"];
+    let pages = pages.map(|name| page(&format!("docs/{name}")).text);
+    let commands = ["next", "check", "convert", "status", "history", "events"];
+    let of_schedule = ["list", "show", "trigger", "pause", "resume"];
+    let commands = commands.map(|it| vec![it]).into_iter();
+    let of_delayed = ["list", "count", "stats", "remove", "run-now", "reschedule"];
+    let commands = commands
+        .chain(of_schedule.map(|it| vec!["schedule", it]))
+        .chain(of_delayed.map(|it| vec!["delayed", it]));
+    for command in commands {
+        let flags = flags_and_variables(&help(&command)).0;
+        assert!(!flags.is_empty() || command == ["convert"], "{command:?}");
+        for flag in flags {
+            let is_in = |text: &String| text.contains(&format!("`{flag}"));
+            assert!(pages.iter().any(is_in), "{command:?} {flag}");
         }
     }
 }

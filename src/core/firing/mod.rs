@@ -2,6 +2,7 @@
 
 pub mod decide;
 pub mod history;
+pub mod named;
 pub mod outcome;
 pub mod upcoming;
 

@@ -2,11 +2,12 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, iter, sync::Arc};
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 
 use crate::core::{
     firing::history::{History, Progress},
     schedule::entry::Entry,
+    time::duration::words,
 };
 
 /// Returns the fire times of one entry that is first seen at `from`, in order.
@@ -49,25 +50,16 @@ pub fn upcoming<'a>(
 
 /// Returns the time from `now` until `at` as text, in at most two units: `in 3 h 12 m`, `in 45 s`, `now`.
 pub fn in_words(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    const UNITS: [(i64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let seconds = (at - now.trunc_subsecs(0)).max(TimeDelta::zero());
-    let seconds = seconds.num_seconds();
-    let Some(largest) = UNITS.iter().position(|(unit, _)| seconds >= *unit) else {
-        return "now".to_owned();
-    };
-    let mut rest = seconds;
-    let mut words = vec!["in".to_owned()];
-    for (unit, name) in UNITS.into_iter().skip(largest).take(2) {
-        if rest >= unit {
-            words.push(format!("{} {name}", rest / unit));
-        }
-        rest %= unit;
+    match words(at - now.trunc_subsecs(0)) {
+        Some(words) => format!("in {words}"),
+        None => "now".to_owned(),
     }
-    words.join(" ")
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
     use crate::core::{
         job::Job,

@@ -5,6 +5,7 @@
 
 pub mod active_job;
 pub mod delayed;
+pub mod filter;
 pub mod json;
 pub mod payload;
 pub mod ruby_number;

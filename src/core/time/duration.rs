@@ -90,6 +90,21 @@ pub fn parse(text: &str) -> Result<TimeDelta, DurationError> {
     delta(nanos).ok_or_else(|| reader.error(start..reader.end, "is too long", FORM_HELP))
 }
 
+/// Returns a length as text for people, in at most two units: `3 h 12 m`, `45 s`. `None` if it is less than a second.
+pub fn words(length: TimeDelta) -> Option<String> {
+    const UNITS: [(i64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let mut rest = length.num_seconds();
+    let largest = UNITS.iter().position(|(unit, _)| rest >= *unit)?;
+    let mut words = vec![];
+    for (unit, name) in UNITS.into_iter().skip(largest).take(2) {
+        if rest >= unit {
+            words.push(format!("{} {name}", rest / unit));
+        }
+        rest %= unit;
+    }
+    Some(words.join(" "))
+}
+
 /// Returns a duration as text in days and smaller units, which [`parse`] accepts: `1h30m`, `-2d`, `0.5s`.
 pub fn display(length: TimeDelta) -> String {
     let nanos =

@@ -5,6 +5,7 @@ pub mod duration;
 pub mod every;
 pub mod identity;
 pub mod instant;
+pub mod phrase;
 pub mod stable_hash;
 pub mod timing;
 pub mod zone;

@@ -1,4 +1,4 @@
-//! What the records of entries in Redis say, and what is to be recorded of entries that are in the schedule.
+//! Reads the records of entries, and decides which records to change for the entries of the schedule.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::{
     store::{Away, RecordChange, Records, Store, StoreError},
 };
 
-/// How many names go in one call: other clients wait while the script runs.
+/// Maximum number of names in one call. Other clients wait while the script runs.
 pub(in crate::engine) const BATCH: usize = 500;
 
-/// Returns what there is to record of `entries`, which are in the schedule.
+/// Returns the changes of records for `entries`, which are in the schedule.
 pub(super) async fn sightings<'e>(
     entries: impl Iterator<Item = &'e Arc<Entry>>,
     records: &Records,
@@ -28,8 +28,8 @@ pub(super) async fn sightings<'e>(
     sightings
 }
 
-/// What there is to record of an entry: that it is there for the first time, or again, or that its timing is written
-/// in another way.
+/// Returns the change of an entry's records if the entry is seen for the first time, if it has returned, or if the
+/// identity of its timing is written differently.
 fn sighting(entry: &Entry, records: &Records) -> Option<RecordChange> {
     let (name, timing) = (&entry.name, entry.timing.identity());
     let seen = records.seen.get(name);
@@ -50,7 +50,7 @@ fn sighting(entry: &Entry, records: &Records) -> Option<RecordChange> {
     })
 }
 
-/// Changes the records of entries, batch by batch. `false`: the lease is lost.
+/// Changes the records of entries, batch by batch. Returns `false` if the lease is lost.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -67,7 +67,7 @@ pub(super) async fn change_records(
     Ok(true)
 }
 
-/// Reports records that no scheduler can have written.
+/// Logs records that no scheduler can have written.
 pub(super) fn report_ignored(records: &Records, events: &Events) {
     let records = &records.ignored;
     if !records.is_empty() {

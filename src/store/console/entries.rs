@@ -20,7 +20,7 @@ use crate::{
             zone::Zone,
         },
     },
-    store::{console::Console, error::StoreError, port::entries::PublishedEntry},
+    store::{console::Console, error::StoreError, port::entries::PublishedEntry, scripts::trigger},
 };
 
 /// How many entries are read at a time.
@@ -75,6 +75,20 @@ impl Console {
         let get = Cmd::hget(&key, name);
         let json: Option<Vec<u8>> = self.connection.command(&get, &key).await?;
         Ok(json.map(|json| entry(name, &json)))
+    }
+}
+
+impl Console {
+    /// Enqueues the job of `entry` now, in one atomic step with a record in its history. The fence stays as it is, so
+    /// that the entry's next fire is not changed.
+    ///
+    /// # Errors
+    /// [`StoreError`]. After [`StoreError::Unavailable`] it may have been done.
+    pub async fn trigger(&self, entry: &Entry, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let call = trigger::call(&self.keys, entry, now);
+        let key = self.keys.queue(entry.job.queue());
+        let _done: u8 = self.connection.script(&call, &key).await?;
+        Ok(())
     }
 }
 

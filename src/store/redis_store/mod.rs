@@ -16,7 +16,7 @@ use crate::core::firing::outcome::Outcome;
 use crate::store::{
     address::Address,
     connection::Connection,
-    console::events::EventRecord,
+    console::events::{EVENTS, EventRecord},
     error::StoreError,
     keys::Keys,
     limits::Limits,
@@ -35,9 +35,6 @@ use crate::store::{
         time::{self, TimeReply},
     },
 };
-
-/// How many events Redis keeps.
-const EVENTS: isize = 1_000;
 
 /// Redis under one namespace.
 pub struct RedisStore {

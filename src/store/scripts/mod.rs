@@ -13,6 +13,9 @@ macro_rules! script {
 
 pub(super) mod ack_changes;
 pub(super) mod aside;
+pub(super) mod browse;
+pub(super) mod change_delayed;
+pub(super) mod count;
 pub(super) mod due;
 pub(super) mod fire;
 pub(super) mod forget;
@@ -27,6 +30,7 @@ pub(super) mod release;
 pub(super) mod reply;
 pub(super) mod seen;
 pub(super) mod time;
+pub(super) mod trigger;
 
 /// Adds the four arguments of `heartbeat.lua` to a call.
 fn add_heartbeat(
