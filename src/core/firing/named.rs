@@ -1,4 +1,4 @@
-//! The fire times that a timing names, past and to come, whatever became of them.
+//! The fire times that a timing names, in the past and the future, independent of their outcomes.
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
@@ -7,25 +7,25 @@ use crate::core::time::{
     timing::{Recurrence, Timing},
 };
 
-/// How far back the fire time before an instant is looked for.
+/// The minimum time that the search for an earlier fire time goes back.
 const FURTHEST: TimeDelta = TimeDelta::days(9 * 366);
 
 /// The fire times of one timing.
 #[derive(Debug, Clone)]
 pub struct NamedFires<'a> {
     timing: &'a Timing,
-    /// What intervals are counted from.
+    /// The instant from which intervals are counted.
     anchor: DateTime<Utc>,
-    /// A fire that is not the recurrence's; those of the recurrence follow it.
+    /// The first fire, if the recurrence does not give it. The fires of the recurrence follow it.
     first: Option<DateTime<Utc>>,
-    /// No fire is before it.
+    /// The start of the fires, inclusive.
     start: Option<DateTime<Utc>>,
-    /// No fire is at it or later.
+    /// The end of the fires, exclusive.
     end: Option<DateTime<Utc>>,
 }
 
 impl<'a> NamedFires<'a> {
-    /// The fire times of an entry that was first seen at `first_seen`, and whose last recorded fire is `last_fire`.
+    /// Returns the fire times of an entry that was first seen at `first_seen` and last fired at `last_fire`.
     pub fn of(
         timing: &'a Timing,
         first_seen: DateTime<Utc>,
@@ -67,8 +67,9 @@ impl<'a> NamedFires<'a> {
         self.next_after(instant::before(at, TimeDelta::seconds(1))) == Some(at)
     }
 
-    /// Returns the last fire time that is not later than `at`, of the last nine years. Intervals reach back before the entry
-    /// was first seen.
+    /// Returns the last fire time that is not later than `at`, or `None` if there is none in the nine years before it.
+    ///
+    /// Intervals are counted backwards too, to fire times before the entry was first seen.
     pub fn last_until(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let until = |after| self.next_after(after).filter(|found| *found <= at);
         let mut width = TimeDelta::seconds(1);
@@ -81,7 +82,7 @@ impl<'a> NamedFires<'a> {
             }
             width = width * 4;
         };
-        // Halves the span, so that a dense timing does not take longer.
+        // A binary search, so that a dense timing does not take longer.
         let mut high = at;
         while high - low >= TimeDelta::seconds(1) {
             let middle = low + (high - low) / 2;

@@ -1,4 +1,4 @@
-//! The fires to come, in order of time, as if every entry was first seen now. Nothing is fired.
+//! Lists upcoming fires in order of time, as if every entry were first seen now. Enqueues nothing.
 
 use std::{cmp::Reverse, collections::BinaryHeap, iter, sync::Arc};
 
@@ -10,7 +10,7 @@ use crate::core::{
     time::duration::words,
 };
 
-/// The fires of one entry that is first seen at `from`, in order.
+/// Returns the fire times of one entry that is first seen at `from`, in order.
 pub fn fires(entry: &Entry, from: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
     let new = History {
         first_seen: from,
@@ -27,8 +27,9 @@ pub fn fires(entry: &Entry, from: DateTime<Utc>) -> impl Iterator<Item = DateTim
     })
 }
 
-/// The fires of all `entries`, each first seen at `from`, in order; those of one instant in the
-/// order of the entries.
+/// Returns the fires of all `entries`, each first seen at `from`, in order of time.
+///
+/// Fires at the same instant are in the order of the entries.
 pub fn upcoming<'a>(
     entries: impl IntoIterator<Item = &'a Arc<Entry>>,
     from: DateTime<Utc>,
@@ -47,7 +48,7 @@ pub fn upcoming<'a>(
     })
 }
 
-/// How far `at` is from `now`, in its two largest units: `in 3 h 12 m`, `in 45 s`, `now`.
+/// Returns the time from `now` until `at` as text, in at most two units: `in 3 h 12 m`, `in 45 s`, `now`.
 pub fn in_words(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     match words(at - now.trunc_subsecs(0)) {
         Some(words) => format!("in {words}"),
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fires_no_more_ends() {
+    fn an_entry_without_fires_has_no_upcoming_fires() {
         assert_eq!(upcoming(&[], utc("2026-11-24T10:30:00Z")).count(), 0);
         let by_hand = entry("by hand", Recurrence::Manual);
         assert_eq!(fires(&by_hand, utc("2026-11-24T10:30:00Z")).count(), 0);
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_distance_is_told_in_its_two_largest_units() {
+    fn a_time_until_a_fire_is_shown_in_at_most_two_units() {
         case(-5, "now");
         case(0, "now");
         case(45, "in 45 s");

@@ -1,35 +1,35 @@
-//! Which delayed jobs a person means: by class, queue, arguments, or a part of their text.
+//! Filters for delayed jobs, by class, queue, arguments, values in the arguments, or text.
 
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::core::job::delayed::class_and_queue;
 
-/// Which delayed jobs are meant. An empty filter matches every job.
+/// A filter for delayed jobs. An empty filter matches every job.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct JobFilter {
-    /// Only jobs of this class; of an ActiveJob it is its own class, or that of the wrapper.
+    /// Only jobs of this class. An ActiveJob matches both by its own class and by that of the wrapper.
     pub class: Option<String>,
     /// Only jobs for this queue.
     pub queue: Option<String>,
     /// Only jobs whose arguments are equal to this JSON.
     pub args: Option<Value>,
-    /// Only jobs that have these values.
+    /// Only jobs that match all these conditions.
     pub conditions: Vec<Condition>,
-    /// Only jobs whose item has this text in it, byte for byte.
+    /// Only jobs whose item contains this text, byte for byte.
     pub contains: Option<String>,
 }
 
-/// A value within a job: `args.0.user_id=42`.
+/// A condition on a value within a job, such as `args.0.user_id=42`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
-    /// Keys of objects and indexes of arrays, from the item down.
+    /// The keys of objects and indexes of arrays that lead from the item to the value.
     path: Vec<String>,
-    /// The value, JSON or the text itself.
+    /// The value, as JSON, or as the content of a JSON string.
     value: String,
 }
 
-/// Why a text is no condition.
+/// The error for a text that is not a condition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected PATH=VALUE, such as `args.0.user_id=42`")]
 pub struct ConditionError;
@@ -51,7 +51,7 @@ impl std::str::FromStr for Condition {
 }
 
 impl JobFilter {
-    /// Whether an item is one of the jobs that are meant. An item that is no JSON has no class, no queue and no arguments.
+    /// Whether an item matches the filter. An item that is not JSON has no class, no queue and no arguments.
     pub fn matches(&self, item: &[u8]) -> bool {
         self.contains_text(item)
             && (self.class.is_none() && self.queue.is_none() || self.is_named(item))
@@ -90,19 +90,19 @@ impl Condition {
         let Some(json) = within(item, &self.path) else {
             return false;
         };
-        // Numbers are compared as they are written: none is rounded.
+        // Numbers are compared as text, so that none is rounded.
         json == self.value
             || serde_json::from_str::<String>(json).is_ok_and(|text| text == self.value)
     }
 }
 
-/// The class of the job that ActiveJob's wrapper carries.
+/// Returns the class of the ActiveJob in an item, if the item is one.
 pub fn active_job_class(item: &[u8]) -> Option<String> {
     let path = ["args", "0", "job_class"].map(str::to_owned);
     serde_json::from_str(within(item, &path)?).ok()
 }
 
-/// The JSON at a path of an item.
+/// Returns the JSON at a path of an item.
 fn within<'a>(item: &'a [u8], path: &[String]) -> Option<&'a str> {
     let mut json: &RawValue = serde_json::from_slice(item).ok()?;
     for step in path {
@@ -121,7 +121,7 @@ fn within<'a>(item: &'a [u8], path: &[String]) -> Option<&'a str> {
     Some(json.get())
 }
 
-/// The members of an object; of a key that is there twice, the last one counts, as in Ruby.
+/// The members of an object. If a key is given twice, the last value counts, as in Ruby.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Members<'a> {

@@ -1,7 +1,7 @@
 //! Jobs as Resque stores them: a payload in a queue, an item in a delayed bucket.
 //!
-//! Arguments are bytes (docs/design.md, law 4): they are carried as the JSON text in which they came and
-//! never pass through numbers, so `1.0e+100`, `[]` and integers above 2^63 arrive as they left.
+//! Arguments are bytes (docs/design.md, law 4). They stay the JSON text that the user or app wrote and are never
+//! parsed to numbers, so `1.0e+100`, `[]` and integers above 2^63 do not change.
 
 pub mod active_job;
 pub mod delayed;
@@ -33,7 +33,7 @@ enum Kind {
     Template(Box<Template>),
 }
 
-/// A job of which only the template is known.
+/// A job that is known only by its template, such as one of the entries published in Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Template {
     entry: String,
@@ -46,7 +46,7 @@ struct Template {
 struct Plain {
     class: Box<str>,
     queue: Box<str>,
-    /// Without metadata.
+    /// The payload without metadata.
     payload: Box<str>,
     include_metadata: bool,
 }
@@ -62,10 +62,10 @@ impl Template {
 }
 
 impl Job {
-    /// Makes the job of class `class` for `queue`.
+    /// Creates a job of class `class` for the queue `queue`.
     ///
-    /// `arguments` is the argument list as one JSON array in compact form. With
-    /// `include_metadata`, each fire appends `{"scheduled_at":<fire time>}` to it.
+    /// `arguments` is the argument list as one JSON array in compact form. With `include_metadata`, every fire appends
+    /// `{"scheduled_at":<fire time>}` to it.
     pub fn new(class: &str, queue: &str, arguments: &str, include_metadata: bool) -> Self {
         debug_assert!(arguments.starts_with('[') && arguments.ends_with(']'));
         Self(Kind::Plain(Plain {
@@ -76,7 +76,7 @@ impl Job {
         }))
     }
 
-    /// Makes the job of the entry `entry` whose payloads have the [`Job::template`] `template`.
+    /// Creates the job of the entry `entry` from the [`Job::template`] of its payloads.
     pub fn of_template(entry: &str, class: &str, queue: &str, template: &str) -> Self {
         let [entry, class, queue, text] = [entry, class, queue, template].map(str::to_owned);
         Self(Kind::Template(Box::new(Template {
@@ -87,7 +87,7 @@ impl Job {
         })))
     }
 
-    /// Name of the Ruby class that performs the job.
+    /// Returns the name of the Ruby class that performs the job.
     pub fn class(&self) -> &str {
         match &self.0 {
             Kind::Plain(job) => &job.class,
@@ -96,7 +96,7 @@ impl Job {
         }
     }
 
-    /// Name of the queue, without namespace.
+    /// Returns the name of the queue, without the namespace.
     pub fn queue(&self) -> &str {
         match &self.0 {
             Kind::Plain(job) => &job.queue,
@@ -105,7 +105,7 @@ impl Job {
         }
     }
 
-    /// About how many bytes the payload of a fire has.
+    /// Returns the approximate size of a payload in bytes.
     pub fn size(&self) -> usize {
         match &self.0 {
             Kind::Plain(job) => job.payload.len(),
@@ -114,10 +114,9 @@ impl Job {
         }
     }
 
-    /// The payload for one fire: `{"class":C,"args":[...]}`, byte for byte as Resque 3.0 writes it.
+    /// Returns the payload for one fire: `{"class":C,"args":[...]}`, byte for byte as Resque 3.0 writes it.
     ///
-    /// `scheduled_at` is in whole seconds since the Unix epoch. A job of ActiveJob has an id that comes from
-    /// `cause`, too.
+    /// `scheduled_at` is in whole seconds since the Unix epoch. The id of an ActiveJob depends on `cause` too.
     pub fn payload(&self, cause: Cause, fire_time: DateTime<Utc>) -> Cow<'_, str> {
         match &self.0 {
             Kind::Plain(job) if job.include_metadata => {
@@ -130,8 +129,9 @@ impl Job {
         }
     }
 
-    /// The payloads of all fires: [`JOB_ID`], [`SECONDS`] and [`TIME`] are in the places of what comes from the fire
-    /// time.
+    /// Returns the template of the payloads of all fires.
+    ///
+    /// It has [`JOB_ID`], [`SECONDS`] and [`TIME`] in place of the parts that depend on the fire time.
     pub fn template(&self) -> Cow<'_, str> {
         match &self.0 {
             Kind::Plain(job) if job.include_metadata => {
@@ -144,9 +144,11 @@ impl Job {
         }
     }
 
-    /// What the payloads of all fires have in common, if it is not all of them: the texts before,
-    /// between and after the parts that come from the fire time. Such a part is made of ASCII letters,
-    /// digits, `:`, `.` and `-`, and the text after it begins with something else.
+    /// Returns the parts that the payloads of all fires have in common; `None` if all payloads are equal.
+    ///
+    /// These are the texts before, between and after the parts that depend on the fire time. A part that depends on
+    /// the fire time consists of ASCII letters, digits, `:`, `.` and `-`, and the text after it begins with another
+    /// character.
     pub fn fixed_parts(&self) -> Option<Vec<String>> {
         match self.template() {
             Cow::Owned(template) => Some(template.split(PARTS).map(str::to_owned).collect()),
@@ -161,18 +163,19 @@ impl From<ActiveJob> for Job {
     }
 }
 
-/// Stands for the id of an ActiveJob in [`Job::template`]. JSON has no such character, nor the other two, for they
-/// are escaped there.
+/// Placeholder for the id of an ActiveJob in [`Job::template`].
+///
+/// JSON escapes control characters, so a payload contains none of the three placeholders.
 pub const JOB_ID: &str = "\u{1}";
-/// Stands for the fire time in Unix seconds.
+/// Placeholder for the fire time in Unix seconds.
 pub const SECONDS: &str = "\u{2}";
-/// Stands for the fire time as ActiveJob writes it.
+/// Placeholder for the fire time as ActiveJob writes it.
 pub const TIME: &str = "\u{3}";
 
-/// The three.
+/// The three placeholders.
 const PARTS: [char; 3] = ['\u{1}', '\u{2}', '\u{3}'];
 
-/// `payload`, which ends in its arguments, with one more of them: the fire time.
+/// Returns `payload`, whose last member is `args`, with the fire time as one more argument.
 fn with_metadata(payload: &str, scheduled_at: &str) -> String {
     let list = &payload[..payload.len() - "}".len()];
     appended(list, &format!("{{\"scheduled_at\":{scheduled_at}}}")) + "}"
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_of_a_template_has_the_payloads_of_the_job_that_the_template_is_of() {
+    fn a_job_created_from_a_template_has_the_payloads_of_the_original_job() {
         let active_job = ActiveJob {
             entry: "e".into(),
             class: "C".into(),
@@ -229,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fixed_parts_are_the_payload_without_what_comes_from_the_fire_time() {
+    fn the_fixed_parts_are_the_payload_without_the_parts_that_depend_on_the_fire_time() {
         let plain = |metadata| Job::new("C", "q", "[\"\\u0000\"]", metadata);
         assert_eq!(plain(false).fixed_parts(), None);
         let expected = [r#"{"class":"C","args":["\u0000",{"scheduled_at":"#, "}]}"];

@@ -1,4 +1,4 @@
-//! What an entry says about time: expressions and intervals, the zone, and the fire times that follow.
+//! When entries fire: cron expressions, intervals, time zones, and the fire times that they give.
 
 pub mod cron;
 pub mod duration;

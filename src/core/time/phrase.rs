@@ -1,4 +1,4 @@
-//! Times as people type them in commands: `2026-12-24 15:00`, `in 5m`, `5m ago`, `tomorrow 09:00`.
+//! Parses times as people type them in commands: `2026-12-24 15:00`, `in 5m`, `5m ago`, `tomorrow 09:00`.
 
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 
@@ -8,7 +8,7 @@ use crate::core::time::{
     zone::{Instants, Zone},
 };
 
-/// Forms of a date with a time of day.
+/// The formats of a date with a time of day.
 const CIVIL: [&str; 4] = [
     "%Y-%m-%d %H:%M",
     "%Y-%m-%d %H:%M:%S",
@@ -16,13 +16,13 @@ const CIVIL: [&str; 4] = [
     "%Y-%m-%dT%H:%M:%S",
 ];
 
-/// Forms of a time of day.
+/// The formats of a time of day.
 const CLOCK: [&str; 2] = ["%H:%M", "%H:%M:%S"];
 
-/// Integers from here on are Unix seconds (1973); smaller ones are more likely slips.
+/// The smallest integer that is read as Unix seconds (in 1973). Smaller ones are probably typing errors.
 const UNIX: i64 = 100_000_000;
 
-/// Why a text is no time.
+/// The error for a text that is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not a time; write RFC 3339 (2026-12-24T15:00:00Z), `2026-12-24 15:00`, `15:00`, `tomorrow 09:00`, `in 5m`, \
@@ -30,11 +30,13 @@ const UNIX: i64 = 100_000_000;
 )]
 pub struct PhraseError(String);
 
-/// Returns the instant that a text names at `now`. Dates and times of day are those of `zone`; a time that is skipped when
-/// clocks go forward is the end of the gap, and one that occurs twice is the first of them.
+/// Returns the instant that a text names at `now`.
+///
+/// Dates and times of day are in `zone`. A time that clocks skip is the end of the gap. A time that occurs twice is its
+/// first occurrence.
 ///
 /// # Errors
-/// [`PhraseError`], also for a time before 1970 or after 2199.
+/// Returns [`PhraseError`] if the text is not a time, or if the time is not from 1970 to 2199.
 pub fn parse(text: &str, now: DateTime<Utc>, zone: Zone) -> Result<DateTime<Utc>, PhraseError> {
     let trimmed = text.trim();
     let found = relative(trimmed, now)
@@ -91,7 +93,7 @@ fn day_of(word: &str, now: DateTime<Utc>, zone: Zone) -> Option<NaiveDate> {
     }
 }
 
-/// A day without a time of day is its midnight.
+/// Parses a time of day. An empty text is midnight.
 fn time_of_day(text: &str) -> Option<NaiveTime> {
     if text.is_empty() {
         return Some(NaiveTime::MIN);
@@ -133,13 +135,13 @@ mod tests {
         case("today", "2026-11-23T23:00:00Z");
         case("tomorrow 09:00", "2026-11-25T08:00:00Z");
         case("yesterday 23:59:59", "2026-11-23T22:59:59Z");
-        // The gap from 02:00 to 03:00, and the hour that comes twice.
+        // A time in the gap from 02:00 to 03:00, and a time in the hour that occurs twice.
         case("2026-03-29 02:30", "2026-03-29T01:00:00Z");
         case("2026-10-25 02:30", "2026-10-25T00:30:00Z");
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn a_text_that_is_not_a_time_is_refused() {
         let now = DateTime::UNIX_EPOCH;
         for text in [
             "",
