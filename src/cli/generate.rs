@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::cli::{args::CommandLine, failure::Failure, render};
+use crate::cli::{failure::Failure, render};
 
 /// Print the completions of a shell, to be loaded by it
 #[derive(Debug, Args)]
@@ -19,8 +19,10 @@ pub(super) struct CompletionsArguments {
 #[derive(Debug, Args)]
 pub(super) struct ManArguments {}
 
-pub(super) fn completions(arguments: &CompletionsArguments) -> Result<ExitCode, Failure> {
-    let mut command = CommandLine::command();
+pub(super) fn completions(
+    arguments: &CompletionsArguments,
+    mut command: Command,
+) -> Result<ExitCode, Failure> {
     let mut script = vec![];
     let name = command.get_name().to_owned();
     clap_complete::generate(arguments.shell, &mut command, name, &mut script);
@@ -28,9 +30,9 @@ pub(super) fn completions(arguments: &CompletionsArguments) -> Result<ExitCode, 
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn man() -> Result<ExitCode, Failure> {
+pub(super) fn man(command: Command) -> Result<ExitCode, Failure> {
     let mut page = vec![];
-    Man::new(CommandLine::command()).render(&mut page)?;
+    Man::new(command).render(&mut page)?;
     render::print(|output| std::io::Write::write_all(output, &page))?;
     Ok(ExitCode::SUCCESS)
 }

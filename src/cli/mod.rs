@@ -25,6 +25,8 @@ use std::{
     process::ExitCode,
 };
 
+use clap::CommandFactory as _;
+
 use crate::cli::args::{Command, CommandLine, parse};
 
 /// Does what the command line asks for. Exit codes: 0 done, 1 mistakes or failure, 2 usage.
@@ -39,8 +41,10 @@ pub fn main() -> ExitCode {
         Some(Command::Schedule(arguments)) => schedule::schedule(&arguments),
         Some(Command::Delayed(arguments)) => delayed::delayed(&arguments),
         Some(Command::Explain(arguments)) => explain::explain(&arguments),
-        Some(Command::Completions(arguments)) => generate::completions(&arguments),
-        Some(Command::Man(_)) => generate::man(),
+        Some(Command::Completions(arguments)) => {
+            generate::completions(&arguments, CommandLine::command())
+        }
+        Some(Command::Man(_)) => generate::man(CommandLine::command()),
         Some(Command::History(arguments)) => history::history(&arguments),
         Some(Command::Events(arguments)) => history::events(&arguments),
         Some(Command::Convert(arguments)) => {
