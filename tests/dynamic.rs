@@ -317,7 +317,7 @@ fn changes_that_cannot_be_acknowledged_are_in_force_and_logged_once() {
     assert_eq!(
         scheduler
             .log()
-            .matches("cannot read dynamic entries")
+            .matches("cannot acknowledge changes of dynamic entries")
             .count(),
         1
     );

@@ -288,6 +288,11 @@ pub enum Event<'a> {
         /// The reason.
         why: &'a str,
     },
+    /// Changes of dynamic entries cannot be acknowledged. They are in force.
+    DynamicUnacknowledged {
+        /// The key, and Redis's words.
+        error: &'a str,
+    },
     /// A dynamic entry has errors. Its previous version stays in force, if there is one.
     DynamicRejected {
         /// Name of the entry.

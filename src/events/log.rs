@@ -316,6 +316,10 @@ impl Sink for Log {
                 error,
                 "cannot read dynamic entries; keeping the previous ones"
             ),
+            Event::DynamicUnacknowledged { error } => error!(
+                error,
+                "cannot acknowledge changes of dynamic entries; they are in force"
+            ),
             Event::DynamicLeftOut { entry, why } => {
                 info!(entry, reason = why, "dynamic entry left out");
             }

@@ -146,7 +146,9 @@ impl Dynamic {
         }
         if lists || self.is_reading() {
             let read = self.read(store, lists).await;
-            let done = self.unless_denied(read)?.is_some();
+            let done = self
+                .unless_denied(read, |error| Event::DynamicUnreadable { error })?
+                .is_some();
             if !done {
                 (self.listed, self.unread) = (false, Unread::default());
                 if mem::take(&mut self.in_doubt) {
@@ -189,7 +191,9 @@ impl Dynamic {
         while !self.unacknowledged.is_empty() {
             let batch = self.unacknowledged.len().saturating_sub(BATCH);
             let acknowledged = store.ack_changes(&self.unacknowledged[batch..]).await;
-            if self.unless_denied(acknowledged)?.is_some() {
+            let acknowledged =
+                self.unless_denied(acknowledged, |error| Event::DynamicUnacknowledged { error })?;
+            if acknowledged.is_some() {
                 self.unreadable = None;
             }
             self.unacknowledged.truncate(batch);
@@ -197,18 +201,18 @@ impl Dynamic {
         Ok(())
     }
 
-    /// Logs an error that only affects the keys of dynamic entries and returns `None`, so that other entries
-    /// continue.
+    /// Reports an error that only affects the keys of dynamic entries as `event` and returns `None`, so that other
+    /// entries continue.
     fn unless_denied<T>(
         &mut self,
         outcome: Result<T, StoreError>,
+        event: impl FnOnce(&str) -> Event<'_>,
     ) -> Result<Option<T>, StoreError> {
         match outcome {
             Err(error) if error.is_partial() => {
                 let error = error.to_string();
                 if self.unreadable.as_ref() != Some(&error) {
-                    self.events
-                        .emit(&Event::DynamicUnreadable { error: &error });
+                    self.events.emit(&event(&error));
                 }
                 self.unreadable = Some(error);
                 Ok(None)
