@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::core::suggestion::nearest;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: &[&str] = &[
     "run",
     "next",
     "check",
@@ -50,7 +50,7 @@ pub(super) fn advice(path: &Path) -> Option<String> {
         "log" | "why" => {
             "`rescue-scheduler history NAME` lists what became of the fires of an entry"
         }
-        "pause" | "resume" | "trigger" | "enqueue" => {
+        "pause" | "resume" | "trigger" => {
             "the command is `rescue-scheduler schedule`: `schedule pause NAME`, `schedule trigger NAME`"
         }
         "reload" => "send the signal HUP to the scheduler; it reloads its schedule",
@@ -62,7 +62,7 @@ pub(super) fn advice(path: &Path) -> Option<String> {
         // The names of files have an ending, or a folder.
         _ if word.contains(['.', '/']) => return None,
         _ => {
-            let command = nearest(word, COMMANDS)?;
+            let command = nearest(word, COMMANDS.iter().copied())?;
             return Some(format!(
                 "there is no file `{word}`; did you mean the command `{command}`?"
             ));

@@ -8,6 +8,7 @@ mod confirm;
 mod convert;
 mod delayed;
 mod dev;
+mod enqueue;
 mod explain;
 mod failure;
 mod generate;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Man(_)) => generate::man(CommandLine::command()),
         Some(Command::Quarantine(arguments)) => quarantine::quarantine(&arguments),
+        Some(Command::Enqueue(arguments)) => enqueue::enqueue(&arguments),
         Some(Command::History(arguments)) => history::history(&arguments),
         Some(Command::Events(arguments)) => history::events(&arguments),
         Some(Command::Convert(arguments)) => {

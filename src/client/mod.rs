@@ -89,9 +89,16 @@ impl Client {
     /// # Errors
     /// As [`Self::open`].
     pub fn at(address: &Address, namespace: &str) -> Result<Self, StoreError> {
-        let console = Console::open(address, Keys::new(namespace, None))?;
+        Ok(Self::of(Console::open(
+            address,
+            Keys::new(namespace, None),
+        )?))
+    }
+
+    /// A client that shares a connection.
+    pub(crate) fn of(console: Console) -> Self {
         let clock = Arc::new(SystemClock);
-        Ok(Self { console, clock })
+        Self { console, clock }
     }
 
     /// The same client, which takes the time from `clock` and not from this host: for tests.

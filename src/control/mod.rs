@@ -5,6 +5,7 @@
 
 pub mod actor;
 pub mod delayed;
+pub mod enqueue;
 pub mod entries;
 mod error;
 pub mod events;

@@ -104,7 +104,7 @@ fn every_flag_of_the_commands_is_documented() {
     let pages = ["schedule.md", "yaml.md", "commands.md", "configuration.md"];
     let pages = pages.map(|name| page(&format!("docs/{name}")).text);
     let commands = [
-        "next", "check", "convert", "status", "explain", "history", "events",
+        "next", "check", "convert", "status", "enqueue", "explain", "history", "events",
     ];
     let of_schedule = ["list", "show", "trigger", "pause", "resume"];
     let commands = commands.map(|it| vec![it]).into_iter();

@@ -17,8 +17,8 @@ use clap::{
 };
 
 use crate::cli::{
-    args::daemon::DaemonArguments, check, convert, delayed, explain, generate, history, next,
-    quarantine, schedule, status,
+    args::daemon::DaemonArguments, check, convert, delayed, enqueue, explain, generate, history,
+    next, quarantine, schedule, status,
 };
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -49,6 +49,7 @@ pub(super) enum Command {
     Status(status::Arguments),
     Schedule(schedule::Arguments),
     Delayed(delayed::Arguments),
+    Enqueue(enqueue::Arguments),
     Explain(explain::Arguments),
     Quarantine(quarantine::Arguments),
     History(history::HistoryArguments),
