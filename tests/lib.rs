@@ -34,6 +34,7 @@ mod next;
 mod operating;
 mod pile_up;
 mod published;
+mod quarantine_commands;
 mod records;
 mod recurring;
 mod resque_web;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::core::suggestion::nearest;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "run",
     "next",
     "check",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 12] = [
     "events",
     "completions",
     "man",
+    "quarantine",
 ];
 
 /// What to type instead of `path`, if that is a command by habit and not a file.

@@ -15,6 +15,7 @@ mod habit;
 mod history;
 mod next;
 mod process;
+mod quarantine;
 mod render;
 mod run;
 mod schedule;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
             generate::completions(&arguments, CommandLine::command())
         }
         Some(Command::Man(_)) => generate::man(CommandLine::command()),
+        Some(Command::Quarantine(arguments)) => quarantine::quarantine(&arguments),
         Some(Command::History(arguments)) => history::history(&arguments),
         Some(Command::Events(arguments)) => history::events(&arguments),
         Some(Command::Convert(arguments)) => {

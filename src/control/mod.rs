@@ -11,6 +11,7 @@ pub mod events;
 pub mod explain;
 pub mod history;
 pub mod pauses;
+pub mod quarantine;
 pub mod status;
 pub mod trigger;
 

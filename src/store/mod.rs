@@ -39,7 +39,7 @@ pub use self::{
     console::{
         delayed::DelayedCounts,
         entries::{Entries, UnreadableEntry},
-        jobs::{Cursor, DelayedChange, DelayedJob, DelayedOutcome, Span},
+        jobs::{Cursor, DelayedChange, DelayedJob, DelayedOutcome, Restored, Span},
         leader::LeaderLock,
     },
     limits::Limits,

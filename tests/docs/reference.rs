@@ -109,9 +109,11 @@ fn every_flag_of_the_commands_is_documented() {
     let of_schedule = ["list", "show", "trigger", "pause", "resume"];
     let commands = commands.map(|it| vec![it]).into_iter();
     let of_delayed = ["list", "count", "stats", "remove", "run-now", "reschedule"];
+    let of_quarantine = ["list", "show", "retry", "discard"];
     let commands = commands
         .chain(of_schedule.map(|it| vec!["schedule", it]))
-        .chain(of_delayed.map(|it| vec!["delayed", it]));
+        .chain(of_delayed.map(|it| vec!["delayed", it]))
+        .chain(of_quarantine.map(|it| vec!["quarantine", it]));
     for command in commands {
         let flags = flags_and_variables(&help(&command)).0;
         assert!(!flags.is_empty() || command == ["convert"], "{command:?}");

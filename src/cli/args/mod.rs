@@ -18,7 +18,7 @@ use clap::{
 
 use crate::cli::{
     args::daemon::DaemonArguments, check, convert, delayed, explain, generate, history, next,
-    schedule, status,
+    quarantine, schedule, status,
 };
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -50,6 +50,7 @@ pub(super) enum Command {
     Schedule(schedule::Arguments),
     Delayed(delayed::Arguments),
     Explain(explain::Arguments),
+    Quarantine(quarantine::Arguments),
     History(history::HistoryArguments),
     Events(history::EventsArguments),
     Completions(generate::CompletionsArguments),

@@ -81,3 +81,12 @@ pub enum DelayedOutcome {
     /// Redis' error; the job stays.
     Rejected(String),
 }
+
+/// A record that leaves the quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The record, byte for byte.
+    pub record: Vec<u8>,
+    /// The timestamp of the bucket that the item goes to, and the item; `None`: it is discarded.
+    pub to: Option<(i64, Vec<u8>)>,
+}

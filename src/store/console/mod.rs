@@ -12,6 +12,8 @@ pub(super) mod jobs;
 pub(super) mod leader;
 pub(super) mod pauses;
 #[cfg(feature = "daemon")]
+pub(super) mod quarantine;
+#[cfg(feature = "daemon")]
 mod records;
 pub(super) mod schedulers;
 

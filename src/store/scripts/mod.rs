@@ -28,6 +28,7 @@ pub(super) mod publish;
 pub(super) mod quarantine;
 pub(super) mod release;
 pub(super) mod reply;
+pub(super) mod restore;
 pub(super) mod seen;
 pub(super) mod time;
 pub(super) mod trigger;
