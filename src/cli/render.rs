@@ -1,4 +1,4 @@
-//! What is written to standard output: data, for people in columns.
+//! Output to standard output, and tables for people.
 
 use std::{
     fmt::Write as _,
@@ -7,7 +7,7 @@ use std::{
 
 use chrono::{DateTime, FixedOffset};
 
-/// Lets `write` write to standard output. A reader that has had enough, such as `head`, is no error.
+/// Calls `write` with standard output. A closed pipe is no error: readers such as `head` close it early.
 pub(super) fn print(write: impl FnOnce(&mut Output) -> io::Result<()>) -> io::Result<()> {
     let mut output = BufWriter::new(io::stdout().lock());
     match write(&mut output).and_then(|()| output.flush()) {
@@ -18,7 +18,7 @@ pub(super) fn print(write: impl FnOnce(&mut Output) -> io::Result<()>) -> io::Re
 
 pub(super) type Output = BufWriter<StdoutLock<'static>>;
 
-/// One line for each row, whatever is in it; its cells two spaces apart and below each other.
+/// Formats rows as aligned columns, two spaces apart. Replaces control characters, so that each row is one line.
 pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let printable = |row: &[String; N]| {
         let cells = row.each_ref();
@@ -31,7 +31,7 @@ pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     for row in &rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(widths) {
-            // Writing to a String doesn't fail.
+            // Writing to a String cannot fail.
             let _ = write!(line, "{cell:width$}  ");
         }
         text.push_str(line.trim_end());
@@ -40,7 +40,7 @@ pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-/// A time on the clocks of a zone, with its day and its distance from UTC.
+/// Formats a local time with its weekday and UTC offset.
 pub(super) fn time(local: DateTime<FixedOffset>) -> String {
     local.format("%a %Y-%m-%d %H:%M:%S %:z").to_string()
 }
