@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_stand_below_each_other_whatever_is_in_them() {
+    fn columns_are_aligned_and_control_characters_replaced() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned);
         let rows = [
             row(["every", "é", ""]),

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_a_sink_refuses_are_reported_when_it_takes_one_again() {
+    fn lines_that_a_sink_refuses_are_reported_when_it_accepts_one_again() {
         let (queue, opener, lines, reports) = gate();
         for _ in 0..3 {
             opener.send(Err(io::ErrorKind::StorageFull.into())).unwrap();

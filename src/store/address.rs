@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_used_is_refused_without_repeating_it() {
+    fn an_unusable_url_is_rejected_without_repeating_it() {
         for url in [
             "http://:secret@host",
             "redis+sentinel://:secret@host",
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_with_letters_of_a_url_is_to_be_percent_encoded() {
+    fn a_password_with_reserved_characters_must_be_percent_encoded() {
         for (url, hint) in [
             ("redis://:sec/ret@host", "write `%2F`"),
             ("redis://user:12#secret@host", "write `%23`"),
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentinel_without_a_port_has_the_usual_one() {
+    fn a_sentinel_without_a_port_has_the_default_one() {
         let address = Address::parse("redis+sentinel://a,b:1/main", Credentials::default());
         let Place::Sentinel { sentinels, .. } = address.unwrap().place else {
             panic!("not of sentinels");

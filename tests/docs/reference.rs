@@ -1,4 +1,4 @@
-//! What `--help` and the errors of the program name is in the reference, and the reference names nothing else.
+//! The reference pages list every flag, variable and key that `--help` and errors name, and no others.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use crate::{docs::page, harness::Program};
 
-/// The words in code of the first columns of the tables of a page below a heading, or of the whole page.
+/// Returns the code words in a column of the tables of a page, only below `heading` if there is one.
 fn in_tables(name: &str, column: usize, heading: Option<&str>) -> BTreeSet<String> {
     let page = page(name);
     let mut words = BTreeSet::new();
@@ -48,7 +48,7 @@ fn help(command: &[&str]) -> String {
         .output
 }
 
-/// The long flags that a help text lists, and the variables that stand for them.
+/// Returns the long flags in a help text, and their environment variables.
 fn flags_and_variables(help: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut flags, mut variables) = (BTreeSet::new(), BTreeSet::new());
     for line in help.lines().map(str::trim) {

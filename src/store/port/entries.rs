@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_entry_does_not_say_is_left_out() {
+    fn absent_settings_are_not_published() {
         let json = serde_json::to_string_pretty(&published("")).unwrap();
         insta::assert_snapshot!(json, @r#"
         {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_an_entry_is_published() {
+    fn every_setting_of_an_entry_is_published() {
         let entry = published(
             "cron = '*/5 2 * * mon-fri'\ntimezone = 'Europe/Paris'\nclass = 'A::B'\nargs = [1, 'é']\n\
              include_metadata = true\ncatch_up = 'all'\ncatch_up_window = '1.5s'\noverlap = 'skip_if_running'\n\
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_is_of_the_rest() {
+    fn the_digest_covers_all_other_fields() {
         let mut entry = published("every = '1h'");
         let found = entry.digest.take().unwrap();
         assert_eq!(found, digest(entry.to_json().as_bytes()));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_in_the_documentation_is_one() {
+    fn the_example_in_the_documentation_is_valid() {
         let page = include_str!("../../../docs/protocol.md");
         let example = r#"{"class":"Report""#;
         let json = page.lines().find(|it| it.starts_with(example)).unwrap();
