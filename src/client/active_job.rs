@@ -1,4 +1,4 @@
-//! ActiveJobs as apps describe them to the [`super::Client`].
+//! Jobs of ActiveJob as apps describe them to the [`super::Client`].
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

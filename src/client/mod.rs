@@ -47,7 +47,7 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Most jobs of a Rails app are ActiveJobs. An [`ActiveJob`] describes one:
+/// A Rails app mostly uses jobs of ActiveJob. An [`ActiveJob`] describes one:
 ///
 /// ```
 /// # use rescue_scheduler::store::{Listen, PrivateServer};
