@@ -1,6 +1,6 @@
-//! How long the next fire takes, beside the crates `cron` and `croner`, as tables in Markdown.
+//! Compares the time to find the next fire with the crates `cron` and `croner`, and prints Markdown tables.
 //!
-//! Why no framework: neither divan nor criterion prints a ratio, or such a table.
+//! No benchmark framework is used, because neither divan nor criterion prints ratios or such a table.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use rescue_scheduler::core::time::{cron::Cron, zone::Zone};
 
-/// One expression in three dialects; `None` where a crate can't say it.
+/// One expression in three dialects; `None` if a crate cannot express it.
 struct Case {
     what: &'static str,
     ours: &'static str,
@@ -46,7 +46,7 @@ const CASES: [Case; 10] = [
     },
 ];
 
-/// One that croner reads as we do, and `cron` with seconds and Sunday as 1.
+/// Returns a case whose expression is the same for croner. `cron` needs seconds, and counts Sunday as 1.
 const fn case(what: &'static str, ours: &'static str, cron: &'static str) -> Case {
     Case {
         what,
@@ -56,11 +56,11 @@ const fn case(what: &'static str, ours: &'static str, cron: &'static str) -> Cas
     }
 }
 
-/// A calendar at work: the next fire after an instant.
+/// A function that returns the next fire after an instant.
 type Next<'a> = Box<dyn Fn(&DateTime<Tz>) -> Option<DateTime<Tz>> + 'a>;
 
 impl Case {
-    /// Ours, and those of `cron` and `croner`.
+    /// Returns the functions of this crate, `cron` and `croner`.
     fn calendars(&self, zone: Tz) -> [Option<Next<'static>>; 3] {
         let ours = Cron::parse(self.ours, "").unwrap();
         let ours = move |at: &DateTime<Tz>| {
@@ -78,7 +78,7 @@ impl Case {
         [Some(Box::new(ours)), cron, croner]
     }
 
-    /// Reading the expression, as ours, `cron` and `croner` do.
+    /// Returns functions that parse the expression with this crate, `cron` and `croner`.
     fn readers(&self) -> [Option<Box<dyn Fn() + '_>>; 3] {
         let ours = || drop(black_box(Cron::parse(black_box(self.ours), "")));
         let cron = self.cron.map(|text| -> Box<dyn Fn()> {
@@ -91,15 +91,16 @@ impl Case {
     }
 }
 
-/// Instants over 60 days in which no clock changes; the next 29 February on a Monday is 18 years
-/// away.
+/// Returns instants within 60 days without a change of the clocks.
+///
+/// The next 29 February on a Monday is 18 years away.
 fn instants(zone: Tz) -> Vec<DateTime<Tz>> {
     let first: DateTime<Utc> = "2026-06-01T00:00:07Z".parse().unwrap();
     let steps = (0..100).map(|n| first + TimeDelta::seconds(n * 51_841));
     steps.map(|at| at.with_timezone(&zone)).collect()
 }
 
-/// The median time of one of the `calls` that `pass` makes, in nanoseconds.
+/// Returns the median time of one call in nanoseconds. `pass` makes `calls` calls.
 fn median(calls: u32, pass: impl Fn()) -> f64 {
     const PASSES: usize = 2_001;
     const ENOUGH: f64 = 0.5;
@@ -116,7 +117,7 @@ fn median(calls: u32, pass: impl Fn()) -> f64 {
     times[times.len() / 2]
 }
 
-/// A row of medians, each with how many times ours it is.
+/// Prints a row of medians, those of the other crates with their ratio to this crate.
 fn row(first: impl Display, medians: [Option<f64>; 3]) {
     let [ours, cron, croner] = medians;
     let ours = ours.unwrap();
@@ -181,7 +182,7 @@ fn reading() {
     }
 }
 
-/// Bytes of memory that one of many schedules takes; `None` where the system doesn't tell.
+/// Returns the bytes of memory of one schedule, measured with many; `None` if the system does not report memory.
 fn memory<T>(read: impl Fn() -> T) -> Option<usize> {
     const MANY: usize = 20_000;
     const PAGE: usize = 4096;
@@ -193,7 +194,7 @@ fn memory<T>(read: impl Fn() -> T) -> Option<usize> {
     let before = resident()?;
     let schedules: Vec<T> = (0..MANY).map(|_| read()).collect();
     let after = resident()?;
-    // Kept, so that the next measurement doesn't find its memory free.
+    // Leaked, so that the next measurement cannot reuse the memory.
     std::mem::forget(black_box(schedules));
     Some((after - before) / MANY)
 }
@@ -213,7 +214,7 @@ fn memories() {
 }
 
 fn main() {
-    // Memory first, while nothing has been freed.
+    // Memory is measured first, because freed memory would change the results.
     memories();
     next_after(Tz::UTC);
     next_after(Tz::America__New_York);

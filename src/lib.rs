@@ -1,24 +1,29 @@
-//! A daemon that enqueues Resque jobs on time, exactly once, and never runs one.
+//! A daemon that enqueues Resque jobs on time, exactly once. It never runs a job.
 //!
-//! The map of the house, in floor order; imports point down only. The library has no promise of
-//! stability: only [`client::Client`] and what it takes is meant for other programs. It builds without the
-//! scheduler, too: `default-features = false`.
+//! The modules are listed by floor, from top to bottom. A floor imports only itself and the floors below it.
+//!
+//! The library makes no promise of stability. Only [`client::Client`] and the types that it takes are meant for other
+//! programs. To use the client without the scheduler, set `default-features = false`.
 
 #![cfg_attr(
     not(feature = "daemon"),
     allow(
         dead_code,
-        reason = "some of what the client shares with the scheduler is for the scheduler alone"
+        reason = "without the daemon, the client leaves parts of the shared modules unused"
     )
 )]
 
-// ─ surfaces: what people touch ─
+// ─ surfaces: command line, logs, signals ─
 #[cfg(feature = "daemon")]
 pub mod cli;
 #[cfg(feature = "daemon")]
 pub mod logs;
 #[cfg(feature = "daemon")]
 pub mod signals;
+
+// ─ control: operations for people and programs ─
+#[cfg(feature = "daemon")]
+pub mod control;
 
 // ─ engine: the loops ─
 #[cfg(feature = "daemon")]
@@ -30,15 +35,15 @@ pub mod client;
 // ─ store: Redis ─
 pub mod store;
 
-// ─ events: what happened ─
+// ─ events: what happens in the loops ─
 #[cfg(feature = "daemon")]
 pub mod events;
 
-// ─ config: text → meaning ─
+// ─ config: schedule files and settings ─
 pub mod config;
 
-// ─ clock ─
+// ─ clock: the wall clock and the monotonic clock ─
 pub mod clock;
 
-// ─ core: pure ─
+// ─ core: pure functions and types, no I/O ─
 pub mod core;

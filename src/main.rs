@@ -1,4 +1,4 @@
-//! The `rescue-scheduler` program; all of it is in the library.
+//! The `rescue-scheduler` program. All of its code is in the library.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What ActiveJob's Resque adapter really wrote, written by ours.
+//! Jobs recorded from ActiveJob's Resque adapter. Entries and the client write the same bytes.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use redis::Commands;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Program, Redis, ruby::ask_ruby, vectors};
 
-/// The lines of an entry that make the job of each case.
+/// The names of recorded cases, and the lines of an entry that has the same job.
 const ENTRIES: [(&str, &str); 7] = [
     ("no args", ""),
     (
@@ -47,7 +47,7 @@ fn entry(lines: &str) -> String {
     )
 }
 
-/// The payload of a fire at noon.
+/// Returns the payload of a fire at noon.
 fn fired(redis: &mut Redis, schedule: &str, queue: &str) -> String {
     for at in ["2026-11-23T11:59:30Z", "2026-11-23T12:00:00Z"] {
         let program = Program::on(redis).schedule(schedule);
@@ -61,7 +61,7 @@ fn fired(redis: &mut Redis, schedule: &str, queue: &str) -> String {
     payloads.remove(0)
 }
 
-/// `text` with the value of `key` as it is in `like`: a JSON string.
+/// Returns the JSON in `text` with the string value of `key` replaced by that in `like`.
 fn with_value_of(text: &str, key: &str, like: &str) -> String {
     let value = |text: &str| -> (usize, usize) {
         let key = format!("\"{key}\":\"");
@@ -73,7 +73,7 @@ fn with_value_of(text: &str, key: &str, like: &str) -> String {
 }
 
 #[test]
-fn payloads_are_those_of_active_job() {
+fn payloads_of_entries_are_those_of_active_job() {
     let cases: Vec<Value> = serde_json::from_str(&vectors("active_job.json")).unwrap();
     let theirs = |name: &str| cases.iter().find(|case| case["name"] == name).unwrap();
     for (name, lines) in ENTRIES {
@@ -85,7 +85,7 @@ fn payloads_are_those_of_active_job() {
         let theirs = payloads[0].as_str().unwrap();
         let mut redis = Redis::start();
         let ours = fired(&mut redis, &entry(lines), key.rsplit(':').next().unwrap());
-        // Rails 7.1 has one key more; ids and times differ.
+        // The cases were recorded with Rails 6.1. Rails 7.1 has one more key. Ids and times differ.
         let ours = ours.replace(",\"scheduled_at\":\"2026-11-23T12:00:00.000000000Z\"", "");
         let ours = with_value_of(&ours, "job_id", theirs);
         let ours = with_value_of(&ours, "enqueued_at", theirs);
@@ -115,7 +115,7 @@ fn a_delayed_job_of_active_job_is_moved_unchanged() {
 }
 
 #[test]
-fn a_fire_is_the_same_job_whoever_fires_it() {
+fn a_fire_is_the_same_job_no_matter_which_scheduler_fires() {
     let schedule =
         entry("locale = 'sv'\nactive_job_timezone = 'Stockholm'\ninclude_metadata = true");
     let [first, again] = [(); 2].map(|()| fired(&mut Redis::start(), &schedule, "reports"));
@@ -178,7 +178,7 @@ fn active_job_performs_with_the_metadata_before_the_keywords() {
     }
 }
 
-/// The jobs of the vectors, as an app in Rust says them.
+/// The jobs of the recorded cases, as an app in Rust creates them.
 fn jobs() -> [(&'static str, ActiveJob); 8] {
     let report = |arguments: Value| ActiveJob::new("reports", "ReportJob", &arguments).unwrap();
     let high = ActiveJob::new("high", "ReportJob", "x").unwrap();
@@ -220,13 +220,15 @@ fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-/// A client for which it is noon, and a half second.
+/// Returns a client whose clock shows half a second after noon.
 fn client(redis: &Redis) -> Client {
     let client = Client::open(redis.url(), "resque").unwrap();
     client.with_clock(StoppedClock(time("2026-11-23T12:00:00.5Z")))
 }
 
-/// Rails 7.1 has one key more, and fractions of seconds; and the time was another.
+/// Converts a dump to the form of Rails 6.1, which has one key less and no fractions of seconds.
+///
+/// Also replaces the time by that of the recording.
 fn as_rails_6_1_then(text: &str) -> String {
     let delayed = r#"\"2100-01-01T00:00:00.000000000Z\""#;
     let [null, at] = ["null", delayed].map(|it| format!(r#",\"scheduled_at\":{it}"#));
@@ -263,7 +265,7 @@ async fn the_client_enqueues_as_active_job_does() {
     assert_eq!(jobs().len(), cases.len());
 }
 
-/// The argument of the wrapper in the only payload of a queue.
+/// Returns the argument of the wrapper in the only payload of a queue.
 fn wrapped(redis: &mut Redis, queue: &str) -> Value {
     let payloads = redis.queue(queue);
     assert_eq!(payloads.len(), 1);
@@ -272,7 +274,7 @@ fn wrapped(redis: &mut Redis, queue: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_delayed_job_knows_its_time_and_is_moved_unchanged() {
+async fn a_delayed_job_contains_its_time_and_is_moved_unchanged() {
     let mut redis = Redis::start();
     let client = client(&redis);
     let job = ActiveJob::new("reports", "ReportJob", &("é/", 1.5)).unwrap();
@@ -301,7 +303,7 @@ async fn a_delayed_job_knows_its_time_and_is_moved_unchanged() {
 }
 
 #[tokio::test]
-async fn a_time_that_is_not_in_the_future_is_at_once() {
+async fn a_job_whose_time_is_not_in_the_future_is_enqueued_at_once() {
     let mut redis = Redis::start();
     let client = client(&redis);
     for (queue, at) in [("same", "12:00:00.9Z"), ("past", "11:00:00Z")] {
@@ -315,7 +317,7 @@ async fn a_time_that_is_not_in_the_future_is_at_once() {
 }
 
 #[test]
-fn each_job_has_an_id_of_its_own() {
+fn every_job_has_its_own_id() {
     let job = || ActiveJob::new("reports", "ReportJob", &()).unwrap();
     assert_ne!(job().id(), job().id());
     let id = job().id().to_owned();
@@ -329,7 +331,7 @@ fn each_job_has_an_id_of_its_own() {
 }
 
 #[test]
-fn what_is_no_job_is_refused() {
+fn an_invalid_job_is_refused() {
     let new = |queue: &str, class: &str, arguments: Value| ActiveJob::new(queue, class, &arguments);
     for (queue, class) in [("", "ReportJob"), ("reports", "")] {
         let refused = new(queue, class, json!(null)).unwrap_err();

@@ -1,6 +1,7 @@
-//! The rules of the source tree that a compiler does not check: imports point down, no files import each
-//! other, the core is pure, Redis is known in one folder only, the engine does not log, files are short, and the
-//! client is small.
+//! The rules of the source tree that the compiler does not check.
+//!
+//! Imports point down, no files import each other, the core is pure, only `store` uses Redis, the engine does not log,
+//! files are short, and the client has few dependencies.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,15 +12,16 @@ use std::{
 
 use syn::{Attribute, ItemMod, ItemUse, UseTree, VisRestricted, visit::Visit};
 
-/// The floors, highest first. A floor may import itself and those below it.
-const FLOORS: [&str; 10] = [
-    "cli", "signals", "logs", "engine", "client", "store", "events", "config", "clock", "core",
+/// The floors, from top to bottom. A floor may import itself and the floors below it.
+const FLOORS: [&str; 11] = [
+    "cli", "signals", "logs", "control", "engine", "client", "store", "events", "config", "clock",
+    "core",
 ];
 
-/// The path of a module below the crate, `["core", "job", "json"]`.
+/// The path of a module in the crate, such as `["core", "job", "json"]`.
 type ModulePath = Vec<String>;
 
-/// A source file, and what it imports from this crate: modules and items in them.
+/// A source file, and the modules and items that it imports from this crate.
 struct Module {
     file: PathBuf,
     code: String,
@@ -30,7 +32,7 @@ fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// All files below `src` with this extension.
+/// Returns all files below `src` with this extension.
 fn files(extension: &str) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![source()], vec![]);
     while let Some(folder) = folders.pop() {
@@ -47,7 +49,7 @@ fn files(extension: &str) -> Vec<PathBuf> {
     files
 }
 
-/// All modules but the root, and those that are tests.
+/// Returns all modules, except the root and modules of tests.
 fn modules() -> BTreeMap<ModulePath, Module> {
     let path = |file: &Path| -> ModulePath {
         let name = file.strip_prefix(source()).unwrap().with_extension("");
@@ -98,7 +100,7 @@ impl Imports<'_> {
         }
     }
 
-    /// Adds a path, if it is one of this crate.
+    /// Adds a path, if it is in this crate.
     fn add(&mut self, mut path: Vec<String>) {
         let mut base = self.module.clone();
         match &*path[0] {
@@ -130,7 +132,7 @@ impl<'ast> Visit<'ast> for Imports<'_> {
         self.tree(&[], &item.tree);
     }
 
-    /// `pub(in crate::config)` imports nothing.
+    /// Skips visibilities such as `pub(in crate::config)`, which import nothing.
     fn visit_vis_restricted(&mut self, _: &'ast VisRestricted) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
@@ -149,7 +151,7 @@ fn is_for_tests(attribute: &Attribute) -> bool {
             .is_ok_and(|it| it.is_ident("test"))
 }
 
-/// The module that holds what `import` names, if it is not `from` itself.
+/// Returns the module that contains the item `import`, if it is not `from` itself.
 fn target<'a>(
     modules: &'a BTreeMap<ModulePath, Module>,
     from: &ModulePath,
@@ -186,7 +188,7 @@ fn no_files_import_each_other() {
         let targets = imports.filter_map(|import| target(&modules, path, import));
         left.insert(path, targets.collect());
     }
-    // A file that imports none of those that are left is in no circle.
+    // A file that imports none of the remaining files is in no cycle.
     loop {
         let ground: BTreeSet<_> = left
             .iter()
@@ -201,7 +203,7 @@ fn no_files_import_each_other() {
             imports.retain(|path| !ground.contains(path));
         }
     }
-    // Nor is one that none of those that are left imports.
+    // A file that none of the remaining files imports is in no cycle either.
     loop {
         let imported: BTreeSet<_> = left.values().flatten().copied().collect();
         let before = left.len();
@@ -234,7 +236,7 @@ fn the_core_is_pure() {
 }
 
 #[test]
-fn redis_is_known_in_one_folder() {
+fn only_the_store_uses_redis() {
     for (path, module) in modules() {
         let found = path[0] != "store" && module.code.contains("redis::");
         assert!(!found, "{} uses redis", module.file.display());
@@ -250,7 +252,16 @@ fn the_engine_reports_only_to_its_sinks() {
 }
 
 #[test]
-fn files_and_scripts_are_short() {
+fn control_does_not_use_the_command_line_or_the_terminal() {
+    for (path, module) in modules() {
+        let knows = ["clap", "comfy_table", "stdout", "stderr"].map(|it| module.code.contains(it));
+        let found = path[0] == "control" && knows.contains(&true);
+        assert!(!found, "{} names a surface", module.file.display());
+    }
+}
+
+#[test]
+fn source_files_and_scripts_have_at_most_400_lines() {
     for path in [files("rs"), files("lua")].concat() {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
         assert!(lines <= 400, "{} has {lines} lines", path.display());
@@ -258,7 +269,7 @@ fn files_and_scripts_are_short() {
 }
 
 #[test]
-fn the_client_for_apps_brings_no_crate_of_the_scheduler() {
+fn the_client_for_apps_does_not_depend_on_crates_of_the_scheduler() {
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--no-default-features"])
         .args(["--edges=normal", "--prefix=none", "--format={lib}"])

@@ -37,7 +37,9 @@ fn an_error_in_a_schedule_is_printed_with_its_line_and_nothing_changes_in_redis(
 #[test]
 fn a_command_of_another_program_gets_advice() {
     for (args, advice) in [
-        (&["status"][..], "send the signal USR1"),
+        (&["health"][..], "rescue-scheduler status"),
+        (&["list"], "rescue-scheduler schedule list"),
+        (&["pause", "nightly"], "schedule pause NAME"),
         (&["validate", "schedule.toml"], "rescue-scheduler check"),
         (
             &["Chek", "schedule.toml"],
@@ -53,6 +55,25 @@ fn a_command_of_another_program_gets_advice() {
         assert_eq!(finished.status.code(), Some(2), "{args:?}");
         assert!(finished.log.contains(advice), "{args:?}: {}", finished.log);
     }
+}
+
+#[test]
+fn completions_and_the_man_page_name_every_command() {
+    let commands = [
+        "run", "next", "check", "status", "schedule", "delayed", "explain",
+    ];
+    let of = |args: &[&str]| Program::new().more_args(args).run().succeeded().output;
+    for page in [
+        of(&["completions", "bash"]),
+        of(&["completions", "zsh"]),
+        of(&["completions", "fish"]),
+        of(&["man"]),
+    ] {
+        for command in commands {
+            assert!(page.contains(command), "no {command} in {page}");
+        }
+    }
+    assert!(of(&["man"]).starts_with(".ie"), "no roff");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a running engine is asked for, and what it answers.
+//! Requests to a running engine, and their answers.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ use crate::{
 
 const YEARLY: &str = "[schedule.a]\ncron = '0 0 1 1 *'\nqueue = 'q'\n";
 
-/// Runs an engine on `redis`, which reloads what `file` holds, until `asks` is done.
+/// Runs an engine on `redis` until `asks` has completed. A reload reads `file`.
 async fn while_it_runs<F: Future<Output = ()>>(
     redis: &Redis,
     file: &Arc<Mutex<String>>,
@@ -48,7 +48,7 @@ async fn while_it_runs<F: Future<Output = ()>>(
 }
 
 #[tokio::test]
-async fn a_reload_is_answered_with_what_came_of_it() {
+async fn a_reload_returns_its_outcome() {
     let redis = Redis::start();
     let file = Arc::new(Mutex::new(YEARLY.to_owned()));
     while_it_runs(&redis, &file, async |commands, _| {
@@ -75,7 +75,7 @@ async fn a_reload_is_answered_with_what_came_of_it() {
 }
 
 #[tokio::test]
-async fn a_status_is_what_the_loops_have_published() {
+async fn a_status_request_returns_the_published_snapshot() {
     let redis = Redis::start();
     let file = Arc::new(Mutex::new(YEARLY.to_owned()));
     while_it_runs(&redis, &file, async |commands, mut snapshots| {
@@ -95,7 +95,7 @@ async fn a_status_is_what_the_loops_have_published() {
 }
 
 #[tokio::test]
-async fn an_engine_that_has_stopped_answers_nothing() {
+async fn requests_to_a_stopped_engine_return_none() {
     let (commands, requests) = Commands::new();
     drop(requests);
     assert!(commands.status().await.is_none());

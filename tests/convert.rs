@@ -1,4 +1,4 @@
-//! Converting a schedule of resque-scheduler to TOML loses nothing.
+//! A schedule of resque-scheduler that is converted to TOML has the same entries.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -22,7 +22,7 @@ fn load(path: &Path, environment: Option<&str>) -> Loaded {
     loaded.unwrap_or_else(|report| panic!("{report}"))
 }
 
-/// Converts the file and asserts that the entries are the same.
+/// Converts the file, and asserts that the entries are the same in several environments.
 #[track_caller]
 fn same(path: &Path) -> String {
     let toml = config::convert(path).unwrap_or_else(|report| panic!("{report}"));
@@ -41,7 +41,7 @@ fn same(path: &Path) -> String {
 }
 
 #[test]
-fn realistic_schedules_are_the_same_in_toml() {
+fn realistic_schedules_have_the_same_entries_in_toml() {
     let mut files: Vec<_> = fs::read_dir(DATA)
         .unwrap()
         .map(|it| it.unwrap().path())
@@ -56,7 +56,7 @@ fn realistic_schedules_are_the_same_in_toml() {
 }
 
 #[test]
-fn comments_are_kept_and_what_means_nothing_is_noted() {
+fn comments_are_kept_and_ignored_keys_are_noted() {
     let mut program = Program::new().args(["convert", "resque_schedule.yml"]);
     let yaml = "\
 # Ask #billing first.
@@ -113,7 +113,7 @@ heartbeat: {every: 30s, queue: ops}
 }
 
 #[test]
-fn mistakes_are_shown_and_nothing_is_converted() {
+fn a_schedule_with_errors_is_not_converted() {
     let mut program = Program::new().args(["convert", "a.yml"]);
     program.write("a.yml", "a: {every: 1h, queue: ''}\n");
     let finished = program.run();
@@ -127,7 +127,7 @@ fn mistakes_are_shown_and_nothing_is_converted() {
 }
 
 #[test]
-fn a_schedule_of_which_nothing_is_left_is_refused() {
+fn a_schedule_whose_entries_are_all_left_out_is_not_converted() {
     let mut program = Program::new().args(["convert", "resque_schedule.yml"]);
     program.write("resque_schedule.yml", "defaults:\n  crn: 0 5 * * *\n");
     let finished = program.run();
@@ -160,7 +160,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An entry: JSON is YAML. It may say things in vain, or never fire and name no queue.
+/// Generates entries as JSON, which is YAML too. An entry may have unknown keys, or never fire and name no queue.
 fn entry() -> impl Strategy<Value = Value> {
     let timing = prop_oneof![
         Just(json!({"cron": "*/5 * * * *"})),
@@ -174,15 +174,15 @@ fn entry() -> impl Strategy<Value = Value> {
         Just(json!({"active_job": true})),
         value().prop_map(|it| json!({"active_job": true, "kwargs": {"a": it}})),
     ];
-    let in_vain = prop::option::of("[^<a-z]{1,6}");
-    let parts = (timing, "[^<]{1,8}", "[^<]{1,8}", value(), ours, in_vain);
-    parts.prop_map(|(timing, class, queue, args, ours, in_vain)| {
+    let unknown = prop::option::of("[^<a-z]{1,6}");
+    let parts = (timing, "[^<]{1,8}", "[^<]{1,8}", value(), ours, unknown);
+    parts.prop_map(|(timing, class, queue, args, ours, unknown)| {
         let mut entry = json!({
             "class": class, "queue": queue, "args": args, "rescue_scheduler": ours,
         });
         let members = entry.as_object_mut().unwrap();
         members.extend(timing.as_object().unwrap().clone());
-        members.extend(in_vain.map(|key| (key, json!(1))));
+        members.extend(unknown.map(|key| (key, json!(1))));
         entry
     })
 }
@@ -191,13 +191,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn any_schedule_is_the_same_in_toml(entries in prop::collection::hash_map("[^<]{1,6}", entry(), 0..4)) {
-        // A file without any entry is refused.
+        // One more entry, because a file without any entry is refused.
         let mut yaml = "another: {every: 1h, queue: q}\n".to_owned();
         for (name, entry) in &entries {
             writeln!(yaml, "{}: {entry}   # a comment", Value::from(name.as_str())).unwrap();
         }
         prop_assume!(!yaml.contains("<%"));
-        // JSON may have letters that YAML must not.
+        // Some characters that are allowed in JSON are not allowed in YAML.
         let yaml: String = yaml.chars().map(|letter| match letter {
             ' '..='~' | '\n' => letter.to_string(),
             other => format!("\\U{:08x}", u32::from(other)),

@@ -1,5 +1,5 @@
-//! What a job costs: commands, round trips and bytes. Counted, not timed, so that a slow machine says
-//! nothing and a change that makes each job dearer fails here.
+//! Costs of a job: commands, round trips and bytes. They are counted, not timed, so the speed of the machine does
+//! not matter, and a change that makes each job more expensive fails here.
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::harness::{
     proxy::{Proxy, Traffic},
 };
 
-/// How often each command was called since the server was asked to forget; within scripts, too.
+/// Number of calls of each command since the last `forget`, including calls from scripts.
 struct Calls(BTreeMap<String, usize>);
 
 impl Calls {
@@ -34,7 +34,7 @@ impl Calls {
         self.0.get(name).copied().unwrap_or_default()
     }
 
-    /// Those of the program, but for how it connects.
+    /// Returns the number of all calls, without those of this test and those that open a connection.
     fn total(&self) -> usize {
         let others = ["info", "config|resetstat", "client|setinfo", "script|load"];
         let ours = self
@@ -47,7 +47,7 @@ impl Calls {
 
 const JOBS: usize = 10_000;
 
-/// Moves the jobs, so many of them at each timestamp; what it took, and what passed.
+/// Moves the jobs, `at_each` for each timestamp. Returns the calls and the traffic.
 fn moved(at_each: usize) -> (Calls, Traffic) {
     let mut redis = Redis::start();
     redis.delay_many("moved", JOBS, at_each);
@@ -67,16 +67,16 @@ fn moved(at_each: usize) -> (Calls, Traffic) {
 #[test]
 fn a_delayed_job_is_sent_once_each_way_and_takes_one_command_beside_two_of_its_bucket() {
     let length = item("moved", JOBS).len();
-    // Jobs, items and buckets that go in one step are 300.
+    // A step takes at most 300 jobs, items and buckets.
     for (at_each, steps) in [(JOBS, 35), (10, 38), (1, 68)] {
         let (calls, traffic) = moved(at_each);
         let buckets = JOBS / at_each;
         assert_eq!(calls.count("srem"), JOBS);
-        // Once a step: all of them go to one queue.
+        // One call per step, because all jobs go to the same queue.
         assert!(calls.count("rpush") <= steps + 2);
-        // A bucket is read, and looked at again when it is moved; a large one in parts of 8.
+        // A bucket is read once, and again when it is moved; a large one in parts of 8.
         assert!(calls.count("lrange") <= 2 * buckets + JOBS / 8 + 10 * steps);
-        // A read and a move; each script is sent again when Redis doesn't know it yet.
+        // Each step reads and moves. A script is sent again if Redis does not know it yet.
         assert!(calls.count("evalsha") <= 2 * steps + 10);
         assert!(calls.total() <= JOBS + 2 * buckets + JOBS / 8 + 30 * steps);
         assert!(traffic.round_trips <= 2 * steps + 30);
@@ -110,7 +110,7 @@ fn a_fire_takes_eight_commands_and_few_bytes_beside_its_payload() {
         program.schedule(&schedule).run().succeeded();
     };
     once("2026-01-01T00:00:30Z");
-    // From now on, a history that gets a record loses one.
+    // The history is full now, so each new record removes an old one.
     once("2026-01-01T00:01:00Z");
     Calls::forget(&mut redis);
     network.traffic();
@@ -120,10 +120,10 @@ fn a_fire_takes_eight_commands_and_few_bytes_beside_its_payload() {
     assert_eq!(redis.queue("fired").len(), 2 * ENTRIES);
     let (calls, traffic) = (Calls::of(&mut redis), network.traffic());
     println!("{:?} {traffic:?}", calls.0);
-    // Of steps of 50, 100, 200, 400 and what is left.
+    // Steps of 50, 100, 200 and 400 fires, and the rest.
     assert!(calls.count("evalsha") <= 5 + 5);
     assert!(calls.total() <= 8 * ENTRIES + 60);
-    // Beside the steps: to connect, and to read what is known of the entries.
+    // In addition to the steps: connecting, and reading the records of the entries.
     assert!(traffic.round_trips <= 40, "{}", traffic.round_trips);
     let sent = traffic.sent / ENTRIES;
     let payload = r#"{"class":"Jobs::Report","args":[]}"#.len();
@@ -146,7 +146,7 @@ fn an_idle_second_takes_two_commands_and_one_round_trip() {
             looks => Err(format!("{looks} looks")),
         });
     };
-    // All of the start is over: the second look may follow the first at once, the third takes a second.
+    // The start is over after three looks: the second may follow the first at once, the third takes a second.
     looks(&mut redis, 3);
     Calls::forget(&mut redis);
     network.traffic();
@@ -155,7 +155,7 @@ fn an_idle_second_takes_two_commands_and_one_round_trip() {
 
     let (calls, traffic) = (Calls::of(&mut redis), network.traffic());
     println!("{:?} {traffic:?}", calls.0);
-    // Ten looks, and two renewals of five commands each; a third of them may come at the very end.
+    // Ten looks, and two renewals of five commands each. A third renewal may come at the very end.
     assert!(calls.total() <= 10 + 2 * 5 + 1 + 5, "{:?}", calls.0);
     assert!(traffic.round_trips <= 10 + 1 + 1, "{traffic:?}");
 }
@@ -224,15 +224,16 @@ fn a_changed_dynamic_entry_costs_the_same_among_20_000_others() {
         calls.0
     );
     assert!(slowest < Duration::from_millis(1_500), "{slowest:?}");
-    // Another process may have held up one of them.
+    // Another process may have delayed one of the fires.
     lateness.sort_unstable();
     assert!(lateness[lateness.len() / 2] <= 20, "{lateness:?}");
-    // The entry, and six records of it, which are read again when it is first seen.
-    // Each call of fires asks which entries are paused.
+    // The entry and its six records, which are read again when the entry is first seen. Each call of fires also
+    // reads the paused entries.
     assert!(calls.count("hmget") <= 15 * CHANGES + 10);
-    // Its records, that it is in force, and what is published of it; and the fires meanwhile.
+    // Writing its records, acknowledging it, publishing it, and the fires meanwhile.
     assert!(calls.count("evalsha") <= 3 * CHANGES + lateness.len() + 10);
-    // Of these, three publish it. This test asks with two, the longer the slower the machine is.
+    // Three of these commands publish the entry. The test itself sends two commands in a loop, more on a slow
+    // machine.
     let own = calls.count("exists") + calls.count("lrange");
     assert!(calls.total() - own <= 48 * CHANGES, "{:?}", calls.0);
     let bytes = (traffic.sent + traffic.received) / CHANGES;

@@ -1,6 +1,6 @@
-//! The golden data of the time dialect: what the gem does with thousands of texts.
+//! The golden data of the time dialect: the results of the gem for thousands of texts.
 //!
-//! One vector is out of reach: a duration longer than `TimeDelta` can hold is refused.
+//! One row cannot agree: its duration is longer than `TimeDelta` can represent, so it is refused.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::harness::vectors;
 
-/// Checks every row of a file, and prints how many of each group agree.
+/// Checks every row of a file, and prints how many rows of each group agree.
 #[track_caller]
 fn check(file: &str, agrees: impl Fn(&Value) -> Result<(), String>) {
     let text = vectors(file);
@@ -41,7 +41,7 @@ fn check(file: &str, agrees: impl Fn(&Value) -> Result<(), String>) {
     );
 }
 
-/// The cron expression fires at the instants that the row lists, or is refused as it says.
+/// Checks that the cron expression fires at the instants in the row, or is refused if the row has an error.
 fn cron_agrees(row: &Value) -> Result<(), String> {
     let text = row["cron"].as_str().unwrap();
     let cron = match (Cron::parse(text, ""), row["error"].as_bool()) {
@@ -76,7 +76,7 @@ fn cron_agrees(row: &Value) -> Result<(), String> {
     }
 }
 
-/// The text is as many seconds as the row says, or refused.
+/// Checks that the text has the number of seconds in the row, or is refused if the row has none.
 fn duration_agrees(row: &Value) -> Result<(), String> {
     let parsed = duration::parse(row["text"].as_str().unwrap());
     let longest = TimeDelta::MAX.num_seconds();
@@ -85,7 +85,7 @@ fn duration_agrees(row: &Value) -> Result<(), String> {
         (Err(_), None) => Ok(()),
         #[expect(clippy::cast_precision_loss, reason = "compared with a float")]
         (Err(_), Some(seconds)) if seconds > longest as f64 => Ok(()),
-        // The gem adds floats; ours is exact.
+        // The gem adds floats, so its result is not exact.
         (Ok(length), Some(seconds)) if (length.as_seconds_f64() - seconds).abs() < 1e-5 => Ok(()),
         _ => Err(format!("{parsed:?}")),
     }
@@ -97,7 +97,7 @@ fn expressions_fire_when_the_gem_fires() {
 }
 
 #[test]
-fn daylight_saving_is_as_the_rule_says() {
+fn expressions_follow_the_rules_for_daylight_saving_time() {
     check("dst.jsonl", cron_agrees);
 }
 

@@ -22,7 +22,7 @@ fn program(redis: &Redis) -> Program {
     Program::on(redis).schedule(FILE).args(["--dynamic"])
 }
 
-/// Sets an entry as Ruby does.
+/// Sets an entry with the commands of resque-scheduler.
 fn set(redis: &mut Redis, name: &str, entry: &Value) {
     let mut set = redis::pipe();
     set.hset(ENTRIES, name, entry.to_string())
@@ -47,7 +47,7 @@ fn records(redis: &mut Redis, name: &str) -> BTreeMap<String, String> {
     redis.connection.hgetall(key).unwrap()
 }
 
-/// The entries that are in force, with their timings, when each was first seen, and its line.
+/// Returns the entries in force: when each was first seen, and the text of its record.
 fn seen(redis: &mut Redis) -> BTreeMap<String, (i64, String)> {
     let (seen, away) = (records(redis, "seen"), records(redis, "away"));
     let left = |name: &String| away.get(name).is_some_and(|times| !times.contains(' '));
@@ -64,7 +64,7 @@ fn timings(redis: &mut Redis) -> Vec<(String, String)> {
     seen.map(|(name, (_, timing))| (name, timing)).collect()
 }
 
-/// Waits until these entries are in force and the change is settled. How long it took.
+/// Waits until these entries are in force and the changes are acknowledged. Returns how long that took.
 #[track_caller]
 fn in_force(redis: &mut Redis, expected: &[(&str, &str)]) -> Duration {
     let start = SystemClock.monotonic();
@@ -100,8 +100,8 @@ fn entries_are_set_changed_and_removed_while_it_runs() {
         ("of_the_file", "v1 every 3600"),
     ];
     in_force(&mut redis, &files);
-    // Those that stay keep their timing: when they were first seen, intervals are counted from then.
-    // It is put back, as if that had been long ago.
+    // An entry that stays keeps the time when it was first seen, from which intervals are counted. Set it to a time
+    // long ago.
     let long_ago = "1000000000 v1 every 3600";
     let () = redis
         .connection
@@ -130,7 +130,7 @@ fn entries_are_set_changed_and_removed_while_it_runs() {
     );
     remove(&mut redis, "early");
     step(&mut redis, &[both, files[2]]);
-    // What is of the file is in force again.
+    // The entry of the file is in force again.
     remove(&mut redis, "both");
     step(&mut redis, &[files[0], files[2]]);
     println!("slowest change: {slowest:?}");
@@ -138,7 +138,7 @@ fn entries_are_set_changed_and_removed_while_it_runs() {
 }
 
 #[test]
-fn they_survive_a_restart_and_a_follower_takes_over_with_them() {
+fn dynamic_entries_survive_a_restart_and_a_failover() {
     let mut redis = Redis::start();
     let mut first = leading(program(&redis));
     set(&mut redis, "later", &json!({"every": "3h", "queue": "q"}));
@@ -158,7 +158,7 @@ fn they_survive_a_restart_and_a_follower_takes_over_with_them() {
         .status(" healthy");
     second.wait_for("entry=\"later\" timing=\"every 3h\"");
     assert_eq!(seen(&mut redis), before);
-    // One that changed while nobody led.
+    // This entry changes while no scheduler is the leader.
     drop(second);
     set(&mut redis, "later", &json!({"every": "5h", "queue": "q"}));
     let () = redis
@@ -170,7 +170,7 @@ fn they_survive_a_restart_and_a_follower_takes_over_with_them() {
 }
 
 #[test]
-fn they_fire_with_their_bytes() {
+fn dynamic_entries_fire_with_the_bytes_of_their_args() {
     let mut redis = Redis::start();
     let json = r#"{"class":"Mail","args":[ 1.0e2, "é" ],"cron":"* * * * *","queue":"mail"}"#;
     let () = redis.connection.hset(ENTRIES, "mail", json).unwrap();
@@ -186,7 +186,7 @@ fn they_fire_with_their_bytes() {
 }
 
 #[test]
-fn a_bad_one_is_told_and_stops_nothing() {
+fn an_invalid_dynamic_entry_is_logged_and_stops_nothing_else() {
     let mut redis = Redis::start();
     let scheduler = leading(program(&redis));
     set(&mut redis, "both", &json!({"every": "soon", "queue": "q"}));
@@ -222,17 +222,17 @@ fn a_bad_one_is_told_and_stops_nothing() {
         ],
     );
     scheduler.status(" healthy");
-    // Not even keys that are something else.
+    // The status stays healthy when the key is gone.
     let () = redis.connection.set(CHANGED, "text").unwrap();
     scheduler.status("schedules_changed");
     let () = redis.connection.del(CHANGED).unwrap();
     scheduler.status(" healthy");
 }
 
-/// One that fires once, ever.
+/// An entry that fires only once.
 const ONCE: &str = r#"{"every":["1s",{"times":1}],"queue":"once"}"#;
 
-/// Runs it for so long that an entry that fires each second would have fired.
+/// Runs a scheduler long enough for an entry with `every = "1s"` to fire.
 fn runs_for_a_while(redis: &mut Redis) {
     let mut scheduler = leading(program(redis));
     set(redis, "ticks", &json!({"every": "1s", "queue": "ticks"}));
@@ -246,12 +246,12 @@ fn runs_for_a_while(redis: &mut Redis) {
 }
 
 #[test]
-fn what_can_not_be_read_is_not_forgotten() {
+fn entries_that_cannot_be_read_keep_their_records() {
     let mut redis = Redis::start();
     let () = redis.connection.hset(ENTRIES, "once", ONCE).unwrap();
     runs_for_a_while(&mut redis);
     assert_eq!(redis.queue("once").len(), 1);
-    // The hash is something else for a while.
+    // The hash has the wrong type for a while.
     let () = redis.connection.rename(ENTRIES, "resque:away").unwrap();
     let () = redis.connection.set(ENTRIES, "junk").unwrap();
     let () = redis.connection.del(CHANGED).unwrap();
@@ -262,7 +262,7 @@ fn what_can_not_be_read_is_not_forgotten() {
     scheduler.ended();
     let () = redis.connection.rename("resque:away", ENTRIES).unwrap();
     runs_for_a_while(&mut redis);
-    // And so is the entry.
+    // The entry has an error for a while.
     set(&mut redis, "once", &json!({"every": "soon"}));
     runs_for_a_while(&mut redis);
     set(&mut redis, "once", &serde_json::from_str(ONCE).unwrap());
@@ -271,12 +271,12 @@ fn what_can_not_be_read_is_not_forgotten() {
 }
 
 #[test]
-fn those_that_could_not_be_read_at_first_come_into_force_once_they_can() {
+fn dynamic_entries_come_into_force_when_their_key_can_be_read_again() {
     let mut redis = Redis::start();
     let () = redis.connection.set(ENTRIES, "junk").unwrap();
     let scheduler = leading(program(&redis));
     scheduler.status("persistent_schedules");
-    // Told once, and still so a while later.
+    // The problem is logged once, and still in the status later.
     scheduler.status("unhealthy");
     let () = redis.connection.del(ENTRIES).unwrap();
     let json = r#"{"every":"3h","queue":"q"}"#;
@@ -300,7 +300,7 @@ fn those_that_could_not_be_read_at_first_come_into_force_once_they_can() {
 }
 
 #[test]
-fn what_can_not_be_settled_is_in_force_and_told_once() {
+fn changes_that_cannot_be_acknowledged_are_in_force_and_logged_once() {
     let mut redis = Redis::start();
     redis.command("ACL SETUSER few on >pw ~* &* +@all -srem");
     let url = format!("{}?user=few&pass=pw", redis.url());
@@ -317,7 +317,7 @@ fn what_can_not_be_settled_is_in_force_and_told_once() {
     assert_eq!(
         scheduler
             .log()
-            .matches("cannot read dynamic entries")
+            .matches("cannot acknowledge changes of dynamic entries")
             .count(),
         1
     );
@@ -330,7 +330,7 @@ fn what_can_not_be_settled_is_in_force_and_told_once() {
 }
 
 #[test]
-fn an_entry_that_returns_within_a_day_goes_on_where_it_was_even_if_it_was_the_only_one() {
+fn an_entry_that_returns_within_a_day_continues_where_it_was_even_if_it_was_the_only_one() {
     let mut redis = Redis::start();
     let scheduler = leading(Program::on(&redis).args(["--dynamic"]));
     let entry = json!({"every": "3h", "queue": "q"});
@@ -384,7 +384,7 @@ fn the_records_of_an_entry_that_left_a_day_ago_are_removed() {
 }
 
 #[test]
-fn once_fails_where_they_cannot_be_used() {
+fn once_fails_if_a_dynamic_entry_is_invalid() {
     let mut redis = Redis::start();
     set(&mut redis, "bad", &json!({"every": "soon", "queue": "q"}));
     let finished = Program::on(&redis).args(["--dynamic", "--once"]).run();
@@ -395,7 +395,7 @@ fn once_fails_where_they_cannot_be_used() {
 }
 
 #[test]
-fn without_the_flag_they_are_left_alone() {
+fn without_the_flag_dynamic_entries_are_ignored() {
     let mut redis = Redis::start();
     set(&mut redis, "later", &json!({"every": "3h", "queue": "q"}));
     let _scheduler = leading(Program::on(&redis).schedule(FILE));
@@ -411,7 +411,7 @@ fn without_the_flag_they_are_left_alone() {
     assert_eq!(changed(&mut redis), ["later"]);
 }
 
-/// As Ruby's hash has it.
+/// The same arguments as a Ruby hash.
 #[derive(serde::Serialize)]
 struct SendEmail {
     class: &'static str,
@@ -421,7 +421,7 @@ struct SendEmail {
 }
 
 #[tokio::test]
-async fn the_client_sets_and_removes_them_as_ruby_does() {
+async fn the_client_sets_and_removes_dynamic_entries_as_ruby_does() {
     #[derive(Deserialize)]
     struct Case {
         group: String,
@@ -458,7 +458,7 @@ async fn the_client_sets_and_removes_them_as_ruby_does() {
         mistakes,
         "$.every: `soon` is not a number; $.queue: the queue is empty"
     );
-    // An error in any environment is one.
+    // An error counts even if the entry is for another environment.
     let elsewhere = json!({"every": "soon", "queue": "q", "rails_env": "production"});
     let refused = client.set_schedule("bad", &elsewhere).await;
     assert!(

@@ -1,4 +1,4 @@
-//! The history of dynamic entries: what leaders in turn know of those that have errors, are removed and come back.
+//! Dynamic entries over several terms: what each leader knows of entries that have errors, are removed, or return.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
 const VALID: &str = r#"{"every":"1h","queue":"q"}"#;
 const INVALID: &str = r#"{"every":"often","queue":"q"}"#;
 
-/// An app sets the dynamic entry `mail`, or removes it.
+/// Sets or removes the dynamic entry `mail` as an app does.
 fn put(redis: &mut Redis, json: Option<&str>) {
     let (entries, mut change) = ("resque:persistent_schedules", redis::pipe());
     match json {
@@ -34,14 +34,14 @@ async fn a_former_leader_does_not_bring_back_what_another_leader_removed() {
     let [mut one, mut other] = [dynamic(), dynamic()];
     put(&mut redis, Some(VALID));
     pass(&mut one, 1, &files, 100_000).await;
-    // The other one leads.
+    // The other scheduler is the leader.
     put(&mut redis, None);
     pass(&mut other, 1, &files, 100_010).await;
     put(&mut redis, Some(INVALID));
     pass(&mut one, 2, &files, 100_020).await;
     pass(&mut one, 2, &files, 103_600).await;
     assert!(redis.queue("q").is_empty());
-    // In its own term it knows what was before.
+    // Within its own term, it knows the previous version.
     put(&mut redis, Some(VALID));
     pass(&mut one, 2, &files, 103_610).await;
     put(&mut redis, Some(INVALID));
@@ -58,7 +58,7 @@ async fn an_entry_with_an_error_leaves_when_it_is_removed() {
     let dynamic = || engine(&store).with_dynamic(Context::default());
     put(&mut redis, Some(VALID));
     pass(&mut dynamic(), 1, &files, 100_000).await;
-    // To a leader that never read the entry without an error, it is not in force.
+    // A leader that never read a valid version has no entry in force.
     put(&mut redis, Some(INVALID));
     let mut leads: Recurring<_> = dynamic();
     pass(&mut leads, 1, &files, 100_010).await;
@@ -69,7 +69,7 @@ async fn an_entry_with_an_error_leaves_when_it_is_removed() {
 }
 
 #[tokio::test]
-async fn an_entry_that_is_back_with_an_error_is_not_forgotten() {
+async fn an_entry_that_returns_with_an_error_keeps_its_records() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
     let files = Arc::new(Schedule::default());
@@ -105,7 +105,7 @@ async fn entries_leave_when_a_schedule_without_entries_gets_some() {
 }
 
 #[test]
-fn all_of_many_entries_that_are_removed_at_once_are_noted_as_left() {
+fn many_entries_that_are_removed_at_once_are_all_recorded_as_left() {
     const ENTRIES: usize = 60_000;
     let mut redis = Redis::start();
     let names: Vec<_> = (0..ENTRIES).map(|it| format!("e{it}")).collect();

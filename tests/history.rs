@@ -1,4 +1,4 @@
-//! What became of each fire, as its entry's history in Redis says; and entries that are paused.
+//! The outcomes of fires in the history of an entry, and paused entries.
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ use crate::{
 const HISTORY: &str = "resque:rescue_scheduler:history:e";
 const PAUSED: &str = "resque:rescue_scheduler:paused";
 
-/// An hourly entry `e`, with more lines.
+/// Returns an hourly entry `e` with additional lines.
 fn entry(lines: &str) -> String {
     format!("[schedule.e]\ncron = '0 * * * *'\nqueue = 'q'\n{lines}\n")
 }
 
-/// Runs `--once` at that time of 2026-11-23, with a history of at most so many records; returns what it logged.
+/// Runs `--once` at this time on 2026-11-23, with a history of at most `history` records. Returns its log.
 fn at_with(redis: &Redis, schedule: &str, time: &str, history: &str) -> String {
     let time = format!("2026-11-23T{time}Z");
     let program = Program::on(redis).schedule(schedule);
@@ -37,8 +37,8 @@ fn at(redis: &Redis, schedule: &str, time: &str) -> String {
     at_with(redis, schedule, time, "50")
 }
 
-/// The records of the entry, oldest first: fire times as hours and minutes of the day, without when each was
-/// recorded.
+/// Returns the records of the entry, oldest first: outcome and fire times as hours and minutes, without the time of
+/// recording.
 fn history(redis: &mut Redis) -> Vec<String> {
     let records: Vec<String> = redis.connection.lrange(HISTORY, 0, -1).unwrap();
     let record = |record: &String| {
@@ -57,12 +57,12 @@ fn history(redis: &mut Redis) -> Vec<String> {
 }
 
 #[test]
-fn each_fire_is_in_its_entrys_history_with_what_became_of_it() {
+fn the_history_of_an_entry_has_the_outcome_of_each_fire() {
     let schedule = entry("overlap = 'skip_if_queued'");
     let mut redis = Redis::start();
     at(&redis, &schedule, "11:30:00");
     at(&redis, &schedule, "12:00:01.250");
-    // A job waits in the queue.
+    // A job is still in the queue.
     at(&redis, &schedule, "13:00:00");
     at(&redis, &schedule, "14:00:00");
     let () = redis.connection.del("resque:queue:q").unwrap();
@@ -70,7 +70,7 @@ fn each_fire_is_in_its_entrys_history_with_what_became_of_it() {
     let () = redis.connection.del("resque:queue:q").unwrap();
     let log = at(&redis, &schedule, "18:30:00");
     assert!(log.contains("missed"), "{log}");
-    // The next one decides the same, and there is more by then.
+    // The outcome is the same, and there are more missed fires by then.
     at(&redis, &schedule, "18:40:00");
     at(&redis, &schedule, "19:30:00");
     at(&redis, &schedule, "20:00:00");
@@ -87,7 +87,7 @@ fn each_fire_is_in_its_entrys_history_with_what_became_of_it() {
 }
 
 #[test]
-fn a_job_that_its_queue_refuses_is_rejected_until_it_is_enqueued_or_missed() {
+fn a_rejected_fire_is_retried_until_it_is_enqueued_or_missed() {
     let schedule = entry("catch_up_window = '1h'");
     let mut redis = Redis::start();
     at(&redis, &schedule, "11:30:00");
@@ -104,7 +104,7 @@ fn a_job_that_its_queue_refuses_is_rejected_until_it_is_enqueued_or_missed() {
 }
 
 #[test]
-fn a_history_is_as_long_as_it_may_be() {
+fn a_history_is_limited_to_its_maximum_length() {
     let mut redis = Redis::start();
     let schedule = entry("");
     at(&redis, &schedule, "11:30:00");
@@ -132,7 +132,7 @@ fn keys_of_the_wrong_type_stop_no_fire_and_pause_nothing() {
 }
 
 #[test]
-fn fires_that_are_due_while_the_entry_is_paused_are_settled_and_not_caught_up() {
+fn fires_that_are_due_while_the_entry_is_paused_are_recorded_and_not_caught_up() {
     for name in ["e", "*"] {
         let mut redis = Redis::start();
         let schedule = entry("catch_up = 'all'\ncatch_up_window = '1d'");
@@ -150,11 +150,11 @@ fn fires_that_are_due_while_the_entry_is_paused_are_settled_and_not_caught_up() 
 }
 
 #[test]
-fn a_pause_ends_at_its_time_for_fires_of_that_time_and_later() {
+fn fires_at_the_end_of_a_pause_and_later_are_enqueued() {
     let mut redis = Redis::start();
     let schedule = entry("catch_up = 'all'\ncatch_up_window = '1d'");
     at(&redis, &schedule, "11:30:00");
-    // 13:00, and 13:00 on a day that is over.
+    // The pause of the entry ends at 13:00. The pause of all entries ended a day earlier.
     let pause = r#"{"reason":"said \"until\":5","until":1795438800}"#;
     let () = redis.connection.hset(PAUSED, "e", pause).unwrap();
     let over = r#"{"until":1795352400}"#;
@@ -169,7 +169,7 @@ fn a_pause_ends_at_its_time_for_fires_of_that_time_and_later() {
 }
 
 #[test]
-fn a_pause_whose_end_is_no_number_has_no_end() {
+fn a_pause_with_an_invalid_end_has_no_end() {
     for pause in [r#"{"until":nan}"#, r#"{"until":"soon"}"#, "no JSON", "7"] {
         let mut redis = Redis::start();
         let schedule = entry("");
@@ -181,7 +181,7 @@ fn a_pause_whose_end_is_no_number_has_no_end() {
 }
 
 #[test]
-fn what_is_decided_again_after_a_restart_is_recorded_once() {
+fn decisions_that_are_repeated_after_a_restart_are_recorded_once() {
     let mut redis = Redis::start();
     let schedule = entry("catch_up = 'none'");
     at(&redis, &schedule, "11:30:00");
@@ -190,7 +190,7 @@ fn what_is_decided_again_after_a_restart_is_recorded_once() {
     let expected = "count=3 outcome=\"missed\" catch_up=\"none\" catch_up_window_s=300";
     assert!(log.contains(expected), "{log}");
     assert_eq!(history(&mut redis), [missed]);
-    // A failover took the watermark back, and the history stayed.
+    // A failover reverted the fence but not the history.
     let () = redis
         .connection
         .hdel("resque:rescue_scheduler:fired", "e")
@@ -202,7 +202,7 @@ fn what_is_decided_again_after_a_restart_is_recorded_once() {
 }
 
 #[test]
-fn what_is_missed_while_the_entry_is_paused_is_paused() {
+fn missed_fires_of_a_paused_entry_are_recorded_as_paused() {
     let mut redis = Redis::start();
     let schedule = entry("");
     at(&redis, &schedule, "11:30:00");
@@ -210,7 +210,7 @@ fn what_is_missed_while_the_entry_is_paused_is_paused() {
     let log = at(&redis, &schedule, "14:30:00");
     assert!(log.contains("paused") && !log.contains("missed"), "{log}");
     assert_eq!(history(&mut redis), ["paused 12:00 14:00 3 -"]);
-    // It is over: no policy makes up for it.
+    // The pause is over, and no policy catches up the paused fires.
     let () = redis.connection.del(PAUSED).unwrap();
     let all = entry("catch_up = 'all'\ncatch_up_window = '1d'");
     at(&redis, &all, "14:40:00");
@@ -231,7 +231,7 @@ fn missed_fires_of_which_the_last_was_due_after_the_pause_are_missed() {
 }
 
 #[test]
-fn a_record_that_makes_no_sense_stops_no_fire() {
+fn an_invalid_record_stops_no_fire() {
     for record in [
         "missed 1795435200 1795435201 x 1 -",
         "rejected 1 2 x 3 -",
@@ -252,7 +252,7 @@ fn a_record_that_makes_no_sense_stops_no_fire() {
 }
 
 #[tokio::test]
-async fn fires_do_not_wait_for_what_was_given_up_of_other_entries() {
+async fn fires_do_not_wait_for_the_records_of_other_entries_missed_fires() {
     let mut redis = Redis::start();
     let entry =
         |number| format!("[schedule.e{number}]\nevery = '1h'\ncatch_up = 'none'\nqueue = 'q'\n");
@@ -278,7 +278,7 @@ async fn fires_do_not_wait_for_what_was_given_up_of_other_entries() {
 }
 
 #[test]
-fn a_pause_of_all_survives_an_entry_of_that_name() {
+fn a_pause_of_all_entries_is_kept_when_an_entry_of_that_name_is_forgotten() {
     let mut redis = Redis::start();
     let both = format!("{}[schedule.'*']\nevery = '1d'\nqueue = 'q'\n", entry(""));
     at(&redis, &both, "11:30:00");

@@ -1,4 +1,4 @@
-//! What happened to schedulers, as Redis keeps it for people.
+//! The list of events in Redis.
 
 use nix::sys::signal::Signal;
 use redis::Commands;
@@ -9,7 +9,7 @@ use crate::harness::{Program, Redis, eventually};
 const EVENTS: &str = "resque:rescue_scheduler:events";
 const ENTRY: &str = "[schedule.e]\ncron = '@yearly'\nqueue = 'q'\n";
 
-/// What is kept, oldest first.
+/// Returns the recorded events, oldest first.
 fn events(redis: &mut Redis) -> Vec<Value> {
     let newest_first: Vec<String> = redis.connection.lrange(EVENTS, 0, -1).unwrap();
     let events = newest_first.iter().rev();
@@ -23,14 +23,14 @@ fn verbs(redis: &mut Redis) -> Vec<String> {
 }
 
 #[test]
-fn what_happens_while_redis_is_away_is_kept_once_it_is_back() {
+fn events_during_an_outage_of_redis_are_recorded_after_it() {
     let mut redis = Redis::start();
     let scheduler = Program::on(&redis).schedule(ENTRY).start();
     scheduler.wait_for("became the leader holder=");
     redis.kill();
     scheduler.wait_for("cannot use Redis");
     redis.revive();
-    // The server has nothing of what was before.
+    // The restarted server has none of the earlier events.
     eventually(|| {
         let found = verbs(&mut redis);
         let both = ["lost_redis", "reached_redis"].map(str::to_owned);
@@ -46,7 +46,7 @@ fn what_happens_while_redis_is_away_is_kept_once_it_is_back() {
 }
 
 #[test]
-fn reloads_and_their_ends_are_kept_with_who_and_how_many() {
+fn reloads_are_recorded_with_the_process_and_the_number_of_changes() {
     let mut redis = Redis::start();
     let mut scheduler = Program::on(&redis).schedule(ENTRY).start();
     scheduler.wait_for("became the leader holder=");
@@ -79,7 +79,7 @@ fn reloads_and_their_ends_are_kept_with_who_and_how_many() {
 }
 
 #[test]
-fn a_reload_that_changes_nothing_is_logged_and_not_kept() {
+fn a_reload_that_changes_nothing_is_logged_but_not_recorded() {
     let mut redis = Redis::start();
     let mut scheduler = Program::on(&redis).schedule(ENTRY).start();
     scheduler.wait_for("became the leader holder=");
@@ -91,7 +91,7 @@ fn a_reload_that_changes_nothing_is_logged_and_not_kept() {
 }
 
 #[test]
-fn only_the_newest_thousand_are_kept() {
+fn only_the_newest_thousand_events_are_kept() {
     let mut redis = Redis::start();
     let before = vec!["older"; 1_500];
     let () = redis.connection.rpush(EVENTS, before).unwrap();
@@ -103,7 +103,7 @@ fn only_the_newest_thousand_are_kept() {
 }
 
 #[test]
-fn a_list_of_another_type_is_a_problem_and_stops_nothing() {
+fn an_events_key_of_the_wrong_type_is_a_problem_and_stops_nothing() {
     let mut redis = Redis::start();
     let () = redis.connection.set(EVENTS, "no list").unwrap();
     let schedule = "[schedule.e]\nevery = '1s'\nqueue = 'q'\n";

@@ -1,4 +1,4 @@
-//! One leads, the others wait and take over.
+//! One scheduler is the leader; the others wait and take over.
 
 use nix::sys::signal::Signal;
 use redis::Commands;
@@ -6,7 +6,7 @@ use redis::Commands;
 use crate::harness::{LOCK, Program, Redis, eventually, now};
 
 #[test]
-fn a_plain_stop_gives_the_lease_back_and_hands_over_at_once() {
+fn a_stop_releases_the_lease_and_a_follower_takes_over_at_once() {
     let mut redis = Redis::start();
     let mut first = Program::on(&redis).args(["--lease", "60s"]).start();
     first.wait_for("became the leader holder=");
@@ -53,7 +53,7 @@ fn a_killed_leader_is_replaced_when_its_lease_ends() {
 }
 
 #[test]
-fn a_ruby_scheduler_is_waited_for() {
+fn a_scheduler_waits_while_a_ruby_scheduler_is_the_leader() {
     let mut redis = Redis::start();
     let () = redis
         .connection
@@ -82,7 +82,7 @@ fn the_lock_prefix_is_part_of_the_key() {
 }
 
 #[test]
-fn once_waits_for_the_lease_and_says_who_does_the_work() {
+fn once_waits_for_the_lease_and_then_names_the_leader() {
     let mut redis = Redis::start();
     let () = redis
         .connection
@@ -118,7 +118,7 @@ fn a_stop_does_not_wait_for_a_redis_that_hangs() {
     assert_eq!(scheduler.ended().code(), Some(0), "{}", scheduler.log());
     let taken = asked.elapsed();
     redis.signal(Signal::SIGCONT);
-    // It allows itself 850 ms; without a bound it would be the timeouts' 4 s.
+    // A stop may take 850 ms. Without that limit it would take the timeouts of 4 s.
     assert!(
         taken < std::time::Duration::from_secs(2),
         "{taken:?}\n{}",

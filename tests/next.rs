@@ -1,4 +1,4 @@
-//! What will fire, and what is wrong, without Redis: `next` and `check`.
+//! The commands `next` and `check`, which show upcoming fires and errors without Redis.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -25,14 +25,14 @@ every = "12h"
 description = "by hand only"
 "#;
 
-/// A day after clocks went back in New York, and a week after Stockholm.
+/// One day after clocks went back in New York, and one week after they did in Stockholm.
 const FROM: [&str; 2] = ["--from", "2026-11-02T00:00:00Z"];
 
 fn next<const N: usize>(args: [&str; N]) -> Finished {
     Program::new().args(["next"]).args(args).run()
 }
 
-/// What `next` says about [`SCHEDULE`] with these options.
+/// Runs `next` for [`SCHEDULE`] with these options.
 fn of_schedule<const N: usize>(args: [&str; N]) -> Finished {
     let program = Program::new().args(["next"]).args(FROM).args(args);
     program.schedule(SCHEDULE).run()
@@ -54,7 +54,7 @@ fn the_fires_of_all_entries_are_shown_in_order_of_time() {
 }
 
 #[test]
-fn json_lines_hold_all_that_is_known() {
+fn json_lines_have_the_job_and_the_zone_of_each_fire() {
     let shown = of_schedule(["--count", "3", "--json", "--timezone", "Asia/Tokyo"]);
     insta::assert_snapshot!(shown.succeeded().output, @r#"
     {"entry":"nightly_invoices","class":"Invoices::Nightly","queue":"default","at":"2026-11-02T01:30:00Z","local":"2026-11-02T02:30:00+01:00","timezone":"Europe/Stockholm"}
@@ -64,7 +64,7 @@ fn json_lines_hold_all_that_is_known() {
 }
 
 #[test]
-fn fires_end_with_until_or_with_ten() {
+fn fires_are_listed_up_to_until_or_the_tenth() {
     let until = of_schedule(["--until", "2026-11-02T12:00:00Z"]).succeeded();
     insta::assert_snapshot!(until.output, @"
     LOCAL TIME                      ZONE              UTC                   WHEN          ENTRY               QUEUE
@@ -82,7 +82,7 @@ fn fires_end_with_until_or_with_ten() {
 }
 
 #[test]
-fn one_entry_can_be_asked_for() {
+fn next_can_show_only_one_entry() {
     let one = of_schedule(["--entry", "clear_leaderboards", "-n", "2"]).succeeded();
     insta::assert_snapshot!(one.output, @"
     LOCAL TIME                      ZONE              UTC                   WHEN          ENTRY               QUEUE
@@ -97,7 +97,7 @@ fn one_entry_can_be_asked_for() {
 }
 
 #[test]
-fn an_entry_that_is_left_out_says_why() {
+fn next_says_why_an_entry_is_left_out() {
     let text = "\
         [defaults]\nqueue = 'q'\n\
         [schedule.off]\nevery = '1h'\nenabled = false\n\
@@ -120,7 +120,7 @@ fn an_entry_that_is_left_out_says_why() {
 }
 
 #[test]
-fn one_expression_can_be_asked_for() {
+fn next_can_show_the_fires_of_an_expression() {
     let from = "2026-10-24T12:00:00Z";
     let zone = "Europe/Berlin";
     let args = ["--from", from, "--timezone", zone, "-n", "2"];
@@ -138,7 +138,7 @@ fn one_expression_can_be_asked_for() {
 }
 
 #[test]
-fn a_mistake_in_an_expression_is_marked() {
+fn an_error_in_an_expression_is_marked() {
     let cron = next(["--cron", "0 9 * * mon-frx"]);
     assert_eq!((cron.status.code(), cron.output.as_str()), (Some(1), ""));
     insta::assert_snapshot!(cron.log, @"
@@ -182,7 +182,7 @@ fn check_lists_the_entries_of_good_files() {
 }
 
 #[test]
-fn check_reports_mistakes_as_the_daemon_does() {
+fn check_reports_errors_as_the_daemon_does() {
     let text = "[schedule.a]\ncron = '0 25 * * *'\n[schedule.b]\nevry = '1h'\nqueue = 'q'\n";
     let mut check = Program::new().args(["check"]).schedule(text);
     let checked = check.run();
@@ -201,7 +201,7 @@ fn check_reports_mistakes_as_the_daemon_does() {
 }
 
 #[test]
-fn check_may_be_strict_about_warnings() {
+fn check_fails_on_warnings_with_strict() {
     let check = |text: &str, strict: bool| {
         let mut program = Program::new().args(["check", "a.yml"]);
         if strict {
@@ -232,7 +232,7 @@ fn check_may_be_strict_about_warnings() {
 }
 
 #[test]
-fn commands_want_what_they_work_on() {
+fn commands_with_missing_or_conflicting_arguments_fail_with_code_2() {
     for args in [
         &["check"][..],
         &["next"],
@@ -255,11 +255,11 @@ fn commands_want_what_they_work_on() {
 }
 
 #[test]
-fn the_environment_is_honoured_and_a_schedule_may_have_the_name_of_a_command() {
+fn check_reads_the_environment_and_a_schedule_may_have_the_name_of_a_command() {
     let text = "[schedule.a]\nevery = '1h'\nqueue = 'q'\nenv = 'production'\n";
     let mut program = Program::new().args(["check", "./next"]);
     program = program.env("RAILS_ENV", "production").env("TZ", "");
-    // The daemon's variables are none of these commands' business.
+    // These commands ignore the variables of the daemon, even if they are invalid.
     program = program
         .env("REDIS_URL", "redis://nowhere")
         .env("QUIET", "1")
@@ -320,7 +320,7 @@ fn a_batch_answers_every_line_in_order() {
     "#);
 }
 
-/// Whether a fire list or a length is as the golden data has it.
+/// Whether an answer agrees with a row of the golden data.
 fn agrees(row: &Value, answer: &Value) -> bool {
     let refused = answer["error"].is_string();
     if row["text"].is_null() {
@@ -329,14 +329,14 @@ fn agrees(row: &Value, answer: &Value) -> bool {
             _ => !refused && answer["next"] == row["next"],
         };
     }
-    // The gem adds floats; ours is exact.
+    // The gem adds floats, so its result is not exact.
     let near = |expected: f64| {
         let seconds = answer["seconds"].as_f64();
         seconds.is_some_and(|seconds| (seconds - expected).abs() < 1e-5)
     };
     match row["seconds"].as_f64() {
         None => refused && answer["seconds"].is_null(),
-        // No `TimeDelta` is so long.
+        // Such a duration is too long for `TimeDelta`.
         Some(seconds) if seconds > TimeDelta::MAX.as_seconds_f64() => {
             refused && answer["seconds"].is_null()
         }
@@ -349,7 +349,7 @@ fn agrees(row: &Value, answer: &Value) -> bool {
 }
 
 #[test]
-fn a_batch_answers_as_the_golden_data() {
+fn the_answers_of_a_batch_agree_with_the_golden_data() {
     let files = ["cron.jsonl", "dst.jsonl", "durations.jsonl"];
     let mut rows: Vec<(&str, Value)> = vec![];
     for file in files {

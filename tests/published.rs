@@ -18,7 +18,7 @@ fn entries(redis: &mut Redis) -> BTreeMap<String, String> {
     redis.connection.hgetall(KEY).unwrap()
 }
 
-/// Waits until entries of these names are published, and returns them.
+/// Waits until the entries with these names are published, and returns them.
 #[track_caller]
 fn published(redis: &mut Redis, names: &[&str]) -> BTreeMap<String, String> {
     eventually(|| match entries(redis) {
@@ -27,7 +27,7 @@ fn published(redis: &mut Redis, names: &[&str]) -> BTreeMap<String, String> {
     })
 }
 
-/// Waits until the entry is published in other words than these.
+/// Waits until the published entry differs from `before`, and returns it.
 #[track_caller]
 fn replaced(redis: &mut Redis, name: &str, before: &str) -> String {
     eventually(|| match entries(redis).remove(name) {
@@ -36,12 +36,12 @@ fn replaced(redis: &mut Redis, name: &str, before: &str) -> String {
     })
 }
 
-/// Puts something else in the place of an entry.
+/// Overwrites a published entry.
 fn mark(redis: &mut Redis, name: &str) {
     let () = redis.connection.hset(KEY, name, "marked").unwrap();
 }
 
-/// How often a command was called and did not fail, since the server was asked to forget.
+/// Returns how often a command has succeeded since the last `CONFIG RESETSTAT`.
 fn calls(redis: &mut Redis, command: &str) -> usize {
     let info: String = redis::cmd("INFO")
         .arg("commandstats")
@@ -58,13 +58,13 @@ fn calls(redis: &mut Redis, command: &str) -> usize {
     number("calls=") - number("failed_calls=")
 }
 
-/// Has the heartbeats of schedulers, which are set in a hash, too, fail.
+/// Makes the heartbeats of schedulers fail, because they use a hash, too.
 fn without_heartbeats(redis: &mut Redis) {
     let key = "resque:rescue_scheduler:schedulers";
     let () = redis.connection.set(key, "no hash").unwrap();
 }
 
-/// Waits until the leader has looked for delayed jobs so often, once a second.
+/// Waits until the leader has looked for delayed jobs this many times, once a second.
 #[track_caller]
 fn looks(redis: &mut Redis, wanted: usize) {
     redis.command("CONFIG RESETSTAT");
@@ -74,7 +74,7 @@ fn looks(redis: &mut Redis, wanted: usize) {
     });
 }
 
-/// Has the scheduler read this in place of its schedule.
+/// Reloads the scheduler with this schedule.
 fn reload(scheduler: &Scheduler, schedule: &str) {
     let before = scheduler.log().matches("schedule reloaded").count();
     fs::write(scheduler.program.path("schedule.toml"), schedule).unwrap();
@@ -85,7 +85,7 @@ fn reload(scheduler: &Scheduler, schedule: &str) {
     });
 }
 
-/// An entry of a file that never fires in a test.
+/// Returns an entry of a file that never fires during a test.
 fn entry(name: &str, class: &str) -> String {
     format!("[schedule.{name}]\nevery = '1y'\nqueue = 'q'\nclass = '{class}'\n")
 }
@@ -110,7 +110,7 @@ fn entries_of_files_and_of_apps_are_published_with_their_fields() {
     let _scheduler = program.args([&path]).start();
     let found = published(&mut redis, &["dynamic", "toml", "yaml"]);
     let read = |name: &str| -> Value {
-        // What commands read is all that is there.
+        // Reading the JSON as commands do loses nothing.
         let read: PublishedEntry<'_> = serde_json::from_str(&found[name]).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), found[name]);
         let mut json: Value = serde_json::from_str(&found[name]).unwrap();
@@ -148,7 +148,7 @@ fn entries_of_files_and_of_apps_are_published_with_their_fields() {
             "catch_up": "latest", "catch_up_window_s": 300, "every_s": 3600, "first_in_s": 300,
         })
     );
-    // One that an app changes, and one that it removes.
+    // An app changes one entry and removes another.
     let mut change = redis::pipe();
     change
         .hset(
@@ -182,7 +182,7 @@ fn a_reload_publishes_only_what_changed() {
     assert_ne!(after_reload["changed"], found["changed"]);
     assert_eq!(after_reload["same"], "marked");
 
-    // All come from other lines now, and nothing else is new about them.
+    // Every entry is on another line now, and otherwise unchanged.
     reload(&scheduler, &format!("# A comment\n{after}"));
     let moved = replaced(&mut redis, "same", "marked");
     let toml = scheduler.program.path("schedule.toml");
@@ -195,7 +195,7 @@ fn a_reload_publishes_only_what_changed() {
 }
 
 #[test]
-fn a_leader_corrects_what_is_published_when_it_begins() {
+fn a_new_leader_corrects_the_published_entries() {
     const ENTRIES: usize = 3_000;
     let mut redis = Redis::start();
     without_heartbeats(&mut redis);
@@ -233,7 +233,7 @@ fn a_leader_corrects_what_is_published_when_it_begins() {
     redis.command("CONFIG RESETSTAT");
     scheduler.start_again();
     eventually(|| match calls(&mut redis, "hscan") {
-        // Those of the records are fewer.
+        // Reading the records takes fewer calls.
         pages if pages > ENTRIES / 20 => Ok(()),
         pages => Err(format!("{pages} pages\n{}", scheduler.log())),
     });
@@ -253,7 +253,7 @@ fn a_key_of_the_wrong_type_stops_nothing_else() {
     scheduler.status(&format!("cannot publish the entries in force in `{KEY}`"));
     redis.command("CONFIG RESETSTAT");
     goes_on_without_a_gap(&mut redis, &scheduler, 3);
-    // It is not asked for in each second.
+    // The key is not read every second.
     assert_eq!(calls(&mut redis, "hscan"), 0);
     let log = scheduler.log();
     assert!(!log.contains("cannot use Redis"), "{log}");
@@ -303,7 +303,7 @@ fn a_follower_publishes_nothing_until_it_leads() {
 }
 
 #[test]
-fn a_single_run_publishes_nothing() {
+fn once_publishes_nothing() {
     let mut redis = Redis::start();
     let program = Program::on(&redis)
         .args(["--once"])

@@ -1,5 +1,4 @@
-//! The records of entries in Redis: what identifies a timing, and what becomes of entries that leave the
-//! schedule.
+//! The records of entries in Redis: the identities of timings, and entries that leave the schedule.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,14 +45,14 @@ pub fn engine(store: &RedisStore) -> Recurring<RedisStore> {
     )
 }
 
-/// Fires all that is due; returns how many payloads are in the queue `q` then.
+/// Fires everything that is due. Returns the number of payloads in the queue `q` afterwards.
 async fn fires(engine: &mut Recurring<RedisStore>, now: i64, redis: &mut Redis) -> usize {
     while engine.tick(at(now)).await.unwrap() == Tick::More {}
     redis.queue("q").len()
 }
 
 #[tokio::test]
-async fn records_of_versions_without_identities_are_read_on_and_rewritten() {
+async fn records_in_the_form_without_a_version_are_read_and_rewritten() {
     const ENTRIES: &str = "[defaults]\nqueue = 'q'\n\
         [schedule.interval]\nevery = '1h'\ntimes = 3\n\
         [schedule.once]\nin = '5m'\n\
@@ -64,7 +63,7 @@ async fn records_of_versions_without_identities_are_read_on_and_rewritten() {
     let old = [
         ("interval", "100000 every 1h"),
         ("once", "100000 once in 5m"),
-        // The zone was written in the expression then.
+        // The zone was part of the expression when this record was written.
         ("zoned", "100000 cron 0 0 * * * Asia/Tokyo"),
         ("other", "100000 every 1h"),
     ];
@@ -90,14 +89,14 @@ async fn records_of_versions_without_identities_are_read_on_and_rewritten() {
     ];
     let rewritten = rewritten.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(hash(&mut redis, "seen"), BTreeMap::from(rewritten));
-    // The third of three; the one-shot does not fire again.
+    // The third of three fires. The one-shot does not fire again.
     assert_eq!(fires(&mut engine, 110_801, &mut redis).await, 1);
     assert_eq!(fires(&mut engine, 114_401, &mut redis).await, 1);
 }
 
 pub const DAY: i64 = 86_400;
 
-/// Passes until all is done.
+/// Runs passes until nothing is left to do.
 pub async fn pass(
     engine: &mut Recurring<RedisStore>,
     term: u64,
@@ -125,7 +124,7 @@ fn both_and_one(left: &str) -> [Arc<Schedule>; 2] {
     [entry(&left), entry("")].map(Arc::new)
 }
 
-/// The names in all records of entries.
+/// Returns all names that have a record.
 pub fn names(redis: &mut Redis) -> BTreeSet<String> {
     let ours = ["seen", "fired", "fires", "stamps", "away"];
     let mut names: BTreeSet<String> = ours
@@ -158,7 +157,7 @@ async fn an_entry_that_left_the_schedule_keeps_its_records_for_a_day() {
 }
 
 #[tokio::test]
-async fn an_entry_that_returns_within_a_day_goes_on_and_has_missed_nothing() {
+async fn an_entry_that_returns_within_a_day_continues_and_has_missed_nothing() {
     let timing = "every = '1h'\ntimes = 3\ncatch_up = 'all'\ncatch_up_window = '1d'";
     let [both, one] = both_and_one(timing);
     let mut redis = Redis::start();
@@ -167,22 +166,22 @@ async fn an_entry_that_returns_within_a_day_goes_on_and_has_missed_nothing() {
     pass(&mut first, 1, &both, 100_000).await;
     pass(&mut first, 1, &both, 107_200).await;
     assert_eq!(redis.queue("q").len(), 2);
-    // Two more fires would be due.
+    // Two more fires would be due while the entry is away.
     pass(&mut first, 1, &one, 110_000).await;
     pass(&mut first, 1, &both, 114_401).await;
     assert_eq!(redis.queue("q").len(), 2);
     assert_eq!(hash(&mut redis, "away")["leaves"], "110000 114401");
-    // Nor does the next leader catch up with them.
+    // The next leader does not catch up the fires that were due while the entry was away either.
     let mut second = engine(&store);
     pass(&mut second, 1, &both, 114_402).await;
     assert_eq!(redis.queue("q").len(), 2);
-    // The third fire of three, in the rhythm that it had.
+    // The third of three fires, in the same rhythm as before.
     pass(&mut second, 1, &both, 117_999).await;
     assert_eq!(redis.queue("q").len(), 2);
     pass(&mut second, 1, &both, 118_000).await;
     pass(&mut second, 1, &both, 121_600).await;
     assert_eq!(redis.queue("q").len(), 3);
-    // It is not forgotten a day after it left.
+    // Its records are not removed a day after it left.
     pass(&mut second, 1, &both, 110_000 + DAY).await;
     assert_eq!(hash(&mut redis, "fires")["leaves"], "3");
 }
@@ -192,7 +191,7 @@ async fn a_one_shot_that_another_schedule_lacks_fires_once() {
     let [both, one] = both_and_one("in = '5m'");
     let mut redis = Redis::start();
     let store = leader(&redis).await;
-    // Two replicas lead in turn; the second has another file.
+    // Two schedulers lead in turn. The second one has another file.
     let (mut first, mut second) = (engine(&store), engine(&store));
     for term in 1..5 {
         let now = 100_000 + 1_000 * i64::try_from(term).unwrap();
@@ -204,7 +203,7 @@ async fn a_one_shot_that_another_schedule_lacks_fires_once() {
 }
 
 #[tokio::test]
-async fn a_mark_of_a_clock_that_was_ahead_is_set_back() {
+async fn a_time_of_leaving_in_the_future_is_corrected() {
     let [_, one] = both_and_one("in = '5m'");
     let mut redis = Redis::start();
     let store = leader(&redis).await;
@@ -217,7 +216,7 @@ async fn a_mark_of_a_clock_that_was_ahead_is_set_back() {
 }
 
 #[tokio::test]
-async fn an_entry_that_returned_meanwhile_is_not_forgotten() {
+async fn the_records_of_an_entry_that_has_returned_are_not_removed() {
     let redis = Redis::start();
     let store = leader(&redis).await;
     let name = || "entry".to_owned();
@@ -239,14 +238,14 @@ async fn an_entry_that_returned_meanwhile_is_not_forgotten() {
     assert!(store.change_records(&returned, at(2_000)).await.unwrap());
     let forgotten = store.forget(&[(name(), at(1_000))]).await.unwrap();
     assert_eq!(forgotten, Some(vec![]));
-    // A request that arrives late does not send it away again.
+    // A late request does not mark the entry as away again.
     assert!(store.change_records(&changes, at(1_000)).await.unwrap());
     let away = store.records().await.unwrap().away["entry"];
     assert_eq!((away.since, away.until), (at(1_000), Some(at(2_000))));
 }
 
 #[test]
-fn records_that_make_no_sense_are_ignored_and_logged() {
+fn invalid_records_are_ignored_and_logged() {
     let mut redis = Redis::start();
     let ends = ["8210266876799", "-8334601228800"];
     let values = [

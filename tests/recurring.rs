@@ -17,7 +17,7 @@ fn no_second_is_lost_or_doubled_by_kill_9_and_restart() {
         .schedule(EACH_SECOND);
     let mut scheduler = program.start();
     for _ in 0..4 {
-        // At a moment that has nothing to do with the fires.
+        // Restart at a time that is unrelated to the fires.
         let fires = fire_times(&mut redis).len();
         wait_for_fires(&mut redis, &scheduler, fires + 1);
         scheduler = scheduler.restart();
@@ -27,7 +27,7 @@ fn no_second_is_lost_or_doubled_by_kill_9_and_restart() {
 }
 
 #[test]
-fn an_interval_goes_on_from_its_last_recorded_fire() {
+fn an_interval_continues_from_its_last_recorded_fire() {
     const HOURLY: &str = "[schedule.h]\nevery = \"1h\"\nqueue = \"q\"\n";
     let mut redis = Redis::start();
     let mut fires_at = |at: &str| {
@@ -41,7 +41,7 @@ fn an_interval_goes_on_from_its_last_recorded_fire() {
     assert_eq!(fires_at("2026-11-23T12:20:00Z"), 0);
     assert_eq!(fires_at("2026-11-23T13:19:59Z"), 0);
     assert_eq!(fires_at("2026-11-23T13:20:30Z"), 1);
-    // Missed by far: given up, but the rhythm stays.
+    // The fire is missed and not caught up, but the interval continues from it.
     assert_eq!(fires_at("2026-11-23T15:00:00Z"), 1);
     assert_eq!(fires_at("2026-11-23T15:20:00Z"), 2);
     assert_eq!(fires_at("2026-11-23T15:20:00Z"), 2);
@@ -139,7 +139,7 @@ fn a_queue_of_the_wrong_type_stops_only_its_own_entries() {
 }
 
 #[test]
-fn a_reload_changes_what_changed_and_a_broken_file_nothing() {
+fn a_reload_applies_changes_and_rejects_a_file_with_an_error() {
     let redis = Redis::start();
     let program = Program::on(&redis).schedule(
         "[schedule.stays]\nevery = \"1h\"\nqueue = \"q\"\n[schedule.goes]\nevery = \"1h\"\nqueue = \"q\"\n",
@@ -171,7 +171,7 @@ fn a_reload_changes_what_changed_and_a_broken_file_nothing() {
 }
 
 #[test]
-fn an_outage_is_said_once_and_what_was_due_is_fired_after_it() {
+fn an_outage_is_logged_once_and_missed_fires_are_caught_up_after_it() {
     let mut redis = Redis::start();
     let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
     wait_for_fires(&mut redis, &scheduler, 1);
@@ -186,7 +186,7 @@ fn an_outage_is_said_once_and_what_was_due_is_fired_after_it() {
 }
 
 #[test]
-fn a_pass_for_delayed_jobs_only_forgets_no_entry() {
+fn once_without_a_schedule_removes_no_records() {
     const DAILY: &str = "[schedule.d]\ncron = \"0 12 * * *\"\nqueue = \"q\"\n";
     let mut redis = Redis::start();
     let once = |schedule: Option<&str>, at: &str| {
@@ -227,7 +227,7 @@ fn a_reload_may_disable_the_only_entry() {
 }
 
 #[test]
-fn a_last_fire_far_in_the_future_is_an_error_that_says_how_to_mend_it() {
+fn a_last_fire_far_in_the_future_is_logged_with_the_command_that_corrects_it() {
     let mut redis = Redis::start();
     for at in ["2099-01-01T00:00:00Z", "2099-01-01T00:00:01Z"] {
         Program::on(&redis)
@@ -265,7 +265,7 @@ fn a_last_fire_far_in_the_future_is_an_error_that_says_how_to_mend_it() {
     scheduler.status(" healthy leading=true");
 }
 
-/// Runs `--once` with one schedule at several times; how many payloads are in the queue after each.
+/// Runs `--once` with one schedule at several times. Returns the number of payloads in the queue after each run.
 fn queued_after(schedule: &str, times: &[&str]) -> Vec<usize> {
     let mut redis = Redis::start();
     let mut queued = |at: &&str| {
@@ -280,7 +280,7 @@ fn queued_after(schedule: &str, times: &[&str]) -> Vec<usize> {
 }
 
 #[test]
-fn so_many_times_survives_restarts() {
+fn times_limits_the_fires_across_restarts() {
     let schedule = "[schedule.t]\nevery = [\"1m\", { first_in = 0, times = 2 }]\nqueue = \"q\"\n";
     let at = ["12:00:00", "12:01:00", "12:02:00", "12:03:00"];
     let at = at.map(|time| format!("2026-11-23T{time}Z"));
@@ -303,7 +303,7 @@ fn a_one_shot_entry_fires_once_ever() {
 }
 
 #[test]
-fn what_a_ruby_scheduler_fired_is_not_caught_up_with() {
+fn fires_of_a_ruby_scheduler_are_not_caught_up() {
     const DAILY: &str = "[schedule.d]\ncron = \"0 * * * *\"\nqueue = \"q\"\ncatch_up = \"all\"\ncatch_up_window = \"1d\"\n";
     let mut redis = Redis::start();
     let mut fires_at = |at: &str, ruby: Option<&str>| {
@@ -320,7 +320,7 @@ fn what_a_ruby_scheduler_fired_is_not_caught_up_with() {
     };
     assert_eq!(fires_at("2026-11-23T11:30:00Z", None), 0);
     assert_eq!(fires_at("2026-11-23T12:00:00Z", None), 1);
-    // It led from 12:30 to 14:30, and nobody did then until 16:10.
+    // The Ruby scheduler was the leader from 12:30 to 14:30, and then nobody until 16:10.
     let stamp = Some("2026-11-23 15:00:03 +0100");
     assert_eq!(
         fires_at("2026-11-23T16:10:00Z", stamp),
@@ -349,7 +349,8 @@ fn the_switch_from_a_ruby_scheduler_misses_nothing_and_doubles_nothing() {
             .succeeded();
         ["cron", "every", "new"].map(|queue| redis.queue(queue).len())
     };
-    // Ruby's stopped at 11:59:59, ours led at once. It had never seen any of them.
+    // The Ruby scheduler stopped at 11:59:59 and ours became the leader at once. It sees all entries for the first
+    // time.
     assert_eq!(queued_at("2026-11-23T12:00:00Z"), [1, 0, 0]);
     assert_eq!(queued_at("2026-11-23T12:00:09Z"), [1, 0, 0]);
     assert_eq!(queued_at("2026-11-23T12:00:10Z"), [1, 1, 0]);
@@ -357,7 +358,7 @@ fn the_switch_from_a_ruby_scheduler_misses_nothing_and_doubles_nothing() {
 }
 
 #[test]
-fn a_sibling_with_another_prefix_takes_no_fire_away() {
+fn a_scheduler_with_another_lock_prefix_does_not_affect_our_fires() {
     let entry =
         |cron: &str, queue: &str| format!("[schedule.d]\ncron = \"{cron}\"\nqueue = \"{queue}\"\n");
     let mut redis = Redis::start();

@@ -1,5 +1,5 @@
-//! Delayed items on which a Ruby worker exits: random items are decoded here, and parsed and generated
-//! by Ruby's own JSON.
+//! Random delayed items, decoded here and by Ruby's own JSON, to check that all items on which a worker exits are
+//! refused.
 
 use std::{collections::BTreeMap, iter::repeat_with};
 
@@ -38,7 +38,7 @@ const NUMBERS: [&str; 22] = [
     "18446744073709551616",
 ];
 
-/// Parts of text. The first nine are common, the others rare.
+/// Parts of strings. The first nine are common, the others are rare.
 const PARTS: [&[u8]; 22] = [
     b"a",
     "é/✓😀".as_bytes(),
@@ -125,7 +125,7 @@ fn value(rng: &mut Rng, levels: usize, out: &mut Vec<u8>) {
                     out.extend_from_slice(b"\"doubled\"");
                 } else {
                     text(rng, out);
-                    // No other key of this object ends in this number.
+                    // Append a number, so that no key of this object is repeated.
                     out.pop();
                     out.extend_from_slice(format!("{index}\"").as_bytes());
                 }
@@ -146,7 +146,7 @@ fn list(rng: &mut Rng, levels: usize, out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-/// An argument list, sometimes broken.
+/// Returns an argument list. Some are invalid, and some are nested too deep.
 fn arguments(rng: &mut Rng) -> Vec<u8> {
     let mut json = vec![];
     list(rng, 3, &mut json);
@@ -168,16 +168,14 @@ fn arguments(rng: &mut Rng) -> Vec<u8> {
     json
 }
 
-/// Whether a worker survives this job although it is quarantined, for one of four reasons:
+/// Whether a worker does not exit on this job although the job is quarantined. There are four reasons:
 ///
-/// * JSON 2.6 takes the next six bytes of the text, whatever they are, for the other half of a
-///   surrogate pair. JSON 2.14 and later reject such text.
-/// * An escape that JSON does not have, such as `\q`, is the letter alone for Ruby.
-/// * Of a key that an object has twice, Ruby drops the first value, whatever is in it.
-/// * JSON 2.6 copies some bytes that are not UTF-8.
-/// * JSON 2.6 copies some bytes that are not UTF-8.
-/// * JSON 2.6 copies some bytes that are not UTF-8.
-fn is_survived_nevertheless(error: &Unqueueable, payload: &str) -> bool {
+/// * Ruby's JSON 2.6 reads the six bytes after half a surrogate pair as the other half, whatever they are. JSON 2.14
+///   and later reject such text.
+/// * Ruby reads an unknown escape, such as `\q`, as the letter alone.
+/// * If an object has a key twice, Ruby drops the first value, whatever is in it.
+/// * Ruby's JSON 2.6 copies some bytes that are not UTF-8.
+fn worker_survives_anyway(error: &Unqueueable, payload: &str) -> bool {
     if payload.matches("\"doubled\"").count() > 1 {
         return true;
     }
@@ -194,7 +192,7 @@ fn is_survived_nevertheless(error: &Unqueueable, payload: &str) -> bool {
 
 #[test]
 #[ignore = "needs ruby: run `make interop`"]
-fn an_item_is_moved_if_and_only_if_a_ruby_worker_survives_it() {
+fn an_item_is_moved_if_and_only_if_a_ruby_worker_does_not_exit_on_it() {
     let seed = argument("RUBY_JSON_SEED", fastrand::u64(..));
     println!("RUBY_JSON_SEED={seed}");
     let mut rng = Rng::with_seed(seed);
@@ -216,7 +214,7 @@ fn an_item_is_moved_if_and_only_if_a_ruby_worker_survives_it() {
                 "moved".to_owned()
             }
             Err(error) if ruby == "ok" => {
-                let expected = is_survived_nevertheless(&error, &shown);
+                let expected = worker_survives_anyway(&error, &shown);
                 assert!(
                     expected,
                     "quarantined ({error}), but the worker survives: {shown}"
@@ -236,7 +234,7 @@ fn an_item_is_moved_if_and_only_if_a_ruby_worker_survives_it() {
 
 #[test]
 #[ignore = "needs ruby: run `make interop`"]
-fn a_number_as_class_or_queue_is_its_text_in_ruby() {
+fn a_number_as_class_or_queue_becomes_its_text_in_ruby() {
     let mut rng = Rng::with_seed(1);
     let random = repeat_with(|| number(&mut rng)).take(1_000);
     let numbers: Vec<_> = NUMBERS

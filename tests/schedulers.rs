@@ -1,4 +1,4 @@
-//! What the processes of the scheduler say of themselves in Redis.
+//! The status that each scheduler process writes to Redis.
 
 use nix::sys::signal::Signal;
 use redis::Commands;
@@ -8,7 +8,7 @@ use crate::harness::{self, Program, Redis, eventually};
 
 const ALL: &str = "resque:rescue_scheduler:schedulers";
 
-/// Who is there, by their names in the leader's lock.
+/// Returns the schedulers that are listed, with the names that they use in the leader's lock.
 fn there(redis: &Redis) -> Vec<(String, Scheduler)> {
     let address = Address::parse(redis.url(), Credentials::default()).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -18,7 +18,7 @@ fn there(redis: &Redis) -> Vec<(String, Scheduler)> {
     })
 }
 
-/// Waits until these processes are there, by number, with these roles.
+/// Waits until the listed schedulers have these process ids and roles.
 fn are_there(redis: &Redis, mut expected: Vec<(u32, Role)>) -> Vec<(String, Scheduler)> {
     expected.sort_unstable_by_key(|(pid, _)| *pid);
     eventually(|| {
@@ -41,7 +41,7 @@ fn program(redis: &Redis) -> harness::Scheduler {
 }
 
 #[test]
-fn each_process_says_what_it_is_until_it_ends() {
+fn each_process_lists_its_status_until_it_ends() {
     let redis = Redis::start();
     let mut leader = program(&redis);
     leader.wait_for("became the leader holder=");
@@ -69,7 +69,7 @@ fn each_process_says_what_it_is_until_it_ends() {
 }
 
 #[test]
-fn a_problem_is_said_at_once() {
+fn a_problem_is_listed_at_once() {
     let mut redis = Redis::start();
     let scheduler = program(&redis);
     are_there(&redis, vec![(scheduler.pid(), Role::Leading)]);
@@ -87,7 +87,7 @@ fn a_problem_is_said_at_once() {
 }
 
 #[test]
-fn a_killed_process_is_gone_after_a_while_and_the_next_leader_forgets_it() {
+fn the_status_of_a_killed_process_expires_and_the_next_leader_removes_it() {
     let mut redis = Redis::start();
     let gone = "elsewhere:7";
     let () = redis.connection.hset(ALL, gone, 1_700_000_000).unwrap();

@@ -1,5 +1,4 @@
-//! The states before and after that the real resque-scheduler left in Redis: ours are the same,
-//! byte for byte.
+//! States of Redis recorded before and after the real resque-scheduler ran. This scheduler leaves the same bytes.
 
 use chrono::TimeDelta;
 use redis::Commands as _;
@@ -23,7 +22,7 @@ struct Case {
     yaml: String,
 }
 
-/// Checks all cases of a group; fails after the last one.
+/// Checks all cases of a group, and fails after the last one.
 fn each(group: &str, check: impl Fn(&Case) -> Value) {
     let cases: Vec<Case> = serde_json::from_str(&vectors("wire.json")).unwrap();
     let cases = cases.iter().filter(|case| case.group == group);
@@ -42,7 +41,7 @@ fn each(group: &str, check: impl Fn(&Case) -> Value) {
     assert!(checked > 0 && failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// `seconds` as `--at` takes it.
+/// Returns Unix seconds in the format of `--at`.
 fn rfc3339(seconds: i64) -> String {
     chrono::DateTime::from_timestamp(seconds, 0)
         .unwrap()
@@ -65,7 +64,7 @@ fn delayed_jobs_are_moved_as_the_gem_moves_them() {
 
 #[test]
 fn recurring_jobs_are_enqueued_as_the_gem_enqueues_them() {
-    // The gem was told to enqueue at this time; so is ours, by a fire that was due in that minute.
+    // The recorded gem enqueued at this time on command. Here, a fire is due in the same minute.
     const STAMP: &str = "2026-11-23T16:25:34Z";
     each("recurring", |case| {
         let mut redis = Redis::start();
@@ -80,8 +79,9 @@ fn recurring_jobs_are_enqueued_as_the_gem_enqueues_them() {
     });
 }
 
-/// The case's schedule. The gem was made to enqueue what never fires on its own, and it knows the
-/// queue of a class that it has loaded; ours must be told.
+/// Returns the schedule of the case, changed so that its entry fires and names its queue.
+///
+/// The gem was recorded with entries that never fire on their own, and reads the queue from the loaded Ruby class.
 fn yaml_of(case: &Case) -> String {
     let text = case.yaml.replace("never:", "cron:");
     let queue = if text.contains("queue:") {
@@ -152,7 +152,7 @@ async fn the_client_delays_as_resque_scheduler_does() {
 }
 
 #[tokio::test]
-async fn the_client_enqueues_no_job_that_its_worker_would_not_survive() {
+async fn the_client_refuses_a_job_on_which_a_worker_would_exit() {
     let mut redis = Redis::start();
     let client = Client::open(redis.url(), "resque").unwrap();
     let nested = |levels| "[".repeat(levels) + &"]".repeat(levels);

@@ -1,5 +1,6 @@
-//! Schedules in YAML: what the real resque-scheduler pushed for them, we push; what it dies of, drops
-//! or makes nonsense of is a mistake here, shown with its line.
+//! Schedules in YAML. This scheduler enqueues the same bytes as the real resque-scheduler did.
+//!
+//! Values on which resque-scheduler crashes, and values that it drops or garbles, are errors here.
 
 mod warnings;
 
@@ -22,8 +23,9 @@ struct Case {
     redis_after: Value,
 }
 
-/// Where we are better than the gem, on purpose: the line of the mistake, and its begin. The
-/// list for users is in docs/migrating.md.
+/// Cases that are errors here on purpose: the name, the line of the error and the start of its message.
+///
+/// The list for users is in docs/migrating.md.
 const MISTAKES: [(&str, &str, &str); 9] = [
     ("args float inf", ":5:", "`.inf` cannot be an argument"),
     (
@@ -72,7 +74,7 @@ fn yaml_is_enqueued_as_the_gem_enqueues_it() {
             case.name
         );
         let mut redis = Redis::start();
-        // An hour before, or two, for the entry that waits for so long.
+        // First seen one hour before the fire, or two hours before it for the entry with `first_in`.
         let before = if case.schedule_yaml.contains("first_in") {
             7_200
         } else {
@@ -95,7 +97,7 @@ fn yaml_is_enqueued_as_the_gem_enqueues_it() {
             program(&redis, case, at).run().succeeded();
         }
         let mut theirs = case.redis_after.clone();
-        // `persist: true` makes a dynamic entry of it; ours is of its file.
+        // The gem stores an entry with `persist: true` as a dynamic entry. Here it stays an entry of its file.
         if let Some(keys) = theirs.as_object_mut() {
             keys.remove("resque:persistent_schedules");
         }
@@ -116,7 +118,7 @@ fn yaml_is_enqueued_as_the_gem_enqueues_it() {
 }
 
 #[test]
-fn mistakes_and_what_means_nothing_are_shown_with_their_lines() {
+fn errors_and_ignored_keys_are_shown_with_their_lines() {
     let mut program = Program::new()
         .args(["check", "b.yml"])
         .env("RAILS_ENV", "production");
@@ -216,7 +218,7 @@ e:
 }
 
 #[test]
-fn anchors_within_anchors_do_not_eat_the_memory() {
+fn anchors_within_anchors_do_not_use_up_the_memory() {
     let open: Vec<_> = (0..90).map(|depth| format!("&a{depth} [")).collect();
     let open = open.concat();
     let items = "1, ".repeat(50_000);
@@ -231,8 +233,9 @@ fn anchors_within_anchors_do_not_eat_the_memory() {
     assert!(finished.log.contains("expand to too many values"));
 }
 
-/// What Ruby makes of the arguments of these schedules: JSON, `false` if it can't load them, `null` if
-/// they are no YAML to it.
+/// Returns the arguments of these schedules as Ruby reads them.
+///
+/// They are JSON text, `false` if Ruby cannot load the schedule, or `null` if it is not YAML for Ruby.
 fn psych(schedules: &[String]) -> Vec<Value> {
     let line = |schedule: &String| Value::from(schedule.as_str()).to_string().into_bytes();
     let lines: Vec<_> = schedules.iter().map(line).collect();
@@ -242,7 +245,7 @@ fn psych(schedules: &[String]) -> Vec<Value> {
         .collect()
 }
 
-/// What we make of them.
+/// Returns the arguments of a schedule as this scheduler reads them.
 fn ours(schedule: &str) -> Option<String> {
     let source = Source::new("a.yml", schedule);
     let context = Context::default();
@@ -255,9 +258,10 @@ fn ours(schedule: &str) -> Option<String> {
     Some(args.strip_suffix('}')?.to_owned())
 }
 
-/// YAML 1.2 that Ruby's parser of YAML 1.1 refuses: an indicator at an end of a value in brackets, as in
-/// `[:a]` or `[a:]`.
-fn only_here(schedule: &str) -> bool {
+/// Whether the schedule may be valid YAML 1.2 that Ruby's parser for YAML 1.1 refuses.
+///
+/// Such YAML has an indicator at the start or end of a value in brackets, as in `[:a]` or `[a:]`.
+fn may_be_only_yaml_1_2(schedule: &str) -> bool {
     let value = schedule.rsplit("args: ").next().unwrap_or_default();
     value.starts_with(['[', '{']) && value.contains(':')
 }
@@ -266,7 +270,7 @@ fn schedule_with(args: &str) -> String {
     format!("x: &x {{b: 1, z: 5, queue: q}}\nj:\n  class: J\n  queue: q\n  args: {args}\n")
 }
 
-/// Scalars that look like numbers, times, words, symbols, and like nothing.
+/// Returns scalars that look like numbers, times, words or symbols, or like nothing known.
 fn scalars() -> impl Iterator<Item = String> {
     const PARTS: [&str; 38] = [
         "0", "1", "7", "8", "12", "60", "2024", "_", ",", ".", ":", "-", "+", "e", "E", "x", "b",
@@ -281,7 +285,7 @@ fn scalars() -> impl Iterator<Item = String> {
             .collect::<String>()
     };
     let scalars = std::iter::repeat_with(move || scalar().trim().to_owned());
-    // YAML 1.2 has no lone `-` within brackets, so there it is a mistake.
+    // YAML 1.2 does not allow a lone `-` within brackets.
     scalars.filter(|scalar| scalar.split([',', ' ']).all(|part| part != "-"))
 }
 
@@ -343,8 +347,10 @@ fn values_are_read_as_ruby_reads_them() {
     let mut failed = vec![];
     for (schedule, theirs) in schedules.iter().zip(&theirs) {
         let ours = ours(schedule);
-        // What only the older parser of Ruby's refuses may be read here; nothing else may.
-        if !(theirs.is_null() && only_here(schedule)) && ours.as_deref() != theirs.as_str() {
+        // Only YAML 1.2 that Ruby's parser refuses may have another result here.
+        if !(theirs.is_null() && may_be_only_yaml_1_2(schedule))
+            && ours.as_deref() != theirs.as_str()
+        {
             failed.push(format!("{schedule}  theirs: {theirs}\n  ours:   {ours:?}"));
         }
     }

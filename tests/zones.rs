@@ -1,5 +1,7 @@
-//! Every change of the clocks in every zone, 2020 to 2037, against the daylight saving rule said in
-//! whole numbers: instants and civil times are seconds, and a change is two offsets and an instant.
+//! Checks every change of the clocks in every zone from 2020 to 2037 against the rules for daylight saving time.
+//!
+//! The rules are implemented again here with whole numbers: instants and civil times are seconds, and a change has two
+//! offsets and an instant.
 
 use chrono::{DateTime, Offset, TimeZone, Utc};
 use chrono_tz::{IANA_TZDB_VERSION, TZ_VARIANTS, Tz};
@@ -12,7 +14,7 @@ const DAY: i64 = 24 * HOUR;
 const FIRST: &str = "2020-01-01T00:00:00Z";
 const END: &str = "2038-01-01T00:00:00Z";
 
-/// Clocks of `zone` go from `before` to `after` seconds ahead of UTC.
+/// A change of the clocks of `zone` from `before` to `after` seconds ahead of UTC.
 struct Change {
     zone: Tz,
     at: i64,
@@ -29,7 +31,7 @@ fn offset(zone: Tz, at: i64) -> i64 {
     offset.fix().local_minus_utc().into()
 }
 
-/// The changes of a zone: looked for day by day, then in halves.
+/// Returns the changes of a zone. Finds the day of each change, then the second by binary search.
 fn changes(zone: Tz) -> Vec<Change> {
     let [first, end] = [FIRST, END].map(|at| at.parse::<DateTime<Utc>>().unwrap().timestamp());
     let mut found: Vec<Change> = vec![];
@@ -46,7 +48,7 @@ fn changes(zone: Tz) -> Vec<Change> {
                     high = middle;
                 }
             }
-            // What follows looks at one change at a time.
+            // The checks look at one change at a time, so changes must not be close to each other.
             assert!(found.last().is_none_or(|last| high - last.at > 4 * DAY));
             found.push(Change {
                 zone,
@@ -61,14 +63,14 @@ fn changes(zone: Tz) -> Vec<Change> {
 }
 
 impl Change {
-    /// The instants at which clocks show `civil`: none in a gap, two in a fold.
+    /// Returns the instants at which clocks show `civil`: none in a gap, two in a fold.
     fn passes(&self, civil: i64) -> impl Iterator<Item = i64> {
         let first = Some(civil - self.before).filter(|at| *at < self.at);
         let second = Some(civil - self.after).filter(|at| *at >= self.at);
         first.into_iter().chain(second)
     }
 
-    /// The civil times of `period` (a day, an hour, …), `into` it, around the change.
+    /// Returns the civil times that are `into` seconds after the start of a `period`, such as a day, around the change.
     fn civil_times(&self, period: i64, into: i64, around: i64) -> impl Iterator<Item = i64> {
         let civil = self.at + self.before;
         let first = (civil - around).div_euclid(period);
@@ -76,15 +78,14 @@ impl Change {
         (first..=last).map(move |n| n * period + into)
     }
 
-    /// Once for each local date: where the time is skipped, when the gap ends; where it is
-    /// repeated, the first time.
+    /// Returns one fire for every local date: at the end of a gap that skips the time, and in the first pass of a fold.
     fn once_a_day(&self, time: i64) -> Vec<i64> {
         self.civil_times(DAY, time, 2 * DAY)
             .map(|civil| self.passes(civil).next().unwrap_or(self.at))
             .collect()
     }
 
-    /// Whenever clocks show a multiple of `step`.
+    /// Returns every instant at which clocks show a multiple of `step`.
     fn each(&self, step: i64) -> Vec<i64> {
         let mut fires: Vec<i64> = self
             .civil_times(step, 0, 6 * HOUR)
@@ -94,7 +95,7 @@ impl Change {
         fires
     }
 
-    /// From one fire to the next, and from anywhere near the change, `cron` fires as expected.
+    /// Asserts that `cron` has the expected fires, asked from each fire and from instants near the change.
     fn check(&self, cron: &Cron, expected: &[i64]) {
         let next = |after: i64| {
             let next = cron.next_after(instant(after), Zone::Named(self.zone));
@@ -111,8 +112,9 @@ impl Change {
         }
     }
 
-    /// In real time, `fires` are `step` apart; only where the change isn't a multiple of it, they
-    /// come in between once.
+    /// Asserts that `fires` are `step` seconds apart in elapsed time.
+    ///
+    /// If the change is not a multiple of `step`, one distance at the change may be different.
     fn check_steps(&self, step: i64, fires: &[i64]) {
         let in_step = (self.after - self.before) % step == 0;
         for fires in fires.windows(2) {
@@ -131,7 +133,7 @@ impl std::fmt::Display for Change {
 }
 
 #[test]
-fn every_change_of_the_clocks_is_carried_by_the_rule() {
+fn fires_at_every_change_of_the_clocks_follow_the_rules() {
     let cron = |text| Cron::parse(text, "").unwrap();
     let fixed = [(cron("30 2 * * *"), 150), (cron("30 1 * * *"), 90)];
     let hourly = [(cron("0 * * * *"), 60), (cron("*/20 * * * *"), 20)];
@@ -157,6 +159,6 @@ fn every_change_of_the_clocks_is_carried_by_the_rule() {
         "tz database {IANA_TZDB_VERSION}: {} zones, {changing} with {gaps} gaps and {folds} folds",
         TZ_VARIANTS.len()
     );
-    // Fewer would mean that the changes weren't found.
+    // Fewer would mean that changes were not found.
     assert!(gaps > 3000 && folds > 3000 && gaps.abs_diff(folds) < 100);
 }

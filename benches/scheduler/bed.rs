@@ -1,4 +1,4 @@
-//! The bed of all measurements: a redis-server of their own, and the real program.
+//! The test bed of all measurements: a private redis-server and the real program.
 
 use std::{
     fmt::Debug,
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 /// The leader's lock.
 pub const LOCK: &str = "resque:resque:resque_scheduler_master_lock";
 
-/// Nothing that is measured takes longer.
+/// The maximum time of a wait. No measurement takes longer.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A private redis-server, and a connection to it.
@@ -37,12 +37,12 @@ impl Redis {
         self.server.url()
     }
 
-    /// A further connection.
+    /// Opens another connection.
     pub fn connect(&self) -> Connection {
         connect(self.url())
     }
 
-    /// A field of `INFO`.
+    /// Returns a field of `INFO`.
     pub fn info<T: FromStr<Err: Debug>>(&mut self, section: &str, field: &str) -> T {
         let info: String = redis::cmd("INFO")
             .arg(section)
@@ -53,7 +53,7 @@ impl Redis {
         value.unwrap().parse().unwrap()
     }
 
-    /// The time that the server has computed so far, of itself and for it.
+    /// Returns the CPU time of the server so far, in user and system mode.
     pub fn computed(&mut self) -> Duration {
         ["used_cpu_user", "used_cpu_sys"]
             .map(|field| Duration::from_secs_f64(self.info("cpu", field)))
@@ -61,13 +61,13 @@ impl Redis {
             .sum()
     }
 
-    /// Lets another scheduler lead, until [`Self::let_lead`].
+    /// Takes the lease for another scheduler until [`Self::let_lead`], so that the program stays a follower.
     pub fn hold_lead(&mut self) {
         let () = self.connection.set(LOCK, "bench:1").unwrap();
         let () = self.connection.expire(LOCK, 600).unwrap();
     }
 
-    /// Lets go of the lead, and wakes who waits for it, as a scheduler that stops does.
+    /// Releases the lease and wakes the follower, as a scheduler that stops does.
     pub fn let_lead(&mut self) {
         let mut stop = redis::pipe();
         stop.atomic()
@@ -81,19 +81,19 @@ fn connect(url: &str) -> Connection {
     redis::Client::open(url).unwrap().get_connection().unwrap()
 }
 
-/// The running program; dropping it kills it.
+/// The running program. Dropping it kills the process.
 pub struct Scheduler {
     process: Child,
     folder: TempDir,
 }
 
 impl Scheduler {
-    /// Starts it with this schedule.
+    /// Starts the program with this schedule.
     pub fn start(redis: &Redis, schedule: &str) -> Self {
         Self::start_with(redis, schedule, &[])
     }
 
-    /// Starts it with this schedule, which may be empty, and these flags.
+    /// Starts the program with this schedule, which may be empty, and these flags.
     pub fn start_with(redis: &Redis, schedule: &str, flags: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let log = fs::File::create(folder.path().join("log")).unwrap();
@@ -102,7 +102,7 @@ impl Scheduler {
             .env_clear()
             .args(["--redis-url", redis.url()])
             .args(flags);
-        // A file without entries is an error.
+        // A schedule file without entries is an error, so an empty schedule is no file.
         if !schedule.is_empty() {
             let file = folder.path().join("schedule.toml");
             fs::write(&file, schedule).unwrap();
@@ -116,7 +116,7 @@ impl Scheduler {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// Waits until its log holds `text`.
+    /// Waits until the log contains `text`.
     pub fn wait_for(&self, text: &str) {
         wait_until(|| self.log().contains(text));
     }
@@ -126,7 +126,7 @@ impl Scheduler {
         fs::read_to_string(path).unwrap()
     }
 
-    /// A line of its status that is a size, in MB.
+    /// Returns a size from `/proc/PID/status` in MB.
     pub fn megabytes(&self, line: &str) -> f64 {
         let status = self.proc("status");
         let value = status.lines().find_map(|it| it.strip_prefix(line)).unwrap();
@@ -134,7 +134,7 @@ impl Scheduler {
         kib.parse::<f64>().unwrap() * 1024.0 / 1e6
     }
 
-    /// The time that it has computed so far, of itself and for it.
+    /// Returns the CPU time of the process so far, in user and system mode.
     pub fn computed(&self) -> Duration {
         const TICK: u64 = 10;
         let stat = self.proc("stat");
@@ -156,7 +156,7 @@ impl Drop for Scheduler {
     }
 }
 
-/// Looks every half millisecond.
+/// Waits for the condition, and checks it every half millisecond.
 pub fn wait_until(mut there: impl FnMut() -> bool) {
     let start = Instant::now();
     while !there() {
@@ -165,7 +165,7 @@ pub fn wait_until(mut there: impl FnMut() -> bool) {
     }
 }
 
-/// The value in the middle.
+/// Returns the median.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

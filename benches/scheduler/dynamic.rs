@@ -1,5 +1,6 @@
-//! What changes of dynamic entries cost while Redis holds many records: of entries that were removed within the
-//! last day, and of entries that are in force.
+//! Measures the cost of changes of dynamic entries while Redis has many records.
+//!
+//! The records are of entries that were removed within the last day, and of entries that are in force.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -14,11 +15,11 @@ use crate::{
     firing,
 };
 
-/// How long each round of a case is measured, seconds: as many fires.
+/// The length of each round of a case in seconds. One fire is due every second.
 const SECONDS: u32 = 34;
 const ROUNDS: usize = 3;
 
-/// How many dynamic entries were set, fired, and removed before.
+/// The number of dynamic entries that were set, fired and removed before the measurement.
 const FORMER: usize = 100_000;
 const FORMER_ENTRY: &str =
     r#"{"class":"Mail","every":["1h",{"first_in":1,"times":1}],"queue":"former"}"#;
@@ -28,16 +29,16 @@ const ENTRIES: &str = "resque:persistent_schedules";
 const CHANGED: &str = "resque:schedules_changed";
 const ENTRY: &str = r#"{"class":"Mail","cron":"0 0 1 1 *","queue":"mail"}"#;
 
-/// The queue of the entry of the file.
+/// The queue of the entry in the schedule file.
 const FIRED: &str = "resque:queue:fired";
 
-/// How many entries an app writes in one command.
+/// The number of entries that the app writes in one command.
 const CHUNK: usize = 1_000;
 
-/// The commands of the app for each change: two to make it, one to see whether it is acknowledged.
+/// The number of commands of the app for each change: two to write it, one to check whether it is acknowledged.
 const OF_A_CHANGE: u64 = 3;
 
-/// How many dynamic entries were removed before, how many are in force, and whether an app changes one every
+/// The number of dynamic entries that were removed before, the number in force, and whether an app changes one every
 /// second.
 #[derive(Clone, Copy)]
 struct Case {
@@ -46,7 +47,7 @@ struct Case {
     changing: bool,
 }
 
-/// The first one is what the others are compared with.
+/// The cases. The others are compared with the first one.
 const CASES: [Case; 3] = [
     Case {
         former: 0,
@@ -65,26 +66,26 @@ const CASES: [Case; 3] = [
     },
 ];
 
-/// One round of a case; or all its rounds: medians, but all the fires and changes.
+/// The results of one round of a case, or of all its rounds: the medians, and the fires and changes of all rounds.
 #[derive(Default)]
 pub struct Costs {
-    /// Lateness of the fires of an entry of the file, milliseconds; sorted.
+    /// The lateness of the fires of the entry in the file in milliseconds, sorted.
     pub late: Vec<f64>,
-    /// Share of one core that redis-server takes.
+    /// The share of one core that redis-server uses.
     pub in_redis: f64,
-    /// How many times as much that is as in the first case of the same round.
+    /// The ratio of that share to the share in the first case of the same round.
     pub ratio: f64,
-    /// Share of one core that the program takes.
+    /// The share of one core that the program uses.
     pub in_us: f64,
-    /// The program's commands per second, those of scripts included.
+    /// The program's commands per second, including those of scripts.
     pub commands: f64,
-    /// How many changes an app made.
+    /// The number of changes that the app made.
     pub changes: u32,
-    /// How many of these were acknowledged within a second.
+    /// The number of changes that were acknowledged within a second.
     pub acknowledged: u32,
 }
 
-/// What each case costs. The cases take turns.
+/// Measures every case. The cases take turns.
 pub fn costs() -> [Costs; 3] {
     let mut rounds = [const { vec![] }; 3];
     for _ in 0..ROUNDS {
@@ -128,7 +129,7 @@ impl Case {
         self.remove_former(&mut redis.connection);
         let (mut worker, mut app) = (redis.connect(), redis.connect());
         let mut work = |jobs| firing::arrivals(&mut worker, FIRED, jobs);
-        // What was late because of the start and the removals is over.
+        // Skip fires that may be late because of the start and the removals.
         work(3);
 
         let over = AtomicBool::new(false);
@@ -144,7 +145,7 @@ impl Case {
             (fired, app.map_or((0, 0), |app| app.join().unwrap()))
         });
         let commands = redis.info::<u64>("stats", "total_commands_processed") - commands;
-        // The first look at this number, the worker's, and the app's.
+        // Commands of others: the first `INFO`, those of the worker, and those of the app.
         let others = 1 + u64::from(SECONDS) + OF_A_CHANGE * u64::from(changes);
         let seconds = begin.elapsed().as_secs_f64();
         let share = |time: Duration| time.as_secs_f64() / seconds;
@@ -157,12 +158,12 @@ impl Case {
             acknowledged,
             ratio: 1.0,
         };
-        // All records are still there: those of entries that left within a day.
+        // Redis still has the records of the removed entries, because they left less than a day ago.
         assert!(Self::least_records(&mut redis.connection) >= self.former);
         costs
     }
 
-    /// Sets all entries before the scheduler starts: those that stay, and those that fire once.
+    /// Sets all entries before the scheduler starts: entries that stay, and entries that fire once.
     fn set_entries(self, redis: &mut Connection) {
         let former = (0..self.former).map(|number| (format!("former_{number}"), FORMER_ENTRY));
         let live = (0..self.live).map(|number| (format!("live_{number}"), ENTRY));
@@ -172,8 +173,9 @@ impl Case {
         }
     }
 
-    /// Removes the entries that fire once when all have fired, and waits until the scheduler has marked their
-    /// records as those of entries that left the schedule.
+    /// Removes the entries that fire once after all have fired.
+    ///
+    /// Waits until the scheduler has marked their records as those of entries that left the schedule.
     fn remove_former(self, redis: &mut Connection) {
         wait_until(|| redis.llen::<_, usize>(FORMER_QUEUE).unwrap() == self.former);
         let names: Vec<_> = (0..self.former).map(|it| format!("former_{it}")).collect();
@@ -187,7 +189,7 @@ impl Case {
         let () = redis.del(&[FORMER_QUEUE, FIRED]).unwrap();
     }
 
-    /// How many records the key that has the fewest of them holds.
+    /// Returns the smallest number of records that one of the keys has.
     fn least_records(redis: &mut Connection) -> usize {
         let ours = ["seen", "fired", "fires", "away", "stamps"];
         let mut lengths = redis::pipe();
@@ -200,11 +202,12 @@ impl Case {
     }
 }
 
-/// Sets an entry and removes it again, one change every second, until it is over. Returns how many changes there
-/// were, and how many of them were acknowledged within a second.
+/// Sets an entry and removes it again, with one change every second, until `over` is set.
+///
+/// Returns the number of changes, and the number of changes that were acknowledged within a second.
 fn change(redis: &mut Connection, over: &AtomicBool) -> (u32, u32) {
     let (mut changes, mut acknowledged) = (0, 0);
-    // In the middle of a second: the scheduler looks at its beginning.
+    // Changes are in the middle of a second, because the scheduler looks for them at the start of a second.
     let middle = (1_500.0 - firing::now() % 1e3) / 1e3;
     let mut next = Instant::now() + Duration::from_secs_f64(middle);
     loop {
@@ -228,7 +231,7 @@ fn change(redis: &mut Connection, over: &AtomicBool) -> (u32, u32) {
     }
 }
 
-/// How late each job was, milliseconds, sorted. They are of one entry, one for each second.
+/// Returns the lateness of the jobs in milliseconds, sorted. They are of one entry that fires every second.
 fn lateness(fired: &[(String, f64)]) -> Vec<f64> {
     let late = |(payload, at): &(String, f64)| at - firing::fire_time(payload) * 1e3;
     let fire_times: Vec<_> = fired.iter().map(|(it, _)| firing::fire_time(it)).collect();

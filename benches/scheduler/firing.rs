@@ -1,4 +1,4 @@
-//! Lateness: of delayed jobs, and of many entries that fire at one second.
+//! Measures the lateness of delayed jobs, and of many entries that fire at one second.
 
 use std::{
     fmt::Write as _,
@@ -10,7 +10,7 @@ use redis::{Commands as _, Connection};
 
 use crate::bed::{Redis, Scheduler};
 
-/// Milliseconds since the Unix epoch.
+/// Returns the current time in milliseconds since the Unix epoch.
 pub fn now() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -19,7 +19,7 @@ pub fn now() -> f64 {
         * 1e3
 }
 
-/// Takes what is in the queue as a worker does, and when it was there.
+/// Takes this number of jobs from the queue as a worker does. Returns each with its time of arrival in milliseconds.
 pub fn arrivals(redis: &mut Connection, queue: &str, jobs: usize) -> Vec<(String, f64)> {
     let mut arrived = vec![];
     while arrived.len() < jobs {
@@ -30,7 +30,7 @@ pub fn arrivals(redis: &mut Connection, queue: &str, jobs: usize) -> Vec<(String
     arrived
 }
 
-/// The next jobs, if there are any within so many seconds.
+/// Waits for jobs for at most `seconds`, and returns each with its time of arrival in milliseconds.
 pub fn pop(redis: &mut Connection, queue: &str, seconds: u32) -> Vec<(String, f64)> {
     let mut pop = redis::cmd("BLMPOP");
     pop.arg(seconds).arg(1).arg(queue);
@@ -41,13 +41,13 @@ pub fn pop(redis: &mut Connection, queue: &str, seconds: u32) -> Vec<(String, f6
     payloads.into_iter().map(|payload| (payload, at)).collect()
 }
 
-/// The metadata, seconds.
+/// Returns the fire time in the metadata, in seconds.
 pub fn fire_time(payload: &str) -> f64 {
     let fire_time = payload.rsplit(':').next().unwrap();
     fire_time.trim_end_matches("}]}").parse().unwrap()
 }
 
-/// Lateness in milliseconds of delayed jobs, so many due at each of so many seconds; sorted.
+/// Returns the lateness of delayed jobs in milliseconds, sorted. `each` jobs are due every second.
 pub fn delayed(each: usize, seconds: u64) -> Vec<f64> {
     let mut redis = Redis::start();
     let scheduler = Scheduler::start(&redis, "");
@@ -81,13 +81,13 @@ pub fn delayed(each: usize, seconds: u64) -> Vec<f64> {
     late
 }
 
-/// The first argument, seconds.
+/// Returns the first argument, which is the timestamp in seconds.
 fn due(payload: &str) -> f64 {
     let (_, args) = payload.split_once('[').unwrap();
     args.split([',', ']']).next().unwrap().parse().unwrap()
 }
 
-/// So many entries.
+/// Returns a schedule with `count` entries.
 pub fn entries(count: usize, timing: &str) -> String {
     let mut schedule = "[defaults]\nqueue = 'fired'\ninclude_metadata = true\n".to_owned();
     for entry in 0..count {
@@ -100,22 +100,22 @@ pub fn entries(count: usize, timing: &str) -> String {
     schedule
 }
 
-/// One time that many entries fired at one second.
+/// The fires of many entries at one second.
 pub struct Burst {
-    /// How long after it the first of them was in the queue, milliseconds.
+    /// The lateness of the first job in the queue in milliseconds.
     pub first: f64,
-    /// And the last.
+    /// The lateness of the last job in the queue in milliseconds.
     pub last: f64,
 }
 
-/// So many entries fire, several times.
+/// Measures `times` bursts of `count` entries.
 pub fn burst(count: usize, times: usize) -> Vec<Burst> {
     let redis = Redis::start();
-    // All at every third second.
+    // All entries fire at every third second.
     let scheduler = Scheduler::start(&redis, &entries(count, "cron = '*/3 * * * * *'"));
     scheduler.wait_for("became the leader");
     let mut worker = redis.connect();
-    // The first may be one at which they were only just taken up.
+    // The first burst is skipped, because the entries may have just come into force.
     let bursts = (0..=times).map(|_| {
         let arrived = arrivals(&mut worker, "resque:queue:fired", count);
         let fire_time = fire_time(&arrived[0].0);
@@ -131,7 +131,7 @@ pub fn burst(count: usize, times: usize) -> Vec<Burst> {
     bursts.skip(1).collect()
 }
 
-/// From the start of the process to its first lease, milliseconds.
+/// Returns the time from the start of the process until all entries are recorded as seen, in milliseconds.
 pub fn start(count: usize) -> f64 {
     let mut redis = Redis::start();
     let schedule = entries(count, "cron = '0 0 1 1 *'");

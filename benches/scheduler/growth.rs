@@ -1,4 +1,4 @@
-//! How the cost of a job grows, in microseconds, and what a backlog does to others.
+//! Measures how the cost of a job grows, in microseconds, and how a backlog affects other work.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -14,7 +14,7 @@ use crate::{
     moving::{LAST_QUEUE, Shape},
 };
 
-/// Of many jobs, so many of them at each timestamp.
+/// Returns the costs for growing numbers of jobs, with `at_each` jobs at each timestamp.
 pub fn jobs(at_each: usize) -> Vec<f64> {
     costs([10_000, 100_000, 1_000_000].map(|jobs| Shape {
         jobs,
@@ -24,7 +24,7 @@ pub fn jobs(at_each: usize) -> Vec<f64> {
     }))
 }
 
-/// Of jobs for many queues.
+/// Returns the costs for growing numbers of queues.
 pub fn queues() -> Vec<f64> {
     costs([1, 100, 10_000].map(|queues| Shape {
         jobs: 100_000,
@@ -34,7 +34,7 @@ pub fn queues() -> Vec<f64> {
     }))
 }
 
-/// In turn, so that a machine that gets slower meanwhile does so for each of them.
+/// Returns the cost of a job for each shape. The shapes take turns, so that a machine that becomes slower affects all.
 fn costs(shapes: [Shape; 3]) -> Vec<f64> {
     let mut redis = Redis::start();
     let mut costs = shapes.map(|shape| (shape, vec![]));
@@ -46,7 +46,7 @@ fn costs(shapes: [Shape; 3]) -> Vec<f64> {
     costs.map(|(_, costs)| median(costs)).to_vec()
 }
 
-/// Of large jobs: how many times as long as the bare script takes.
+/// Returns the costs for growing payloads, as ratios to the bare script.
 pub fn payloads() -> Vec<f64> {
     let ratio = |bytes: usize| {
         let shape = Shape {
@@ -60,8 +60,9 @@ pub fn payloads() -> Vec<f64> {
     [100, 1_000, 10_000, 100_000].map(ratio).to_vec()
 }
 
-/// Of entries that fire at one second: how much later the last is in its queue, for each of those that are
-/// more.
+/// Returns the costs for growing numbers of entries that fire at one second.
+///
+/// A cost is by how much later the last job is in its queue, for each additional entry.
 pub fn entries() -> Vec<f64> {
     let sizes: [u32; 4] = [100, 1_000, 10_000, 100_000];
     let last = sizes.map(|entries| {
@@ -75,19 +76,19 @@ pub fn entries() -> Vec<f64> {
     more.collect()
 }
 
-/// What others notice while a backlog is moved: milliseconds, sorted, but for the lease.
+/// The effects on other work while a backlog is moved.
 pub struct Fairness {
-    /// Lateness of fires, once a second.
+    /// The lateness of one fire every second in milliseconds, sorted.
     pub fires: Vec<f64>,
-    /// How long a `PING` of another client takes.
+    /// The times of `PING` commands of another client in milliseconds, sorted.
     pub pings: Vec<f64>,
-    /// The least that was left of the lease, of 15 seconds that are renewed each five.
+    /// The shortest remaining time of the lease in seconds. It is 15 seconds long and renewed every five seconds.
     pub lease: f64,
-    /// The program's memory at its peak, MB.
+    /// The peak memory of the program in MB.
     pub memory: f64,
 }
 
-/// A million jobs, all of them due, one at each timestamp.
+/// Moves a million due jobs, one at each timestamp, and measures the effects on other work.
 pub fn fairness() -> Fairness {
     let shape = Shape {
         jobs: 1_000_000,
@@ -127,7 +128,7 @@ pub fn fairness() -> Fairness {
     }
 }
 
-/// How late each of the jobs was that are fired until it is over.
+/// Returns the lateness of the jobs that are fired until `over` is set, in milliseconds.
 fn lateness(redis: &mut Connection, over: &AtomicBool) -> Vec<f64> {
     let mut late = vec![];
     while !over.load(Relaxed) {
@@ -142,7 +143,7 @@ fn lateness(redis: &mut Connection, over: &AtomicBool) -> Vec<f64> {
     late
 }
 
-/// How long each `PING` takes until it is over, and the least that the lease had left, seconds.
+/// Returns the times of `PING` commands until `over` is set, and the shortest remaining time of the lease in seconds.
 fn pings(redis: &mut Connection, over: &AtomicBool) -> (Vec<f64>, f64) {
     let (mut took, mut lease) = (vec![], f64::MAX);
     while !over.load(Relaxed) {

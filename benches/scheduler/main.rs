@@ -1,8 +1,10 @@
-//! The real program on a redis-server of its own: throughput, lateness, memory, each with the limit
-//! beside it, as a table in Markdown or, with `--json`, a line of JSON for each row. A word more: only
-//! the rows that have it in their name.
+//! Measures throughput, lateness and memory of the real program with a private redis-server.
 //!
-//! Why no framework: what is measured are processes, and neither divan nor criterion prints a ratio.
+//! Prints a Markdown table with the goal of each row, or with `--json` one line of JSON for each row. With a word as
+//! argument, measures only the rows whose name contains it.
+//!
+//! No benchmark framework is used, because the measurements are of processes, and neither divan nor criterion prints
+//! ratios.
 
 #![expect(
     clippy::unwrap_used,
@@ -25,10 +27,10 @@ use growth::Fairness;
 use moving::{Moved, Shape};
 use serde_json::{Value, json};
 
-/// What one row of the table came to: in words, and as numbers.
+/// The result of one row, as text and as numbers.
 type Measured = (String, Value);
 
-/// One row of the table, measured when its turn comes.
+/// One row of the table.
 struct Row {
     what: &'static str,
     reach: &'static str,
@@ -83,7 +85,7 @@ const ROWS: [Row; 20] = [
     },
     Row {
         what: "idle",
-        reach: "≤ 2/s, ≤ 1 round trip, ≤ 0.1%",
+        reach: "≤ 2.2/s, ≤ 1.1/s, ≤ 0.1%",
         measure: idle,
     },
     Row {
@@ -138,7 +140,7 @@ const ROWS: [Row; 20] = [
     },
 ];
 
-/// What growth is to come to.
+/// The goal of the rows that measure growth.
 const FLAT: &str = "flat within 2×";
 
 fn moved(at_each: usize) -> Measured {
@@ -293,7 +295,7 @@ fn of_changes(costs: Costs) -> Measured {
 }
 
 fn main() {
-    // What cargo says to a benchmark comes with two dashes.
+    // Arguments from cargo begin with two dashes.
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let as_json = arguments.iter().any(|it| it == "--json");
     let wanted = arguments.iter().find(|it| !it.starts_with("--"));

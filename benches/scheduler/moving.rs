@@ -1,4 +1,4 @@
-//! Delayed jobs: how many are moved in a second, beside the bare script.
+//! Measures how many delayed jobs are moved per second, compared with a bare script.
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +6,10 @@ use redis::{Commands as _, Connection, Script};
 
 use crate::bed::{Redis, Scheduler, median};
 
-/// The physical limit: all that has to be written, and nothing else, in batches of 500. The keys are the queue, and
-/// the bucket of each job; the arguments are the queue's name, and the timestamps whose buckets are empty then.
+/// The bare script, which only does the necessary writes, in batches of 500. It is the physical limit.
+///
+/// The keys are the queue and the bucket of each job. The arguments are the queue's name and the timestamps whose
+/// buckets are empty afterwards.
 const BARE: &str = r#"
 redis.call("SADD", "resque:queues", ARGV[1])
 for i = 2, #KEYS do
@@ -21,25 +23,25 @@ end
 "#;
 const BARE_BATCH: usize = 500;
 
-/// Long ago: all of them are due.
+/// The first timestamp, long ago, so that all jobs are due.
 const FIRST: usize = 1_000_000_000;
-/// Where the job goes that is moved last.
+/// The queue of the job that is moved last.
 pub const LAST_QUEUE: &str = "resque:queue:last";
 
 fn queue(number: usize) -> String {
     format!("moved{number}")
 }
 
-/// How the program has moved jobs: how many a second, and how long it computes for one, in
-/// microseconds: redis-server, and the program itself.
+/// The results of the program: jobs per second, and the CPU time for one job in microseconds, of redis-server and of the
+/// program.
 pub struct Moved {
     pub per_second: f64,
     pub in_redis: f64,
     pub in_us: f64,
 }
 
-/// So many jobs, so many of them at each timestamp, with so many bytes of arguments, for so many queues
-/// in turn.
+/// The number of jobs, the number of jobs at each timestamp, the bytes of arguments, and the number of queues, which the
+/// jobs use in turn.
 #[derive(Clone, Copy)]
 pub struct Shape {
     pub jobs: usize,
@@ -91,7 +93,7 @@ impl Shape {
             .unwrap();
     }
 
-    /// Jobs a second by the bare script.
+    /// Returns the jobs per second of the bare script.
     fn bare(self, redis: &mut Redis) -> f64 {
         self.load(&mut redis.connection);
         let script = Script::new(BARE);
@@ -113,7 +115,7 @@ impl Shape {
         self.per_second(seconds)
     }
 
-    /// Moved by the program.
+    /// Measures the program.
     pub fn ours(self, redis: &mut Redis) -> Moved {
         self.load(&mut redis.connection);
         self.add_last(&mut redis.connection);
@@ -123,7 +125,7 @@ impl Shape {
         let (computed, redis_computed) = (scheduler.computed(), redis.computed());
         let start = Instant::now();
         redis.let_lead();
-        // Without looking again and again, which would take its share of the server.
+        // Blocks instead of polling, because polling would use CPU time of the server.
         let _: (String, String) = redis.connection.blpop(LAST_QUEUE, 300.0).unwrap();
         let seconds = start.elapsed().as_secs_f64();
         let of_a_job = |time: Duration| 1e6 / self.per_second(time.as_secs_f64());
@@ -136,7 +138,7 @@ impl Shape {
         moved
     }
 
-    /// Each job is in its queue, once; and nothing is left behind. All is removed.
+    /// Asserts that every job is in its queue once and that nothing else is left. Removes everything.
     pub fn all_moved(self, redis: &mut Redis) {
         let mut lengths = redis::pipe();
         (0..self.queues).for_each(|number| {
@@ -156,8 +158,9 @@ impl Shape {
         self.jobs as f64 / seconds
     }
 
-    /// Medians of five runs in turn: ours, the bare script's jobs a second, and the ratio of two that ran one
-    /// after the other.
+    /// Runs the program and the bare script five times in turn, and returns medians.
+    ///
+    /// These are the results of the program, the jobs per second of the bare script, and the ratio of successive runs.
     pub fn measure(self) -> (Moved, f64, f64) {
         let mut redis = Redis::start();
         let runs: Vec<_> = (0..5)

@@ -1,4 +1,4 @@
-//! What it takes while nothing is due: memory, time, commands.
+//! Measures memory, CPU time and commands while nothing is due.
 
 use std::{fs, thread, time::Duration};
 
@@ -7,7 +7,7 @@ use crate::{
     firing::entries,
 };
 
-/// Resident memory with so many entries, MB: once all are in force, and at its peak.
+/// Returns the resident memory with `count` entries in MB: when all are in force, and at its peak.
 pub fn memory(count: usize) -> (f64, f64) {
     let redis = Redis::start();
     let scheduler = Scheduler::start(&redis, &entries(count, "cron = '0 0 1 1 *'"));
@@ -16,7 +16,7 @@ pub fn memory(count: usize) -> (f64, f64) {
     (scheduler.megabytes("VmRSS:"), scheduler.megabytes("VmHWM:"))
 }
 
-/// Commands and round trips a second, those of scripts included, and the share of one core.
+/// Returns commands per second, including those of scripts, round trips per second, and the share of one core.
 pub fn idle(seconds: u32) -> (f64, f64, f64) {
     let mut redis = Redis::start();
     let scheduler = Scheduler::start(&redis, &entries(10, "cron = '0 0 1 1 *'"));
@@ -27,7 +27,7 @@ pub fn idle(seconds: u32) -> (f64, f64, f64) {
     thread::sleep(Duration::from_secs(seconds.into()));
     let computed = scheduler.computed().saturating_sub(computed);
     let after = counts(&mut redis);
-    // Two of them ask.
+    // Two of the commands are the `INFO` calls of this measurement.
     let each = |count: u64| f64::from(u32::try_from(count - 2).unwrap()) / f64::from(seconds);
     let share = computed.as_secs_f64() / f64::from(seconds);
     (each(after.0 - before.0), each(after.1 - before.1), share)
@@ -38,7 +38,7 @@ fn counts(redis: &mut Redis) -> (u64, u64) {
     (commands, redis.info("stats", "total_reads_processed"))
 }
 
-/// Size of the program, MB.
+/// Returns the size of the program in MB.
 pub fn binary() -> f64 {
     let size = fs::metadata(env!("CARGO_BIN_EXE_rescue-scheduler"))
         .unwrap()

@@ -1,5 +1,7 @@
-//! Any text as a cron expression: reading it never panics, a mistake is marked within the text, and
-//! what reads well is shown as it is and fires later and later.
+//! Parses any text as a cron expression.
+//!
+//! Parsing never panics, an error marks a part of the text, and a valid expression parses to itself when it is shown.
+//! Each of its fires is later than the one before.
 
 #![no_main]
 
@@ -7,10 +9,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use libfuzzer_sys::fuzz_target;
 use rescue_scheduler::core::time::{cron::Cron, zone::Zone};
 
-/// Before this, whatever reads well has a fire to come.
-const WRITTEN: i64 = 1_767_139_200; // 2025-12-31, as no zone is a day ahead
+/// A valid expression has a fire after any instant before this one.
+const WRITTEN: i64 = 1_767_139_200; // 2025-12-31: no zone is a day ahead of UTC
 
-/// For expressions that name no zone: no changes of the clocks, by an hour, and by half an hour.
+/// Zones for expressions that name no zone. Their clocks change never, by an hour, and by half an hour.
 const ZONES: [&str; 3] = ["UTC", "America/New_York", "Australia/Lord_Howe"];
 
 fuzz_target!(|input: (u32, &str)| {

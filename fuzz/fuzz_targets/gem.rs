@@ -1,5 +1,6 @@
-//! Any text as a schedule of resque-scheduler, in YAML, and as a dynamic entry, in JSON: reading it never
-//! panics, and what reads well is the same in TOML.
+//! Parses any text as a YAML schedule of resque-scheduler, and as the JSON of a dynamic entry.
+//!
+//! Parsing never panics, and a valid schedule has the same entries after it is converted to TOML.
 
 #![no_main]
 
@@ -16,8 +17,8 @@ fuzz_target!(|text: &str| {
     let toml = match config::toml_of(&yaml) {
         Ok(toml) => toml,
         Err(mistakes) => {
-            // Nothing is left of it, or a mistake is in an entry of another environment: parsing warns, but
-            // converting must not drop it.
+            // No entry is left, or an entry of another environment has an error: parsing only warns about it, but
+            // a conversion must not drop it.
             let nothing = loaded.schedule.entries().len() == 0;
             assert!(nothing || !loaded.warnings.is_empty(), "{mistakes}");
             return;

@@ -1,5 +1,7 @@
-//! Any bytes as an item of a bucket: decoding never panics, and what it accepts is a payload that a worker
-//! reads, which stays the same when the job is delayed again.
+//! Decodes any bytes as an item of a bucket.
+//!
+//! Decoding never panics. A decoded item is a payload that a worker can parse, and the payload does not change if the
+//! job is delayed again.
 
 #![no_main]
 

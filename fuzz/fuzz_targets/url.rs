@@ -1,5 +1,6 @@
-//! Any text as the URL of a Redis: reading it never panics, and neither the address nor an error repeats
-//! the password.
+//! Parses any text as a Redis URL.
+//!
+//! Parsing never panics, and neither the shown address nor an error contains the password.
 
 #![no_main]
 

@@ -5,7 +5,11 @@ use std::{io::Write as _, path::PathBuf};
 use clap::Args;
 
 use crate::{
-    cli::{args::context::ContextArguments, failure::Failure, render},
+    cli::{
+        args::context::ContextArguments,
+        failure::Failure,
+        render::{self, table::Table},
+    },
     clock::{Clock as _, SystemClock},
     core::firing::upcoming::{fires, in_words},
 };
@@ -40,29 +44,21 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
     }
     let schedule = loaded.schedule;
     let now = SystemClock.now();
-    let left_out = schedule.left_out().iter();
-    let left_out = left_out.map(|it| {
-        [
-            it.name.clone(),
-            "left out".to_owned(),
-            it.reason.to_string(),
-        ]
-    });
-    let rows: Vec<_> = schedule
-        .entries()
-        .map(|entry| {
-            let next = fires(entry, now).next().map_or_else(
-                || "no next fire".to_owned(),
-                |at| {
-                    let local = render::time(entry.zone.local(at));
-                    format!("next {local} {}, {}", entry.zone, in_words(at, now))
-                },
-            );
-            [entry.name.clone(), entry.timing.to_string(), next]
-        })
-        .chain(left_out)
-        .collect();
-    render::print(|output| output.write_all(render::columns(&rows).as_bytes()))?;
+    let mut table = Table::new([]);
+    for entry in schedule.entries() {
+        let next = fires(entry, now).next().map_or_else(
+            || "no next fire".to_owned(),
+            |at| {
+                let local = render::time(entry.zone.local(at));
+                format!("next {local} {}, {}", entry.zone, in_words(at, now))
+            },
+        );
+        table.row([&entry.name, &entry.timing.to_string(), &next]);
+    }
+    for left_out in schedule.left_out() {
+        table.row([&left_out.name, "left out", &left_out.reason.to_string()]);
+    }
+    render::text(&table.to_string())?;
     let warnings = loaded.warnings.iter();
     match warnings.filter(|it| !it.mistake.is_advice()).count() {
         count if arguments.strict && count > 0 => Err(Failure::Warnings { count }),

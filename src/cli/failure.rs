@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     config::{Diagnostic, Mistakes},
+    control::ControlError,
     core::{
         schedule::{LeftOut, LeftOutReason},
-        time::instant::rfc3339,
+        time::{instant::rfc3339, phrase::PhraseError},
     },
     engine::OnceError,
     store::StoreError,
@@ -46,6 +47,16 @@ pub(super) enum Failure {
     #[error("error: {0}")]
     Store(#[from] StoreError),
     #[error("error: {0}")]
+    Time(#[from] PhraseError),
+    #[error(
+        "error: no filter is given; choose jobs with --class, --queue, --args, --where, --contains, --before or --after, or pass --all"
+    )]
+    NoFilter,
+    #[error("error: not confirmed, and there is no terminal to ask on; pass --yes to do it")]
+    NotConfirmed,
+    #[error("error: {0}")]
+    Control(#[from] ControlError),
+    #[error("error: {0}")]
     Once(#[from] OnceError),
     #[error("error: cannot {what} {path}: {error}", path = path.display())]
     File {
@@ -60,11 +71,19 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Habit(_) | Self::Future(_) => ExitCode::from(USAGE),
+            Self::Habit(_)
+            | Self::Future(_)
+            | Self::Time(_)
+            | Self::NoFilter
+            | Self::NotConfirmed => ExitCode::from(USAGE),
+            Self::Control(ControlError::NoEntry { .. }) => ExitCode::from(NOTHING),
             _ => ExitCode::FAILURE,
         }
     }
 }
+
+/// The exit code if nothing matched.
+const NOTHING: u8 = 3;
 
 /// Exit code for a wrong command line, as clap uses it.
 const USAGE: u8 = 2;

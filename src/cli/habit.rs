@@ -4,7 +4,21 @@ use std::path::Path;
 
 use crate::core::suggestion::nearest;
 
-const COMMANDS: [&str; 4] = ["run", "next", "check", "convert"];
+const COMMANDS: [&str; 13] = [
+    "run",
+    "next",
+    "check",
+    "convert",
+    "status",
+    "schedule",
+    "delayed",
+    "explain",
+    "history",
+    "events",
+    "completions",
+    "man",
+    "quarantine",
+];
 
 /// Returns advice if `path` is no file but looks like a command or a URL.
 pub(super) fn advice(path: &Path) -> Option<String> {
@@ -23,15 +37,21 @@ pub(super) fn advice(path: &Path) -> Option<String> {
         "validate" | "verify" | "lint" | "test" => {
             "`rescue-scheduler check FILE` prints every error in a schedule"
         }
-        "list" | "ls" | "show" | "entries" | "schedule" => {
-            "`rescue-scheduler check FILE` lists the entries of a schedule"
+        "list" | "ls" | "show" | "entries" => {
+            "`rescue-scheduler schedule list` lists the entries in force, `rescue-scheduler check FILE` those of a file"
         }
         "preview" | "upcoming" | "plan" => "`rescue-scheduler next FILE` lists the next fires",
         "import" | "migrate" => {
             "`rescue-scheduler convert FILE` converts a schedule of resque-scheduler to TOML"
         }
-        "status" | "health" | "info" => {
-            "send the signal USR1 to the scheduler; it logs its status and its entries"
+        "health" | "info" | "leader" => {
+            "`rescue-scheduler status` shows the leader and every problem"
+        }
+        "log" | "why" => {
+            "`rescue-scheduler history NAME` lists what became of the fires of an entry"
+        }
+        "pause" | "resume" | "trigger" | "enqueue" => {
+            "the command is `rescue-scheduler schedule`: `schedule pause NAME`, `schedule trigger NAME`"
         }
         "reload" => "send the signal HUP to the scheduler; it reloads its schedule",
         "stop" | "quit" | "kill" => {

@@ -7,7 +7,12 @@ use clap::{ArgGroup, Args};
 use serde::Serialize;
 
 use crate::{
-    cli::{args::context::ContextArguments, batch, failure::Failure, render},
+    cli::{
+        args::context::ContextArguments,
+        batch,
+        failure::Failure,
+        render::{self, table::Table},
+    },
     clock::{Clock as _, SystemClock},
     config::{Source, expression, settings},
     core::{
@@ -175,22 +180,19 @@ fn table<'a>(
         [] => ["LOCAL TIME", "ZONE", "UTC", "WHEN", "", ""],
         _ => ["LOCAL TIME", "ZONE", "UTC", "WHEN", "ENTRY", "QUEUE"],
     };
-    let mut rows = vec![titles.map(str::to_owned)];
-    rows.extend(fires.map(|(at, entry)| {
-        [
-            render::time(entry.zone.local(at)),
-            entry.zone.to_string(),
-            at.format("%Y-%m-%d %H:%M:%SZ").to_string(),
-            in_words(at, from),
-            entry.name.clone(),
-            entry.job.queue().to_owned(),
-        ]
-    }));
-    if rows.len() == 1 {
-        writeln!(std::io::stderr(), "no fires to come")?;
-        return Ok(());
+    let mut table = Table::new(titles);
+    for (at, entry) in fires {
+        table.row([
+            &render::time(entry.zone.local(at)),
+            &entry.zone.to_string(),
+            &at.format("%Y-%m-%d %H:%M:%SZ").to_string(),
+            &in_words(at, from),
+            &entry.name,
+            entry.job.queue(),
+        ]);
     }
-    Ok(render::print(|output| {
-        output.write_all(render::columns(&rows).as_bytes())
-    })?)
+    if table.is_empty() {
+        return Ok(render::note("no fires to come")?);
+    }
+    Ok(render::text(&table.to_string())?)
 }

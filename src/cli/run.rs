@@ -16,7 +16,7 @@ use crate::{
     events::{self, Events, Log},
     logs::{self, Logs},
     signals,
-    store::{Address, Credentials, Identity, Keys, PrivateServer, RedisStore, Store as _},
+    store::{Address, Credentials, Identity, PrivateServer, RedisStore, Store as _},
 };
 
 /// How long the process waits for the last log lines: after a signal, and otherwise.
@@ -95,7 +95,12 @@ async fn serve(
         && !arguments.quiet
         && arguments.log_format == logs::Format::Text
     {
-        let next = dev::explanation(server.url(), &keys(arguments), &schedule, SystemClock.now());
+        let next = dev::explanation(
+            server.url(),
+            &arguments.redis.keys(),
+            &schedule,
+            SystemClock.now(),
+        );
         logs.say(&next);
     }
 
@@ -177,17 +182,13 @@ fn open_store(arguments: &DaemonArguments, address: &Address) -> Result<RedisSto
         holder: format!("{}:{}", hostname.to_string_lossy(), std::process::id()),
         token: format!("{:016x}", getrandom::u64().map_err(io::Error::from)?),
     };
-    let store = RedisStore::open(address, keys(arguments), identity)?;
+    let store = RedisStore::open(address, arguments.redis.keys(), identity)?;
     let mut limits = arguments.limits.limits();
     if arguments.at.is_some() {
         // With --at, the clock of this host does not matter.
         limits.clock_skew = None;
     }
     Ok(store.with_limits(limits))
-}
-
-fn keys(arguments: &DaemonArguments) -> Keys {
-    Keys::new(&arguments.redis.namespace, arguments.lock_prefix.as_deref())
 }
 
 /// Logs what this process works on: the first lines of the log.

@@ -1,4 +1,4 @@
-//! What time it is: asked by the outermost loops only, and handed down as `now`.
+//! The current time. Only the outermost loops read a clock; they pass the time down as `now`.
 
 #[cfg(target_os = "linux")]
 mod timer;
@@ -11,19 +11,21 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-/// A sleep of a [`Clock`].
+/// The future that [`Clock::sleep`] returns.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Tells the time. The real one is [`SystemClock`]; a test brings its own.
+/// A source of the current time. The scheduler uses [`SystemClock`]; tests use their own.
 pub trait Clock: Send + Sync + 'static {
-    /// The wall clock, UTC. It may jump in either direction.
+    /// Returns the time of the wall clock, UTC. It may jump in either direction.
     fn now(&self) -> DateTime<Utc>;
 
-    /// The monotonic clock, for lengths of time; that of a lease is one, so it goes on while the host is
-    /// suspended, if the host has such a clock.
+    /// Returns the time of the monotonic clock, to measure durations.
+    ///
+    /// If the host has such a clock, it counts the time in which the host is suspended too: the lease in Redis
+    /// expires during a suspension.
     fn monotonic(&self) -> Instant;
 
-    /// Sleeps for `pause`, or lets others run once if that is zero. A test may let simulated time pass instead.
+    /// Sleeps for `pause`, or only yields to other tasks if `pause` is zero. A test may advance simulated time instead.
     fn sleep(&self, pause: Duration) -> Sleep {
         match pause {
             // The shortest sleep takes a millisecond.
@@ -39,7 +41,7 @@ pub struct SystemClock;
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "this is the Clock that all others ask"
+    reason = "this is the Clock that the rest of the code asks"
 )]
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
@@ -60,33 +62,41 @@ impl Clock for SystemClock {
     }
 }
 
-/// A moment by both clocks: `Instant` cannot show the one that goes on during a suspension, so it is counted
-/// from here.
-#[expect(clippy::disallowed_methods, reason = "this is what the Clock shows")]
+/// The same moment as an `Instant` and as the time since boot.
+///
+/// An `Instant` cannot be made from the time since boot. The monotonic clock therefore adds the time since boot that
+/// has passed since this moment to the `Instant` of this moment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the Clock itself reads the host's clock"
+)]
 static ORIGIN: LazyLock<(Instant, Duration)> = LazyLock::new(|| (Instant::now(), since_boot_now()));
 
-/// How long ago the host started. On Linux, `Instant` stops while the host is suspended, and this does not.
+/// Returns the time since the host started, including suspensions. On Linux, `Instant` does not count suspensions.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn since_boot_now() -> Duration {
     let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
-    // Linux has had it since 2.6.39.
+    // Linux has this clock since 2.6.39, so the fallback is for other kernels.
     time.map_or_else(|_| by_instant(), Duration::from)
 }
 
-/// Here `Instant` is all that there is; it may stop while the host is suspended.
+/// Returns the time since the first call. `Instant` is the only clock here; it may not count suspensions.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn since_boot_now() -> Duration {
     by_instant()
 }
 
-/// The same by `Instant`, counted from the first call.
-#[expect(clippy::disallowed_methods, reason = "this is what the Clock shows")]
+/// Returns the time since the first call of this function, by `Instant`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the Clock itself reads the host's clock"
+)]
 fn by_instant() -> Duration {
     static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
     FIRST.elapsed()
 }
 
-/// A wall clock that stands still, for `--once --at TIME`; its monotonic clock is the host's.
+/// A wall clock that always shows the same time, for `--once --at TIME`. Its monotonic clock is the host's.
 #[derive(Debug, Clone, Copy)]
 pub struct StoppedClock(pub DateTime<Utc>);
 
@@ -104,7 +114,7 @@ impl Clock for StoppedClock {
 mod tests {
     use super::*;
 
-    /// What the kernel says of how long the host is up, with suspensions.
+    /// Returns the host's uptime in seconds, including suspensions, as the kernel reports it.
     #[cfg(target_os = "linux")]
     fn uptime() -> f64 {
         let text = std::fs::read_to_string("/proc/uptime").unwrap();

@@ -1,5 +1,7 @@
-//! Sleeps that end in time. Tokio's timer counts whole milliseconds and may be late by three; a timer of the
-//! kernel is a file that becomes readable within microseconds, and no thread waits for it.
+//! Sleeps that end within microseconds of the requested time.
+//!
+//! Tokio's timer counts whole milliseconds and may be 3 ms late. A timer of the kernel (`timerfd`) is a file that
+//! becomes readable within microseconds, and no thread has to wait for it.
 
 use std::{io, os::fd::OwnedFd, time::Duration};
 
@@ -9,7 +11,7 @@ use nix::sys::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-/// Sleeps for `pause`; with tokio's timer if the process has no file left.
+/// Sleeps for `pause`. Uses tokio's timer if the process cannot open another file.
 pub(super) async fn sleep(pause: Duration) {
     match timer(pause) {
         Ok(timer) if timer.readable().await.is_ok() => {}
@@ -17,10 +19,10 @@ pub(super) async fn sleep(pause: Duration) {
     }
 }
 
-/// A file that becomes readable after `pause`, which must not be zero: that would stop the timer.
+/// Returns a file that becomes readable after `pause`. `pause` must not be zero, because zero disarms the timer.
 #[expect(
     deprecated,
-    reason = "what replaces it is unsafe, for types that change their file; an OwnedFd never does"
+    reason = "its replacement is unsafe, because a type may change its file; an OwnedFd never does"
 )]
 fn timer(pause: Duration) -> io::Result<AsyncFd<OwnedFd>> {
     let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;

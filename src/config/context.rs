@@ -1,17 +1,17 @@
-//! What decides about the meaning of schedule files from outside of them.
+//! The settings outside of schedule files that affect their meaning.
 
 use crate::core::time::zone::Zone;
 
-/// What decides about the meaning of schedule files from outside of them.
+/// The settings outside of schedule files that affect their meaning.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Context {
-    /// The environment whose entries are loaded. Without one, only entries that name none are.
+    /// The environment whose entries are loaded. If it is `None`, only entries without an environment are loaded.
     pub environment: Option<String>,
-    /// The zone of cron expressions where no file says otherwise.
+    /// The time zone for entries if neither they nor their file name one.
     pub zone: Zone,
 }
 
-/// No environment, and UTC.
+/// No environment, and the zone UTC.
 impl Default for Context {
     fn default() -> Self {
         Self {

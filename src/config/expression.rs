@@ -1,5 +1,6 @@
-//! One expression that was typed instead of a schedule file: an entry of its own, or a mistake that
-//! is shown as one in a file.
+//! Reads an expression from the command line (`--cron`, `--every`) as an entry.
+//!
+//! Its errors are shown like errors in a schedule file.
 
 use std::ops::Range;
 
@@ -26,11 +27,12 @@ use crate::{
     },
 };
 
-/// An entry without a name that fires by the cron expression `source`, in `zone` where the
-/// expression names none.
+/// Returns an entry without a name that fires by the cron expression in `source`.
+///
+/// The expression is in `zone` if it names no zone itself.
 ///
 /// # Errors
-/// The [`Diagnostic`] that marks the bad part of the expression.
+/// Returns a [`Diagnostic`] that marks the wrong part of the expression.
 pub fn cron(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
     let cron = Cron::parse(&source.text, "")
         .map_err(|error| marked(source, error.span.clone(), Mistake::Cron(error)))?;
@@ -42,10 +44,10 @@ pub fn cron(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
     ))
 }
 
-/// An entry without a name that fires at the interval `source`, shown in `zone`.
+/// Returns an entry without a name that fires at the interval in `source`. Its fire times are shown in `zone`.
 ///
 /// # Errors
-/// The [`Diagnostic`] that marks the bad part of the duration.
+/// Returns a [`Diagnostic`] that marks the wrong part of the duration.
 pub fn every(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
     let length = duration::parse(&source.text)
         .map_err(|error| marked(source, error.span.clone(), Mistake::Duration(error)))?;
@@ -54,10 +56,10 @@ pub fn every(source: &Source, zone: Zone) -> Result<Entry, Diagnostic> {
     Ok(entry(Recurrence::Every(every), zone, source.origin(0)))
 }
 
-/// The interval of that length.
+/// Returns an interval of this length.
 ///
 /// # Errors
-/// Why no entry can have it.
+/// Returns [`Mistake::Every`] if the length is not a whole number of seconds, or less than one second.
 pub fn interval(length: TimeDelta) -> Result<Every, Mistake> {
     Every::new(length).map_err(Mistake::Every)
 }
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_zone_of_the_expression_wins() {
+    fn the_zone_of_the_expression_overrides_the_given_zone() {
         let shown = |text| cron(&source("--cron", text), Zone::UTC).unwrap().zone;
         assert_eq!(shown("0 12 * * * Europe/Paris").to_string(), "Europe/Paris");
         let zone = |text| match cron(&source("--cron", text), Zone::UTC)
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_marked_in_the_expression() {
+    fn errors_are_marked_in_the_expression() {
         insta::assert_snapshot!(bad_cron("0 25 * * *"), @"
         error: `25` is not an hour
          --> --cron:1:3

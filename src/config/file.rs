@@ -1,5 +1,7 @@
-//! Schedule files on disk. Only plain files of a bounded size are read: a pipe, a device or an endless file
-//! would hang whoever reads it, or take all memory.
+//! Reads schedule files from disk.
+//!
+//! Reads only regular files up to a maximum size. A pipe or a device could block the scheduler, and an endless file
+//! would use all memory.
 
 use std::{
     collections::BTreeSet,
@@ -21,18 +23,20 @@ use crate::config::{
     },
 };
 
-/// How large a schedule file may be, in bytes, if nothing else is said.
+/// The default maximum size of a schedule file in bytes.
 pub const MAX_SIZE: u64 = 64 << 20;
 
-/// How the names of schedule files in a directory end.
+/// The extensions of schedule files in a directory.
 const ENDINGS: [&str; 3] = ["toml", "yml", "yaml"];
 
-/// Reads schedule files of at most `max_size` bytes each: TOML, or, where the name ends in `.yml` or `.yaml`, YAML
-/// as resque-scheduler reads it. Of a directory, each such file in it, in order of their names and but for
-/// hidden ones; not those in directories below.
+/// Reads schedule files of at most `max_size` bytes each.
+///
+/// A file whose name ends in `.yml` or `.yaml` is YAML, which is read as resque-scheduler reads it. Any other file is
+/// TOML. For a directory, reads all `*.toml`, `*.yml` and `*.yaml` files in it, in the order of their names, but skips
+/// hidden files and subdirectories.
 ///
 /// # Errors
-/// A [`Mistakes`] of all mistakes, in all files, with those files that can't be read.
+/// Returns all errors in all files, and all files that cannot be read.
 pub fn load(paths: &[PathBuf], context: &Context, max_size: u64) -> Result<Loaded, Mistakes> {
     let mut mistakes = vec![];
     let mut sources = vec![];
@@ -43,7 +47,7 @@ pub fn load(paths: &[PathBuf], context: &Context, max_size: u64) -> Result<Loade
             vec![]
         });
         for file in files {
-            // A file that is named twice is read once.
+            // A file that is named twice is read only once.
             if !seen.insert(file.clone()) {
                 continue;
             }
@@ -66,11 +70,12 @@ pub fn load(paths: &[PathBuf], context: &Context, max_size: u64) -> Result<Loade
     Err(Mistakes::new(mistakes))
 }
 
-/// Writes a schedule file of resque-scheduler, in YAML, as one in TOML with the same entries; its
-/// comments are kept, and a note says what has no meaning here.
+/// Converts a YAML schedule file of resque-scheduler to TOML with the same entries.
+///
+/// Keeps the comments, and adds a note for everything that is ignored here.
 ///
 /// # Errors
-/// A [`Mistakes`] of all mistakes, or that it can't be read, or that it is no YAML.
+/// Returns all errors in the file, or an error if it cannot be read or is not YAML.
 pub fn convert(path: &Path) -> Result<String, Mistakes> {
     let source = read(path, MAX_SIZE).map_err(|mistake| Mistakes::new(vec![mistake]))?;
     match source.syntax() {
@@ -79,7 +84,7 @@ pub fn convert(path: &Path) -> Result<String, Mistakes> {
     }
 }
 
-/// The schedule files at `path`: itself, or those in the directory.
+/// Returns the schedule files at `path`: the file itself, or the files in the directory.
 fn files(path: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -114,7 +119,7 @@ fn read(path: &Path, max_size: u64) -> Result<Source, Diagnostic> {
     match std::str::from_utf8(&bytes) {
         Ok(_) => Ok(source),
         Err(error) => {
-            // Up to there the lossy text is the file's own.
+            // Up to here, the lossy text is equal to the bytes of the file, so the position is the same.
             let at = error.valid_up_to();
             Err(Diagnostic::new(&source, Some(at..at), Mistake::NotUtf8))
         }
@@ -123,17 +128,17 @@ fn read(path: &Path, max_size: u64) -> Result<Source, Diagnostic> {
 
 fn bytes(path: &Path, max_size: u64) -> Result<Vec<u8>, Mistake> {
     let failed = |error| unreadable(&error);
-    // Before it is opened, because opening a device may do something.
+    // Checked before the file is opened, because opening a device can have side effects.
     check_plain(fs::metadata(path).map_err(failed)?.file_type())?;
     let mut options = File::options();
-    // Another file may be there by now; opening a pipe would wait for whoever writes to it.
+    // The file may have been replaced since the check. Without O_NONBLOCK, opening a pipe waits for a writer.
     let options = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
     let file = options.open(path).map_err(failed)?;
     let found = file.metadata().map_err(failed)?;
     check_plain(found.file_type())?;
     let mut bytes = vec![];
     if found.len() <= max_size {
-        // It may grow, and those of the kernel do not know their size.
+        // The file may grow, and files of the kernel (in /proc) report no size.
         let mut bounded = file.take(max_size.saturating_add(1));
         bounded.read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 <= max_size {

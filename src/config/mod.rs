@@ -1,9 +1,11 @@
-//! Schedule files and dynamic entries: text in, a [`crate::core::schedule::Schedule`] or every mistake out.
-//! Only `file` touches the disk.
+//! Reads schedule files and dynamic entries into a [`crate::core::schedule::Schedule`], or reports every error in them.
 //!
-//! `read` makes values of text, `entry` makes entries of values, `resque` does so for the form of
-//! resque-scheduler, `parse` chooses by the syntax of a file, and `report` says what is wrong. `expression` reads
-//! one that was typed, `settings` what else is not in files: flags and environment.
+//! * `file` reads the files from disk.
+//! * `parse` turns the texts of files into a schedule, by the syntax of each file.
+//! * `read` turns text into values with positions.
+//! * `entry` turns values into entries; `resque` does so for entries of resque-scheduler.
+//! * `report` describes errors and warnings.
+//! * `expression` reads an expression from the command line; `settings` reads flags and environment variables.
 
 mod context;
 mod entry;

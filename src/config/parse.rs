@@ -1,5 +1,6 @@
-//! The texts of schedule files → a schedule, or every mistake in them. Pure: touches no disk, reads no
-//! environment.
+//! Parses the texts of schedule files into a schedule, or reports every error in them.
+//!
+//! Does not access the disk or the environment.
 
 use crate::{
     config::{
@@ -21,26 +22,26 @@ use crate::{
     core::schedule::Schedule,
 };
 
-/// What schedule files mean.
+/// A schedule that was read from files, and the warnings about them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Loaded {
     /// All entries of all files.
     pub schedule: Schedule,
-    /// What the files say in vain, file by file from top to bottom.
+    /// The warnings, file by file from top to bottom.
     pub warnings: Vec<Diagnostic>,
 }
 
 impl Loaded {
-    /// Returns the warnings that are shown, and how many more there are.
+    /// Returns the warnings to show, and the number of warnings that are not shown.
     pub fn shown_warnings(&self) -> (impl Iterator<Item = &Diagnostic>, usize) {
         first(&self.warnings)
     }
 }
 
-/// Makes a schedule of the texts of schedule files. Pure: touches no disk, reads no environment.
+/// Parses the texts of schedule files into a schedule.
 ///
 /// # Errors
-/// A [`Mistakes`] of all mistakes.
+/// Returns all errors in all texts.
 pub fn parse(sources: &[Source], context: &Context) -> Result<Loaded, Mistakes> {
     let (mut entries, mut left_out) = (vec![], vec![]);
     let (mut mistakes, mut names) = (vec![], vec![]);
@@ -65,7 +66,7 @@ pub fn parse(sources: &[Source], context: &Context) -> Result<Loaded, Mistakes> 
     }
 }
 
-/// What identifies the texts of schedule files: the SHA-1 of them in hexadecimal digits; empty if there are none.
+/// Returns the SHA-1 of the texts of schedule files in hexadecimal digits; empty if there are no files.
 fn digest(sources: &[Source]) -> String {
     if sources.is_empty() {
         return String::new();
@@ -78,17 +79,17 @@ fn digest(sources: &[Source]) -> String {
     digest.digest().to_string()
 }
 
-/// Writes a schedule of resque-scheduler, in YAML, as one in TOML with the same entries.
+/// Converts a YAML schedule of resque-scheduler to TOML with the same entries.
 ///
 /// # Errors
-/// [`Mistakes`] of all mistakes in it.
+/// Returns all errors in the YAML.
 pub fn toml_of(source: &Source) -> Result<String, Mistakes> {
     let context = Context::default();
     let warnings = parse(std::slice::from_ref(source), &context)?.warnings;
     convert::written(source, &warnings)
 }
 
-/// The mistakes that names are where they stand in more than one file.
+/// Returns an error for every name that is in more than one file.
 fn repeated(mut names: Vec<(String, Place)>) -> Vec<Diagnostic> {
     names.sort_by(|(one, _), (other, _)| one.cmp(other));
     let same = names.chunk_by(|(one, _), (other, _)| one == other);
@@ -100,10 +101,9 @@ fn repeated(mut names: Vec<(String, Place)>) -> Vec<Diagnostic> {
     repeated.map(diagnostic).collect()
 }
 
-/// Reads one file. After a syntax error it doesn't look further: what could be read of such a file
-/// is a guess, and mistakes in it may be none.
+/// Parses one file. `alone` is true if it is the only file.
 ///
-/// `alone`: there is no other file.
+/// After a syntax error, does not report other errors, because they may only be consequences of the syntax error.
 pub(super) fn contents(source: &Source, alone: bool, context: &Context) -> FileContents {
     let mut contents = FileContents {
         alone,
@@ -147,7 +147,7 @@ fn of_toml(
     let defaults = Defaults::read(&mut table, context);
     contents.mistakes.extend(table.finish());
 
-    // That it is a table, if it is there.
+    // Reports an error if `schedule` is not a table.
     root.table("schedule");
     for (name, value) in schedule.into_iter().map(toml::member) {
         contents.name(&name, source);
@@ -169,7 +169,7 @@ fn of_toml(
     contents.mistakes.extend(root.finish());
 }
 
-/// Reads the entries of a file of resque-scheduler: its root is what `[schedule]` is in ours.
+/// Reads the entries of a file of resque-scheduler, which are at its top level.
 fn of_yaml(
     contents: &mut FileContents,
     document: yaml::Document<'_>,

@@ -1,5 +1,6 @@
-//! Flags and environment → meaning: one function for each kind of value. Errors are for clap, which
-//! names the flag.
+//! Parses the values of flags and environment variables, with one function for each kind of value.
+//!
+//! The errors do not name the flag, because clap adds its name.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -7,29 +8,28 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::core::time::{duration, instant::is_sensible, zone::Zone};
 
-/// The length of a lease: seconds (as `LOCK_TIMEOUT` of resque-scheduler) or text such as `15s`;
-/// from a second to a day.
+/// Parses the length of a lease: seconds (as in `LOCK_TIMEOUT` of resque-scheduler) or text such as `15s`.
 ///
 /// # Errors
-/// What is expected.
+/// Returns what is expected if the length is not from one second to one day.
 pub fn lease(text: &str) -> Result<Duration, String> {
     from_to(text, TimeDelta::seconds(1), "15s")
 }
 
-/// A polling interval: seconds, with a fraction or not, or text such as `0.25s`; from
-/// 10 ms to a day.
+/// Parses a polling interval: seconds, which may have a fraction, or text such as `0.25s`.
 ///
 /// # Errors
-/// What is expected.
+/// Returns what is expected if the interval is not from 10 ms to one day.
 pub fn interval(text: &str) -> Result<Duration, String> {
     from_to(text, TimeDelta::milliseconds(10), "0.5s")
 }
 
-/// How far a leader's clock may be off Redis' clock: seconds or text such as `1m`, from a second to a day; `0`
-/// for any distance.
+/// Parses the maximum difference between a leader's clock and Redis' clock: seconds or text such as `1m`.
+///
+/// `0` means that any difference is allowed.
 ///
 /// # Errors
-/// What is expected.
+/// Returns what is expected if the difference is neither 0 nor from one second to one day.
 pub fn max_clock_skew(text: &str) -> Result<TimeDelta, String> {
     let length = duration::parse(text).map_err(|error| format!("{error}; {}", error.help))?;
     let valid = length.is_zero() || (TimeDelta::seconds(1)..=LONGEST).contains(&length);
@@ -38,7 +38,7 @@ pub fn max_clock_skew(text: &str) -> Result<TimeDelta, String> {
     })
 }
 
-/// The longest lease, the longest interval, and the furthest that a clock may be off.
+/// The maximum of leases, intervals and clock differences.
 const LONGEST: TimeDelta = TimeDelta::days(1);
 
 fn from_to(text: &str, least: TimeDelta, example: &str) -> Result<Duration, String> {
@@ -51,10 +51,10 @@ fn from_to(text: &str, least: TimeDelta, example: &str) -> Result<Duration, Stri
     })
 }
 
-/// A size in bytes: a whole number, with `KB`, `MB` or `GB` behind it for 2^10, 2^20 or 2^30 bytes; at least one.
+/// Parses a size in bytes: a whole number, optionally followed by `KB`, `MB` or `GB` for 2^10, 2^20 or 2^30 bytes.
 ///
 /// # Errors
-/// What is expected.
+/// Returns what is expected if the text is not a size of at least one byte.
 pub fn size(text: &str) -> Result<u64, String> {
     let end = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit = match &*text[end.len()..].to_ascii_uppercase() {
@@ -72,11 +72,13 @@ pub fn size(text: &str) -> Result<u64, String> {
     size.ok_or_else(|| "expected a size in bytes, for example `65536` or `64MB`".to_owned())
 }
 
-/// The size of a delayed item: bytes, or with a unit; from 1 KiB to 64 MiB, for what an item becomes in
-/// quarantine may be six times as long, and Redis takes no more than 512 MiB at once.
+/// Parses the maximum size of a delayed item, in bytes or with a unit.
+///
+/// The limit is 64 MiB because the quarantine record of an item can be six times as long as the item, and Redis accepts
+/// at most 512 MiB in one string.
 ///
 /// # Errors
-/// What is expected.
+/// Returns what is expected if the size is not from 1 KiB to 64 MiB.
 pub fn item_size(text: &str) -> Result<usize, String> {
     let bytes = size(text).ok().and_then(|bytes| bytes.try_into().ok());
     bytes
@@ -84,11 +86,12 @@ pub fn item_size(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "expected a size from `1KB` to `64MB`, for example `16MB`".to_owned())
 }
 
-/// A zone's name, or another form in which POSIX allows it in `TZ`: with a `:` in front, or as a file of the
-/// system's zones, such as `/etc/localtime`.
+/// Parses a time zone in one of the forms that POSIX allows for `TZ`.
+///
+/// These are a name, a name after a `:`, and the path of a zone file such as `/etc/localtime`.
 ///
 /// # Errors
-/// The nearest known name, or that the zone of the file cannot be found.
+/// Returns an error if the name is unknown, with a similar known name, or if the zone of the file cannot be found.
 pub fn zone(text: &str) -> Result<Zone, String> {
     let text = text.strip_prefix(':').unwrap_or(text);
     let name = if text.starts_with('/') {
@@ -109,9 +112,10 @@ pub fn zone(text: &str) -> Result<Zone, String> {
     }
 }
 
-/// Returns the name of the zone whose rules a file holds: its place below `zoneinfo`. The file need not exist,
-/// as in an empty image. A copy of a zone's file has no such place; if it is the system's, `/etc/timezone` may
-/// name the zone, and is believed if that zone's file is the same.
+/// Returns the name of the zone whose rules a file contains, from the file's path below `zoneinfo`.
+///
+/// The file does not have to exist: minimal container images have no zone files. `/etc/localtime` may be a copy instead
+/// of a link. In this case, the name comes from `/etc/timezone`, if the file of that zone is equal to the copy.
 fn zone_of_file(path: &str) -> Result<String, String> {
     let file = fs::canonicalize(path).unwrap_or_else(|_| path.into());
     if let Some((_, name)) = file.to_string_lossy().rsplit_once("/zoneinfo/") {
@@ -133,10 +137,10 @@ fn zone_of_file(path: &str) -> Result<String, String> {
     }
 }
 
-/// An instant from 1970 to 2199: RFC 3339, with its offset from UTC.
+/// Parses an instant from 1970 to 2199, in RFC 3339 with an offset from UTC.
 ///
 /// # Errors
-/// What is expected.
+/// Returns what is expected.
 pub fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     let instant = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
     let instant = instant.ok().filter(|at| is_sensible(*at));
@@ -149,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_seconds_or_text() {
+    fn durations_are_seconds_or_text() {
         assert_eq!(lease("180"), Ok(Duration::from_secs(180)));
         assert_eq!(lease("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(interval("0.25"), Ok(Duration::from_millis(250)));
@@ -191,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn zones_are_read_as_tz_gives_them() {
+    fn a_zone_is_read_in_all_forms_of_the_variable_tz() {
         assert_eq!(zone(""), Ok(Zone::UTC));
         assert_eq!(zone(":Europe/Stockholm"), zone("Europe/Stockholm"));
         for file in ["/usr/share/zoneinfo", "/no/zoneinfo", ":/no/zoneinfo/posix"] {
@@ -209,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn instants_name_their_offset() {
+    fn an_instant_must_have_an_offset_and_be_before_2200() {
         let noon = "2026-11-23T12:00:00Z".parse().unwrap();
         assert_eq!(instant("2026-11-23T13:00:00+01:00"), Ok(noon));
         assert!(instant("2026-11-23 12:00").is_err());

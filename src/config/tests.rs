@@ -1,4 +1,4 @@
-//! Whole files, and what is said of them.
+//! Whole schedule files, and their errors and warnings.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -11,7 +11,7 @@ const CONTEXT: Context = Context {
     environment: None,
     zone: Zone::UTC,
 };
-/// Tests start in the root of the crate.
+/// Relative to the root of the crate, in which tests run.
 const SCHEDULES: &str = "schedules";
 
 fn refused(files: &[(&str, &str)]) -> String {
@@ -21,7 +21,7 @@ fn refused(files: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn every_mistake_is_shown_where_it_was_made() {
+fn every_error_is_shown_at_its_position() {
     let text = r#"
 [defaults]
 queue = "default"
@@ -88,7 +88,7 @@ args = [1, { rate = nan }]
 }
 
 #[test]
-fn an_unknown_key_without_a_near_one_is_answered_with_all_of_them() {
+fn an_unknown_key_without_a_similar_one_is_shown_with_all_known_keys() {
     let text = "[schedule.a]\nqueue = 'q'\nfrequency = '1h'\n[jobs]\n";
     insta::assert_snapshot!(refused(&[("a.toml", text)]), @"
     error: unknown key `frequency`
@@ -112,7 +112,7 @@ fn an_unknown_key_without_a_near_one_is_answered_with_all_of_them() {
 }
 
 #[test]
-fn a_name_in_two_files_is_one_mistake_that_shows_both() {
+fn a_name_in_two_files_is_one_error_that_shows_both_positions() {
     let other = "# Later\n[schedule.sweep]\nqueue = 'low'\n[schedule.b]\nqueue = 'b'\n";
     let files = [
         ("a.toml", "[schedule.sweep]\nqueue = 'high'\n"),
@@ -137,7 +137,7 @@ fn a_name_in_two_files_is_one_mistake_that_shows_both() {
 }
 
 #[test]
-fn a_file_that_is_not_toml_hides_no_mistake_in_another() {
+fn a_syntax_error_in_a_file_does_not_hide_errors_in_other_files() {
     let broken = "[schedule.a]\nevery = 30s\nqueu = 'q'\nclass = 'A\n[schedule.a]\n";
     let files = [
         ("a.toml", broken),
@@ -177,7 +177,7 @@ fn a_file_that_is_not_toml_hides_no_mistake_in_another() {
 }
 
 #[test]
-fn what_cannot_be_read_is_reported_with_all_the_rest() {
+fn a_file_that_cannot_be_read_is_reported_with_all_other_errors() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     fs::create_dir(path("empty")).unwrap();
@@ -218,7 +218,7 @@ fn what_cannot_be_read_is_reported_with_all_the_rest() {
 }
 
 #[test]
-fn a_directory_is_its_toml_files() {
+fn a_directory_is_read_as_the_schedule_files_in_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     fs::write(path("a.toml"), "[schedule.a]\nqueue = 'q'\n").unwrap();
@@ -227,7 +227,7 @@ fn a_directory_is_its_toml_files() {
     }
     fs::create_dir(path("below")).unwrap();
     fs::write(path("below/d.toml"), "not a schedule").unwrap();
-    // Named twice, read once.
+    // A file that is named twice is read only once.
     let paths = [path(""), path("a.toml")];
     let schedule = load(&paths, &CONTEXT, MAX_SIZE).unwrap().schedule;
     assert_eq!(schedule.entries().len(), 1);
@@ -255,12 +255,12 @@ fn the_schedules_that_we_ship_load() {
 }
 
 #[test]
-fn no_files_are_an_empty_schedule() {
+fn without_files_the_schedule_is_empty() {
     assert_eq!(load(&[], &CONTEXT, MAX_SIZE), Ok(Loaded::default()));
 }
 
 #[test]
-fn a_file_without_entries_is_an_error_also_beside_another() {
+fn a_file_without_entries_is_an_error_even_if_another_file_has_entries() {
     let files = [
         ("a.toml", "[defaults]\nqueue = 'q'\n"),
         ("b.toml", "[schedule.a]\nqueue = 'q'\n"),
@@ -294,7 +294,7 @@ fn a_file_without_entries_is_an_error_also_beside_another() {
 }
 
 #[test]
-fn an_entry_that_is_left_out_is_an_entry_of_its_file() {
+fn a_file_whose_only_entry_is_left_out_has_entries() {
     for (path, text) in [
         ("a.toml", "schedule.a = { queue = 'q', enabled = false }"),
         ("a.toml", "schedule.a = { queue = 'q', env = 'elsewhere' }"),
@@ -305,7 +305,7 @@ fn an_entry_that_is_left_out_is_an_entry_of_its_file() {
     }
 }
 
-/// Parses the text and shows what comes of it, which must not panic.
+/// Parses the text and renders its errors. Neither may panic.
 fn survives(text: &str) {
     let source = Source::new("any.toml", text);
     if let Err(report) = parse(&[source], &CONTEXT) {
@@ -314,7 +314,7 @@ fn survives(text: &str) {
 }
 
 #[test]
-fn awkward_texts_are_survived() {
+fn unusual_texts_do_not_panic() {
     survives("\u{feff}[schedule.a]\r\nqueue = 'é\r\n");
     survives(&format!("a = {}", "[".repeat(10_000)));
     survives(&format!("[schedule.a]\nargs{} = 1", ".a".repeat(10_000)));
@@ -323,12 +323,12 @@ fn awkward_texts_are_survived() {
 
 proptest! {
     #[test]
-    fn any_text_is_a_schedule_or_a_report(text: String) {
+    fn any_text_is_a_schedule_or_has_errors(text: String) {
         survives(&text);
     }
 
     #[test]
-    fn a_garbled_schedule_is_a_schedule_or_a_report(
+    fn a_garbled_schedule_is_a_schedule_or_has_errors(
         at: prop::sample::Index,
         length in 0_usize..12,
         insert in "(\\PC|[\"'\\[\\]{}=.,#\\\\\r\n]){0,6}",
@@ -344,7 +344,7 @@ proptest! {
 }
 
 #[test]
-fn of_many_mistakes_the_first_fifty_are_shown_and_the_rest_is_counted() {
+fn the_first_fifty_errors_are_shown_and_the_others_counted() {
     let mut text = String::new();
     for number in 0..10_000 {
         writeln!(text, "[schedule.a{number}]\nqueue = 'q'\nevery = 'soon'").unwrap();
@@ -357,7 +357,7 @@ fn of_many_mistakes_the_first_fifty_are_shown_and_the_rest_is_counted() {
 }
 
 #[test]
-fn mistakes_are_shown_before_warnings() {
+fn errors_have_priority_over_warnings_if_there_are_too_many() {
     let mut text = String::new();
     for number in 0..60 {
         writeln!(text, "a{number}: {{class: J, queue: q, every: 1h, crn: x}}").unwrap();
@@ -370,7 +370,7 @@ fn mistakes_are_shown_before_warnings() {
 }
 
 #[test]
-fn a_long_line_is_cut_around_its_mistake() {
+fn a_long_line_is_cut_around_its_error() {
     let args = format!("[{}]", "'ö', ".repeat(100_000));
     let text = format!("schedule = {{ a = {{ args = {args}, evry = '1h', b = {args} }} }}\n");
     let report = refused(&[("a.toml", &text)]);

@@ -1,11 +1,11 @@
-//! Long texts in logs: whoever wrote them, people want to see how they begin.
+//! Shortens long texts for logs. The texts may come from any app, so they may have any length.
 
 use std::borrow::Cow;
 
-/// How many bytes of a text are shown.
+/// The maximum number of bytes of a text that are shown.
 const LONGEST: usize = 500;
 
-/// Returns the beginning of `text`, with a mark where it was cut; all of it if it is not long.
+/// Returns `text`, or its first 500 bytes and a note of its full length if it is longer.
 pub fn excerpt(text: &str) -> Cow<'_, str> {
     if text.len() <= LONGEST {
         return text.into();
@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_text_is_cut_between_letters() {
+    fn a_long_text_is_cut_between_characters() {
         assert_eq!(excerpt("short"), "short");
         let text = "x".repeat(LONGEST);
         assert_eq!(excerpt(&text), text);

@@ -1,6 +1,6 @@
-//! The pure floor: when to fire, and what bytes. No I/O, no clock, no async, no logging.
+//! The pure floor: decides when entries fire and which bytes their jobs have. No I/O, no clock, no async, no logging.
 //!
-//! Every function that depends on the time takes `now`.
+//! Every function that depends on the time takes `now` as an argument.
 
 pub mod excerpt;
 pub mod firing;

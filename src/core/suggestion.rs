@@ -1,19 +1,21 @@
-//! "did you mean": the known word of which another may be a slip.
+//! Suggestions for typing errors ("did you mean …?").
 
-/// The one of `known` that is nearest to `word`, if no more than a third of the letters of `word`
-/// would be wrong, as in rustc's suggestions. Case doesn't count.
+/// Returns the word in `known` that is nearest to `word`.
+///
+/// Returns `None` if more than a third of the letters of `word` would have to change, the same limit as in rustc's
+/// suggestions. Ignores case.
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let word = word.to_lowercase();
     let length = word.chars().count();
     let most = length.max(3) / 3;
-    // To compare takes as long as the product of the lengths, and a word may have any.
-    let may_be = |known: &&str| known.chars().count().abs_diff(length) <= most;
-    let slips = |known: &str| strsim::damerau_levenshtein(&word, &known.to_lowercase());
+    // A comparison takes time in proportion to the product of both lengths, and a word may have any length.
+    let similar_length = |known: &&str| known.chars().count().abs_diff(length) <= most;
+    let distance = |known: &str| strsim::damerau_levenshtein(&word, &known.to_lowercase());
     let nearest = known
         .into_iter()
-        .filter(may_be)
-        .min_by_key(|known| slips(known))?;
-    (slips(nearest) <= most).then_some(nearest)
+        .filter(similar_length)
+        .min_by_key(|known| distance(known))?;
+    (distance(nearest) <= most).then_some(nearest)
 }
 
 #[cfg(test)]
@@ -21,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_near_and_another_word_is_not() {
+    fn a_typing_error_has_a_suggestion_and_another_word_has_none() {
         let known = ["cron", "every", "queue", "rails_env"];
         for (word, meant) in [
             ("quue", Some("queue")),

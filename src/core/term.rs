@@ -1,4 +1,4 @@
-//! A term of leadership, and how long its holder may trust it.
+//! A term of leadership, and how long the leader may trust it.
 //!
 //! ```text
 //!   attempt_started         renew_at                 trusted_until        lease ends in Redis
@@ -6,8 +6,8 @@
 //!        0                  lease/3                  lease - margin        lease (or later)
 //! ```
 //!
-//! Everything is anchored at the *start* of the attempt that took or renewed the lease, on the
-//! monotonic clock, so a slow reply can't stretch leadership.
+//! All times count from the *start* of the attempt that took or renewed the lease, on the monotonic clock. A slow
+//! reply from Redis therefore cannot extend a term beyond the lease.
 
 use std::time::{Duration, Instant};
 
@@ -16,13 +16,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// One successful attempt to take or renew the lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
-    /// When it began.
+    /// When the attempt started, on the monotonic clock.
     pub started: Instant,
-    /// What the server's clock showed then.
+    /// The time of the Redis server's clock at that moment.
     pub server_clock: DateTime<Utc>,
 }
 
-/// One holding of the lease.
+/// One period in which this process holds the lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term {
     number: u64,
@@ -32,7 +32,7 @@ pub struct Term {
 }
 
 impl Term {
-    /// The term number `number` of this process, from an attempt that took the lease for `lease`.
+    /// Creates term `number` of this process, from an attempt that took the lease for the time `lease`.
     pub fn new(number: u64, lease: Duration, attempt: Attempt) -> Self {
         Self {
             number,
@@ -42,13 +42,15 @@ impl Term {
         }
     }
 
-    /// The same term after another successful attempt.
+    /// Returns this term after another successful attempt.
     #[must_use]
     pub fn renewed(self, attempt: Attempt) -> Self {
         Self { attempt, ..self }
     }
 
-    /// The same term as one that follows on `earlier`: nobody else can have led since that one was renewed last.
+    /// Returns this term as the unbroken successor of `earlier`.
+    ///
+    /// The caller has checked that no other process can have led since `earlier` was last renewed.
     #[must_use]
     pub fn following(self, earlier: Self) -> Self {
         Self {
@@ -57,35 +59,38 @@ impl Term {
         }
     }
 
-    /// Whether nobody else can have led by `now` since the last attempt, for the lock had no time to end.
+    /// Whether the lease cannot have expired before `now`, so that no other process can have led since the last attempt.
     pub fn is_held_until(&self, now: Instant) -> bool {
         now < self.attempt.started + self.lease
     }
 
-    /// The number of the first term of an unbroken row up to this one, in which nobody else led: what this
-    /// process remembers from it is up to date.
+    /// Returns the number of the first term of the unbroken series of terms that ends with this one.
+    ///
+    /// No other process has led since that term began, so what this process remembers from that time is up to date.
     pub fn unbroken_since(&self) -> u64 {
         self.unbroken_since
     }
 
-    /// Counts the terms of this process; tells a renewal from a new term.
+    /// Returns the number of this term in this process. A renewal keeps the number; a new term gets the next one.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// How long the holder may still act as leader; zero once it must not.
+    /// Returns how long this process may still act as the leader; zero when the term is over.
     pub fn remaining(&self, now: Instant) -> Duration {
         let margin = (self.lease / 5).min(Duration::from_secs(1));
         (self.attempt.started + self.lease.saturating_sub(margin)).saturating_duration_since(now)
     }
 
-    /// How long the lease can wait for its renewal, due after a third of it.
+    /// Returns the time until the next renewal, which is due after a third of the lease.
     pub fn renewal_due_in(&self, now: Instant) -> Duration {
         (self.attempt.started + self.lease / 3).saturating_duration_since(now)
     }
 
-    /// Returns by how much a host's clock that shows `clock` at `now` is ahead of the server's clock, reckoned
-    /// from the last attempt: a clock that has jumped since then shows without another one.
+    /// Returns by how much a host's clock that shows `clock` at `now` is ahead of the server's clock.
+    ///
+    /// The server's clock is computed from the last attempt and the monotonic clock. A jump of the host's clock is
+    /// therefore noticed without another attempt.
     pub fn skew(&self, now: Instant, clock: DateTime<Utc>) -> TimeDelta {
         let since = now.saturating_duration_since(self.attempt.started);
         clock - self.attempt.server_clock - TimeDelta::from_std(since).unwrap_or(TimeDelta::MAX)
@@ -110,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn trust_ends_a_margin_before_the_lease() {
+    fn a_term_ends_before_its_lease_by_the_margin() {
         let start = Instant::now();
         let term = Term::new(1, 15 * SECOND, attempt(start));
         assert_eq!(term.remaining(start), 14 * SECOND);
@@ -121,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_counts_from_its_start_and_keeps_the_number() {
+    fn a_renewal_counts_from_the_start_of_its_attempt_and_keeps_the_term_number() {
         let start = Instant::now();
         let term = Term::new(7, 15 * SECOND, attempt(start)).renewed(attempt(start + 5 * SECOND));
         assert_eq!(term.number(), 7);
@@ -129,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_between_two_attempts_is_off_by_the_jump() {
+    fn a_jump_of_the_clock_between_two_attempts_shows_as_skew() {
         let start = Instant::now();
         let term = Term::new(1, 15 * SECOND, attempt(start));
         let skew = |after: u32, clock: i64| {

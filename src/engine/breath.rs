@@ -1,20 +1,21 @@
-//! Long passes over entries, in which the other loops still work.
+//! Yields to the other loops during a long pass over entries.
 
-/// After how many entries the others may work: a pass over so many takes some milliseconds.
+/// Number of entries after which a pass yields. A pass over 1,000 entries takes a few milliseconds.
 const ENTRIES: usize = 1_000;
 
-/// Counts the entries of a pass. All loops share one thread: without it, the lease would run out, delayed jobs
-/// would wait and signals would not be answered while a million entries are put in force.
+/// Counts the entries of a pass and yields from time to time. All loops share one thread. Without yields, while a
+/// million entries are put in force, the lease would expire, delayed jobs would wait and signals would get no
+/// answer.
 #[derive(Default)]
 pub(super) struct Breath(usize);
 
 impl Breath {
-    /// Counts one entry; now and then, lets the other loops work.
+    /// Counts one entry. Yields to the other loops after every 1,000 entries.
     pub(super) async fn entry(&mut self) {
         self.entries(1).await;
     }
 
-    /// Counts one entry that takes as long as so many others.
+    /// Counts one entry that takes as long as `number` ordinary ones.
     pub(super) async fn entries(&mut self, number: usize) {
         self.0 += number;
         if self.0 >= ENTRIES {

@@ -1,4 +1,4 @@
-//! What people and programs ask of a running engine. Signals are one sender of it.
+//! Requests to a running engine, from signals or from other code of this program.
 
 use std::sync::Arc;
 
@@ -6,33 +6,33 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{config::Mistakes, core::schedule::Changes, engine::snapshot::Snapshot};
 
-/// How many requests of a kind may wait. All that wait are granted together.
+/// Maximum number of waiting requests of each kind. All waiting requests get the same answer.
 const WAITING: usize = 16;
 
-/// Where an answer goes; `None`: nobody waits for it.
+/// Where to send the answer. `None` if nobody waits for it.
 pub(super) type Reply<T> = Option<oneshot::Sender<T>>;
 
-/// What came of a reload.
+/// Outcome of a reload.
 #[derive(Debug, Clone)]
 pub enum ReloadOutcome {
-    /// The schedule was put in force, with these changes.
+    /// The new schedule is in force, with these changes.
     Reloaded(Changes),
-    /// It has mistakes. The schedule in force stays.
+    /// The new schedule has errors. The previous schedule stays in force.
     Rejected(Arc<Mistakes>),
-    /// It could not be read in time. The schedule in force stays.
+    /// The new schedule could not be read in time. The previous schedule stays in force.
     GivenUp,
-    /// Too many earlier reloads still hang. The schedule in force stays.
+    /// Too many earlier reloads still hang. The previous schedule stays in force.
     Impossible,
 }
 
-/// Asks a running engine for something. Clones ask the same one.
+/// Sends requests to a running engine. Clones send to the same engine.
 #[derive(Debug, Clone)]
 pub struct Commands {
     reload: mpsc::Sender<Reply<ReloadOutcome>>,
     status: mpsc::Sender<Reply<Snapshot>>,
 }
 
-/// What an engine is asked for.
+/// Receiving end of the requests, for the engine.
 #[derive(Debug)]
 pub struct Requests {
     pub(super) reload: mpsc::Receiver<Reply<ReloadOutcome>>,
@@ -40,7 +40,7 @@ pub struct Requests {
 }
 
 impl Commands {
-    /// Returns both ends: who asks, and what the engine is to be given.
+    /// Returns the sending and the receiving end.
     pub fn new() -> (Self, Requests) {
         let (reload, reloads) = mpsc::channel(WAITING);
         let (status, statuses) = mpsc::channel(WAITING);
@@ -51,23 +51,24 @@ impl Commands {
         (Self { reload, status }, requests)
     }
 
-    /// Asks that the schedule files are read again, and does not wait.
+    /// Requests a reload of the schedule files and returns at once.
     pub fn request_reload(&self) {
-        // If it can't wait any more, others wait for the same.
+        // If the channel is full, the requests that already wait cause the same reload.
         drop(self.reload.try_send(None));
     }
 
-    /// Asks that this process reports how it is and where its entries stand, and does not wait.
+    /// Requests a log of the status of this process and of its entries, and returns at once.
     pub fn request_status(&self) {
         drop(self.status.try_send(None));
     }
 
-    /// Has the schedule files read again. `None`: the engine has stopped.
+    /// Reloads the schedule files and waits for the outcome. Returns `None` if the engine has stopped.
     pub async fn reload(&self) -> Option<ReloadOutcome> {
         ask(&self.reload).await
     }
 
-    /// Has this process report how it is and where its entries stand. `None`: the engine has stopped.
+    /// Logs the status of this process and of its entries. Returns the status of the process, or `None` if the
+    /// engine has stopped.
     pub async fn status(&self) -> Option<Snapshot> {
         ask(&self.status).await
     }
@@ -79,8 +80,8 @@ async fn ask<T>(of: &mpsc::Sender<Reply<T>>) -> Option<T> {
     answer.await.ok()
 }
 
-/// Waits for a request, and takes all that wait with it: the answer is the same. Returns where it is to go; for ever
-/// if nobody can ask any more.
+/// Waits for a request and takes all other waiting requests with it, because they get the same answer. Returns
+/// where to send the answer. Waits forever if all senders are gone.
 pub(super) async fn all<T>(of: &mut mpsc::Receiver<Reply<T>>) -> Vec<oneshot::Sender<T>> {
     let Some(first) = of.recv().await else {
         return std::future::pending().await;
@@ -92,10 +93,10 @@ pub(super) async fn all<T>(of: &mut mpsc::Receiver<Reply<T>>) -> Vec<oneshot::Se
     replies
 }
 
-/// Gives all of them the same answer.
+/// Sends the same answer to all of them.
 pub(super) fn answer<T: Clone>(replies: Vec<oneshot::Sender<T>>, with: &T) {
     for reply in replies {
-        // Who has gone needs none.
+        // The requester may have stopped waiting.
         drop(reply.send(with.clone()));
     }
 }

@@ -1,4 +1,4 @@
-//! What each loop is given: what wakes it, what it may do now, and what stops it.
+//! What each loop shares with the engine: its term, its schedule, its sleep and its stop signal.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,21 +18,21 @@ use crate::{
     store::StoreError,
 };
 
-/// How long until the next whole second. No loop sleeps longer, so that a step of the clock heals within
-/// it; and all wake then, for what is due is due then.
+/// Returns the time until the next whole second. Fires and buckets are due on whole seconds, so all loops wake
+/// then. No loop sleeps longer, so that it notices a clock step within a second.
 pub(super) fn until_next_second(now: DateTime<Utc>) -> Duration {
     Duration::from_secs(1).saturating_sub(Duration::from_nanos(now.timestamp_subsec_nanos().into()))
 }
 
-/// What a loop is given.
+/// What each loop gets from the engine.
 pub(super) struct LoopContext {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) health: Health,
     pub(super) events: Events,
     pub(super) outage: Outage,
-    /// How far this host's clock may be off Redis' clock.
+    /// Maximum difference between this host's clock and Redis's for a leader.
     pub(super) max_skew: Option<TimeDelta>,
-    /// Told when the lease is to be looked at: Redis says that it is lost, or the clock has jumped.
+    /// Notified when leadership must check the lease: Redis reported that it is lost, or the clock jumped.
     pub(super) recheck_lease: Arc<Notify>,
     pub(super) term: watch::Receiver<Option<Term>>,
     pub(super) in_force: watch::Receiver<Arc<Schedule>>,
@@ -40,7 +40,7 @@ pub(super) struct LoopContext {
 }
 
 impl LoopContext {
-    /// The same for the loop `part`, which hears of terms from `term`.
+    /// Returns the same context for the loop `part`, which receives its terms from `term`.
     pub(super) fn of(&self, part: HealthPart, term: watch::Receiver<Option<Term>>) -> Self {
         Self {
             clock: Arc::clone(&self.clock),
@@ -59,7 +59,7 @@ impl LoopContext {
         self.clock.now()
     }
 
-    /// The term in which we may act now.
+    /// Returns the current term if this process may act as the leader now.
     pub(super) fn trusted_term(&self) -> Option<Term> {
         let term = (*self.term.borrow())?;
         let (monotonic, now) = (self.clock.monotonic(), self.clock.now());
@@ -68,7 +68,7 @@ impl LoopContext {
         }
         let skew = term.skew(monotonic, now).abs();
         if self.max_skew.is_some_and(|max| skew > max) {
-            // The clock has jumped since the last look at Redis' clock: another look comes first.
+            // The clock jumped since it was last compared with Redis's. Compare it again before acting on it.
             self.recheck_lease.notify_one();
             return None;
         }
@@ -80,7 +80,7 @@ impl LoopContext {
         Arc::clone(&self.in_force.borrow())
     }
 
-    /// Turns the outcome of a pass into the pause after it. `idle` is the longest.
+    /// Returns the pause after a pass with this outcome, at most `idle` unless the pass failed.
     pub(super) fn pause(&mut self, outcome: Result<Tick, StoreError>, idle: Duration) -> Duration {
         match self.outage.note(outcome, self.clock.monotonic()) {
             Ok(Tick::More) => Duration::ZERO,
@@ -96,13 +96,13 @@ impl LoopContext {
         }
     }
 
-    /// Sleeps; a new term or schedule wakes it. `false`: stop.
+    /// Sleeps until `pause` is over or the term or schedule changes. Returns `false` if the loop must stop.
     pub(super) async fn sleep(&mut self, pause: Duration) -> bool {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => return false,
             () = self.clock.sleep(pause) => {}
-            // An error means that the engine is stopping, and `stop` says so.
+            // A closed channel means that the engine is stopping; then `stop` is cancelled too.
             _ = self.term.changed() => {}
             _ = self.in_force.changed() => {}
         }

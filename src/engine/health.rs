@@ -1,4 +1,4 @@
-//! What is wrong now, by what it is about.
+//! Current problems of this process, grouped by what they affect.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,44 +13,44 @@ use crate::{
     engine::snapshot::{Snapshot, Snapshots},
 };
 
-/// An outage that lasts is reported again after this.
+/// An outage that lasts is logged again after this time.
 const REMINDER: Duration = Duration::from_secs(60);
 
-/// What can be in trouble by itself.
+/// Something that can have a problem of its own. Each part has at most one problem at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum HealthPart {
     Leadership,
     Recurring,
     Delayed,
-    /// Entries whose queue refuses their job.
+    /// Entries whose queue rejects their job.
     Entries,
-    /// Entries whose fire is too early by Redis' clock.
+    /// Entries whose fire is too early by Redis's clock.
     EarlyFires,
-    /// Entries with a record in the future.
+    /// Entries with a recorded time in the future.
     Ahead,
     /// Records of entries that Redis has lost.
     Lost,
-    /// Delayed jobs that are too early by Redis' clock.
+    /// Delayed jobs that are too early by Redis's clock.
     EarlyBuckets,
-    /// Buckets that can't be moved.
+    /// Buckets that cannot be moved.
     Buckets,
-    /// Queues that refuse delayed jobs.
+    /// Queues that reject delayed jobs.
     Queues,
-    /// What Ruby schedulers did.
+    /// Timestamps that Ruby schedulers wrote.
     Stamps,
     /// Dynamic entries.
     Dynamic,
-    /// The entries in force, for commands to know.
+    /// Publishing the entries in force for commands.
     Published,
     /// This host's clock.
     Clock,
-    /// Reading the schedule anew.
+    /// Reloading the schedule files.
     Schedule,
-    /// The list of what happened.
+    /// Recording events in Redis.
     Journal,
 }
 
-/// What is wrong now, and what this process knows of itself; clones share it.
+/// Current problems and latest snapshot of this process. Clones share the same state.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     state: Arc<Mutex<State>>,
@@ -60,14 +60,14 @@ pub struct Health {
 #[derive(Debug, Default)]
 struct State {
     problems: BTreeMap<HealthPart, String>,
-    /// Which outage each loop is in.
+    /// The kind of outage that each loop is in.
     outages: BTreeMap<HealthPart, String>,
-    /// When each outage began, and when it was logged last.
+    /// For each kind of outage, when it began and when it was last logged.
     logged: BTreeMap<String, (Instant, Instant)>,
 }
 
 impl State {
-    /// Forgets the outages that no loop is in any more.
+    /// Removes the outages that no loop is in any more.
     fn forget_ended(&mut self) {
         let outages = &self.outages;
         let lasts = |kind: &String| outages.values().any(|it| it == kind);
@@ -76,7 +76,7 @@ impl State {
 }
 
 impl Health {
-    /// Each problem in words; a problem that several parts have is there once. Empty if all is well.
+    /// Returns each problem as text, without duplicates. Empty if there are none.
     pub fn problems(&self) -> Vec<String> {
         let mut seen = BTreeSet::new();
         let state = self.lock();
@@ -84,7 +84,7 @@ impl Health {
         problems.filter(|it| seen.insert(*it)).cloned().collect()
     }
 
-    /// Records what is wrong with `part`, or that nothing is.
+    /// Sets the problem of `part`. `None` clears it.
     pub(super) fn set(&self, part: HealthPart, problem: Option<String>) {
         let problem = problem.map(|it| excerpt(&it).into_owned());
         let before = {
@@ -104,18 +104,18 @@ impl Health {
         self.publish(|snapshot| snapshot.problems = problems);
     }
 
-    /// What this process knows of itself, now and whenever that changes.
+    /// Returns a receiver of the snapshot, which is updated on every change.
     pub fn snapshots(&self) -> watch::Receiver<Snapshot> {
         self.snapshots.subscribe()
     }
 
-    /// Publishes what has changed.
+    /// Changes the snapshot and notifies its receivers.
     pub(super) fn publish(&self, change: impl FnOnce(&mut Snapshot)) {
         self.snapshots.update(change);
     }
 
-    /// Records that the loop `part` is in the outage `kind`. Returns how long that lasts if it is to be
-    /// reported: at its begin, whichever loop sees it first, and every minute.
+    /// Records that the loop `part` is in the outage `kind`. Returns how long the outage has lasted if it must be
+    /// logged now: when the first loop enters it, and every minute while it lasts.
     pub(super) fn enter_outage(
         &self,
         part: HealthPart,
@@ -136,7 +136,7 @@ impl Health {
         Some(now.saturating_duration_since(*began))
     }
 
-    /// Records that the loop `part` is in no outage any more. Returns whether no loop is.
+    /// Records that the loop `part` is no longer in an outage. Returns whether no loop is in one.
     pub(super) fn leave_outage(&self, part: HealthPart) -> bool {
         let is_last = {
             let state = &mut *self.lock();
@@ -160,7 +160,7 @@ mod tests {
     use crate::clock::{Clock as _, SystemClock};
 
     #[test]
-    fn a_problem_of_several_parts_is_there_once() {
+    fn a_problem_of_several_parts_is_listed_once() {
         let health = Health::default();
         for (part, problem) in [
             (HealthPart::Leadership, "gone"),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_logged_at_its_begin_and_every_minute() {
+    fn an_outage_is_logged_when_it_begins_and_every_minute() {
         let (health, start) = (Health::default(), SystemClock.monotonic());
         let enter = |part, kind: &str, seconds| {
             let now = start + Duration::from_secs(seconds);

@@ -1,4 +1,4 @@
-//! How far this host's clock is off Redis' clock, and whether a leader's may be as far off.
+//! Compares this host's clock with Redis's, and decides whether it is accurate enough to lead.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -8,30 +8,30 @@ use crate::{
     events::{Event, Events},
 };
 
-/// A clock further off Redis' than this is warned about.
+/// A clock that differs from Redis's by more than this causes a warning.
 const LARGEST_SKEW: TimeDelta = TimeDelta::seconds(1);
 
-/// How right it is.
+/// Accuracy of this host's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ClockState {
     Right,
-    /// Off by more than a second.
+    /// Differs from Redis's by more than a second.
     Skewed,
-    /// Off by more than a leader's clock may be.
+    /// Differs from Redis's by more than a leader's clock may.
     TooFarOff,
 }
 
-/// What is known of this host's clock.
+/// What is known about this host's clock.
 pub(super) struct HostClock {
-    /// How far a leader's may be off.
+    /// Maximum difference from Redis's clock for a leader.
     max: Option<TimeDelta>,
-    /// How far it was ahead of Redis' when they were last compared, at least.
+    /// Minimum by which the clock was ahead of Redis's at the last comparison. Negative if it was behind.
     skew: Option<TimeDelta>,
     state: ClockState,
 }
 
 impl HostClock {
-    /// A clock that was not compared yet.
+    /// Returns a clock that has not been compared yet.
     pub(super) fn new(max: Option<TimeDelta>) -> Self {
         Self {
             max,
@@ -40,13 +40,14 @@ impl HostClock {
         }
     }
 
-    /// How far it was ahead of Redis' when they were last compared, at least.
+    /// Returns the minimum by which the clock was ahead of Redis's at the last comparison. Negative if it was
+    /// behind.
     pub(super) fn skew(&self) -> Option<TimeDelta> {
         self.skew
     }
 
-    /// Compares it with Redis' clock, given what it showed before and after Redis looked at its own. Returns how far it
-    /// is ahead.
+    /// Compares the clock with Redis's and returns by how much it is ahead, at least. `before` and `after` are this
+    /// host's time before and after the call that returned the time `redis`.
     pub(super) fn compare(
         &mut self,
         before: DateTime<Utc>,
@@ -58,18 +59,18 @@ impl HostClock {
         skew
     }
 
-    /// Whether this host's clock is too far off Redis' clock to lead, as far as is known.
+    /// Whether this host's clock is known to be too far off to lead.
     pub(super) fn is_too_far_off(&self) -> bool {
         self.skew.is_some() && self.may_be_too_far_off()
     }
 
-    /// The same; also before the first look at Redis' clock.
+    /// Whether this host's clock may be too far off to lead. Also true before the first comparison.
     pub(super) fn may_be_too_far_off(&self) -> bool {
         self.max
             .is_some_and(|max| self.skew.is_none_or(|skew| skew.abs() > max))
     }
 
-    /// Reports when this host's clock leaves Redis' clock, and when it is right again.
+    /// Logs when the clock's accuracy changes, and sets or clears its problem.
     pub(super) fn judge(&mut self, health: &Health, events: &Events) {
         let skew = self.skew.unwrap_or_default();
         let state = if self.is_too_far_off() {
@@ -97,7 +98,7 @@ impl HostClock {
         health.set(HealthPart::Clock, problem);
     }
 
-    /// Why this host must not lead, if its clock is too far off.
+    /// Returns why this host must not lead, if its clock is too far off.
     pub(super) fn why_not_leading(&self) -> Option<String> {
         let (skew, max) = self.skew.zip(self.max)?;
         let (seconds, max) = (skew.as_seconds_f64(), duration::display(max));
@@ -110,8 +111,9 @@ impl HostClock {
     }
 }
 
-/// By how much this host's clock is ahead of Redis' for certain, given what it showed before and after
-/// Redis looked at its own; less than zero: behind it. What the call's duration explains is no skew.
+/// Returns by how much this host's clock is certainly ahead of Redis's; negative if it is behind. `before` and
+/// `after` are this host's time before and after the call that returned the time `redis`. A difference that the
+/// duration of the call can explain counts as zero.
 fn skew(before: DateTime<Utc>, after: DateTime<Utc>, redis: DateTime<Utc>) -> TimeDelta {
     if redis < before {
         before - redis
@@ -127,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn skew_is_what_a_slow_call_does_not_explain() {
+    fn skew_excludes_what_the_duration_of_the_call_explains() {
         let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
         let skew = |before, after, redis| skew(at(before), at(after), at(redis)).num_seconds();
         assert_eq!(skew(10, 12, 11), 0);

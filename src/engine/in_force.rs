@@ -1,4 +1,4 @@
-//! The schedule in force, as the recurring loop gives it to the loop that publishes it.
+//! Passes the schedule in force from the recurring loop to the loop that publishes it.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use crate::core::schedule::Schedule;
 #[derive(Debug, Clone)]
 pub(super) struct InForce {
     pub(super) schedule: Arc<Schedule>,
-    /// Counts how often Redis may have had other entries than we published: in each term, and after it went back.
+    /// Incremented when Redis may have other entries than we published: in every new term, and after Redis went
+    /// back in time.
     pub(super) doubts: u64,
 }
 
-/// Where the recurring loop says what is to be published.
+/// Sending end, for the recurring loop.
 pub(super) struct ToPublish {
     in_force: watch::Sender<Option<InForce>>,
     doubts: u64,
 }
 
-/// Nothing yet.
 impl Default for ToPublish {
     fn default() -> Self {
         let (in_force, _) = watch::channel(None);
@@ -36,12 +36,12 @@ impl ToPublish {
         self.in_force.subscribe()
     }
 
-    /// Redis may have other entries than were published.
+    /// Records that Redis may have other entries than were published, so that all of them are compared.
     pub(super) fn doubt(&mut self) {
         self.doubts += 1;
     }
 
-    /// This schedule is in force, if there is one.
+    /// Passes on the schedule in force. Does nothing if it is `None`, and wakes the receiver only if it changed.
     pub(super) fn put(&self, schedule: Option<&Arc<Schedule>>) {
         let Some(schedule) = schedule else {
             return;
@@ -56,7 +56,7 @@ impl ToPublish {
         });
     }
 
-    /// Another scheduler leads, and publishes.
+    /// Ends publishing, because another scheduler is the leader and publishes its own entries.
     pub(super) fn nothing(&self) {
         self.in_force
             .send_if_modified(|before| before.take().is_some());

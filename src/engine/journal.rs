@@ -1,5 +1,5 @@
-//! What happens to the scheduler is kept in Redis, for people. No loop waits for that: what can't be written soon is
-//! dropped, and the log has it anyway.
+//! Records events in Redis for people to read. No loop waits for this. If Redis is away for long, events are
+//! dropped; they are in the log too.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,14 +19,14 @@ use crate::{
     store::{EventRecord, Store, StoreError},
 };
 
-/// How many events may wait.
+/// Maximum number of events that wait to be written.
 const WAITING: usize = 100;
-/// How long the last ones may take.
+/// Time limit for the last write when the process exits.
 const LAST: Duration = Duration::from_millis(100);
-/// How many names are kept of many.
+/// Maximum number of entry names in one record.
 const NAMES: usize = 20;
 
-/// Keeps what people want to read later.
+/// Turns the events that people want to read later into records and queues them.
 struct JournalSink {
     clock: Arc<dyn Clock>,
     holder: String,
@@ -75,7 +75,7 @@ impl Sink for JournalSink {
             }
             _ => return,
         };
-        // If there is no room, Redis has been away for long, and the log has all of them.
+        // If the queue is full, Redis has been away for long. The log has the event.
         drop(self.records.try_send(EventRecord {
             at: self.clock.now(),
             actor: self.holder.clone(),
@@ -87,25 +87,25 @@ impl Sink for JournalSink {
     }
 }
 
-/// The first of these names.
+/// Returns the first names as one text.
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.take(NAMES).map(excerpt).collect();
     names.join(", ")
 }
 
-/// Writes what the sink keeps.
+/// Writes the queued records to Redis.
 pub(super) struct Journal<S> {
     store: S,
     clock: Arc<dyn Clock>,
     health: Health,
     outage: Outage,
     kept: Receiver<EventRecord>,
-    /// What is to be written next.
+    /// The records of the next write.
     batch: Vec<EventRecord>,
 }
 
 impl<S: Store> Journal<S> {
-    /// Returns it, and `events` with its sink.
+    /// Returns the journal, and `events` with its sink added.
     pub(super) fn new(
         store: S,
         clock: &Arc<dyn Clock>,
@@ -130,7 +130,7 @@ impl<S: Store> Journal<S> {
         (journal, events)
     }
 
-    /// Writes what comes, for ever.
+    /// Writes records as they arrive. Never returns.
     pub(super) async fn run(&mut self) {
         loop {
             if self.batch.is_empty() {
@@ -143,16 +143,17 @@ impl<S: Store> Journal<S> {
         }
     }
 
-    /// Writes what is left.
+    /// Writes the remaining records, with a time limit.
     pub(super) async fn finish(mut self) {
         while let Ok(record) = self.kept.try_recv() {
             self.batch.push(record);
         }
-        // The process ends, whether that is written or not.
+        // The process exits whether the write succeeded or not.
         drop(timeout(LAST, self.write()).await);
     }
 
-    /// Writes the batch. A key of another type, or a missing right, is a problem that stops nothing.
+    /// Writes the batch. If the key has the wrong type or a right is missing, reports a problem and drops the
+    /// batch.
     async fn write(&mut self) -> Result<(), StoreError> {
         if self.batch.is_empty() {
             return Ok(());

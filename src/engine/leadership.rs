@@ -8,14 +8,14 @@
 //!        another holds it, or trust has run out before a renewal
 //! ```
 //!
-//! A host whose clock is too far off Redis' clock does not lead: it would enqueue too early, and leave a fence in
-//! the future that silences the schedule. It gives the lease back and only looks at Redis' clock until its own
-//! is right.
+//! If this host's clock is too far off Redis's, this process does not lead: it would enqueue too early, and leave a
+//! fence in the future that blocks the entries. It releases the lease and only compares the clocks until its own is
+//! right.
 //!
-//! A lock without an end has no living owner, for all peers set one: it is taken over once it has
-//! stood unchanged for as long as a lease.
+//! All schedulers set a TTL on their lock. A lock without a TTL therefore has no living owner. It is taken over
+//! after it has been unchanged for the length of one lease.
 //!
-//! Leadership saves work; the fence in `fire.lua` and the atomic `move.lua` make us correct
+//! Leadership only saves work. Correctness comes from the fence in `fire.lua` and from the atomic `move.lua`
 //! (docs/design.md, law 3).
 
 use std::{
@@ -43,13 +43,13 @@ use crate::{
     store::{Lease, Role, Store, StoreError},
 };
 
-/// How often a follower looks at the lease; a leader that stops cleanly wakes it at once.
+/// How often a follower checks the lease. A leader that stops cleanly wakes it earlier.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long giving the lease back may take; it ends by itself if that fails.
+/// Time limit for releasing the lease. If the release fails, the lease expires.
 const RELEASE_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// The state machine of one process.
+/// The loop that takes and renews the lease of this process.
 pub(super) struct Leadership<S> {
     store: S,
     clock: Arc<dyn Clock>,
@@ -59,20 +59,20 @@ pub(super) struct Leadership<S> {
     outage: Outage,
     term: Option<Term>,
     terms_so_far: u64,
-    /// The last term, unless another scheduler may have led since.
+    /// The last term, unless another scheduler may have led since then.
     last_term: Option<Term>,
     following: Option<String>,
-    /// Who holds a lock without an end, and since when we know.
+    /// Holder of a lock without a TTL, and when we first saw it.
     stuck: Option<(String, Instant)>,
     host_clock: HostClock,
     presence: Presence,
-    /// One for each loop, told in this order: those who wait for the same channel are woken in an
-    /// order that tokio draws, and a simulation must go the same way each time.
+    /// One channel for each loop, notified in this order. If the loops shared a channel, tokio would wake them in
+    /// random order, and a simulation could not be repeated.
     published: Vec<watch::Sender<Option<Term>>>,
 }
 
 impl<S: Store> Leadership<S> {
-    /// A follower that will publish its terms.
+    /// Returns a follower. It sends its terms to `published`.
     pub(super) fn new(
         store: S,
         clock: Arc<dyn Clock>,
@@ -101,14 +101,14 @@ impl<S: Store> Leadership<S> {
         }
     }
 
-    /// The same, of a process whose schedule changes.
+    /// Adds the schedule, whose digest is part of this process's heartbeat.
     pub(super) fn with_schedule(self, schedule: watch::Receiver<Arc<Schedule>>) -> Self {
         let presence = self.presence.with_schedule(schedule);
         Self { presence, ..self }
     }
 
-    /// Ticks until `stop`, then gives the lease back. `recheck_lease` wakes it early: a loop was told
-    /// that the lease is lost.
+    /// Takes and renews the lease until `stop`, then releases it. `recheck_lease` wakes it early, when Redis
+    /// reported to a loop that the lease is lost.
     pub(super) async fn run(mut self, recheck_lease: Arc<Notify>, stop: CancellationToken) {
         loop {
             let pause = tokio::select! {
@@ -126,12 +126,12 @@ impl<S: Store> Leadership<S> {
         self.release().await;
     }
 
-    /// The term that this process holds, if it leads.
+    /// Returns the current term if this process is the leader.
     pub(super) fn term(&self) -> Option<Term> {
         self.term
     }
 
-    /// One try for the lease, with its errors told about. Returns when to try again.
+    /// Attempts to take or renew the lease once and reports errors. Returns the pause before the next attempt.
     async fn tick(&mut self) -> Duration {
         let outcome = self.attempt().await;
         self.host_clock.judge(&self.health, &self.events);
@@ -139,13 +139,17 @@ impl<S: Store> Leadership<S> {
         self.outage
             .note(outcome, self.clock.monotonic())
             .unwrap_or_else(|pause| match self.term {
-                // The outcome is unknown: a leader is trusted until its term ends, not longer.
+                // After an error, it is unknown whether Redis renewed the lease. The leader continues until its
+                // term ends.
                 Some(term) => pause.min(term.remaining(self.clock.monotonic())),
                 None => pause,
             })
     }
 
-    /// One try for the lease. Returns when to renew it, or to look again.
+    /// Attempts to take or renew the lease once. Returns the pause before the next attempt.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the attempt may have succeeded.
     pub(super) async fn attempt(&mut self) -> Result<Duration, StoreError> {
         let started = self.clock.monotonic();
         if self
@@ -157,9 +161,9 @@ impl<S: Store> Leadership<S> {
         if self.host_clock.may_be_too_far_off() {
             let before = self.clock.now();
             let heartbeat = self.presence.due(self.role(), started);
-            let is_said = heartbeat.is_some();
+            let sends_heartbeat = heartbeat.is_some();
             let redis_clock = self.store.time(heartbeat).await?;
-            if is_said {
+            if sends_heartbeat {
                 self.presence.sent(started);
             }
             let after = self.clock.now();
@@ -171,11 +175,11 @@ impl<S: Store> Leadership<S> {
         let (started, before) = (self.clock.monotonic(), self.clock.now());
         let stuck_holder = self.stuck_holder(started);
         let heartbeat = self.presence.due(self.role(), started);
-        let is_said = heartbeat.is_some();
+        let sends_heartbeat = heartbeat.is_some();
         let stuck_holder = stuck_holder.as_deref();
         let attempt = self.store.take_lease(self.lease, stuck_holder, heartbeat);
         let (lease, redis_clock) = attempt.await?;
-        if is_said {
+        if sends_heartbeat {
             self.presence.sent(started);
         }
         let after = self.clock.now();
@@ -210,20 +214,20 @@ impl<S: Store> Leadership<S> {
         }
     }
 
-    /// Makes way for a host whose clock is right.
+    /// Releases the lease and stops leading, so that a host with an accurate clock can take over.
     async fn abdicate(&mut self, lease: &Lease) {
         if self.term.is_some() {
             self.step_down("this host's clock is too far off Redis' clock");
         }
         self.last_term = None;
-        // It waits for no handover, which would keep it from another follower.
+        // This process must not wait for a handover, because it would take the wake-up away from another follower.
         (self.following, self.stuck) = (None, None);
         if !matches!(lease, Lease::HeldBy { .. }) {
             self.release().await;
         }
     }
 
-    /// Who holds a lock that has no end and has stood for as long as a lease.
+    /// Returns the holder of a lock that has no TTL and has been unchanged for the length of a lease.
     fn stuck_holder(&self, now: Instant) -> Option<String> {
         let (holder, since) = self.stuck.as_ref()?;
         (now.saturating_duration_since(*since) >= self.lease).then(|| holder.clone())
@@ -278,7 +282,7 @@ impl<S: Store> Leadership<S> {
             self.stuck = known.or_else(|| Some((holder.clone(), now)));
         }
         self.following = Some(holder);
-        // One millisecond more, for Redis expires keys by its own clock.
+        // Redis expires keys by its own clock, so look one millisecond later.
         remaining.map_or(LOOK, |ttl| LOOK.min(ttl + Duration::from_millis(1)))
     }
 
@@ -287,7 +291,7 @@ impl<S: Store> Leadership<S> {
         let number = |term: Option<Term>| term.map(|it| it.number());
         for published in &self.published {
             published.send_if_modified(|published| {
-                // A mere renewal is no reason to wake.
+                // Do not wake the loops for a renewal.
                 number(std::mem::replace(published, term)) != number(term)
             });
         }
@@ -306,12 +310,12 @@ impl<S: Store> Leadership<S> {
         self.events.emit(&Event::LeaseLost { reason });
     }
 
-    /// Why this host must not lead, if its clock is too far off.
+    /// Returns why this host must not lead, if its clock is too far off.
     pub(super) fn why_not_leading(&self) -> Option<String> {
         self.host_clock.why_not_leading()
     }
 
-    /// Waits for `pause`; a follower is woken when the leader stops.
+    /// Waits for `pause`. A follower wakes early when the leader releases the lease.
     async fn rest(&self, pause: Duration) {
         let waited = match self.following {
             Some(_) => self.store.wait_for_handover(pause).await.is_ok(),
@@ -322,7 +326,7 @@ impl<S: Store> Leadership<S> {
         }
     }
 
-    /// Renews the lease if it is time to. `false`: it is lost.
+    /// Renews the lease if a renewal is due. Returns `false` if the lease is lost.
     pub(super) async fn keep(&mut self) -> Result<bool, StoreError> {
         let now = self.clock.monotonic();
         if self
@@ -334,8 +338,8 @@ impl<S: Store> Leadership<S> {
         Ok(self.term.is_some())
     }
 
-    /// Gives the lease back if it is ours, perhaps by an attempt that was not waited for, so that a
-    /// follower takes over at once.
+    /// Releases the lease so that a follower takes over at once. Also releases a lease that an abandoned attempt
+    /// may have taken.
     pub(super) async fn release(&mut self) {
         self.publish(None);
         self.presence.is_gone();
@@ -346,8 +350,8 @@ impl<S: Store> Leadership<S> {
     }
 }
 
-/// The pause from `now`, a little shorter so that it ends on a whole second if there is one in it: then
-/// the delayed loop looks at Redis, too, and both are one round trip.
+/// Shortens `pause` so that it ends on a whole second, if there is one in it. The delayed loop calls Redis then
+/// too, and both calls share one round trip.
 fn to_whole_second(pause: Duration, now: DateTime<Utc>) -> Duration {
     let over = now + pause;
     let over = Duration::from_nanos(over.timestamp_subsec_nanos().into());

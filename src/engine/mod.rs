@@ -1,32 +1,32 @@
-//! The loops: leadership, recurring, delayed. The only code that waits.
+//! The loops: leadership, recurring, delayed, publishing. No other code waits.
 //!
-//! Each loop has one function for a single pass that takes `now`; around it, it sleeps. Sleeps are
-//! short, for the wall clock may jump and hosts are suspended: the clock is asked again and again.
+//! Each loop calls one function for a single pass, which takes `now`, and sleeps in between. Sleeps are short,
+//! because the clock may jump and hosts may be suspended; every pass reads the clock again.
 //!
 //! The files, in the order in which to read them:
 //!
 //! ```text
-//! run          Engine: starts the loops, watches them, stops them in order
-//! once         the same for --once: all that is due now, and then the end
-//! tick         what a pass of a loop came to
-//! context      what a loop is given: its term, its schedule, how it sleeps
-//! leadership   the loop that takes the lease, renews it, and publishes the term
-//! host_clock   how far this host's clock is off Redis' clock
-//! presence     what this process says of itself in Redis
+//! run          Engine: starts, watches and stops the loops
+//! once         `--once`: enqueues everything that is due now and returns
+//! tick         outcome of a pass
+//! context      what a loop gets from the engine: its term, its schedule, its sleep
+//! leadership   the loop that takes the lease, renews it, and passes on the term
+//! host_clock   compares this host's clock with Redis's
+//! presence     the heartbeat of this process in Redis
 //! recurring/   the loop that fires the entries of the schedule
 //! dynamic/     the entries that apps set in Redis
 //! delayed/     the loop that moves delayed jobs to their queues
-//! in_force     the schedule in force, on its way from the recurring loop to publishing
+//! in_force     passes the schedule in force from the recurring loop to publishing
 //! publishing   the loop that publishes the entries in force in Redis
-//! command      what people and programs ask of a running engine
+//! command      requests to a running engine
 //! reload       reads the schedule files again
-//! status       reports this process and its entries
-//! snapshot     what this process knows of itself
-//! health       what is wrong now
-//! outage       what a loop does about errors of Redis
-//! journal      keeps what happens in Redis, for people
-//! breath       lets the other loops work during a long pass
-//! rethrow      continues the panic of a loop
+//! status       logs the status of this process and its entries
+//! snapshot     the state of this process, as its loops publish it
+//! health       current problems
+//! outage       retries after errors of Redis
+//! journal      records events in Redis for people
+//! breath       yields to the other loops during a long pass
+//! rethrow      continues the panic of a task
 //! ```
 
 mod breath;

@@ -1,4 +1,4 @@
-//! `--once`: all that is due now, and then the end.
+//! `--once`: enqueues everything that is due now and returns.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,45 +10,45 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Why `--once` did not do all of its work.
+/// Reasons why `--once` did not do all of its work.
 #[derive(Debug, thiserror::Error)]
 pub enum OnceError {
-    /// Redis.
+    /// A call to Redis failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Another scheduler leads, and does this work.
+    /// Another scheduler is the leader and does this work.
     #[error("another scheduler is the leader and does this work (waited {waited:?})")]
     NotLeading {
-        /// How long we waited.
+        /// How long this process waited for the lease.
         waited: Duration,
     },
-    /// This host's clock is too far off Redis' clock.
+    /// This host's clock is too far off Redis's.
     #[error("{0}")]
     Clock(String),
-    /// The lease was lost on the way.
+    /// The lease was lost before everything was done.
     #[error("the lease was lost; the next leader does the remaining work")]
     LeaseLost,
-    /// Some dynamic entries can't be used.
+    /// Some dynamic entries are invalid or could not be read.
     #[error("not everything was done: {0}")]
     Dynamic(String),
-    /// Redis can't take some of it.
+    /// Redis rejected some of the jobs.
     #[error(
         "not everything was done: {entries} entries were rejected, {buckets} buckets are stuck (see the log)"
     )]
     Undone {
-        /// Entries whose queue rejects their job, or whose fire is too early by Redis' clock.
+        /// Number of entries whose queue rejects their job, or whose fire is too early by Redis's clock.
         entries: usize,
-        /// Buckets that can't be moved, or are too early by Redis' clock.
+        /// Number of buckets that cannot be moved, or that are too early by Redis's clock.
         buckets: usize,
     },
-    /// A signal came first.
+    /// `stop` was cancelled before everything was done.
     #[error("stopped before everything was done")]
     Stopped,
 }
 
 impl<S: Store> Engine<S> {
-    /// Enqueues all that is due now, recurring and delayed, as leader, and returns, or stops when
-    /// it is told to. Waits for a lease and a second for another leader to go.
+    /// Enqueues all recurring and delayed jobs that are due now, and returns. Takes the lease first, and waits for
+    /// the length of a lease plus a second if another process holds it. Returns early if `stop` is cancelled.
     ///
     /// # Errors
     /// [`OnceError`].

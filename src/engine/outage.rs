@@ -1,4 +1,4 @@
-//! What a loop does about errors of the store: report the outage, and try again a little later.
+//! Reports errors of the store and decides when to retry.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// One loop's view of Redis. All loops share their health, so that an outage is reported once a minute, and its
-/// end when the last of them is over it.
+/// The outage of one loop. All loops share the health, so that an outage is logged once a minute, and its end when
+/// the last loop has recovered.
 pub(super) struct Outage {
     health: Health,
     events: Events,
@@ -22,7 +22,7 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    /// The view of the loop `part`.
+    /// Returns the state of the loop `part`, without an outage.
     pub(super) fn of(part: HealthPart, health: &Health, events: &Events) -> Self {
         Self {
             health: health.clone(),
@@ -33,7 +33,7 @@ impl Outage {
         }
     }
 
-    /// Records an outcome at `now`. Returns its value, or how long to wait before the next try.
+    /// Records the outcome of a call at `now`. Returns its value, or the pause before the next attempt.
     pub(super) fn note<T>(
         &mut self,
         outcome: Result<T, StoreError>,
@@ -48,7 +48,7 @@ impl Outage {
                 self.failures = self.failures.saturating_add(1);
                 self.report(&error, now);
                 let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures - 1);
-                // Jitter, so that schedulers that lost Redis together don't come back together.
+                // Jitter keeps schedulers that lost Redis together from retrying together.
                 Err(pause
                     .min(LONGEST_PAUSE)
                     .mul_f64(0.5 + fastrand::f64() / 2.0))
@@ -56,14 +56,15 @@ impl Outage {
         }
     }
 
-    /// Reports the outage, unless a connection has just broken: the next connection may work.
+    /// Reports the outage. The first failure of a broken connection is only logged for debugging, because the next
+    /// connection may work.
     fn report(&mut self, error: &StoreError, now: Instant) {
         let text = error.to_string();
         if matches!(error, StoreError::Unavailable { dropped: true, .. }) && self.failures == 1 {
             self.events.emit(&Event::ConnectionLost { error: &text });
             return;
         }
-        // Loops may see one outage in different ways: refused, reset, timed out.
+        // Loops may see the same outage as different errors: refused, reset, timed out.
         let kind = match error {
             StoreError::Corrupt { .. } | StoreError::Refused { .. } => text.clone(),
             _ => format!("{:?}", std::mem::discriminant(error)),
@@ -76,7 +77,7 @@ impl Outage {
         }
     }
 
-    /// The loop reached Redis, or does not need it for now.
+    /// Ends the outage: the loop reached Redis, or does not need it for now.
     pub(super) fn end(&mut self) {
         self.failures = 0;
         if std::mem::take(&mut self.in_trouble) && self.health.leave_outage(self.part) {
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn health_is_bad_until_the_last_loop_is_over_it() {
+    fn a_problem_lasts_until_the_last_loop_has_recovered() {
         let now = SystemClock.monotonic();
         let (health, events) = (Health::default(), Events::default());
         let parts = [HealthPart::Leadership, HealthPart::Delayed];

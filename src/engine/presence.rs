@@ -1,4 +1,4 @@
-//! What this process says of itself in Redis, and how often.
+//! The heartbeat of this process in Redis: what it contains and when to send it.
 
 use std::{
     sync::Arc,
@@ -14,16 +14,16 @@ use crate::{
     store::{Heartbeat, Role, Scheduler},
 };
 
-/// How often a process says that it is there, if nothing changes.
+/// How often the heartbeat is sent if nothing changes.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// For how many intervals, or leases, Redis keeps that.
+/// TTL of the heartbeat in Redis, in intervals or leases, whichever is longer.
 const STAYS: u32 = 2;
 
-/// What this process says of itself.
+/// The heartbeat of this process.
 pub(super) struct Presence {
     now: Scheduler,
-    /// What Redis has, and since when.
+    /// The heartbeat that Redis has, and when it was sent.
     sent: Option<(Scheduler, Instant)>,
     stays: Duration,
     health: Health,
@@ -31,7 +31,7 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    /// The presence of the process `holder`, `hostname:pid`, which has been there since `since` and asks for leases of
+    /// Returns the heartbeat of the process `holder` (`hostname:pid`), which started at `since` and takes leases of
     /// this length.
     pub(super) fn new(
         holder: &str,
@@ -58,13 +58,13 @@ impl Presence {
         }
     }
 
-    /// The same, of a process whose schedule changes.
+    /// Adds the schedule, whose digest the heartbeat contains.
     pub(super) fn with_schedule(self, schedule: watch::Receiver<Arc<Schedule>>) -> Self {
         let schedule = Some(schedule);
         Self { schedule, ..self }
     }
 
-    /// What is to be said at `now`, if there is anything new, or if it is time to say it again.
+    /// Returns the heartbeat at `now` if it has changed, or if it is time to send it again.
     pub(super) fn due(&mut self, role: Role, now: Instant) -> Option<Heartbeat<'_>> {
         self.now.role = role;
         self.now.problems = self.health.problems();
@@ -83,12 +83,12 @@ impl Presence {
         })
     }
 
-    /// Takes note that Redis has nothing of this process any more.
+    /// Records that Redis no longer has the heartbeat.
     pub(super) fn is_gone(&mut self) {
         self.sent = None;
     }
 
-    /// Takes note at `now` that Redis has what was due.
+    /// Records that the heartbeat was sent at `now`.
     pub(super) fn sent(&mut self, now: Instant) {
         self.sent = Some((self.now.clone(), now));
     }

@@ -1,6 +1,6 @@
-//! Publishes the entries in force in Redis, so that commands know them without the schedule files.
+//! Publishes the entries in force in Redis, so that commands can read them without the schedule files.
 //!
-//! A loop of its own, with a connection of its own: no fire waits for it, and no error of it stops anything else.
+//! The loop has its own connection, so that no fire waits for it. Its errors affect nothing else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,31 +20,32 @@ use crate::{
     store::{Publication, PublishedEntry, Store, StoreError, digest},
 };
 
-/// How many entries go in one call, and about how many bytes: other clients wait while the script runs.
+/// Maximum number of entries and approximate maximum of bytes in one call. Other clients wait while the script
+/// runs.
 const ENTRIES: usize = 200;
 const BYTES: usize = 256 << 10;
 
-/// The rest after a call is so many times as long as the call.
+/// The pause after a call is this many times as long as the call.
 const REST: u32 = 3;
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
-/// To write an entry as JSON takes as long as to look at so many.
+/// Writing an entry as JSON takes as long as looking at this many entries.
 const EFFORT: usize = 10;
 
-/// If Redis says that the lease is lost, the other loops look into that meanwhile.
+/// Pause after Redis reports that the lease is lost. Meanwhile leadership checks the lease.
 const LEASE_LOST: Duration = Duration::from_secs(1);
-/// If Redis refuses the key, someone has to correct it or our rights.
+/// Pause after Redis refuses the key. A person has to correct the key or the user's rights.
 const REFUSED: Duration = Duration::from_secs(60);
 
-/// The loop.
+/// The loop that publishes the entries in force.
 pub(super) struct Publishing<S> {
     store: S,
     clock: Arc<dyn Clock>,
     health: Health,
     outage: Outage,
-    /// What is to be published; nothing while another leads.
+    /// The schedule to publish. `None` while another scheduler is the leader.
     in_force: watch::Receiver<Option<InForce>>,
-    /// What is published, if that is known.
+    /// The schedule that Redis has, if it is known.
     published: Option<InForce>,
 }
 
@@ -66,7 +67,7 @@ impl<S: Store> Publishing<S> {
         }
     }
 
-    /// Publishes each schedule that is put in force, until it is told to stop.
+    /// Publishes every schedule that is put in force, until `stop`.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut pause = None;
         loop {
@@ -74,7 +75,7 @@ impl<S: Store> Publishing<S> {
                 biased;
                 () = stop.cancelled() => return,
                 changed = self.in_force.changed() => if changed.is_err() {
-                    // Nobody puts anything in force any more.
+                    // The recurring loop has ended.
                     return;
                 },
                 () = self.clock.sleep(pause.unwrap_or_default()), if pause.is_some() => {}
@@ -87,7 +88,7 @@ impl<S: Store> Publishing<S> {
         }
     }
 
-    /// Publishes what is in force. Returns when to try again, if that failed.
+    /// Publishes the schedule in force. Returns when to try again if that failed.
     async fn pass(&mut self) -> Option<Duration> {
         let in_force = self.in_force.borrow_and_update().clone();
         let Some(in_force) = in_force else {
@@ -123,7 +124,7 @@ impl<S: Store> Publishing<S> {
         }
     }
 
-    /// There is no outage, but perhaps a problem.
+    /// Ends an outage and sets or clears the problem.
     fn end_trouble(&mut self, problem: Option<String>) {
         self.outage.end();
         self.health.set(HealthPart::Published, problem);
@@ -133,7 +134,7 @@ impl<S: Store> Publishing<S> {
         Batch::new(&self.store, &*self.clock)
     }
 
-    /// Publishes it. `false`: the lease is lost.
+    /// Publishes the schedule. Returns `false` if the lease is lost.
     async fn publish(&self, in_force: &InForce) -> Result<bool, StoreError> {
         let new = &in_force.schedule;
         let known = self.published.as_ref();
@@ -144,7 +145,8 @@ impl<S: Store> Publishing<S> {
     }
 }
 
-/// Publishes what Redis lacks of `schedule`, and takes away what is not in it. `false`: the lease is lost.
+/// Publishes the entries that Redis lacks and removes those that are not in `schedule`. Returns `false` if the
+/// lease is lost.
 async fn publish_all(
     mut batch: Batch<'_, impl Store>,
     schedule: &Schedule,
@@ -179,7 +181,7 @@ async fn publish_all(
     batch.send().await
 }
 
-/// Publishes what changed from `old`, which is published, to `new`. `false`: the lease is lost.
+/// Publishes the changes from `old`, which Redis has, to `new`. Returns `false` if the lease is lost.
 async fn publish_changes(
     mut batch: Batch<'_, impl Store>,
     old: &Schedule,
@@ -187,7 +189,7 @@ async fn publish_changes(
 ) -> Result<bool, StoreError> {
     let mut breath = Breath::default();
     let mut before = old.entries().peekable();
-    // Both are in the order of names.
+    // Both schedules are sorted by name.
     for entry in new.entries() {
         breath.entry().await;
         while let Some(gone) = before.next_if(|it| it.name < entry.name) {
@@ -201,7 +203,7 @@ async fn publish_changes(
             continue;
         }
         breath.entries(EFFORT).await;
-        // Entries that are equal may come from other lines.
+        // Entries that came from different lines of a file are different, but their JSON may be equal.
         let says_the_same =
             |before: &Arc<Entry>| PublishedEntry::of(before) == PublishedEntry::of(entry);
         if !before.is_some_and(says_the_same) && !batch.add(set(entry, None)).await? {
@@ -217,7 +219,7 @@ async fn publish_changes(
     batch.send().await
 }
 
-/// Frees a schedule, if nobody else has it. At once, that would take long for very many entries.
+/// Frees a schedule if nobody else uses it, and yields meanwhile. Freeing very many entries takes long.
 async fn free(schedule: Arc<Schedule>) {
     let mut breath = Breath::default();
     for entry in Arc::into_inner(schedule)
@@ -229,7 +231,7 @@ async fn free(schedule: Arc<Schedule>) {
     }
 }
 
-/// What publishes an entry, unless Redis has it with the digest that was `found`.
+/// Returns the publication of an entry. `None` if Redis already has it, which the digest `found` shows.
 fn set(entry: &Entry, found: Option<&str>) -> Option<Publication> {
     let json = PublishedEntry::json(entry);
     let is_there = found.is_some_and(|found| digest(json.as_bytes()) == found);
@@ -246,7 +248,7 @@ fn removed(entry: &Entry) -> Publication {
     }
 }
 
-/// What goes in the next call.
+/// Publications of the next call.
 struct Batch<'s, S> {
     store: &'s S,
     clock: &'s dyn Clock,
@@ -264,7 +266,8 @@ impl<'s, S: Store> Batch<'s, S> {
         }
     }
 
-    /// Adds a publication, if it is one; sends those before it if it does not fit. `false`: the lease is lost.
+    /// Adds a publication, unless it is `None`. Sends the batch first if it is full. Returns `false` if the lease
+    /// is lost.
     async fn add(&mut self, publication: Option<Publication>) -> Result<bool, StoreError> {
         let Some(publication) = publication else {
             return Ok(true);
@@ -280,8 +283,8 @@ impl<'s, S: Store> Batch<'s, S> {
         Ok(true)
     }
 
-    /// Sends what there is, and rests for longer than that took, so that a slow link is mostly free for fires.
-    /// `false`: the lease is lost.
+    /// Sends the batch, then rests for longer than the call took, so that a slow link is mostly free for fires.
+    /// Returns `false` if the lease is lost.
     async fn send(&mut self) -> Result<bool, StoreError> {
         if self.publications.is_empty() {
             return Ok(true);

@@ -1,6 +1,6 @@
-//! A new schedule for the running engine, or none: a schedule with a mistake changes nothing.
+//! Reloads the schedule files. A schedule with an error changes nothing.
 //!
-//! Schedules are read beside the loops, on threads that may hang: on a mount that is gone, for example.
+//! The files are read on threads beside the loops, because reading can hang, for example on a lost mount.
 
 use std::{future, pin::Pin, sync::Arc, time::Duration};
 
@@ -21,32 +21,32 @@ use crate::{
     events::{Event, Events},
 };
 
-/// Reads the schedule anew. May block.
+/// Reads the schedule files. May block.
 pub type Load = Arc<dyn Fn() -> Result<Schedule, Mistakes> + Send + Sync>;
 
-/// How long a reload may take.
+/// Time limit of a reload.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How many threads may hang in reloads that were given up.
+/// Maximum number of threads that hang in timed-out reloads.
 const MAX_HANGING: usize = 3;
 
-/// Reads schedules and publishes them. A schedule that is refused, or whose reading takes too long, changes nothing
-/// (law 7 of docs/design.md).
+/// Reads schedules and puts them in force. A schedule that is rejected, or that takes too long to read, changes
+/// nothing (docs/design.md, law 7).
 pub(super) struct Reloads<'a> {
     load: Load,
     in_force: &'a watch::Sender<Arc<Schedule>>,
     health: Health,
     events: Events,
-    /// One for each reload that has not ended, those that were given up included.
+    /// One thread for each reload that has not ended, including those that timed out.
     threads: JoinSet<Read>,
-    /// Counts the reloads.
+    /// Number of the current reload.
     number: u64,
-    /// Ends when the present reload is given up, if there is one.
+    /// Deadline of the current reload, if there is one.
     deadline: Option<Pin<Box<Sleep>>>,
-    /// Who waits for the present reload.
+    /// Requesters of the current reload.
     asked_by: Vec<oneshot::Sender<ReloadOutcome>>,
 }
 
-/// What a thread comes back with: the number of its reload, and the new schedule if it has no mistakes.
+/// Result of a thread: the number of its reload, and the new schedule if it has no errors.
 type Read = (u64, Result<(Schedule, Changes), Arc<Mistakes>>);
 
 impl<'a> Reloads<'a> {
@@ -68,10 +68,10 @@ impl<'a> Reloads<'a> {
         }
     }
 
-    /// Grants each request, one at a time, for ever. Requests that come during a reload are granted together after it.
+    /// Handles one reload at a time, forever. Requests that arrive during a reload share one reload after it.
     ///
     /// # Panics
-    /// If reading panicked.
+    /// If reading the schedule panicked.
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Reply<ReloadOutcome>>) {
         loop {
             tokio::select! {
@@ -110,7 +110,7 @@ impl<'a> Reloads<'a> {
 
     fn end(&mut self, read: Result<Read, JoinError>) {
         match read {
-            // One that was given up changes nothing any more.
+            // A reload that timed out changes nothing when it ends.
             Ok((number, _)) if number != self.number || self.deadline.is_none() => {}
             Ok((_, read)) => {
                 self.deadline = None;
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
     use crate::engine::command::Commands;
 
-    /// Lets everything that can go on without time go on.
+    /// Runs everything that can run without time passing.
     async fn settle() {
         for _ in 0..100 {
             tokio::task::yield_now().await;
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reload_that_hangs_is_given_up_and_threads_do_not_pile_up() {
+    async fn a_reload_that_hangs_times_out_and_threads_do_not_accumulate() {
         let (release, hanging) = mpsc::channel::<()>();
         let hanging = Mutex::new(hanging);
         let reads = Arc::new(AtomicUsize::new(0));
@@ -204,7 +204,7 @@ mod tests {
             while reads.load(Ordering::SeqCst) < MAX_HANGING {
                 tokio::task::yield_now().await;
             }
-            // Those that were given up end, and change nothing.
+            // The reloads that timed out end and change nothing.
             settle().await;
             assert!(!published.has_changed().unwrap());
             while !published.has_changed().unwrap() {
@@ -217,7 +217,7 @@ mod tests {
             () = &mut reloads => unreachable!(),
             () = test => {}
         }
-        // The request that came last may have been granted, too.
+        // The last request may have been handled too.
         assert!(reads.load(Ordering::SeqCst) > MAX_HANGING);
     }
 }

@@ -1,8 +1,8 @@
-//! The panic of a task is a bug, and the supervisor of the process restarts it.
+//! Continues the panic of a task, which is a bug: the process ends and its supervisor restarts it.
 
 use tokio::task::JoinError;
 
-/// Continues the panic of a task that has ended, if it panicked.
+/// Continues the panic of a task if the task panicked.
 pub(super) fn rethrow(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && let Ok(panic) = error.try_into_panic()

@@ -30,21 +30,21 @@ use crate::{
     store::Store,
 };
 
-/// How long a tick may go on once the engine is to stop. Killing it is safe.
+/// Time that a running pass has to finish when the engine stops. Dropping the pass is safe too.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How the engine is to work.
+/// Settings of the engine.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Length of the lease.
     pub lease: Duration,
-    /// Longest pause between two looks for due delayed jobs, beside each whole second.
+    /// Longest pause between two checks for due delayed jobs. The loop also checks on every whole second.
     pub interval: Duration,
-    /// How many delayed jobs are moved in one step, at most.
+    /// Maximum number of delayed jobs that are moved in one step.
     pub delayed_batch: usize,
-    /// The zone of the times that resque-web shows.
+    /// Time zone of the times that resque-web shows.
     pub zone: Zone,
-    /// What decides about the meaning of dynamic entries; without it there are none.
+    /// Context in which dynamic entries are parsed. `None` disables dynamic entries.
     pub dynamic: Option<Context>,
 }
 
@@ -58,7 +58,7 @@ pub struct Engine<S> {
 }
 
 impl<S: Store> Engine<S> {
-    /// An engine on `store`, which reports to `events`. Nothing is sent yet.
+    /// Returns an engine that works on `store` and reports to `events`. Sends nothing yet.
     pub fn new(store: S, clock: Arc<dyn Clock>, options: Options, events: Events) -> Self {
         Self {
             store,
@@ -69,16 +69,16 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// How it is; to be kept beside it.
+    /// Returns the health, which you can read while the engine runs.
     pub fn health(&self) -> Health {
         self.health.clone()
     }
 
-    /// Runs until `stop`, then stops in order within a second: the loops after their tick, then
-    /// the lease is given back.
+    /// Runs until `stop`, then stops within a second: first the loops after their current pass, then the lease is
+    /// released.
     ///
     /// # Panics
-    /// If a loop panicked; that is a bug, and the supervisor of the process restarts it.
+    /// If a loop panicked, which is a bug. The supervisor of the process restarts it.
     pub async fn run(
         mut self,
         schedule: Schedule,
@@ -123,11 +123,11 @@ impl<S: Store> Engine<S> {
         released.cancel();
         while leadership.join_next().await.is_some() {}
         journal.finish().await;
-        // To free a million entries takes longer than the stop has left, and the process ends now.
+        // Freeing a million entries takes longer than a stop may take, and the process exits now anyway.
         std::mem::forget(Arc::clone(&schedules.borrow()));
     }
 
-    /// What the delayed loop is given.
+    /// Returns the context of the delayed loop.
     fn context(
         &self,
         term: watch::Receiver<Option<Term>>,
@@ -181,8 +181,8 @@ impl<S: Store> Engine<S> {
     }
 }
 
-/// Waits until the loops have ended after their tick. A tick that hangs on Redis is dropped: laws 1 and 2 hold whenever
-/// we die.
+/// Waits until the loops have finished their current pass. A pass that hangs on Redis is dropped, which is safe by
+/// laws 1 and 2.
 async fn end(mut loops: JoinSet<()>) {
     let _ = timeout(STOP_TIMEOUT, async {
         while let Some(ended) = loops.join_next().await {

@@ -1,4 +1,4 @@
-//! What this process knows of itself, as its loops publish it after each pass.
+//! The state of this process, as its loops publish it after every pass.
 
 use std::sync::Arc;
 
@@ -7,37 +7,37 @@ use tokio::sync::watch;
 
 use crate::core::term::Term;
 
-/// What this process knows of itself. What Redis knows better, such as the history of an entry, is not here.
+/// State of this process. It has nothing that can be read from Redis, such as the history of an entry.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
-    /// The term that it leads in.
+    /// The current term, if this process is the leader.
     pub term: Option<Term>,
-    /// Who leads, `hostname:pid`, if another process does.
+    /// The leader, `hostname:pid`, if another process leads.
     pub leader: Option<String>,
-    /// How far this host's clock was ahead of Redis' clock when they were last compared, at least.
+    /// Minimum by which this host's clock was ahead of Redis's at the last comparison. Negative if it was behind.
     pub skew: Option<TimeDelta>,
-    /// Its entries, while it leads.
+    /// Summary of the entries in force, if this process is the leader.
     pub entries: Option<EntriesSnapshot>,
-    /// How many records are in quarantine, if it leads and that is known.
+    /// Number of quarantine records, if this process is the leader and the number is known.
     pub quarantined: Option<usize>,
-    /// Each problem in words; empty if all is well.
+    /// Each problem as text. Empty if there are none.
     pub problems: Vec<String>,
 }
 
-/// The entries in force.
+/// Summary of the entries in force.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EntriesSnapshot {
-    /// How many they are.
+    /// Number of entries.
     pub total: usize,
-    /// How many had a last fire that was paused.
+    /// Number of entries whose last fire was paused.
     pub paused: usize,
-    /// How many have a fire that Redis refuses.
+    /// Number of entries with a fire that their queue rejects, or that is too early by Redis's clock.
     pub rejected: usize,
-    /// When the next one fires, and its name.
+    /// Next time at which an entry is due, and the name of the entry.
     pub next: Option<(DateTime<Utc>, String)>,
 }
 
-/// Where the loops publish. Clones share it.
+/// Sending end of the snapshot, shared by the loops and by all clones.
 #[derive(Debug, Clone)]
 pub(super) struct Snapshots(Arc<watch::Sender<Snapshot>>);
 
@@ -48,12 +48,12 @@ impl Default for Snapshots {
 }
 
 impl Snapshots {
-    /// Returns where the newest one is to be seen.
+    /// Returns a receiver of the current snapshot.
     pub(super) fn subscribe(&self) -> watch::Receiver<Snapshot> {
         self.0.subscribe()
     }
 
-    /// Publishes a change, if it is one.
+    /// Changes the snapshot and notifies the receivers if it is different now.
     pub(super) fn update(&self, change: impl FnOnce(&mut Snapshot)) {
         self.0.send_if_modified(|snapshot| {
             let before = snapshot.clone();

@@ -1,4 +1,4 @@
-//! How this process is, and where its entries stand, when someone asks.
+//! Logs the status of this process and of its entries on request.
 
 use std::{collections::HashMap, pin::pin, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
         breath::Breath,
         command::{Reply, all, answer},
         dynamic::reading::merged,
-        recurring::records::{BATCH, first_seen, history},
+        recurring::records::BATCH,
         run::Engine,
         snapshot::Snapshot,
     },
@@ -22,12 +22,12 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// To report where an entry stands takes as long as to look at so many.
+/// Logging the status of an entry takes as long as looking at this many entries.
 const EFFORT: usize = 10;
 
 impl<S: Store> Engine<S> {
-    /// Answers each request, for ever: how this process is at once, and where the entries stand when Redis has said
-    /// it. Requests that come meanwhile are answered with the same entries.
+    /// Handles requests forever. Logs the status of the process at once, and the status of the entries when Redis
+    /// has answered. Requests that arrive meanwhile share the status of these entries.
     pub(super) async fn statuses(
         &self,
         mut requests: mpsc::Receiver<Reply<Snapshot>>,
@@ -74,7 +74,7 @@ impl<S: Store> Engine<S> {
         let store = self.store.with_own_connection();
         let schedule = match &self.options.dynamic {
             Some(context) => match merged(&store, files, context).await {
-                // Health tells why.
+                // Dynamic entries have a problem. The health contains the reason.
                 Err(error) if error.is_partial() => files,
                 schedule => &schedule?,
             },
@@ -84,7 +84,7 @@ impl<S: Store> Engine<S> {
     }
 }
 
-/// Reports where each entry of `schedule` stands, from what Redis knows.
+/// Logs the status of each entry of `schedule`, computed from the records in Redis.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -105,7 +105,7 @@ async fn report_each(
             let names: Vec<_> = names.map(|it| it.name.clone()).collect();
             outcomes = store.last_outcomes(&names).await?;
         }
-        let history = history(entry, first_seen(entry, &records), &records, now);
+        let history = records.history(entry, records.first_seen(entry), now);
         let progress = Progress::resume(&entry.timing, history);
         events.emit(&Event::EntryStatus {
             entry,

@@ -1,17 +1,17 @@
-//! What a pass of a loop came to.
+//! Outcome of a pass of a loop.
 
 use chrono::{DateTime, Utc};
 
-/// What a pass of a loop came to.
+/// Outcome of a pass of a loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tick {
-    /// There is more to do at once.
+    /// More work is due now.
     More,
-    /// Nothing is left to do before `until`, or before something new arrives.
+    /// Nothing is due before `until`, or before something new arrives.
     Done {
-        /// When the next thing is due.
+        /// When the next work is due.
         until: Option<DateTime<Utc>>,
     },
-    /// This process does not lead any more; nothing was done.
+    /// This process is no longer the leader, so the pass ended early.
     LeaseLost,
 }

@@ -1,4 +1,4 @@
-//! Counts of events, as metrics need them.
+//! Counts events for metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,14 +11,14 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Counters(Counts<AtomicU64>);
 
-/// How often each thing happened.
+/// Number of times that each thing happened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts<N = u64> {
     /// Fires whose job was enqueued on time.
     pub fired: N,
     /// Fires that were caught up.
     pub caught_up: N,
-    /// Fires that had been enqueued before.
+    /// Fires that had already been enqueued.
     pub already_fired: N,
     /// Fires that were skipped because the queue was full.
     pub skipped_queue_full: N,
@@ -30,7 +30,7 @@ pub struct Counts<N = u64> {
     pub missed: N,
     /// Fires that their queue rejected. The retries of a fire are not counted.
     pub rejected: N,
-    /// Fires that were too early by Redis' clock. The retries of a fire are not counted.
+    /// Fires that were too early by Redis's clock. The retries of a fire are not counted.
     pub too_early: N,
     /// Delayed jobs that were moved to their queues.
     pub delayed_moved: N,
@@ -38,20 +38,20 @@ pub struct Counts<N = u64> {
     pub quarantined: N,
     /// How often this process became the leader.
     pub leases_taken: N,
-    /// How often this process stopped being the leader, other than by its end.
+    /// How often this process stopped being the leader, except when it stopped.
     pub leases_lost: N,
     /// Reloads that put a schedule in force.
     pub reloads: N,
     /// Reloads whose schedule had errors.
     pub reloads_rejected: N,
-    /// Reloads that took too long, or could not begin because too many others hung.
+    /// Reloads that took too long, or that did not start because too many others hung.
     pub reloads_given_up: N,
     /// Outages of Redis.
     pub redis_outages: N,
 }
 
 impl Counters {
-    /// Returns the counts up to now. Events that happen meanwhile may be counted in part.
+    /// Returns the current counts. Events that happen during the call may be counted in part.
     pub fn snapshot(&self) -> Counts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let counts = &self.0;

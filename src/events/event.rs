@@ -1,4 +1,4 @@
-//! All that the engine reports.
+//! Everything that the engine reports.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,41 +20,41 @@ pub enum Event<'a> {
     Fired {
         /// The entry that fired.
         entry: &'a Entry,
-        /// The instant that its timing names.
+        /// The fire time.
         fire_time: DateTime<Utc>,
         /// Whether it was on time or caught up.
         cause: Cause,
-        /// How long after it was due the job was enqueued.
+        /// Time between the moment when the fire was due and the enqueueing.
         lateness: TimeDelta,
     },
-    /// Another scheduler, or this one before a restart or a lost reply, had enqueued this fire.
+    /// The fire had already been enqueued by another scheduler, or by this one before a restart or a lost reply.
     AlreadyFired {
         /// The entry that had fired.
         entry: &'a Entry,
-        /// The instant that its timing names.
+        /// The fire time.
         fire_time: DateTime<Utc>,
     },
     /// The entry's `overlap` or `max_queue_length` skipped a fire.
     Skipped {
         /// The entry that did not fire.
         entry: &'a Entry,
-        /// The instant that its timing names.
+        /// The fire time.
         fire_time: DateTime<Utc>,
-        /// Why.
+        /// The reason.
         reason: SkipReason,
-        /// How many fires of the entry were skipped one after the other, as far as this process
-        /// knows; this fire included.
+        /// Number of fires of the entry in a row that were skipped, including this one, as far as this process
+        /// knows.
         in_a_row: u32,
     },
-    /// A fire was due while the entry, or every entry, was paused. Only the first of several fires in a row is
-    /// reported.
+    /// A fire was due while the entry, or every entry, was paused. Reported only for the first of several fires in
+    /// a row.
     Paused {
         /// The entry that did not fire.
         entry: &'a Entry,
         /// The fire time.
         fire_time: DateTime<Utc>,
     },
-    /// The entry's catch-up policy dropped fires that were missed.
+    /// Missed fires were not enqueued, because the entry's catch-up policy does not allow it.
     Missed {
         /// The entry that did not fire.
         entry: &'a Entry,
@@ -62,23 +62,23 @@ pub enum Event<'a> {
         first: DateTime<Utc>,
         /// The newest of the fire times.
         last: DateTime<Utc>,
-        /// The number of fire times; `None`: too many to count.
+        /// The number of fire times. `None` if there are too many to count.
         count: Option<u32>,
     },
-    /// A queue rejects the job of a fire; it is retried until its catch-up window is over.
+    /// A queue rejects the job of a fire. The fire is retried until its catch-up window is over.
     FireRejected {
         /// The entry that cannot fire.
         entry: &'a Entry,
-        /// The instant that its timing names.
+        /// The fire time.
         fire_time: DateTime<Utc>,
-        /// Redis' words.
+        /// The error of Redis.
         reason: &'a str,
     },
-    /// A fire is too early by Redis' clock, because this host's clock is ahead. It is retried every second.
+    /// A fire is too early by Redis's clock, because this host's clock is ahead. The fire is retried every second.
     FireTooEarly {
         /// The entry that cannot fire yet.
         entry: &'a Entry,
-        /// The instant that its timing names.
+        /// The fire time.
         fire_time: DateTime<Utc>,
     },
 
@@ -89,12 +89,12 @@ pub enum Event<'a> {
         entry: &'a Entry,
         /// The last fire time that was enqueued.
         last_enqueued: Option<DateTime<Utc>>,
-        /// What became of the last fire, if its history says so.
+        /// The outcome of the last fire, if the history has it.
         last_outcome: Option<Outcome>,
         /// The next fire time.
         next: Option<DateTime<Utc>>,
     },
-    /// The status of entries was requested and cannot be read.
+    /// The status of entries was requested but cannot be read.
     EntryStatusUnknown {
         /// The error of the store.
         error: &'a str,
@@ -105,7 +105,8 @@ pub enum Event<'a> {
         entry: &'a Entry,
         /// The time in the record.
         until: DateTime<Utc>,
-        /// The Redis commands that correct its records, if the time is further than a leader's clock can be.
+        /// Redis commands that correct the records, if the time is further in the future than a leader's clock can
+        /// be.
         correction: Option<&'a str>,
     },
     /// Entries that have records are no longer in the schedule.
@@ -118,87 +119,88 @@ pub enum Event<'a> {
         /// Their names.
         entries: &'a [String],
     },
-    /// Redis has lost the last fire times of entries, and has other records of them.
+    /// Redis has lost the last fire times of entries, but has other records of them.
     RecordsLost {
-        /// The key that had them.
+        /// The key that contained the last fire times.
         key: &'a str,
         /// The names of the entries.
         entries: &'a [&'a String],
     },
-    /// Records of entries hold something that no scheduler can have written.
+    /// Records of entries have contents that no scheduler can have written.
     RecordsIgnored {
-        /// Key and name of each.
+        /// The key and the name of each record.
         records: &'a [String],
     },
-    /// What other schedulers enqueued cannot be read; the entries continue without it.
+    /// The timestamps that other schedulers wrote cannot be read. The entries continue without them.
     StampsUnreadable {
-        /// The key, and Redis' words.
+        /// The key and the error of Redis.
         error: &'a str,
     },
 
     // ─ delayed jobs ─
     /// A batch of delayed jobs was moved to their queues.
     DelayedMoved {
-        /// How many jobs went to each queue.
+        /// Number of jobs that went to each queue.
         queues: &'a BTreeMap<String, usize>,
-        /// How long after it was due the oldest of them was moved.
+        /// Time between the moment when the oldest job was due and its move.
         lateness: TimeDelta,
     },
     /// A delayed item that cannot be enqueued was quarantined.
     DelayedQuarantined {
-        /// The bucket it was in, without namespace.
+        /// The bucket that contained the item, without namespace.
         bucket: &'a str,
-        /// The class that it names, if that can be read.
+        /// The class in the item, if it can be read.
         class: Option<&'a str>,
-        /// The queue that it names, if that can be read.
+        /// The queue in the item, if it can be read.
         queue: Option<&'a str>,
-        /// Why.
+        /// The reason.
         reason: &'a str,
     },
-    /// A bucket is too early by Redis' clock, because this host's clock is ahead. It is retried every second.
+    /// A bucket is too early by Redis's clock, because this host's clock is ahead. It is retried every second.
     BucketTooEarly {
         /// The bucket, without namespace.
         bucket: &'a str,
     },
-    /// A bucket cannot be read, or its items cannot be moved anywhere; they stay in it.
+    /// A bucket cannot be read, or its items can be moved neither to a queue nor to quarantine. The items stay in
+    /// it.
     BucketStuck {
         /// The bucket, without namespace.
         bucket: &'a str,
-        /// Redis' words.
+        /// The error of Redis.
         reason: &'a str,
     },
 
     // ─ leadership ─
-    /// This process took the lease: it is the leader.
+    /// This process took the lease and is now the leader.
     LeaseTaken {
-        /// Its `hostname:pid`.
+        /// `hostname:pid` of this process.
         holder: &'a str,
         /// How long the lease lasts if it is not renewed.
         lease: Duration,
-        /// The lock's key.
+        /// The key of the lock.
         lock: &'a str,
     },
     /// The leader renewed the lease.
     LeaseRenewed,
-    /// This process is not the leader any more.
+    /// This process is no longer the leader.
     LeaseLost {
-        /// Why.
+        /// The reason.
         reason: &'a str,
     },
     /// This process released the lease.
     LeaseReleased,
-    /// Another scheduler is the leader; this one waits.
+    /// Another scheduler is the leader. This process waits.
     Following {
-        /// The leader's `hostname:pid`.
+        /// `hostname:pid` of the leader.
         holder: &'a str,
-        /// The lock's key.
+        /// The key of the lock.
         lock: &'a str,
     },
     /// The leader's lock has no TTL, so nobody renews it.
     LockStuck {
-        /// The leader's `hostname:pid`.
+        /// `hostname:pid` of the leader.
         holder: &'a str,
-        /// The lock's key.
+        /// The key of the lock.
         lock: &'a str,
         /// How long the lock may stay unchanged before it is taken over.
         lease: Duration,
@@ -207,39 +209,39 @@ pub enum Event<'a> {
     // ─ health: clocks, Redis ─
     /// The status of this process, on request.
     Status {
-        /// Whether it is the leader.
+        /// Whether this process is the leader.
         leading: bool,
-        /// Who leads, if another process does.
+        /// `hostname:pid` of the leader, if another process is the leader.
         leader: Option<&'a str>,
-        /// How long the lease is trusted if it is not renewed.
+        /// How long this process may act as the leader if the lease is not renewed.
         lease_left: Option<Duration>,
-        /// How far this host's clock is ahead of Redis' clock, at least.
+        /// Minimum by which this host's clock is ahead of Redis's. Negative if it is behind.
         skew: Option<TimeDelta>,
-        /// How many entries are paused, if it is the leader.
+        /// Number of paused entries, if this process is the leader.
         paused: Option<usize>,
-        /// The entry that fires next, and when, if it is the leader.
+        /// The entry that fires next, and when, if this process is the leader.
         next: Option<(&'a str, DateTime<Utc>)>,
-        /// How many delayed items are in quarantine, if that is known.
+        /// Number of quarantine records, if it is known.
         quarantined: Option<usize>,
         /// Each problem.
         problems: &'a [String],
     },
-    /// This host's clock differs from Redis' clock by more than a second.
+    /// This host's clock differs from Redis's by more than a second.
     ClockSkewed {
-        /// How far it is ahead, at least; less than zero: behind.
+        /// Minimum by which this host's clock is ahead. Negative if it is behind.
         skew: TimeDelta,
     },
-    /// This host's clock differs from Redis' clock by so much that this host must not be the leader.
+    /// This host's clock differs from Redis's by so much that this process must not be the leader.
     ClockTooFarOff {
-        /// How far it is ahead, at least; less than zero: behind.
+        /// Minimum by which this host's clock is ahead. Negative if it is behind.
         skew: TimeDelta,
     },
-    /// This host's clock agrees with Redis' clock again.
+    /// This host's clock agrees with Redis's again.
     ClockRight {
-        /// How far it is ahead, at least; less than zero: behind.
+        /// Minimum by which this host's clock is ahead. Negative if it is behind.
         skew: TimeDelta,
     },
-    /// A connection broke. It is opened again, and if that succeeds, there is no outage.
+    /// A connection broke. The scheduler opens another one; if that succeeds, there is no outage.
     ConnectionLost {
         /// The error of the connection.
         error: &'a str,
@@ -248,7 +250,7 @@ pub enum Event<'a> {
     RedisLost {
         /// The error of Redis, or of the connection.
         error: &'a str,
-        /// How long the outage has lasted; zero when it begins.
+        /// How long the outage has lasted. Zero when it begins.
         lasting: Duration,
     },
     /// Redis can be used again.
@@ -257,52 +259,57 @@ pub enum Event<'a> {
     // ─ changes of the schedule ─
     /// A reload put a new schedule in force.
     Reloaded(&'a Changes),
-    /// The new schedule has errors; the old one stays in force.
+    /// The new schedule has errors. The previous one stays in force.
     ReloadRejected {
-        /// All errors, with their places.
+        /// All errors, with their positions.
         report: &'a Mistakes,
     },
-    /// Reading the schedule took too long; the old one stays in force.
+    /// Reading the schedule took too long. The previous one stays in force.
     ReloadGivenUp {
-        /// How long it may take.
+        /// The time limit.
         limit: Duration,
     },
-    /// Too many earlier reloads still hang to begin another; the old schedule stays in force.
+    /// Too many earlier reloads still hang. The previous schedule stays in force.
     ReloadImpossible {
-        /// How many hang.
+        /// Number of reloads that hang.
         hanging: usize,
     },
     /// Dynamic entries were set or removed, and the changes are in force.
     DynamicChanged(&'a Changes),
-    /// The keys of dynamic entries cannot be read or written; the known dynamic entries stay in force.
+    /// The keys of dynamic entries cannot be read or written. The known dynamic entries stay in force.
     DynamicUnreadable {
-        /// The key, and Redis' words.
+        /// The key and the error of Redis.
         error: &'a str,
     },
     /// A dynamic entry is not in force in this process.
     DynamicLeftOut {
-        /// Its name.
+        /// Name of the entry.
         entry: &'a str,
-        /// Why.
+        /// The reason.
         why: &'a str,
     },
-    /// A dynamic entry has errors; its previous version stays in force, if there is one.
+    /// Changes of dynamic entries cannot be acknowledged. They are in force.
+    DynamicUnacknowledged {
+        /// The key, and Redis's words.
+        error: &'a str,
+    },
+    /// A dynamic entry has errors. Its previous version stays in force, if there is one.
     DynamicRejected {
-        /// Its name.
+        /// Name of the entry.
         entry: &'a str,
-        /// All errors, with their paths in its JSON.
+        /// All errors, with their paths in the JSON of the entry.
         mistakes: &'a str,
     },
     /// There is a warning about a dynamic entry.
     DynamicWarning {
-        /// Its name.
+        /// Name of the entry.
         entry: &'a str,
         /// The warning, with its path in the JSON of the entry.
         warning: &'a str,
     },
-    /// More dynamic entries than are reported one by one have errors or warnings, or are left out.
+    /// More dynamic entries than are logged one by one have errors or warnings, or are left out.
     DynamicNotReported {
-        /// How many are not reported.
+        /// Number of entries that are not logged.
         entries: usize,
     },
 }

@@ -1,5 +1,4 @@
-//! The log: one line for each event, and all of these lines are here. The messages are constant, so that people can
-//! search for them.
+//! Writes one log line for each event. Messages are constant, so that people can search for them.
 
 mod text;
 
@@ -18,8 +17,8 @@ use crate::{
 
 /// Writes each event to the log of this process.
 pub struct Log {
-    /// Whether the errors of a rejected reload are a field of its line, for programs; otherwise each has a line of its
-    /// own, for people.
+    /// Whether the errors of a rejected reload are one field of its line, for programs. Otherwise each error has
+    /// its own line, for people.
     pub errors_as_field: bool,
 }
 
@@ -317,6 +316,10 @@ impl Sink for Log {
                 error,
                 "cannot read dynamic entries; keeping the previous ones"
             ),
+            Event::DynamicUnacknowledged { error } => error!(
+                error,
+                "cannot acknowledge changes of dynamic entries; they are in force"
+            ),
             Event::DynamicLeftOut { entry, why } => {
                 info!(entry, reason = why, "dynamic entry left out");
             }
@@ -336,7 +339,7 @@ impl Sink for Log {
     }
 }
 
-/// Writes log lines for the first warnings about schedule files, and how many more there are.
+/// Logs the first warnings about schedule files, and the number of the others.
 pub fn log_warnings(loaded: &Loaded) {
     let (shown, more) = loaded.shown_warnings();
     shown.for_each(log_mistake);
@@ -352,7 +355,7 @@ fn in_one_line(found: &Diagnostic) -> String {
     format!("{file}: {}{help}", found.message())
 }
 
-/// Writes the log line of an error, or of a warning, in a schedule file.
+/// Logs an error or a warning in a schedule file.
 fn log_mistake(found: &Diagnostic) {
     let file = found.places.first().map(Place::position);
     let (what, help) = (found.message(), found.help());

@@ -1,4 +1,4 @@
-//! What happens in the loops: each [`Event`] goes to the sinks that its engine was given.
+//! Events of the loops. Each [`Event`] goes to the sinks of its engine.
 
 mod counters;
 mod event;

@@ -106,6 +106,29 @@ impl Connection {
             .await
     }
 
+    /// Calls `visit` for every field of a hash and its value. Reads about `page` fields at a time, because other
+    /// clients wait while Redis reads. A failover meanwhile may leave out fields; the scripts judge by what Redis has.
+    pub(super) async fn scan_hash<T: FromRedisValue>(
+        &self,
+        key: &str,
+        page: usize,
+        mut visit: impl FnMut(T, T),
+    ) -> Result<(), StoreError> {
+        let mut cursor = 0_u64;
+        loop {
+            let mut scan = redis::cmd("HSCAN");
+            scan.arg(key).arg(cursor).arg("COUNT").arg(page);
+            let (next, fields): (u64, Vec<(T, T)>) = self.command(&scan, key).await?;
+            for (field, value) in fields {
+                visit(field, value);
+            }
+            if next == 0 {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+
     /// Waits until `list` has an element and removes it, or until `timeout` (a second at most) has passed.
     ///
     /// Blocks the connection.

@@ -15,6 +15,8 @@ mod port;
 #[cfg(feature = "daemon")]
 mod private_server;
 #[cfg(feature = "daemon")]
+mod record_reader;
+#[cfg(feature = "daemon")]
 mod redis_store;
 #[cfg(feature = "daemon")]
 mod scripts;
@@ -26,7 +28,7 @@ pub use self::{
         Console,
         events::EventRecord,
         history::{FireRecord, NoFireRecord},
-        pauses::Pause,
+        pauses::{Pause, Pauses},
         schedulers::{Role, Scheduler},
     },
     error::StoreError,
@@ -34,6 +36,12 @@ pub use self::{
 };
 #[cfg(feature = "daemon")]
 pub use self::{
+    console::{
+        delayed::DelayedCounts,
+        entries::{Entries, UnreadableEntry},
+        jobs::{Cursor, DelayedChange, DelayedJob, DelayedOutcome, Restored, Span},
+        leader::LeaderLock,
+    },
     limits::Limits,
     port::{
         Store,

@@ -8,7 +8,7 @@ use crate::harness::{
     ticks::{EACH_SECOND, goes_on_without_a_gap, wait_for_fires},
 };
 
-/// What the scheduler needs apart from the workers and the quarantine.
+/// The keys that the scheduler needs, without those of workers and the quarantine.
 const OTHERS: &str = "~resque:queue* ~resque:delayed* ~resque:timestamps:* ~resque:resque:* \
     ~resque:rescue_scheduler:[tfshawe]*";
 
@@ -21,7 +21,7 @@ fn user(redis: &mut Redis, keys: &str) -> String {
 }
 
 #[test]
-fn workers_that_may_not_be_read_stop_only_the_fires_whose_guard_needs_them() {
+fn if_workers_may_not_be_read_only_fires_with_skip_if_running_are_rejected() {
     let mut redis = Redis::start();
     let url = user(&mut redis, "");
     let guarded = |name| {
@@ -29,7 +29,7 @@ fn workers_that_may_not_be_read_stop_only_the_fires_whose_guard_needs_them() {
             "\n[schedule.{name}]\nevery = '1s'\nqueue = '{name}'\noverlap = 'skip_if_running'\n"
         )
     };
-    // Two in one call: the second one learns nothing from the first one.
+    // Both fires are in one call. Each of them must find out by itself.
     let guarded = guarded("one") + &guarded("other");
     let scheduler = Program::new()
         .args(["--redis-url", &url])
@@ -107,6 +107,6 @@ fn a_list_for_large_items_that_may_not_be_written_stops_only_their_buckets() {
 
     redis.command(&format!("ACL SETUSER few ~{QUARANTINE}:*"));
     quarantined(&mut redis, &scheduler, 1);
-    // It is looked at every ten seconds, for Redis takes long to tell its size.
+    // The bucket is tried again only every ten seconds, because Redis takes long to return the item's size.
     scheduler.status(" healthy");
 }

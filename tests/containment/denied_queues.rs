@@ -8,7 +8,7 @@ use crate::harness::{
     ticks::{EACH_SECOND, goes_on_without_a_gap, wait_for_fires},
 };
 
-/// Lets a user write all queues but `secret` and those that begin so. Returns the user's URL.
+/// Creates a user that may write all queues except those whose name starts with `secret`. Returns the user's URL.
 pub fn user(redis: &mut Redis) -> String {
     let keys = "~resque:queues ~resque:queue:[qto]* ~resque:delayed* ~resque:timestamps:*";
     let ours = "~resque:rescue_scheduler:* ~resque:resque:*";
@@ -52,7 +52,7 @@ fn a_queue_that_may_not_be_written_stops_only_the_buckets_of_its_jobs() {
     for number in 0..1_000 {
         redis.delay(1_000, item(["q", "other"][number % 2], number / 2));
     }
-    // They head their bucket, are the only ones in it, or stand behind others.
+    // Denied jobs at the head of a bucket, alone in a bucket, and behind other jobs.
     redis.delay(999, item("secret", 0));
     redis.delay(999, item("q_behind", 0));
     redis.delay(2_000, item("secret", 1));
@@ -81,7 +81,7 @@ fn a_queue_that_may_not_be_written_stops_only_the_buckets_of_its_jobs() {
     let kept: usize = redis.connection.llen(QUARANTINE).unwrap();
     assert_eq!(kept, 0, "{log}");
 
-    // Nothing was dropped.
+    // All jobs are still there.
     redis.command("ACL SETUSER few ~resque:queue:*");
     holds(&mut redis, &scheduler, "secret", 2);
     holds(&mut redis, &scheduler, "q_behind", 1);
@@ -90,7 +90,7 @@ fn a_queue_that_may_not_be_written_stops_only_the_buckets_of_its_jobs() {
 }
 
 #[test]
-fn a_key_that_is_no_queue_is_an_outage_as_before() {
+fn a_denied_key_that_is_not_a_queue_is_an_outage() {
     let mut redis = Redis::start();
     let url = user(&mut redis);
     redis.command(

@@ -15,7 +15,7 @@ fn large_item(bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn an_item_of_40_mb_is_set_aside_within_redis_and_the_rest_of_its_bucket_flows() {
+fn an_item_of_40_mb_is_set_aside_within_redis_and_the_rest_of_its_bucket_is_moved() {
     let mut redis = Redis::start();
     let url = redis.url().to_owned();
     let large = large_item(40 * MEGABYTE);
@@ -61,7 +61,7 @@ fn an_item_that_was_set_aside_can_be_put_back() {
     quarantined(&mut redis, &scheduler, 1);
     drop(scheduler);
 
-    // As docs/protocol.md says.
+    // The commands of docs/protocol.md.
     redis.command("RPOPLPUSH resque:rescue_scheduler:quarantine:delayed:1000 resque:delayed:1000");
     redis.command("ZADD resque:delayed_queue_schedule 1000 1000");
     let scheduler = started(&mut redis, &url, ["--max-item-size", "8k"]);
@@ -76,7 +76,7 @@ fn an_item_that_was_set_aside_can_be_put_back() {
 fn many_large_items_are_read_a_few_at_a_time() {
     let mut redis = Redis::start();
     let url = redis.url().to_owned();
-    // Small ones first, so that many are read at a time.
+    // Small items come first, so that the batch is large.
     let mut pipe = redis::pipe();
     for number in 0..200 {
         delay(&mut pipe, 1_000, item("q", number).as_bytes());
@@ -103,7 +103,7 @@ fn redis_reads_few_large_items_at_a_time_behind_small_ones() {
     for number in 0..150 {
         redis.delay(1_000, item("q", number));
     }
-    // One at a time, for Redis to hold nothing else.
+    // Add the items one by one, so that Redis buffers only one of them.
     for _ in 0..70 {
         redis.delay(1_000, large_item(2 * MEGABYTE));
     }
@@ -122,7 +122,7 @@ fn redis_reads_few_large_items_at_a_time_behind_small_ones() {
     );
 }
 
-/// A figure of Redis' memory, in bytes.
+/// Returns a memory statistic of Redis, in bytes.
 fn memory(redis: &mut Redis, name: &str) -> usize {
     let info: String = redis::cmd("INFO")
         .arg("memory")

@@ -17,7 +17,7 @@ fn a_text_of_5_mb_is_cut_in_logs_and_in_the_status() {
     follower.wait_for("following leader=");
     drop(follower);
 
-    // A bucket of the wrong type, and a queue.
+    // A bucket and a queue of the wrong type.
     let () = redis
         .connection
         .set(format!("resque:delayed:{name}"), "x")

@@ -1,4 +1,4 @@
-//! Very many entries: passes over all of them leave time for the other loops.
+//! Very many entries: long passes over them leave time for the other loops.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -26,7 +26,7 @@ use crate::{
 
 const ENTRIES: usize = 20_000;
 
-/// An entry that fires each second, and others that fire once a year.
+/// An entry that fires every second, and others that fire once a year.
 fn entries(minute: usize) -> String {
     let mut schedule = EACH_SECOND.to_owned();
     for number in 0..ENTRIES {
@@ -48,7 +48,7 @@ fn started(redis: &mut Redis, lease: &str) -> Scheduler {
     scheduler
 }
 
-/// The most milliseconds by which a fire was late that is in this part of the log.
+/// Returns the greatest lateness of a fire in this part of the log, in milliseconds.
 fn latest(log: &str) -> u64 {
     let lateness = log
         .lines()
@@ -74,10 +74,10 @@ fn a_restart_and_a_reload_with_many_entries_keep_a_short_lease() {
 }
 
 #[test]
-fn a_cut_connection_reads_the_records_of_one_entry() {
+fn after_a_lost_connection_only_the_records_of_one_entry_are_read() {
     let mut redis = Redis::start();
     let scheduler = started(&mut redis, "15s");
-    // A publication that is cut off begins again.
+    // A publication that is interrupted would start again, so wait until it is done.
     let key = "resque:rescue_scheduler:entries";
     eventually(|| {
         let published: usize = redis.connection.hlen(key).unwrap();
@@ -90,13 +90,13 @@ fn a_cut_connection_reads_the_records_of_one_entry() {
         .arg("commandstats")
         .query(&mut redis.connection)
         .unwrap();
-    // A heartbeat looks once who is gone; all records would be many pages.
+    // A heartbeat sends one `HSCAN` to find schedulers that are gone. Reading all records would take many.
     let is_heartbeat = statistics.contains("cmdstat_hscan:calls=1,");
     assert!(
         is_heartbeat || !statistics.contains("cmdstat_hscan"),
         "{statistics}"
     );
-    // Six for the records; and each of the two fires asks which entries are paused.
+    // Six calls for the records, and one for each of the two fires, which reads the paused entries.
     assert!(
         statistics.contains("cmdstat_hmget:calls=8,"),
         "{statistics}"
@@ -107,7 +107,7 @@ fn a_cut_connection_reads_the_records_of_one_entry() {
 fn a_status_report_of_many_entries_delays_no_fire() {
     let mut redis = Redis::start();
     let scheduler = started(&mut redis, "15s");
-    // Not those that were missed while the entries were put in force.
+    // Skip the fires that were missed while the entries were put in force.
     let caught_up = unix_now() + 2;
     eventually(|| match fire_times(&mut redis).last() {
         Some(last) if *last >= caught_up => Ok(()),
@@ -134,7 +134,7 @@ fn term() -> Term {
 }
 
 #[tokio::test]
-async fn after_a_reload_nothing_of_the_old_schedule_is_kept() {
+async fn a_reload_frees_the_previous_schedule() {
     let redis = Redis::start();
     let store = leader(&redis).await;
     let clock = Arc::new(StoppedClock(at(0)));

@@ -1,5 +1,5 @@
-//! One bad thing stops one thing. One file for each kind of bad thing; in each test something is too
-//! large, too slow, forbidden or broken, and everything else goes on.
+//! A fault of one thing affects only that thing. One file for each kind of fault: in each test, something is too
+//! large, too slow, forbidden or broken, and everything else works.
 
 mod denied_keys;
 mod denied_queues;
@@ -17,7 +17,7 @@ use crate::harness::{
     ticks::{EACH_SECOND, wait_for_fires},
 };
 
-/// A scheduler that leads and has fired.
+/// Returns a scheduler that is the leader and has fired.
 fn started<const N: usize>(redis: &mut Redis, url: &str, flags: [&str; N]) -> Scheduler {
     let program = Program::new().args(["--redis-url", url, "--lease", "5s"]);
     let scheduler = program.args(flags).schedule(EACH_SECOND).start();
@@ -25,7 +25,7 @@ fn started<const N: usize>(redis: &mut Redis, url: &str, flags: [&str; N]) -> Sc
     scheduler
 }
 
-/// Waits until `queue` holds so many jobs, in order.
+/// Waits until `queue` has this many jobs, in order.
 #[track_caller]
 fn holds(redis: &mut Redis, scheduler: &Scheduler, queue: &str, jobs: usize) {
     let expected: Vec<String> = (0..jobs).map(payload).collect();
@@ -38,7 +38,7 @@ fn holds(redis: &mut Redis, scheduler: &Scheduler, queue: &str, jobs: usize) {
     });
 }
 
-/// Waits until the quarantine has so many records, and returns them.
+/// Waits until the quarantine has this many records, and returns them.
 #[track_caller]
 fn quarantined(redis: &mut Redis, scheduler: &Scheduler, number: usize) -> Vec<serde_json::Value> {
     let list = crate::harness::QUARANTINE;

@@ -24,12 +24,12 @@ use crate::{
 const FIRED: &str = "resque:rescue_scheduler:fired";
 const LOST: &str = "Redis lost the last fire times of entries";
 
-/// Removes the fence, as eviction does.
+/// Removes the fence, as Redis does when it evicts the key.
 fn evict(redis: &mut Redis) {
     let () = redis.connection.del(FIRED).unwrap();
 }
 
-/// A scheduler that leads, catches up with all, and has fired.
+/// Returns a scheduler that is the leader, catches up all missed fires, and has fired.
 fn catching_up(redis: &mut Redis) -> Scheduler {
     let scheduler = Program::on(redis).schedule(EACH_SECOND).start();
     wait_for_fires(redis, &scheduler, 3);
@@ -57,7 +57,7 @@ fn assert_not_doubled(redis: &mut Redis) {
 }
 
 #[test]
-fn a_leader_whose_fence_is_evicted_doubles_nothing_and_says_so() {
+fn a_leader_whose_fence_is_evicted_doubles_no_fire_and_logs_a_warning() {
     let mut redis = Redis::start();
     let scheduler = catching_up(&mut redis);
     evict(&mut redis);
@@ -68,7 +68,7 @@ fn a_leader_whose_fence_is_evicted_doubles_nothing_and_says_so() {
 }
 
 #[test]
-fn a_restart_without_the_fence_doubles_nothing_and_says_so() {
+fn a_restart_without_the_fence_doubles_no_fire_and_logs_a_warning() {
     let mut redis = Redis::start();
     let mut scheduler = catching_up(&mut redis);
     scheduler.signal(Signal::SIGTERM);
@@ -83,11 +83,11 @@ fn a_restart_without_the_fence_doubles_nothing_and_says_so() {
 }
 
 #[tokio::test]
-async fn without_the_fence_a_fire_that_was_stamped_is_refused() {
+async fn without_the_fence_a_stamped_fire_is_rejected() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
     let entry = schedule("[schedule.e]\nevery = '1s'\nqueue = 'q'\n");
-    // Both believe that they lead.
+    // Both engines believe to be the leader.
     for mut engine in [engine(&store), engine(&store)] {
         engine.take_up(&entry, at(100_000)).await.unwrap();
         engine.tick(at(100_001)).await.unwrap();
@@ -98,7 +98,7 @@ async fn without_the_fence_a_fire_that_was_stamped_is_refused() {
 }
 
 #[test]
-fn records_that_only_a_lenient_reader_takes_for_numbers_are_ignored() {
+fn records_with_malformed_numbers_are_ignored() {
     const VALUES: [&str; 8] = [
         "0x7fffffff",
         "1999999999.5",
@@ -127,7 +127,7 @@ fn records_that_only_a_lenient_reader_takes_for_numbers_are_ignored() {
 }
 
 #[tokio::test]
-async fn a_number_of_fires_that_makes_no_sense_counts_as_none() {
+async fn an_invalid_number_of_fires_counts_as_zero() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
     let values = ["nan", "-5", "1.5", "0x1", "4294967296"];
@@ -153,7 +153,7 @@ async fn a_number_of_fires_that_makes_no_sense_counts_as_none() {
 }
 
 #[test]
-fn a_last_fire_that_is_set_far_ahead_while_its_leader_leads_is_a_problem() {
+fn a_last_fire_that_someone_sets_far_ahead_under_a_leader_is_a_problem() {
     let mut redis = Redis::start();
     let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
     wait_for_fires(&mut redis, &scheduler, 1);

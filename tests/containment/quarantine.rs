@@ -1,4 +1,4 @@
-//! The quarantine: counted, bounded, and shown.
+//! The quarantine: its size is bounded and shown in the status.
 
 use redis::Commands;
 
@@ -6,7 +6,7 @@ use super::{holds, quarantined, started};
 use crate::harness::{QUARANTINE, Redis, eventually, item, ticks::goes_on_without_a_gap};
 
 #[test]
-fn a_full_quarantine_leaves_bad_jobs_where_they_are_and_other_buckets_flow() {
+fn a_full_quarantine_leaves_bad_jobs_in_their_buckets_and_other_buckets_are_moved() {
     let mut redis = Redis::start();
     let url = redis.url().to_owned();
     for number in 0..25 {
@@ -38,7 +38,7 @@ fn a_full_quarantine_leaves_bad_jobs_where_they_are_and_other_buckets_flow() {
         .unwrap();
     assert_eq!(waiting, 16);
 
-    // There is room again.
+    // Make room in the quarantine.
     redis.command(&format!("LTRIM {QUARANTINE} 10 -1"));
     quarantined(&mut redis, &scheduler, 10);
     redis.command(&format!("LTRIM {QUARANTINE} 10 -1"));
@@ -63,7 +63,7 @@ fn a_queue_of_the_wrong_type_is_shown_until_it_takes_jobs() {
         .status("WRONGTYPE")
         .status("quarantined=20");
     redis.command("DEL resque:queue:broken");
-    // It is looked at every ten seconds.
+    // The size is read every ten seconds.
     scheduler.status(" healthy leading=true quarantined=20");
 
     redis.command("SET resque:queue:broken x");

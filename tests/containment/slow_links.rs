@@ -1,4 +1,4 @@
-//! Replies that take longer than the timeout, because they are large and the network is slow.
+//! Large replies and requests on a slow network, which take longer than the timeout.
 
 use std::{
     fmt::Write as _,
@@ -35,7 +35,7 @@ use crate::{
 
 const MEGABYTE: usize = 1_000_000;
 
-/// A delayed item of so many bytes for the queue `large`.
+/// Returns a delayed item of this many bytes for the queue `large`.
 fn large_item(bytes: usize) -> String {
     let text = "x".repeat(bytes);
     format!(r#"{{"class":"Large","args":["{text}"],"queue":"large"}}"#)
@@ -61,7 +61,7 @@ fn a_reply_may_take_longer_than_the_timeout_as_long_as_bytes_arrive() {
 }
 
 #[test]
-fn fires_go_on_while_16_mb_of_dynamic_entries_change() {
+fn entries_fire_while_16_mb_of_dynamic_entries_change() {
     let mut redis = Redis::start();
     let network = Proxy::to(&redis);
     let scheduler = started(&mut redis, &network.url(), ["--dynamic"]);
@@ -87,7 +87,7 @@ fn fires_go_on_while_16_mb_of_dynamic_entries_change() {
 }
 
 #[test]
-fn fires_go_on_while_dynamic_entries_are_first_read() {
+fn entries_fire_while_dynamic_entries_are_first_read() {
     let mut redis = Redis::start();
     let network = Proxy::to(&redis);
     let text = "x".repeat(30_000);
@@ -97,7 +97,7 @@ fn fires_go_on_while_dynamic_entries_are_first_read() {
         set.hset("resque:persistent_schedules", number, &entry)
             .ignore();
     }
-    // This one of the file fires only if no dynamic one stands over it.
+    // The entry `other` of the file fires only if no dynamic entry replaces it.
     set.hset("resque:persistent_schedules", "other", "{}");
     let () = set.query(&mut redis.connection).unwrap();
     network.limit(MEGABYTE);
@@ -117,7 +117,7 @@ fn fires_go_on_while_dynamic_entries_are_first_read() {
 }
 
 #[test]
-fn a_report_that_takes_long_holds_up_no_reload() {
+fn a_slow_status_report_delays_no_reload() {
     let mut redis = Redis::start();
     let network = Proxy::to(&redis);
     let text = "x".repeat(30_000);
@@ -131,7 +131,7 @@ fn a_report_that_takes_long_holds_up_no_reload() {
     let scheduler = started(&mut redis, &network.url(), ["--dynamic"]);
     scheduler.wait_for("dynamic entries changed");
     network.limit(MEGABYTE);
-    // Its entries take six seconds.
+    // Logging its entries takes six seconds.
     scheduler.status(" healthy");
     let asked = now();
     scheduler.status(" healthy");
@@ -143,7 +143,7 @@ fn a_report_that_takes_long_holds_up_no_reload() {
 }
 
 #[test]
-fn large_fires_do_not_hold_up_small_ones() {
+fn large_fires_do_not_delay_small_ones() {
     let mut redis = Redis::start();
     let network = Proxy::to(&redis);
     network.limit(MEGABYTE);
@@ -176,7 +176,7 @@ fn large_fires_do_not_hold_up_small_ones() {
 }
 
 #[test]
-fn a_server_that_falls_silent_within_a_reply_is_given_up_after_2_seconds() {
+fn a_reply_that_stalls_times_out_after_2_seconds() {
     let mut redis = Redis::start();
     let network = Proxy::to(&redis);
     let scheduler = started(&mut redis, &network.url(), []);
@@ -228,7 +228,7 @@ async fn after_an_error_a_single_job_is_read_then_twice_as_many_each_time() {
     assert_eq!(redis.queue("q").len(), JOBS);
 }
 
-/// A port that leads to `redis`, whose clients can send so many bytes per second; replies are not slowed down.
+/// Returns a port that forwards to `redis`. Clients can send this many bytes per second; replies are not limited.
 fn slow_port(redis: &Redis, bytes_per_second: u64) -> u16 {
     let socket = redis.url().trim_start_matches("unix://").to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -254,7 +254,7 @@ fn slow_port(redis: &Redis, bytes_per_second: u64) -> u16 {
     port
 }
 
-/// A large item whose payload is sent, too: its text is not the beginning of the item.
+/// Returns a large item whose payload must be sent too, because the payload is not a prefix of the item.
 fn item_of_another_client(bytes: usize) -> String {
     let text = "x".repeat(bytes);
     format!(r#"{{"queue":"large","class":"Large","args":["{text}"]}}"#)
@@ -276,7 +276,7 @@ fn sending_may_take_longer_than_the_timeout_as_long_as_bytes_leave() {
 }
 
 #[test]
-fn a_large_item_that_cannot_be_sent_is_looked_past() {
+fn jobs_behind_a_large_item_that_cannot_be_sent_are_moved() {
     let mut redis = Redis::start();
     let network = Proxy::to(&redis);
     let scheduler = started(&mut redis, &network.url(), []);
@@ -295,7 +295,7 @@ fn a_large_item_that_cannot_be_sent_is_looked_past() {
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
 }
 
-/// The wall clock stands still; the monotonic clock goes on, and can be advanced.
+/// A clock whose time does not change. Its monotonic clock runs and can be advanced.
 #[derive(Clone)]
 struct AdvancingClock(DateTime<Utc>, Arc<AtomicU64>);
 

@@ -1,4 +1,4 @@
-//! Delayed jobs that must stay in their buckets, and others behind them.
+//! Delayed jobs that must stay in their buckets, and other jobs behind them.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ fn bucket(redis: &mut Redis, timestamp: i64) -> Vec<String> {
 }
 
 #[test]
-fn a_job_for_a_denied_queue_in_each_bucket_keeps_no_other_job_back() {
+fn a_job_for_a_denied_queue_in_each_bucket_blocks_no_other_job() {
     let mut redis = Redis::start();
     let url = user(&mut redis);
     for second in 0..50 {
@@ -44,7 +44,7 @@ fn a_job_for_a_denied_queue_in_each_bucket_keeps_no_other_job_back() {
 }
 
 #[test]
-fn a_batch_of_a_single_job_passes_those_that_stay() {
+fn a_batch_of_one_job_passes_over_jobs_that_stay() {
     let mut redis = Redis::start();
     let url = user(&mut redis);
     for number in 0..5 {
@@ -64,9 +64,9 @@ fn a_batch_of_a_single_job_passes_those_that_stay() {
     assert!(commands < 1_000, "{commands} commands in three seconds");
 }
 
-/// Jobs that stay are many batches, and so are those among and behind them.
+/// The jobs that stay fill many batches, and so do the jobs between and behind them.
 #[test]
-fn any_number_of_jobs_that_stay_in_a_bucket_keep_their_order_and_no_other_job_back() {
+fn any_number_of_jobs_that_stay_in_a_bucket_keep_their_order_and_block_no_other_job() {
     const STAY: usize = 3_000;
     let mut redis = Redis::start();
     let url = user(&mut redis);
@@ -81,7 +81,7 @@ fn any_number_of_jobs_that_stay_in_a_bucket_keep_their_order_and_no_other_job_ba
         delay(&mut pipe, 1_000, item("q", number).as_bytes());
     }
     pipe.exec(&mut redis.connection).unwrap();
-    // Behind them is one that is set aside, and a job behind that.
+    // Behind them are an item that is too large, and a job behind that.
     redis.delay(1_000, vec![b'x'; 2_000]);
     redis.delay(1_000, item("q", 1_000));
     redis.delay(1_001, item("other", 0));
@@ -99,7 +99,7 @@ fn any_number_of_jobs_that_stay_in_a_bucket_keep_their_order_and_no_other_job_ba
     }
     scheduler.status("buckets that cannot be moved: 1, the first is delayed:1000");
 
-    // Apps remove some of them, and add others, while they are stuck.
+    // Apps remove some of the jobs that stay, and add others.
     let () = redis
         .connection
         .lrem("resque:delayed:1000", 0, item("secret", 0))
@@ -136,7 +136,7 @@ fn many_jobs_that_stay_are_not_sent_again_every_second() {
     let url = format!("{}?user=few&pass=pw", network.url());
     let scheduler = started(&mut redis, &url, ["--quiet"]);
     holds(&mut redis, &scheduler, "q", 1);
-    // They are looked at again at once, and then every twenty seconds.
+    // The jobs are tried again at once, and then every twenty seconds.
     scheduler.status("buckets that cannot be moved: 1");
     std::thread::sleep(std::time::Duration::from_secs(3));
 
@@ -151,7 +151,7 @@ fn many_jobs_that_stay_are_not_sent_again_every_second() {
 }
 
 #[test]
-fn what_is_behind_a_job_that_the_full_quarantine_cannot_take_is_moved() {
+fn jobs_behind_one_that_the_full_quarantine_rejects_are_moved() {
     let mut redis = Redis::start();
     let url = redis.url().to_owned();
     redis.command("SET resque:queue:broken x");
@@ -169,7 +169,7 @@ fn what_is_behind_a_job_that_the_full_quarantine_cannot_take_is_moved() {
         .wait_for("reason=\"the quarantine is full\"")
         .status("quarantined=3");
 
-    // None of its jobs was taken before those that went to quarantine.
+    // Jobs leave the buckets only after the jobs before them went to quarantine.
     let waiting = |redis: &mut Redis| {
         let zcard = redis.connection.zcard("resque:delayed_queue_schedule");
         let waiting: usize = zcard.unwrap();
@@ -178,7 +178,7 @@ fn what_is_behind_a_job_that_the_full_quarantine_cannot_take_is_moved() {
     assert!(waiting(&mut redis) > 15);
     redis.command("DEL resque:queue:broken");
     eventually(|| {
-        // There is room again.
+        // Make room in the quarantine.
         redis.command(&format!("LTRIM {QUARANTINE} 3 -1"));
         match waiting(&mut redis) {
             0 => Ok(()),
@@ -192,7 +192,7 @@ fn what_is_behind_a_job_that_the_full_quarantine_cannot_take_is_moved() {
 }
 
 #[test]
-fn four_hundred_denied_queues_cost_no_further_calls_and_heal_within_seconds() {
+fn four_hundred_denied_queues_cost_no_further_calls_and_recover_within_seconds() {
     const QUEUES: usize = 400;
     let mut redis = Redis::start();
     let url = user(&mut redis);
@@ -222,7 +222,7 @@ fn four_hundred_denied_queues_cost_no_further_calls_and_heal_within_seconds() {
         .unwrap();
     let calls = stats.split("cmdstat_evalsha:calls=").nth(1).unwrap();
     let calls: usize = calls.split(',').next().unwrap().parse().unwrap();
-    // In a second, the fires of all entries are four or five calls, and the jobs that stay some two.
+    // Per second, the fires of all entries take four or five calls, and the jobs that stay take about two.
     println!("{calls} calls of scripts in five seconds");
     assert!(calls < 75, "{calls} calls of scripts in five seconds");
 
@@ -238,7 +238,7 @@ fn four_hundred_denied_queues_cost_no_further_calls_and_heal_within_seconds() {
 }
 
 #[test]
-fn each_queue_that_takes_jobs_again_is_not_shown_any_more() {
+fn a_queue_that_takes_jobs_again_is_no_longer_a_problem() {
     let mut redis = Redis::start();
     let url = redis.url().to_owned();
     for queue in ["a", "b", "c"] {

@@ -7,7 +7,7 @@ use crate::harness::{Redis, item, now, proxy::Proxy, ticks::goes_on_without_a_ga
 
 const MANY: usize = 100_000;
 
-/// Fills Redis with buckets that are strings, all of them due.
+/// Fills Redis with due buckets that are strings instead of lists.
 const FILL: &str = r#"
 for bucket = 1, tonumber(ARGV[1]) do
   redis.call("SET", "resque:delayed:" .. bucket, "x")
@@ -15,7 +15,7 @@ for bucket = 1, tonumber(ARGV[1]) do
 end
 "#;
 
-/// Waits until little passes for two seconds.
+/// Waits until there has been little traffic for two seconds.
 fn wait_until_looked_again(network: &Proxy) {
     let (mut quiet, begun) = (0, now());
     while quiet < 2 {
@@ -35,7 +35,7 @@ fn a_hundred_thousand_stuck_buckets_are_not_sent_again_every_second() {
     let scheduler = started(&mut redis, &network.url(), ["--quiet"]);
     let trouble = format!("buckets that cannot be moved: {MANY}");
     scheduler.status(&trouble);
-    // A look at all of them again, right after the first one.
+    // All buckets are tried again right after the first attempt.
     wait_until_looked_again(&network);
 
     network.traffic();
@@ -69,10 +69,10 @@ fn a_job_that_comes_before_the_last_stuck_bucket_is_moved_within_seconds() {
     let () = fill.arg(MANY).invoke(&mut redis.connection).unwrap();
     let scheduler = started(&mut redis, &network.url(), ["--quiet"]);
     scheduler.status(&format!("buckets that cannot be moved: {MANY}"));
-    // A look at all of them again, right after the first one; the next one is a hundred seconds later.
+    // All buckets are tried again right after the first attempt. The next attempt is a hundred seconds later.
     wait_until_looked_again(&network);
     network.traffic();
-    // Each bucket is between two that are stuck, or before all of them.
+    // Each bucket is between two stuck ones, or before all of them.
     for (number, bucket) in ["99990.5", "50000.5", "0.5"].into_iter().enumerate() {
         let key = format!("resque:delayed:{bucket}");
         let mut put = redis::pipe();

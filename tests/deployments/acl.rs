@@ -1,4 +1,4 @@
-//! A Redis user with only the rights of the ACL line in the README.
+//! A user with exactly the rights in docs/configuration.md.
 
 use nix::sys::signal::Signal;
 use redis::Commands;
@@ -6,10 +6,10 @@ use redis::Commands;
 use super::{does_its_work, program};
 use crate::harness::{LOCK, Redis, Scheduler, eventually};
 
-/// Returns the words of the ACL line in the README, without the command's name.
-fn line_of_the_readme() -> Vec<String> {
-    let readme = include_str!("../../README.md");
-    let line = readme
+/// Returns the words of the ACL line in docs/configuration.md, without the command's name.
+fn documented_line() -> Vec<String> {
+    let page = include_str!("../../docs/configuration.md");
+    let line = page
         .lines()
         .find(|it| it.starts_with("ACL SETUSER rescue "));
     let words = line.unwrap().split(' ').skip(1);
@@ -26,21 +26,24 @@ fn server(line: &[String], more: Option<String>) -> (Redis, String) {
     (redis, url)
 }
 
-/// Adds the user `rescue:pw` for `namespace` to `redis`, with the `more` rights that the README adds for such a
-/// server.
+/// Adds the user `rescue:pw` for `namespace` to `redis`, with the `more` rights that docs/configuration.md adds for such
+/// a server.
 pub fn add_user(redis: &mut Redis, namespace: &str, more: &[&str]) {
-    let readme = include_str!("../../README.md");
+    let page = include_str!("../../docs/configuration.md");
     let for_namespace = |it: String| it.replace("~resque:*", &format!("~{namespace}:*"));
     let mut user = redis::cmd("ACL");
     user.arg(
-        line_of_the_readme()
+        documented_line()
             .into_iter()
             .map(for_namespace)
             .collect::<Vec<_>>(),
     );
     for right in more {
-        assert!(readme.contains(right), "the README knows no {right}");
-        user.arg(right);
+        assert!(
+            page.contains(right),
+            "docs/configuration.md does not name {right}"
+        );
+        user.arg(right.split(' ').collect::<Vec<_>>());
     }
     user.exec(&mut redis.connection).unwrap();
 }
@@ -66,9 +69,46 @@ fn leads_and_takes_over(redis: &mut Redis, url: &str) -> Scheduler {
 }
 
 #[test]
-fn the_acl_line_of_the_readme_has_every_right_that_the_scheduler_needs() {
-    let (mut redis, url) = server(&line_of_the_readme(), None);
+fn the_acl_documented_line_has_every_right_that_the_scheduler_needs() {
+    let (mut redis, url) = server(&documented_line(), None);
     leads_and_takes_over(&mut redis, &url);
+    assert_eq!(denied(&mut redis), Vec::<String>::new());
+}
+
+#[test]
+fn the_documented_rights_are_enough_for_every_command() {
+    let mut redis = Redis::start();
+    add_user(
+        &mut redis,
+        "resque",
+        &["+multi +exec +info +hgetall +hkeys +zrange"],
+    );
+    let url = format!("{}?user=rescue&pass=pw", redis.url());
+    let program = crate::harness::Program::new().args(["--redis-url", &url]);
+    let scheduler = program
+        .schedule("[schedule.e]\nevery = '1h'\nqueue = 'q'\n")
+        .start();
+    scheduler.wait_for("became the leader");
+    let run = |command: &[&str]| {
+        let program = crate::harness::Program::new().env("REDIS_URL", &url);
+        program.more_args(command).run()
+    };
+    eventually(|| {
+        let listed = run(&["schedule", "list"]);
+        let is_there = listed.status.code() == Some(0);
+        is_there.then_some(()).ok_or(listed.log)
+    });
+    for command in [
+        &["status"][..],
+        &["schedule", "show", "e"],
+        &["schedule", "trigger", "e"],
+        &["schedule", "pause", "e"],
+        &["schedule", "resume", "e"],
+        &["history", "e"],
+        &["events"],
+    ] {
+        run(command).succeeded();
+    }
     assert_eq!(denied(&mut redis), Vec::<String>::new());
 }
 
@@ -100,7 +140,7 @@ fn dynamic_entries_need_no_additional_right() {
 
 /// Runs a scheduler without `right` through all its duties, until Redis denies something. Returns what was denied.
 fn denied_without(right: &str) -> Vec<String> {
-    let (mut redis, url) = server(&line_of_the_readme(), Some(format!("-{right}")));
+    let (mut redis, url) = server(&documented_line(), Some(format!("-{right}")));
     let () = redis.connection.pset_ex(LOCK, "other:1", 60_000).unwrap();
     redis.delay(1_000, "garbage");
     let mut scheduler = program(&url, &[]).start();
@@ -128,7 +168,7 @@ fn denied_without(right: &str) -> Vec<String> {
 
 #[test]
 fn each_right_of_the_acl_line_is_needed() {
-    let line = line_of_the_readme();
+    let line = documented_line();
     let rights = line.iter().filter_map(|it| it.strip_prefix('+'));
     std::thread::scope(|scope| {
         let tried: Vec<_> = rights

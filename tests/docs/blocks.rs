@@ -3,6 +3,7 @@
 //! - `<!-- run -->` before a fenced block: a shell runs the block in a folder with the repository's schedules.
 //! - `<!-- run: exits 1 -->`: the same, and the exit code is 1.
 //! - `<!-- run until "TEXT" -->`: the shell is stopped when it has printed TEXT.
+//! - `<!-- file: NAME -->`: the block is the content of a file that the blocks below it can read.
 //! - `<!-- prints -->` before the next block: the exact output.
 //! - `<!-- prints some -->`: lines of the output in this order. `…` stands for any lines, or for any part of a line.
 
@@ -69,11 +70,16 @@ fn blocks(page: &Page) -> Vec<Block> {
 fn marked_blocks_run_as_they_are_printed() {
     let mut run = 0;
     for page in pages() {
-        let blocks = blocks(&page);
+        let (blocks, mut files) = (blocks(&page), vec![]);
         for (index, block) in blocks.iter().enumerate() {
-            let how = block.mark.as_deref().filter(|mark| mark.starts_with("run"));
-            let Some(how) = how else { continue };
-            let printed = execute(&block.text, how);
+            let mark = block.mark.as_deref().unwrap_or_default();
+            if let Some(name) = mark.strip_prefix("file: ") {
+                files.push((name, &*block.text));
+            }
+            if !mark.starts_with("run") {
+                continue;
+            }
+            let printed = execute(&block.text, mark, &files);
             let place = format!("{}:{}", page.path.display(), block.line);
             let next = blocks.get(index + 1);
             match next.and_then(|next| Some((next.mark.as_deref()?, &next.text))) {
@@ -88,9 +94,12 @@ fn marked_blocks_run_as_they_are_printed() {
 }
 
 /// Runs `commands` in a shell as the mark `how` says, and returns the output.
-fn execute(commands: &str, how: &str) -> String {
+fn execute(commands: &str, how: &str, files: &[(&str, &str)]) -> String {
     let redis = Redis::on_port();
     let folder = folder(&redis);
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
     let program = Path::new(env!("CARGO_BIN_EXE_rescue-scheduler"));
     let paths = [&folder.path().join("bin"), program.parent().unwrap()].map(Path::to_owned);
     let old = std::env::var_os("PATH").unwrap();
@@ -107,14 +116,13 @@ fn execute(commands: &str, how: &str) -> String {
     // A separate process group, so that everything that the shell starts can be stopped.
     std::os::unix::process::CommandExt::process_group(&mut shell, 0);
     let mut shell = shell.spawn().unwrap();
-    let printed = match how.strip_prefix("run until ") {
-        Some(text) => until(&mut shell, text.trim_matches('"')),
-        None => {
-            let mut printed = String::new();
-            let output = shell.stdout.as_mut().unwrap();
-            output.read_to_string(&mut printed).unwrap();
-            printed
-        }
+    let printed = if let Some(text) = how.strip_prefix("run until ") {
+        until(&mut shell, text.trim_matches('"'))
+    } else {
+        let mut printed = String::new();
+        let output = shell.stdout.as_mut().unwrap();
+        output.read_to_string(&mut printed).unwrap();
+        printed
     };
     let code = shell.wait().unwrap().code();
     let expected = how

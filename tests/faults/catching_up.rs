@@ -1,4 +1,4 @@
-//! An entry that catches up with very much keeps no other one waiting.
+//! An entry with very many missed fires delays no other entry.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ fn entry(name: &str, lines: &str) -> String {
 
 const ALL: &str = "catch_up = 'all'\ncatch_up_window = '30d'";
 
-/// An engine whose entries were first seen a month before `now`, and never fired.
+/// Returns an engine whose entries were first seen a month before `now` and have never fired.
 async fn behind(store: &RedisStore, entries: &[String], now: i64) -> Recurring<RedisStore> {
     let mut engine = Recurring::new(
         store.with_own_connection(),
@@ -73,7 +73,7 @@ async fn at_most_a_thousand_missed_fires_of_an_entry_are_enqueued_in_a_second() 
         let count = 1_000 * usize::try_from(second + 1).unwrap();
         assert_eq!(redis.queue("old").len(), count);
     }
-    // In order, and none is left out.
+    // The fires are in order, without gaps.
     let caught_up = fires(&mut redis, "old");
     assert!(caught_up.windows(2).all(|it| it[1] == it[0] + 1));
 }

@@ -1,4 +1,4 @@
-//! Clocks that are wrong: of one host, and of two hosts.
+//! Wrong clocks of one host and of two hosts.
 
 use std::{
     sync::{
@@ -32,7 +32,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap()
 }
 
-/// Ticks at `now` until nothing is due; returns the fire times that are new in the queue.
+/// Ticks at `now` until nothing is due. Returns the new fire times in the queue.
 async fn fires_at(engine: &mut Recurring<RedisStore>, now: i64, redis: &mut Redis) -> Vec<i64> {
     let before = fire_times(redis).len();
     while engine.tick(at(now)).await.unwrap() == Tick::More {}
@@ -62,7 +62,7 @@ async fn a_jump_forward_by_an_hour_is_a_gap_and_the_way_back_fires_nothing_twice
         fires_at(&mut engine, 100_002, &mut redis).await,
         [100_001, 100_002]
     );
-    // What catch-up fires is within its window of five minutes.
+    // Only fires within the catch-up window of five minutes are caught up.
     let jumped = fires_at(&mut engine, 103_602, &mut redis).await;
     let window: Vec<i64> = (103_302..=103_602).collect();
     assert_eq!(jumped, window);
@@ -97,7 +97,7 @@ async fn two_schedulers_an_hour_apart_that_both_believe_they_lead_fire_nothing_t
     println!("{} fires, none twice", fires.len());
 }
 
-/// This host's clock, moved by so many seconds.
+/// This host's clock, shifted by this many seconds.
 pub struct Moved(pub AtomicI64);
 
 impl Clock for Moved {
@@ -127,7 +127,7 @@ pub async fn run(engine: Engine<RedisStore>, stop: &CancellationToken) {
     engine.run(schedule, load, requests, stop.clone()).await;
 }
 
-/// Waits until `state` is as expected.
+/// Waits until `state` returns `expected`.
 pub async fn becomes<T: PartialEq + std::fmt::Debug>(mut state: impl FnMut() -> T, expected: T) {
     let is = async {
         while state() != expected {
@@ -174,7 +174,7 @@ async fn entries_that_fired_by_a_clock_that_was_ahead_are_a_problem_until_their_
     assert_gapless(&fire_times(&mut redis));
 }
 
-/// The fence of the entry.
+/// Returns the fence of the entry.
 fn fence(redis: &mut Redis) -> Option<i64> {
     let key = "resque:rescue_scheduler:fired";
     redis.connection.hget(key, "tick").unwrap()
@@ -194,7 +194,7 @@ async fn a_host_whose_clock_is_a_year_off_does_not_lead_until_it_is_right() {
                  (--max-clock-skew); not leading until one of them is corrected"
             );
             becomes(|| health.problems(), vec![problem]).await;
-            // It goes on looking.
+            // The host keeps checking the clocks, but does not lead.
             tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
             assert_eq!(held_by(&mut redis.connection), None);
             assert_eq!((fence(&mut redis), redis.queue("q").len()), (None, 0));
@@ -210,7 +210,7 @@ async fn a_host_whose_clock_is_a_year_off_does_not_lead_until_it_is_right() {
 }
 
 #[tokio::test]
-async fn a_leader_whose_clock_jumps_a_year_ahead_makes_way_and_no_fire_is_missing() {
+async fn a_leader_whose_clock_jumps_a_year_ahead_releases_the_lease_and_no_fire_is_lost() {
     let mut redis = Redis::start();
     let clocks = [0, 1].map(|_| Arc::new(Moved(AtomicI64::new(0))));
     let engines = [0, 1].map(|number| engine_on(guarded(&redis, number), &clocks[number]));
@@ -226,7 +226,7 @@ async fn a_leader_whose_clock_jumps_a_year_ahead_makes_way_and_no_fire_is_missin
         let fires = fire_times(&mut redis).len();
         becomes(|| fire_times(&mut redis).len() >= fires + 4, true).await;
 
-        // And now its successor's; the one that is right again leads.
+        // Now the clock of the new leader jumps, and the first host, whose clock is right again, takes over.
         clocks[first].0.store(0, Ordering::Relaxed);
         clocks[1 - first].0.store(YEAR, Ordering::Relaxed);
         let first = Some(format!("here:{first}"));
@@ -255,7 +255,7 @@ async fn once_does_not_enqueue_by_a_clock_that_is_an_hour_ahead() {
 }
 
 #[tokio::test]
-async fn by_redis_own_clock_a_fire_that_is_too_early_waits_and_the_entry_is_not_silenced() {
+async fn a_fire_that_is_too_early_by_redis_clock_waits_and_leaves_no_fence_in_the_future() {
     let mut redis = Redis::start();
     let store = guarded(&redis, 1);
     let lease = std::time::Duration::from_secs(60);
@@ -274,7 +274,7 @@ async fn by_redis_own_clock_a_fire_that_is_too_early_waits_and_the_entry_is_not_
 }
 
 #[tokio::test]
-async fn by_redis_own_clock_delayed_jobs_that_are_too_early_stay_and_others_are_moved() {
+async fn delayed_jobs_that_are_too_early_by_redis_clock_stay_and_others_are_moved() {
     let mut redis = Redis::start();
     let store = guarded(&redis, 1);
     let lease = std::time::Duration::from_secs(60);
@@ -304,7 +304,7 @@ async fn by_redis_own_clock_delayed_jobs_that_are_too_early_stay_and_others_are_
 }
 
 #[tokio::test]
-async fn skew_against_redis_is_measured_and_told() {
+async fn skew_against_redis_is_measured_and_logged() {
     let mut redis = Redis::start();
     let store = store_as(redis.url(), "here:1", "a", None);
     let clock = Arc::new(Moved(AtomicI64::new(0)));
@@ -318,7 +318,7 @@ async fn skew_against_redis_is_measured_and_told() {
             (-2, "this host's clock is -2.0 s off Redis' clock"),
         ] {
             clock.0.store(seconds, Ordering::Relaxed);
-            // A fire by the wrong clock leaves another problem.
+            // A fire by the wrong clock causes another problem, too.
             let of_the_clock = |it: &String| it.starts_with("this host's clock");
             let found = || health.problems().into_iter().find(of_the_clock);
             becomes(|| found().unwrap_or_default(), problem.to_owned()).await;

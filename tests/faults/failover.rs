@@ -1,4 +1,4 @@
-//! The leader is gone, or thinks that it is not.
+//! The leader is gone, or wrongly believes to be the leader.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn start(url: &str, lease: &str) -> Scheduler {
         .start()
 }
 
-/// Waits until one of `schedulers` holds the lock; returns which.
+/// Waits until one of `schedulers` holds the lock. Returns its index.
 fn leader(redis: &mut Redis, schedulers: &[Scheduler]) -> usize {
     eventually(|| {
         let holder: Option<String> = redis.connection.get(LOCK).unwrap();
@@ -40,7 +40,7 @@ fn leader_killed() {
     let second = leader(&mut redis, &schedulers);
     let silent = killed.elapsed();
     println!("no leader for {silent:?}");
-    // It promises a lease and a second; what is more is this machine's.
+    // The scheduler guarantees a lease and a second. The rest is for a slow machine.
     assert!(silent < LEASE + Duration::from_millis(1500), "{silent:?}");
     goes_on_without_a_gap(&mut redis, &schedulers[second], 2);
 }
@@ -52,7 +52,7 @@ fn leader_stopped_longer_than_its_lease_notices_before_it_acts() {
     first.wait_for("became the leader holder=");
     let second = start(redis.url(), "1s");
     second.wait_for("following");
-    // It has the reply, too: what it hears of this fire later is no act.
+    // Wait until it has the reply, so that it logs nothing about this fire later.
     first.wait_for("fired entry=");
 
     first.signal(Signal::SIGSTOP);
@@ -121,7 +121,7 @@ fn clean_stop_hands_over_within_100_ms() {
     goes_on_without_a_gap(&mut redis, &leads, 2);
 }
 
-/// By `make failover` for three minutes, with the default lease.
+/// `make failover` runs this for three minutes with the default lease.
 #[test]
 fn three_schedulers_whose_leader_is_killed_again_and_again() {
     let seconds = argument("FAILOVER_SECONDS", 16);

@@ -19,7 +19,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn a_scheduler_that_led_before_another_one_did_fires_nothing_of_that_ones_again() {
+async fn a_former_leader_does_not_repeat_the_fires_of_the_leader_after_it() {
     let mut redis = Redis::start();
     let clocks = [0, 1].map(|_| Arc::new(Moved(AtomicI64::new(0))));
     let engines = [0, 1].map(|number| engine_on(guarded(&redis, number), &clocks[number]));
@@ -35,7 +35,7 @@ async fn a_scheduler_that_led_before_another_one_did_fires_nothing_of_that_ones_
         let before = fire_times(&mut redis).len();
         becomes(|| fire_times(&mut redis).len() >= before + 3, true).await;
 
-        // Neither reads anything while a third one leads, and then only the first may lead.
+        // Neither of them reads Redis while a third process is the leader. After that, only the first one leads.
         let mut forget = redis::pipe();
         forget.atomic().lrange("resque:queue:ticks", 0, -1);
         forget.cmd("FLUSHALL").ignore();
@@ -60,7 +60,7 @@ async fn a_scheduler_that_led_before_another_one_did_fires_nothing_of_that_ones_
     tokio::join!(run(one, &stop), run(other, &stop), check);
 }
 
-/// What a restart without any data for `outage` leaves: the last fire before and all fires after.
+/// Restarts Redis without its data after `outage`. Returns the last fire before, and all fires after that.
 fn restarted_without_data(lease: &str, outage: Duration) -> (i64, Vec<i64>) {
     let mut redis = Redis::start();
     let scheduler = Program::on(&redis)
@@ -76,19 +76,19 @@ fn restarted_without_data(lease: &str, outage: Duration) -> (i64, Vec<i64>) {
 }
 
 #[test]
-fn a_leader_goes_on_from_what_it_remembers_while_nobody_else_can_have_led() {
+fn a_leader_continues_from_memory_while_nobody_else_can_have_led() {
     let (last, fires) = restarted_without_data("15s", Duration::from_secs(3));
     assert!(fires[0] <= last + 1, "{last} {fires:?}");
 }
 
 #[test]
-fn after_more_than_a_lease_without_redis_entries_are_first_seen() {
+fn after_more_than_a_lease_without_redis_entries_are_first_seen_again() {
     let (last, fires) = restarted_without_data("1s", Duration::from_secs(3));
     assert!(fires[0] >= last + 3, "{last} {fires:?}");
 }
 
 #[test]
-fn what_a_leader_fired_is_not_fired_again_when_redis_is_flushed_again_and_again() {
+fn repeated_flushes_of_redis_double_no_fire() {
     let mut redis = Redis::start();
     let scheduler = Program::on(&redis).schedule(EACH_SECOND).start();
     let mut fires = vec![];

@@ -1,4 +1,4 @@
-//! A million delayed jobs that are all due: nothing else waits for them.
+//! A million delayed jobs that are all due delay nothing else.
 
 use nix::sys::signal::Signal;
 use redis::Commands;
@@ -10,7 +10,7 @@ use crate::harness::{
 
 const JOBS: usize = 1_000_000;
 
-/// Fills buckets of a thousand jobs within the server, as `enqueue_at` leaves them.
+/// Fills buckets with a thousand jobs each, as `enqueue_at` leaves them. Runs within the server.
 const FILL: &str = r#"
 for bucket = tonumber(ARGV[1]), tonumber(ARGV[2]) do
   for job = 0, 999 do
@@ -35,13 +35,13 @@ fn fill(redis: &mut Redis) {
 }
 
 #[test]
-fn the_lease_is_renewed_fires_go_on_and_a_stop_takes_less_than_a_second() {
+fn a_long_backlog_delays_no_renewal_no_fire_and_no_stop() {
     let mut redis = Redis::start();
     let args = ["--lease", "3s"];
     let scheduler = Program::on(&redis).args(args).schedule(EACH_SECOND).start();
     wait_for_fires(&mut redis, &scheduler, 1);
     let holder: String = redis.connection.get(LOCK).unwrap();
-    // Filled while it moves.
+    // Fill the buckets while the scheduler moves jobs.
     fill(&mut redis);
     let mut scheduler = scheduler;
     let moved: usize = redis.connection.llen("resque:queue:q").unwrap();

@@ -1,5 +1,5 @@
-//! Exactly once, whatever breaks. One file for each thing that breaks; most are a workload of an
-//! entry that fires each second, a fault, and the verdict that no second is lost or doubled.
+//! Every fire exactly once, whatever fails. One file for each thing that fails. Most tests run an entry that fires
+//! every second, cause a fault, and check that no second is lost or doubled.
 
 mod catching_up;
 mod clocks;

@@ -1,4 +1,5 @@
-//! Bad items, keys of the wrong type, and odd members: kept, told, and in nobody's way.
+//! Invalid items, keys of the wrong type, and unusual members: nothing is lost, the problem is logged, and other
+//! jobs are moved.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ fn started(redis: &Redis) -> Scheduler {
     Program::on(redis).schedule(EACH_SECOND).start()
 }
 
-/// Waits until `q` holds the jobs up to `last`, each once and in order.
+/// Waits until `q` has the jobs up to `last`, each once and in order.
 #[track_caller]
 fn q_holds(redis: &mut Redis, scheduler: &Scheduler, last: usize) {
     let expected: Vec<String> = (0..=last).map(payload).collect();
@@ -28,7 +29,7 @@ fn q_holds(redis: &mut Redis, scheduler: &Scheduler, last: usize) {
 }
 
 #[test]
-fn each_kind_of_bad_item_goes_to_quarantine_and_the_rest_flows() {
+fn each_kind_of_invalid_item_goes_to_quarantine_and_the_rest_is_moved() {
     const MEGABYTES: usize = 5 << 20;
     let nested = |open: &str, close: &str| {
         let (open, close) = (open.repeat(MEGABYTES / 2), close.repeat(MEGABYTES / 2));
@@ -90,7 +91,7 @@ fn each_kind_of_bad_item_goes_to_quarantine_and_the_rest_flows() {
 }
 
 #[test]
-fn a_key_of_the_wrong_type_is_told_and_blocks_nothing_else() {
+fn a_key_of_the_wrong_type_is_logged_and_blocks_nothing_else() {
     let mut redis = Redis::start();
     redis.command("SET resque:queue:broken x");
     redis.command("SET resque:delayed:1000 x");
@@ -120,10 +121,10 @@ fn a_key_of_the_wrong_type_is_told_and_blocks_nothing_else() {
 }
 
 #[test]
-fn where_even_the_quarantine_is_of_the_wrong_type_other_buckets_flow() {
+fn other_buckets_are_moved_even_if_the_quarantine_has_the_wrong_type() {
     let mut redis = Redis::start();
     redis.command(&format!("SET {QUARANTINE} x"));
-    // More than a batch, before all others.
+    // More items than a batch takes, in buckets before all others.
     for timestamp in 0..1_100 {
         redis.delay(timestamp, "garbage");
     }

@@ -13,7 +13,7 @@ use crate::harness::{Program, Redis, eventually, item, payload, unix_now};
 const APPS: usize = 4;
 const JOBS_EACH: usize = 2_500;
 
-/// `enqueue_at`, in the order and without the transaction that the gem has.
+/// `enqueue_at` with the commands of the gem in the same order, without a transaction.
 fn enqueue_at(redis: &mut Connection, timestamp: i64, item: &str) {
     let bucket = format!("delayed:{timestamp}");
     let () = redis.rpush(format!("resque:{bucket}"), item).unwrap();
@@ -24,7 +24,7 @@ fn enqueue_at(redis: &mut Connection, timestamp: i64, item: &str) {
     let () = redis.zadd(schedule, timestamp, timestamp).unwrap();
 }
 
-/// `remove_delayed` of the gem: returns how many it removed.
+/// `remove_delayed` of the gem. Returns how many jobs it removed.
 fn remove_delayed(redis: &mut Connection, item: &str) -> usize {
     let index = format!("resque:timestamps:{item}");
     let buckets: Vec<String> = redis.smembers(&index).unwrap();
@@ -40,8 +40,8 @@ fn remove_delayed(redis: &mut Connection, item: &str) -> usize {
     removed.iter().sum()
 }
 
-/// One app: adds its jobs to buckets that fall due meanwhile, and takes every third back after a
-/// while. Returns the jobs that it removed.
+/// An app that adds its jobs to buckets that become due meanwhile, and removes every third job after a while.
+/// Returns the jobs that it removed.
 fn app(mut redis: Connection, first: usize) -> JoinHandle<Vec<usize>> {
     thread::spawn(move || {
         let mut random = fastrand::Rng::with_seed(first as u64);

@@ -1,4 +1,4 @@
-//! Redis fails, in each way that it has.
+//! Failures of Redis and of connections to it.
 
 use std::{net::TcpListener, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::harness::{
     ticks::{EACH_SECOND, goes_on_without_a_gap, wait_for_fires},
 };
 
-/// One that leads and has fired.
+/// Returns a scheduler that is the leader and has fired.
 fn started(redis: &mut Redis, url: &str) -> Scheduler {
     let scheduler = Program::new()
         .args(["--redis-url", url, "--lease", "2s"])
@@ -21,15 +21,15 @@ fn started(redis: &mut Redis, url: &str) -> Scheduler {
     scheduler
 }
 
-/// Waits until `scheduler` has noticed that Redis fails, with `reason`; it says so once.
+/// Waits until `scheduler` has logged the outage, once and with `reason`.
 #[track_caller]
 fn notices(scheduler: &Scheduler, reason: &str) {
     scheduler.wait_for("cannot use Redis").status("unhealthy");
     assert!(scheduler.log().contains(reason), "{}", scheduler.log());
 }
 
-/// Waits until `scheduler` is over it, and checks that nothing was lost or doubled, and that it was
-/// said once.
+/// Waits until `scheduler` has recovered. Checks that no fire was lost or doubled, and that the recovery was logged
+/// once.
 #[track_caller]
 fn recovers(redis: &mut Redis, scheduler: &Scheduler) {
     scheduler.wait_for("Redis is back").status(" healthy");
@@ -92,13 +92,13 @@ fn connection_reset_between_a_script_and_its_reply() {
 }
 
 #[test]
-fn dead_connection_without_a_sign() {
+fn dead_connection_without_an_error() {
     let mut redis = Redis::start();
     let network = Proxy::to(&redis);
     let scheduler = started(&mut redis, &network.url());
     network.silence();
     scheduler.wait_for("timed out");
-    // Each loop has its own connection, and waits for itself.
+    // Each loop has its own connection and waits for its own timeout.
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
     scheduler.status(" healthy");
 }
@@ -115,7 +115,7 @@ fn restarted() {
 }
 
 #[test]
-fn restarted_so_quickly_that_nobody_is_told() {
+fn restarted_too_quickly_to_be_an_outage() {
     let mut redis = Redis::with(&["--appendonly", "yes", "--appendfsync", "always"]);
     let url = redis.url().to_owned();
     let scheduler = started(&mut redis, &url);
@@ -125,7 +125,7 @@ fn restarted_so_quickly_that_nobody_is_told() {
 }
 
 #[test]
-fn restarted_without_what_it_had_confirmed() {
+fn restarted_without_confirmed_writes() {
     let mut redis = Redis::start();
     let url = redis.url().to_owned();
     let scheduler = started(&mut redis, &url);
@@ -134,7 +134,7 @@ fn restarted_without_what_it_had_confirmed() {
     redis.kill();
     redis.revive();
     assert!(redis.queue("ticks").len() < confirmed, "nothing was lost");
-    // What is lost with its job is fired again.
+    // Fires that were lost together with their jobs are enqueued again.
     goes_on_without_a_gap(&mut redis, &scheduler, confirmed);
 }
 
@@ -151,8 +151,8 @@ fn no_more_connections() {
     recovers(&mut redis, &scheduler);
 }
 
-/// A proxy or a firewall may keep connections to a server that is no master any more: it answers,
-/// nothing there is right, and nothing is an error.
+/// A proxy or a firewall may keep connections to a server that is no longer the master. It answers without errors,
+/// but with outdated data.
 #[test]
 fn connections_that_stay_with_an_old_master() {
     let (mut old, mut new) = (Redis::start(), Redis::start());
@@ -173,7 +173,7 @@ fn connections_that_stay_with_an_old_master() {
 
 #[test]
 fn loading() {
-    // 3,000 keys of a millisecond each.
+    // Loading 3,000 keys takes about a millisecond each.
     let options = [
         "--appendonly",
         "yes",
@@ -235,7 +235,7 @@ fn out_of_memory() {
     let scheduler = started(&mut redis, &url);
     redis.command("CONFIG SET maxmemory 1");
     notices(&scheduler, "OOM");
-    // For longer than the lease: it stays leader.
+    // Stay out of memory for longer than the lease. The leader keeps its lease.
     std::thread::sleep(Duration::from_millis(2500));
     redis.command("CONFIG SET maxmemory 0");
     recovers(&mut redis, &scheduler);
@@ -349,7 +349,7 @@ fn slow() {
     let scheduler = started(&mut redis, &url);
     redis.command("DEBUG SLEEP 1.5");
     goes_on_without_a_gap(&mut redis, &scheduler, 1);
-    // The next request may be a second away, and is waited for two seconds.
+    // The next request may be a second away, and its timeout is two seconds.
     redis.command("DEBUG SLEEP 4");
     scheduler.wait_for("cannot use Redis");
     recovers(&mut redis, &scheduler);
@@ -367,7 +367,7 @@ fn a_server_that_accepts_and_never_answers() {
     let asked = now();
     scheduler.signal(Signal::SIGTERM);
     assert_eq!(scheduler.ended().code(), Some(0), "{}", scheduler.log());
-    // It allows itself 850 ms; without a bound it would be the timeouts' 2 s.
+    // A stop may take 850 ms. Without that limit it would take the timeout of 2 s.
     assert!(
         asked.elapsed() < Duration::from_millis(1500),
         "{}",

@@ -1,4 +1,4 @@
-//! Beside the Ruby gem's scheduler, which is played by its exact lock commands (docs/protocol.md).
+//! Together with the scheduler of the Ruby gem, whose exact lock commands are replayed (docs/protocol.md).
 
 use redis::{Commands, Connection};
 
@@ -7,7 +7,7 @@ use crate::harness::{
     ticks::{EACH_SECOND, wait_for_fires},
 };
 
-/// The lock of resque-scheduler 5.0, as its process takes and keeps it.
+/// The lock of resque-scheduler 5.0, taken and renewed as its process does.
 struct Gem {
     value: &'static str,
     redis: Connection,
@@ -22,7 +22,7 @@ impl Gem {
         Self { value, redis }
     }
 
-    /// One pass of its loop: whether it leads.
+    /// Runs one pass of its loop. Returns whether it is the leader.
     fn acquires(&mut self) -> bool {
         let taken: bool = self.redis.set_nx(LOCK, self.value).unwrap();
         let holder: Option<String> = self.redis.get(LOCK).unwrap();
@@ -33,7 +33,7 @@ impl Gem {
         leads
     }
 
-    /// A clean stop.
+    /// Stops cleanly.
     fn stops(&mut self) {
         let holder: Option<String> = self.redis.get(LOCK).unwrap();
         assert_eq!(
@@ -59,7 +59,7 @@ fn ours_follows_while_the_gem_leads_and_takes_over_when_it_stops() {
     assert!(gem.acquires());
     let ours = start(&redis);
     ours.wait_for("following leader=\"ruby-host:4711\"");
-    // For longer than our lease.
+    // Stay the leader for longer than our lease.
     for _ in 0..3 {
         std::thread::sleep(std::time::Duration::from_millis(500));
         assert!(gem.acquires(), "{}", ours.log());

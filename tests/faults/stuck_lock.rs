@@ -1,4 +1,4 @@
-//! A lock without an end: after a power cut between `SETNX` and `EXPIRE`, say.
+//! A lock without a TTL, which a crash between `SETNX` and `EXPIRE` can leave behind.
 
 use redis::Commands;
 
@@ -15,7 +15,7 @@ fn start(redis: &Redis) -> Scheduler {
 }
 
 #[test]
-fn it_is_warned_about_at_once_and_taken_over_after_a_lease() {
+fn a_lock_without_a_ttl_is_logged_at_once_and_taken_over_after_a_lease() {
     let mut redis = Redis::start();
     let () = redis.connection.set(LOCK, "dead-host:1").unwrap();
     let started = now();
@@ -42,21 +42,21 @@ fn it_is_warned_about_at_once_and_taken_over_after_a_lease() {
 }
 
 #[test]
-fn its_owner_keeps_it_by_any_sign_of_life() {
+fn a_lock_that_gets_a_ttl_is_not_taken_over() {
     let mut redis = Redis::start();
     let () = redis.connection.set(LOCK, "ruby-host:1").unwrap();
     let ours = start(&redis);
     ours.wait_for("has no TTL");
-    // It was between its two commands.
+    // Its owner was between its two commands.
     let () = redis.connection.expire(LOCK, 180).unwrap();
-    // Longer than a lease and two looks.
+    // Longer than a lease and two checks.
     std::thread::sleep(std::time::Duration::from_millis(4500));
     let holder: String = redis.connection.get(LOCK).unwrap();
     assert_eq!(holder, "ruby-host:1", "{}", ours.log());
 }
 
 #[test]
-fn of_several_followers_one_takes_it() {
+fn only_one_of_several_followers_takes_over_the_lock() {
     let mut redis = Redis::start();
     let () = redis.connection.set(LOCK, "dead-host:1").unwrap();
     let schedulers = [start(&redis), start(&redis), start(&redis)];
@@ -65,7 +65,7 @@ fn of_several_followers_one_takes_it() {
         Some(_) => Ok(()),
         None => Err("none leads"),
     });
-    // They have all looked once more by then.
+    // By then, all of them have checked once more.
     std::thread::sleep(std::time::Duration::from_millis(1500));
     assert_eq!(schedulers.iter().filter(leads).count(), 1);
 }

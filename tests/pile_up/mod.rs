@@ -1,5 +1,4 @@
-//! The pile-up guard: fires that are skipped because an identical job is not done yet, or their queue
-//! is as long as it may be.
+//! The pile-up guard, which skips fires if an identical job is queued or running, or if the queue is full.
 
 mod searches;
 
@@ -7,12 +6,12 @@ use redis::Commands;
 
 use crate::harness::{Program, Redis, ruby::ask_ruby};
 
-/// An hourly entry `e` of class `C`, with more lines.
+/// Returns a schedule with an hourly entry `e` of class `C`, and these lines.
 fn entry(lines: &str) -> String {
     format!("[schedule.e]\ncron = '0 * * * *'\nclass = 'C'\nqueue = 'q'\n{lines}\n")
 }
 
-/// Runs `--once` at that minute of 2026-11-23; returns what it logged.
+/// Runs `--once` at this minute of 2026-11-23, and returns the log.
 fn at(redis: &Redis, schedule: &str, time: &str) -> String {
     let time = format!("2026-11-23T{time}:00Z");
     let program = Program::on(redis).schedule(schedule);
@@ -23,14 +22,14 @@ fn at(redis: &Redis, schedule: &str, time: &str) -> String {
     finished.log
 }
 
-/// A server on which the schedule was first seen at 11:30.
+/// Starts a server and records the schedule as first seen at 11:30.
 fn seen(schedule: &str) -> Redis {
     let redis = Redis::start();
     at(&redis, schedule, "11:30");
     redis
 }
 
-/// Fires at that time, and asserts that it was skipped for that reason.
+/// Runs at this time, and asserts that the fire is skipped for this reason.
 #[track_caller]
 fn skipped(redis: &Redis, schedule: &str, time: &str, reason: &str) {
     let log = at(redis, schedule, time);
@@ -49,7 +48,7 @@ fn fired(redis: &Redis, schedule: &str, time: &str) {
 }
 
 #[test]
-fn a_skipped_fire_is_not_the_last_enqueued_one() {
+fn the_status_shows_the_last_enqueued_fire_and_not_a_later_skipped_one() {
     let redis = Redis::start();
     let program = Program::on(&redis).schedule(
         "[schedule.e]\nevery = '1s'\nqueue = 'q'\noverlap = 'skip_if_queued'\ncatch_up = 'all'",
@@ -65,7 +64,7 @@ fn a_skipped_fire_is_not_the_last_enqueued_one() {
     ));
 }
 
-/// A worker takes the oldest job: what Resque's says of it in Redis.
+/// Takes the oldest job from the queue, and writes the status of a Resque worker that runs it.
 fn work(redis: &mut Redis) {
     let payload: String = redis.connection.lpop("resque:queue:q", None).unwrap();
     works_on(redis, &payload);
@@ -84,7 +83,7 @@ fn is_done(redis: &mut Redis) {
 }
 
 #[test]
-fn what_waits_in_its_queue_is_not_enqueued_again() {
+fn a_fire_is_skipped_while_an_identical_job_is_queued() {
     let schedule = entry("overlap = 'skip_if_queued'");
     let mut redis = seen(&schedule);
     fired(&redis, &schedule, "12:00");
@@ -96,24 +95,24 @@ fn what_waits_in_its_queue_is_not_enqueued_again() {
     skipped(&redis, &schedule, "13:00", "queued");
     assert_eq!(redis.queue("q").len(), 1);
     assert_eq!(last_enqueued(&mut redis), before);
-    // A restart tries it no more, though the queue is drained.
+    // The skipped fire is not retried after a restart, although the queue is empty now.
     work(&mut redis);
     let log = at(&redis, &schedule, "13:01");
     assert!(!log.contains("entry="), "{log}");
     assert_eq!(redis.queue("q"), [""; 0]);
-    // What a worker works on doesn't count.
+    // A running job does not count for `skip_if_queued`.
     fired(&redis, &schedule, "14:00");
 }
 
 #[test]
-fn what_a_worker_works_on_is_not_enqueued_again() {
+fn a_fire_is_skipped_while_an_identical_job_is_running() {
     let schedule = entry("overlap = 'skip_if_running'\nargs = [[], 9223372036854775807, 'é/\"']");
     let mut redis = seen(&schedule);
     fired(&redis, &schedule, "12:00");
     skipped(&redis, &schedule, "13:00", "queued");
     work(&mut redis);
     skipped(&redis, &schedule, "14:00", "running");
-    // One of another job.
+    // The worker runs a job with other arguments.
     works_on(&mut redis, r#"{"class":"C","args":[[]]}"#);
     fired(&redis, &schedule, "15:00");
     work(&mut redis);
@@ -122,7 +121,7 @@ fn what_a_worker_works_on_is_not_enqueued_again() {
     fired(&redis, &schedule, "17:00");
 }
 
-/// `text` as ActiveSupport writes it, with one or both of its options on.
+/// Returns `text` as ActiveSupport escapes it, with one or both of its options enabled.
 fn as_active_support(text: &str, html: bool, separators: bool) -> String {
     let escapes = [
         ("&", "\\u0026", html),
@@ -139,7 +138,7 @@ fn as_active_support(text: &str, html: bool, separators: bool) -> String {
 
 #[test]
 #[ignore = "needs ruby and activesupport: run `make interop`"]
-fn active_support_escapes_as_these_tests_do() {
+fn active_support_escapes_as_these_tests_assume() {
     let payload =
         "{\"class\":\"C\",\"args\":[\"a&b<c>&'/é\u{7f}\u{2028}\u{2029}\\\\u0026\",1.5,[],{}]}";
     let theirs = ask_ruby("active_support.rb", &[payload.into()]);
@@ -147,7 +146,7 @@ fn active_support_escapes_as_these_tests_do() {
 }
 
 #[test]
-fn a_job_that_a_rails_app_wrote_escaped_is_identical() {
+fn a_job_with_the_escapes_of_active_support_is_identical() {
     let text = "args = ['a&b<c>&', '\u{2028}\u{2029}', '\\\\u0026 \\u003c']";
     for more in ["", "include_metadata = true", "active_job = true"] {
         let schedule = entry(&format!("overlap = 'skip_if_running'\n{text}\n{more}"));
@@ -158,14 +157,14 @@ fn a_job_that_a_rails_app_wrote_escaped_is_identical() {
             let escaped = as_active_support(&payload, html, separators);
             assert_ne!(escaped, payload);
             redis.command("DEL resque:queue:q");
-            // A worker works on it.
+            // A worker runs the job.
             works_on(&mut redis, &escaped);
             skipped(&redis, &schedule, "13:00", "running");
-            // The app enqueued the same job.
+            // The app has enqueued the same job.
             is_done(&mut redis);
             let () = redis.connection.rpush("resque:queue:q", &escaped).unwrap();
             skipped(&redis, &schedule, "14:00", "queued");
-            // Another one.
+            // Another job is queued and running.
             redis.command("DEL resque:queue:q");
             let other = escaped
                 .replace("\\u0026", "\\u003c")
@@ -178,7 +177,7 @@ fn a_job_that_a_rails_app_wrote_escaped_is_identical() {
 }
 
 #[test]
-fn jobs_that_differ_in_their_fire_time_only_are_identical() {
+fn jobs_that_differ_only_in_their_fire_time_are_identical() {
     let active_job = "active_job = true\nargs = [1, { ':a' = 'x' }]";
     for lines in [
         "include_metadata = true",
@@ -189,7 +188,7 @@ fn jobs_that_differ_in_their_fire_time_only_are_identical() {
         let schedule = entry(&format!("overlap = 'skip_if_running'\n{lines}"));
         let mut redis = seen(&schedule);
         fired(&redis, &schedule, "12:00");
-        // Many other jobs are behind it.
+        // Many other jobs are behind it in the queue.
         let other = redis.queue("q").remove(0);
         let other = other.replace("\"args\":[", "\"args\":[7,");
         for _ in 0..30 {
@@ -207,7 +206,7 @@ fn jobs_that_differ_in_their_fire_time_only_are_identical() {
 }
 
 #[test]
-fn what_has_other_arguments_where_the_fire_time_stands_is_another_job() {
+fn a_job_with_other_arguments_in_place_of_the_fire_time_is_not_identical() {
     let schedule = entry("overlap = 'skip_if_queued'\ninclude_metadata = true");
     let redis = &mut seen(&schedule);
     for args in [
@@ -224,7 +223,7 @@ fn what_has_other_arguments_where_the_fire_time_stands_is_another_job() {
 }
 
 #[test]
-fn a_queue_becomes_no_longer_than_it_may_be() {
+fn a_fire_is_skipped_if_its_queue_is_full() {
     let schedule = entry("max_queue_length = 3");
     let mut redis = seen(&schedule);
     let () = redis.connection.rpush("resque:queue:q", "other").unwrap();
@@ -239,7 +238,7 @@ fn a_queue_becomes_no_longer_than_it_may_be() {
 }
 
 #[test]
-fn the_first_of_two_in_one_step_keeps_the_second_out() {
+fn an_identical_fire_of_the_same_batch_is_skipped() {
     let both = "catch_up = 'all'\ncatch_up_window = '1d'\noverlap = 'skip_if_running'";
     let entries = |name: &str, class: &str| {
         format!("[schedule.{name}]\ncron = '0 * * * *'\nclass = '{class}'\nqueue = 'q'\n{both}\n")
@@ -264,7 +263,7 @@ fn the_first_of_two_in_one_step_keeps_the_second_out() {
 }
 
 #[test]
-fn a_skipped_fire_is_none_of_the_times() {
+fn a_skipped_fire_does_not_count_towards_times() {
     let timing = "every = ['1h', { first_at = '2026-11-23 12:00', times = 2 }]";
     let schedule = entry("overlap = 'skip_if_queued'").replace("cron = '0 * * * *'", timing);
     let mut redis = seen(&schedule);
@@ -279,7 +278,7 @@ fn a_skipped_fire_is_none_of_the_times() {
 }
 
 #[test]
-fn workers_that_cannot_be_read_keep_no_fire_away() {
+fn an_invalid_worker_status_skips_no_fire() {
     let schedule = entry("overlap = 'skip_if_running'");
     let mut redis = seen(&schedule);
     for (hour, command) in [
@@ -302,7 +301,7 @@ fn workers_that_cannot_be_read_keep_no_fire_away() {
 }
 
 #[test]
-fn a_queue_of_the_wrong_type_refuses_a_guarded_fire_like_any_other() {
+fn a_queue_of_the_wrong_type_rejects_a_fire_with_a_guard_like_any_other() {
     for fixed_parts in ["", "include_metadata = true"] {
         let schedule = entry(&format!(
             "overlap = 'skip_if_running'\nmax_queue_length = 1\n{fixed_parts}"
@@ -319,7 +318,7 @@ fn a_queue_of_the_wrong_type_refuses_a_guarded_fire_like_any_other() {
 }
 
 #[test]
-fn who_may_not_look_is_told_and_fires_once_it_may() {
+fn a_user_without_the_right_to_read_workers_gets_a_rejection_until_it_has_the_right() {
     let schedule = entry("overlap = 'skip_if_running'");
     let other = "[schedule.other]\ncron = '* * * * *'\nqueue = 'other'\n";
     let schedule = format!("{schedule}\n{other}");
@@ -350,7 +349,7 @@ fn who_may_not_look_is_told_and_fires_once_it_may() {
 }
 
 #[test]
-fn an_entry_without_a_guard_asks_redis_nothing_more() {
+fn an_entry_without_a_guard_reads_no_queues_and_workers() {
     let schedule = entry("include_metadata = true");
     let mut redis = seen(&schedule);
     fired(&redis, &schedule, "12:00");
@@ -365,7 +364,7 @@ fn an_entry_without_a_guard_asks_redis_nothing_more() {
 }
 
 #[test]
-fn many_guarded_entries_fire_in_one_pass() {
+fn many_entries_with_guards_fire_in_one_pass() {
     let entry = |number| {
         let lines = "overlap = 'skip_if_queued'\nmax_queue_length = 40\ninclude_metadata = true";
         let entry = entry(&format!("args = {number}\n{lines}"));

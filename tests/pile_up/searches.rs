@@ -1,4 +1,4 @@
-//! How much of their queues guarded fires read.
+//! How much of a queue Redis reads for fires with a pile-up guard.
 
 use chrono::{DateTime, TimeDelta};
 use redis::Commands;
@@ -15,7 +15,7 @@ use crate::{harness::Redis, store::leader};
 use super::{at, entry, fired, seen, skipped};
 
 #[test]
-fn only_the_newest_jobs_of_a_long_queue_are_looked_at() {
+fn only_the_newest_100_000_jobs_of_a_queue_are_searched() {
     const NEWEST: usize = 100_000;
     for lines in ["", "include_metadata = true"] {
         let schedule = entry(&format!("overlap = 'skip_if_queued'\n{lines}"));
@@ -64,7 +64,7 @@ async fn all_searches_of_a_call_look_at_100_000_jobs_and_the_others_are_put_off(
             fixed_parts: fixed_parts.clone(),
         };
         let (fired, put_off) = (FireOutcome::Fired, FireOutcome::PutOff);
-        // What is put off is not overtaken by the next fire of its entry.
+        // The next fire of an entry does not overtake a fire that was put off.
         let all = [fire("a", 0), fire("b", 0), fire("c", 0), fire("c", 1)];
         let now = DateTime::UNIX_EPOCH.fixed_offset();
         let outcomes = store.fire(&all, now).await.unwrap().unwrap();
@@ -126,7 +126,7 @@ async fn all_searches_of_a_call_read_ten_megabytes_and_the_others_are_put_off() 
     let now = DateTime::UNIX_EPOCH.fixed_offset();
     let all = [fire("a", 0), fire("b", 0)];
     let outcomes = store.fire(&all, now).await.unwrap().unwrap();
-    // The identical job is older than the newest ten megabytes.
+    // The identical job in queue `a` is not within the newest ten megabytes, so it is not found.
     assert_eq!(outcomes, [FireOutcome::Fired, FireOutcome::PutOff]);
     let outcomes = store.fire(&all[1..], now).await.unwrap().unwrap();
     assert_eq!(outcomes, [FireOutcome::Fired]);

@@ -1,4 +1,4 @@
-//! The model's delayed jobs: the scripts that read and move them, and what apps do.
+//! Delayed jobs of the model: the scripts that read and move them, and what apps do.
 
 use chrono::{DateTime, Utc};
 use rescue_scheduler::store::{
@@ -7,16 +7,16 @@ use rescue_scheduler::store::{
 
 use super::model::{Change, Model, WRONG_TYPE};
 
-/// How the scripts answer when the quarantine has no room.
+/// The error of the scripts when the quarantine is full.
 const FULL: &str = "the quarantine is full";
 
 impl Model {
-    /// `ZRANGEBYSCORE`.
+    /// `ZRANGEBYSCORE` from a place on.
     pub fn is_any_due(&self, now: i64, from: Option<&Place>) -> bool {
         self.due_members(now, from).next().is_some()
     }
 
-    /// The same for what is before a place.
+    /// `ZRANGEBYSCORE` up to a place.
     pub fn before(&self, place: &Place, skip: usize, count: usize) -> Vec<(Vec<u8>, String)> {
         let behind: i64 = place.score.parse().unwrap();
         let before = self.schedule.iter().filter(|(score, _)| *score < behind);
@@ -24,7 +24,7 @@ impl Model {
         named.skip(skip).take(count).collect()
     }
 
-    /// What is due, from a place on.
+    /// Returns the due buckets from a place on.
     fn due_members(&self, now: i64, from: Option<&Place>) -> impl Iterator<Item = &(i64, Vec<u8>)> {
         let oldest = from.map_or(i64::MIN, |from| from.score.parse().unwrap());
         let due = self.schedule.iter();
@@ -128,7 +128,7 @@ impl Model {
         Some(MoveOutcome::Moved)
     }
 
-    /// `move.lua`. An error: it met a bucket that is no list, and did what is before it.
+    /// `move.lua`. Returns an error at a bucket that is not a list; the buckets before it were moved.
     pub fn move_batch(
         &mut self,
         us: &Identity,
@@ -209,7 +209,7 @@ impl Model {
         Ok(())
     }
 
-    /// Takes note of an item that was moved, in quarantine if it went there.
+    /// Records that an item was moved, and adds it to the quarantine if it went there.
     fn record(&mut self, member: &[u8], item: &[u8], target: &Destination) {
         if let Destination::Quarantine { reason, .. } = target {
             self.quarantine.push((item.to_vec(), reason.clone()));
@@ -221,7 +221,7 @@ impl Model {
         });
     }
 
-    /// Leaves `items` in a bucket; one that is empty is gone.
+    /// Sets the items of a bucket. Removes the bucket if there are none.
     fn put_bucket(&mut self, member: &[u8], items: Vec<Vec<u8>>) {
         if items.is_empty() {
             self.buckets.remove(member);
@@ -239,7 +239,7 @@ impl Model {
         self.schedule.insert((timestamp, member));
     }
 
-    /// An app removes an item from a bucket, wherever it stands. Returns how many there were.
+    /// An app removes an item from a bucket. Returns how many there were.
     pub fn remove(&mut self, timestamp: i64, item: &[u8]) -> usize {
         let member = timestamp.to_string().into_bytes();
         let mut items = self.buckets.get(&member).cloned().unwrap_or_default();
@@ -253,7 +253,7 @@ impl Model {
     }
 }
 
-/// As many items of a bucket as there is room for, and the size of one that is too large behind them.
+/// Returns the items of a bucket that fit into the batch, and the size of an item behind them that is too large.
 fn read(
     held: &[Vec<u8>],
     largest: usize,

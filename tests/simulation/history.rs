@@ -1,4 +1,4 @@
-//! The model's histories and pauses, `history.lua` line by line the same, and what histories must say.
+//! Histories and pauses of the model, which follow `history.lua` line by line, and the laws for histories.
 
 use std::sync::Arc;
 
@@ -11,32 +11,32 @@ use rescue_scheduler::{
 
 use super::model::{Model, Shot};
 
-/// What became of a fire, or of several in a row.
+/// Outcome of a fire, or of several fires in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     pub outcome: Outcome,
     pub first: i64,
     pub last: i64,
     pub count: Option<u32>,
-    /// Milliseconds.
+    /// In milliseconds.
     pub at: i64,
-    /// Milliseconds, of what was enqueued.
+    /// In milliseconds, if the job was enqueued.
     pub lateness: Option<i64>,
 }
 
 impl Model {
-    /// Whether an entry is paused for a fire time.
+    /// Whether an entry is paused at a fire time.
     pub fn is_paused(&self, name: &str, fire_time: i64) -> bool {
         let ends = [name, "*"].map(|it| self.paused.get(it));
         ends.into_iter().flatten().any(|end| fire_time < *end)
     }
 
-    /// The history of an entry, newest first.
+    /// Returns the history of an entry, newest first.
     pub fn history(&self, name: &str) -> &[Record] {
         self.histories.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// Records what became of a fire.
+    /// Records the outcome of a fire.
     pub fn note_fire(&mut self, shot: &Shot, outcome: &FireOutcome, at: i64) {
         let (outcome, lateness) = match outcome {
             FireOutcome::Fired => (shot.outcome, Some(shot.lateness)),
@@ -64,7 +64,7 @@ impl Model {
         let most = self.limits.history;
         let history = self.histories.entry(name.to_owned()).or_default();
         match history.first_mut() {
-            // Decided again after a restart.
+            // The same outcome was recorded before a restart.
             Some(head) if record.lateness.is_none() && record.last < head.first => return,
             Some(head) if record.lateness.is_none() && head.outcome == record.outcome => {
                 if record.last <= head.last {
@@ -122,7 +122,7 @@ impl Model {
     }
 }
 
-/// Fire times that were given up, as `missed.lua` gets them.
+/// Missed fire times, as `missed.lua` gets them.
 pub struct MissedOfModel {
     name: String,
     first: i64,
@@ -141,7 +141,7 @@ impl From<&Missed<'_>> for MissedOfModel {
     }
 }
 
-/// The history of an entry says of each job that was enqueued that it was, and of no other.
+/// Checks that the history of an entry lists exactly the jobs that were enqueued.
 pub fn judge_history(name: &str, history: &[Record], pushed: &[i64]) -> Result<(), String> {
     let enqueued = |it: &&Record| [Outcome::Enqueued, Outcome::CaughtUp].contains(&it.outcome);
     let enqueued = history.iter().rev().filter(enqueued);
@@ -154,8 +154,8 @@ pub fn judge_history(name: &str, history: &[Record], pushed: &[i64]) -> Result<(
     ))
 }
 
-/// The history of an entry, first seen at `since`, says of each fire time that was due before `until` what became of
-/// it.
+/// Checks that the history of an entry, first seen at `since`, has the outcome of every fire time that was due
+/// before `until`.
 pub fn judge_account(
     entry: &Arc<Entry>,
     since: DateTime<Utc>,

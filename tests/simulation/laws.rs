@@ -1,4 +1,5 @@
-//! The laws 1, 2 and 5 of docs/design.md and the pile-up guard as invariants: judged at each change of the model, and at the end.
+//! Laws 1, 2 and 5 of docs/design.md and the rules for skipped fires. They are checked after each change of the
+//! model, and at the end.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::harness;
 
-/// What became of a delayed item.
+/// What happened to a delayed item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     Waiting,
@@ -33,7 +34,7 @@ pub enum Fate {
     Quarantined,
 }
 
-/// A delayed item that an app added. Its number is the only one in its text.
+/// A delayed item that an app added. Its number is the only number in its text.
 #[derive(Debug, Clone)]
 pub struct Delayed {
     pub timestamp: i64,
@@ -45,45 +46,46 @@ pub struct Delayed {
 #[derive(Debug, Clone, Copy)]
 struct Settled {
     fire_time: i64,
-    /// When it was recorded, milliseconds.
+    /// When it was recorded, in milliseconds.
     at: i64,
-    /// Else its guard skipped it.
+    /// Whether the job was enqueued. Otherwise the fire was skipped or paused.
     enqueued: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct FirstSeen {
     since: i64,
-    /// How many fires were recorded before, by a leader that had just taken its lease again when Redis had
-    /// forgotten the entry; they are none of its `times`.
+    /// Number of fires that were recorded before the entry was first seen. A leader that had just taken its lease
+    /// again recorded them when Redis had forgotten the entry; they do not count towards `times`.
     fires_before: usize,
 }
 
-/// The fire times that were enqueued.
+/// Returns the fire times that were enqueued.
 fn enqueued(fires: &[Settled]) -> Vec<i64> {
     let enqueued = fires.iter().filter(|it| it.enqueued);
     enqueued.map(|it| it.fire_time).collect()
 }
 
-/// All that the laws must remember; a failover takes it back together with the model.
+/// Everything that the laws remember. A failover reverts it together with the model.
 #[derive(Debug, Clone, Default)]
 pub struct Laws {
     schedule: BTreeMap<String, Arc<Entry>>,
-    /// When each entry was first seen, and for which times it fired.
+    /// When each entry was first seen, and its fires.
     fired: BTreeMap<String, (Option<FirstSeen>, Vec<Settled>)>,
-    /// What workers took of each entry's jobs, by fire time, in this order.
+    /// The fire times of the jobs that workers took, for each entry, in this order.
     taken: BTreeMap<String, Vec<i64>>,
-    /// Entries of which a worker works on a job.
+    /// Entries with a job that a worker is running.
     working: BTreeSet<String>,
-    /// What was enqueued for each entry before Redis forgot it: fire times, and when, in milliseconds.
+    /// For each entry, the fires that were enqueued before Redis lost its data: fire times, and when they were
+    /// recorded, in milliseconds.
     before: BTreeMap<String, BTreeMap<i64, i64>>,
-    /// When Redis lost all its data last, in milliseconds.
+    /// When Redis last lost all its data, in milliseconds.
     pub forgot_at: Option<i64>,
-    /// Then a fire is doubled if it was enqueued so long before at least, and was due so long before: nobody
-    /// may have known of it yet, or by another clock it was still to come.
+    /// A fire may be doubled after that if it was enqueued or due less than this before (in milliseconds): other
+    /// processes may not have known of it yet, or it may have been in the future by another clock.
     pub enqueued_slack: i64,
     pub due_slack: i64,
-    /// By number.
+    /// By the number of the item.
     pub delayed: BTreeMap<usize, Delayed>,
     /// The last item that left each bucket for each queue.
     last_of: BTreeMap<(i64, String), usize>,
@@ -93,13 +95,13 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap()
 }
 
-/// The only number in a text.
+/// Returns the only number in a text.
 fn number(text: &str) -> i64 {
     let digits = text.bytes().filter(u8::is_ascii_digit);
     digits.fold(0, |number, digit| number * 10 + i64::from(digit - b'0'))
 }
 
-/// Says what is wrong unless something holds.
+/// Returns an error unless a law holds.
 macro_rules! ensure {
     ($law:expr, $($broken:tt)+) => {
         if !$law {
@@ -108,8 +110,8 @@ macro_rules! ensure {
     };
 }
 
-/// Whether a scheduler may ask for this fire of an entry when its clock shows `now`: it is not early, and if it was
-/// missed, it is the newest one, unless all are caught up with.
+/// Checks that a scheduler may send this fire when its clock shows `now`: it is not early, and if it is a missed
+/// one, it is the newest, unless the policy is to catch up all.
 pub fn judge_shot(entry: &Entry, shot: &Shot, now: DateTime<Utc>) -> Result<(), String> {
     let (name, fire_time) = (&shot.name, at(shot.fire_time));
     let early = entry.due_at(fire_time) > now;
@@ -132,7 +134,7 @@ impl Laws {
         }
     }
 
-    /// Whether a scheduler may ask for these fires when its clock shows `now`.
+    /// Checks that a scheduler may send these fires when its clock shows `now`.
     pub fn judge_shots(&self, shots: &[Shot], now: DateTime<Utc>) -> Result<(), String> {
         for shot in shots {
             let entry = self.schedule.get(&shot.name);
@@ -141,7 +143,7 @@ impl Laws {
         Ok(())
     }
 
-    /// Whether a scheduler that asked for what was due at `asked_for` may move these buckets.
+    /// Checks that a scheduler that asked for what was due at `asked_for` may move these buckets.
     pub fn judge_buckets(buckets: &[Bucket], asked_for: i64) -> Result<(), String> {
         for bucket in buckets {
             let member = String::from_utf8_lossy(&bucket.member);
@@ -167,7 +169,7 @@ impl Laws {
         self.forgot_at = Some(now);
     }
 
-    /// Whether what the model did at `now` (milliseconds) is lawful.
+    /// Checks a change of the model at `now` (milliseconds).
     pub fn judge(&mut self, change: &Change, now: i64) -> Result<(), String> {
         match change {
             Change::Seen { name, now, .. } => {
@@ -197,7 +199,7 @@ impl Laws {
         }
     }
 
-    /// Nothing is doubled unless Redis forgot it, and nobody who leads can know of it.
+    /// Checks that a fire is doubled only if Redis lost it and no leader can know of it.
     fn judge_double(&self, shot: &Shot) -> Result<(), String> {
         let before = self.before.get(&shot.name);
         let enqueued_at = before.and_then(|before| before.get(&shot.fire_time));
@@ -214,7 +216,7 @@ impl Laws {
         Ok(())
     }
 
-    /// A fire that was enqueued, or skipped.
+    /// Checks a fire that was enqueued or skipped.
     fn judge_fire(
         &mut self,
         shot: &Shot,
@@ -231,7 +233,7 @@ impl Laws {
         Ok(())
     }
 
-    /// A fire that is over, enqueued or not.
+    /// Records a fire, enqueued or not, and checks the order of fires.
     fn settle(&mut self, shot: &Shot, enqueued: bool, at: i64) -> Result<(), String> {
         let (name, fire_time) = (&shot.name, shot.fire_time);
         let (seen, fires) = self.fired.entry(name.clone()).or_default();
@@ -247,7 +249,7 @@ impl Laws {
         Ok(())
     }
 
-    /// Why a fire of this entry would pile up now. Each has its own queue.
+    /// Returns the reason why a fire of this entry must be skipped now. Each entry has its own queue.
     fn piles_up(&self, name: &str) -> Option<SkipReason> {
         let guard = self.schedule.get(name)?.guard;
         let (_, fires) = self.fired.get(name)?;
@@ -265,14 +267,14 @@ impl Laws {
         }
     }
 
-    /// A worker that did nothing takes this job of an entry.
+    /// An idle worker takes this job of an entry.
     pub fn take(&mut self, name: &str, payload: &str) {
         let taken = self.taken.entry(name.to_owned()).or_default();
         taken.push(number(payload));
         self.working.insert(name.to_owned());
     }
 
-    /// The worker is done with it. `false`: it did nothing.
+    /// The worker finishes its job. Returns `false` if it had none.
     pub fn finish(&mut self, name: &str) -> bool {
         self.working.remove(name)
     }
@@ -317,8 +319,8 @@ impl Laws {
         Ok(())
     }
 
-    /// Whether all is done at `now`, when nothing was wrong for a while. `jumped`: a clock was far
-    /// ahead once, so that fires may have been given up whose time is still to come.
+    /// Checks that everything is done at `now`, after some time without trouble. `jumped`: a clock was far ahead
+    /// once, so that fires in the future may have been counted as missed.
     pub fn judge_end(&self, model: &Model, now: DateTime<Utc>, jumped: bool) -> Result<(), String> {
         for (name, entry) in &self.schedule {
             let seen = self.fired.get(name);
@@ -341,7 +343,7 @@ impl Laws {
         self.judge_delayed(model)
     }
 
-    /// Whether the histories say of each fire time what became of it, unless Redis lost its data.
+    /// Checks that the histories have the outcome of every fire time, unless Redis lost its data.
     pub fn judge_accounts(&self, model: &Model, now: DateTime<Utc>) -> Result<(), String> {
         let entries = self.schedule.iter().filter(|_| self.forgot_at.is_none());
         for (name, entry) in entries.filter(|(_, it)| it.timing.bounds().times.is_none()) {
@@ -354,7 +356,7 @@ impl Laws {
         Ok(())
     }
 
-    /// Law 2 at the end: each delayed job is where it may be, once.
+    /// Checks law 2 at the end: each delayed job is in one allowed place.
     fn judge_delayed(&self, model: &Model) -> Result<(), String> {
         for Delayed { item, fate, .. } in self.delayed.values() {
             let may = match fate {
@@ -376,9 +378,9 @@ impl Laws {
     }
 }
 
-/// Law 5 for one entry: nothing between two fires under `all`, and the newest until `until` has been
-/// fired. `forgotten`: Redis lost its data once. Then a leader may go on from what it remembers of fires and
-/// of `times`.
+/// Checks law 5 for one entry: with `all`, there is no gap between two fires, and the newest fire until `until` was
+/// recorded. `forgotten`: Redis lost its data once, so a leader may have continued from its memory of fires and
+/// `times`.
 fn judge_fires(
     entry: &Entry,
     FirstSeen {
@@ -401,7 +403,7 @@ fn judge_fires(
     for (number, Settled { fire_time, .. }) in fires.iter().enumerate() {
         let next = next_after(last).timestamp();
         let gap = entry.catch_up.policy == CatchUpPolicy::All && next != *fire_time;
-        // It may die before it has come to the time of first sight.
+        // The leader may have been killed before the time of first sight.
         let remembered = forgotten && last <= since;
         let no_gap = number == 0 || at(*fire_time) <= next_after(since);
         let gap = gap && !(remembered && no_gap);

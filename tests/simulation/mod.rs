@@ -1,9 +1,9 @@
-//! The real engine of two schedulers on a modelled Redis, in simulated time: thousands of runs, each
-//! with crashes, lost and late messages, outages, failovers, data losses, suspended hosts and clocks that jump, by
-//! a year, too.
+//! Runs the real engine of two schedulers on a model of Redis, in simulated time: thousands of runs, each with
+//! crashes, lost and late messages, outages, failovers, data losses, suspended hosts, and clocks that jump by up to
+//! a year.
 //!
-//! Everything random in a run comes from its seed, so a failure can be had again:
-//! `SIMULATION_SEED=123 cargo test simulation`. `SIMULATION_RUNS=100000` goes on for longer.
+//! Everything random in a run comes from its seed, so you can repeat a failure with `SIMULATION_SEED=123 cargo test
+//! simulation`. `SIMULATION_RUNS=100000` runs more seeds.
 
 mod buckets;
 mod changing;
@@ -21,13 +21,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use self::{scenario::Outcome, world::Counts};
 
-/// The seeds of an ordinary test are always the same: it fails or it doesn't.
+/// Number of runs. An ordinary test always uses the same seeds, so it always passes or always fails.
 const RUNS: u64 = 2_000;
 const RUNS_WITH_CHANGES: u64 = 100;
 
 /// Simulates one run on this thread.
 fn simulate<F: Future<Output = Outcome>>(seed: u64, run: impl Fn(u64) -> F) -> Outcome {
-    // The engine's jitter.
+    // The engine's jitter comes from the seed, too.
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -47,7 +47,7 @@ fn add(counts: &mut Counts, others: Counts) {
     }
 }
 
-/// Simulates many runs, on all processors, or only the one that was asked for.
+/// Simulates many runs on all processors, or only the run of `SIMULATION_SEED`.
 fn simulate_all<F: Future<Output = Outcome>>(runs: u64, run: impl Fn(u64) -> F + Sync) {
     let only = number("SIMULATION_SEED");
     let runs = number("SIMULATION_RUNS").unwrap_or(runs);
@@ -91,7 +91,7 @@ fn schedules_that_change_and_differ_keep_the_laws_whatever_happens() {
 }
 
 #[test]
-fn two_that_see_entries_for_the_first_time_at_once_skip_nothing() {
+fn two_leaders_that_first_see_entries_at_once_lose_no_fire() {
     for seed in 0..50 {
         let broken = simulate(seed, scenario::first_sight).broken;
         assert_eq!(broken, None, "seed {seed}");
@@ -99,7 +99,7 @@ fn two_that_see_entries_for_the_first_time_at_once_skip_nothing() {
 }
 
 #[test]
-fn a_seed_is_one_course_of_events() {
+fn the_same_seed_gives_the_same_run() {
     let trace = |seed| simulate(seed, scenario::simulate).trace;
     for seed in 0..5 {
         assert_eq!(trace(seed), trace(seed), "seed {seed}");

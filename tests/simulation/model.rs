@@ -1,11 +1,10 @@
-//! Redis as the scripts use it, in memory: one pure function for each script of `src/store/lua`,
-//! line by line the same; those of delayed jobs are in `buckets.rs`, those of records and of dynamic entries in
-//! `records.rs`. `conformance` holds both against each other.
+//! A model of Redis in memory, as the scripts use it. Each script of `src/store/scripts` is one pure function that
+//! follows the script line by line. The scripts of delayed jobs are in `buckets.rs`, those of records and dynamic
+//! entries in `records.rs`. `conformance` checks the model against a real Redis.
 //!
-//! Not here, for they change nothing of what the engine does: the reverse index (for apps that
-//! remove jobs), and the stamps for resque-web, which differ from ours only where a Ruby scheduler
-//! wrote them; nor how far a long queue is looked through for an identical job; nor records that no
-//! scheduler writes, such as a fire time after 2199.
+//! The model lacks what does not affect the engine: the reverse index (for apps that remove jobs); the stamps for
+//! resque-web, which differ from our records only if a Ruby scheduler wrote them; the limit on searching a long
+//! queue for an identical job; and records that no scheduler writes, such as a fire time after 2199.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,18 +24,18 @@ use tokio::sync::Notify;
 
 use super::{history::Record, records::AwaySeconds};
 
-/// How Redis answers where a key is no list.
+/// The error of Redis for a key that is not a list.
 pub const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 
-/// A string that may expire.
+/// A string that may have a TTL.
 #[derive(Debug, Clone)]
 struct Expiring {
     value: String,
-    /// The last millisecond in which it is there.
+    /// Last millisecond in which it exists.
     until: Option<i64>,
 }
 
-/// One fire as `fire.lua` gets it.
+/// One fire, as `fire.lua` gets it.
 #[derive(Debug, Clone)]
 pub struct Shot {
     pub name: String,
@@ -47,9 +46,9 @@ pub struct Shot {
     pub guard: Guard,
     pub fixed_parts: Option<Vec<String>>,
     pub outcome: Outcome,
-    /// Milliseconds.
+    /// In milliseconds.
     pub lateness: i64,
-    /// When it was sent, by the server's clock in milliseconds, if its sender led then.
+    /// When it was sent, by the server's clock in milliseconds, if its sender was the leader then.
     pub sent: Option<i64>,
 }
 
@@ -71,7 +70,7 @@ impl From<&Fire<'_>> for Shot {
 }
 
 impl Shot {
-    /// Where in `text` an identical payload may end that begins with it, every way it can be read.
+    /// Returns the positions in `text` at which an identical payload that starts at its beginning may end.
     fn identical_ends(&self, text: &str) -> Vec<usize> {
         let parts = self.fixed_parts.as_deref();
         let parts = parts.unwrap_or(std::slice::from_ref(&self.payload));
@@ -84,7 +83,7 @@ impl Shot {
             };
             parts.iter().map(part).collect()
         };
-        // Each of the two may be off in an app.
+        // An app may have either of the two parts disabled.
         let forms = [
             parts.to_vec(),
             escaped(parts, &html),
@@ -118,7 +117,7 @@ impl Shot {
     }
 }
 
-/// What a script did that matters to the laws.
+/// A change by a script that matters to the laws.
 #[derive(Debug, Clone)]
 pub enum Change {
     Fired(Shot),
@@ -134,7 +133,7 @@ pub enum Change {
         timing: String,
         now: i64,
     },
-    /// `was`: what was recorded of it before.
+    /// `was`: the previous record of its absence.
     Left {
         name: String,
         was: Option<AwaySeconds>,
@@ -148,7 +147,7 @@ pub enum Change {
     Forgotten {
         name: String,
     },
-    /// A change of a dynamic entry, with the JSON that is in force.
+    /// A dynamic entry was acknowledged, with the JSON that is in force.
     Settled {
         name: Vec<u8>,
         json: Vec<u8>,
@@ -171,48 +170,48 @@ impl Hash for Change {
     }
 }
 
-/// The whole of Redis. Its methods are the scripts, and what apps and operators do.
+/// All data of Redis. The methods are the scripts, and what apps and operators do.
 #[derive(Debug, Clone, Default)]
 pub struct Model {
-    /// The server's clock, milliseconds.
+    /// The server's clock, in milliseconds.
     pub now: i64,
     lock: Option<Expiring>,
     token: Option<Expiring>,
     handover: Option<Expiring>,
-    /// Unix seconds and timing.
+    /// When it was first seen (Unix seconds), and the timing.
     pub seen: BTreeMap<String, (i64, String)>,
     pub fired: BTreeMap<String, i64>,
     pub fires: BTreeMap<String, u32>,
     pub away: BTreeMap<String, AwaySeconds>,
-    /// Name and JSON.
+    /// JSON by name.
     pub dynamic_entries: BTreeMap<Vec<u8>, Vec<u8>>,
     pub changed_entries: BTreeSet<Vec<u8>>,
-    /// Entry, or `*` for all, and when its pause ends, Unix seconds.
+    /// By entry, or `*` for all: when the pause ends, in Unix seconds.
     pub paused: BTreeMap<String, i64>,
-    /// Newest first.
+    /// Newest record first.
     pub histories: BTreeMap<String, Vec<Record>>,
-    /// Entries in force, name and JSON.
+    /// JSON of the entries in force, by name.
     pub published: BTreeMap<Vec<u8>, String>,
     pub queue_names: BTreeSet<String>,
     pub queues: BTreeMap<String, Vec<String>>,
-    /// Each worker that is listed, and what its key holds.
+    /// Each listed worker, and the contents of its key.
     pub workers: BTreeMap<String, Option<String>>,
-    /// The list of workers is no set.
+    /// Whether the list of workers is not a set.
     pub workers_broken: bool,
-    /// Queues that are no lists.
+    /// Queues that are not lists.
     pub broken: BTreeSet<String>,
     /// Score and member.
     pub schedule: BTreeSet<(i64, Vec<u8>)>,
     pub buckets: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
-    /// Buckets that are no lists.
+    /// Buckets that are not lists.
     pub broken_buckets: BTreeSet<Vec<u8>>,
     /// Item and reason.
     pub quarantine: Vec<(Vec<u8>, String)>,
-    /// What is too much.
+    /// Limits on sizes, counts and clock skew.
     pub limits: Limits,
-    /// What was done since someone looked.
+    /// Changes since they were last taken.
     pub changes: Vec<Change>,
-    /// Wakes who waits for a handover.
+    /// Wakes followers that wait for a handover.
     pub released: Arc<Notify>,
 }
 
@@ -222,13 +221,13 @@ impl Model {
         key.filter(there)
     }
 
-    /// Who holds the lock.
+    /// Returns the process that holds the lock.
     pub fn holder(&self) -> Option<&str> {
         self.alive(self.lock.as_ref())
             .map(|lock| lock.value.as_str())
     }
 
-    /// The token of the process that holds the lock.
+    /// Returns the token of the process that holds the lock.
     pub fn holder_token(&self) -> Option<&str> {
         self.holder()?;
         let token = self.alive(self.token.as_ref());
@@ -286,7 +285,7 @@ impl Model {
         there
     }
 
-    /// All data is gone.
+    /// Removes all data.
     pub fn flush(&mut self) {
         *self = Self {
             now: self.now,
@@ -348,14 +347,14 @@ impl Model {
         FireOutcome::Fired
     }
 
-    /// Whether a time, in Unix seconds, is further ahead than a host's clock may be.
+    /// Whether a time, in Unix seconds, is further in the future than a host's clock may be.
     pub fn is_early(&self, time: i64) -> bool {
         let skew = self.limits.clock_skew;
         let latest = skew.map(|skew| self.now + skew.num_milliseconds());
         latest.is_some_and(|latest| time * 1000 > latest)
     }
 
-    /// Why the guard of a fire skips it, if it does.
+    /// Returns the reason to skip a fire, if there is one.
     fn skip(&self, shot: &Shot) -> Option<SkipReason> {
         let held = self.queues.get(&shot.queue).map_or(&[][..], Vec::as_slice);
         let queue = if self.broken.contains(&shot.queue) {
@@ -379,19 +378,19 @@ impl Model {
             return Some(SkipReason::Queued);
         }
         let jobs = self.workers.values().flatten();
-        // The first one is the job's own.
+        // The first match is the payload of the job itself.
         let mut after = jobs.filter_map(|job| Some(job.split_once("\"payload\":")?.1));
         let looks = overlap == Overlap::SkipIfRunning && !self.workers_broken;
         let running = looks && after.any(|it| !shot.identical_ends(it).is_empty());
         running.then_some(SkipReason::Running)
     }
 
-    /// Someone takes the lock and its token away, as if they had expired.
+    /// Removes the lock and its token, as if they had expired.
     pub fn expire_lock(&mut self) {
         (self.lock, self.token) = (None, None);
     }
 
-    /// A scheduler of another kind died and left a lock without an end.
+    /// Another kind of scheduler was killed and left a lock without a TTL.
     pub fn leave_lock(&mut self, holder: &str) {
         let (value, until) = (holder.to_owned(), None);
         self.lock = Some(Expiring { value, until });

@@ -1,5 +1,5 @@
-//! Everything between a scheduler and the modelled Redis: delays, lost requests, lost replies,
-//! requests that arrive when their sender is dead, crashes, outages, failovers.
+//! The network between a scheduler and the model of Redis: delays, lost requests, lost replies, requests that
+//! arrive after their sender was killed, crashes, outages, failovers.
 
 use std::{
     sync::{
@@ -25,10 +25,10 @@ use super::{
     world::{Fate, Mishap, RESPONSE_TIMEOUT, World, now},
 };
 
-/// A computer: its clock, and whether its processes are suspended.
+/// A host: its clock, and whether its processes are suspended.
 pub struct Host {
     pub world: Arc<Mutex<World>>,
-    /// How far its clock is ahead of the server's, milliseconds.
+    /// How far its clock is ahead of the server's, in milliseconds.
     pub ahead: AtomicI64,
     pub frozen_until: Mutex<Instant>,
 }
@@ -59,7 +59,7 @@ pub struct Process {
     pub number: u32,
     pub identity: Identity,
     pub host: Arc<Host>,
-    /// Its end.
+    /// Cancelled when the process is killed.
     pub killed: CancellationToken,
 }
 
@@ -73,7 +73,7 @@ impl Process {
         std::future::pending::<()>().await;
     }
 
-    /// A suspended process does nothing.
+    /// Waits while the process is suspended.
     async fn thaw(&self) {
         let until = *self.host.frozen_until.lock().unwrap();
         if until > now() {
@@ -81,8 +81,8 @@ impl Process {
         }
     }
 
-    /// The script at its server. `None`: it is not there, not the same any more, or has lost its data, and with
-    /// it what was on its way.
+    /// Runs a script on its server. Returns `None` if the server is down, was replaced, or lost its data together
+    /// with the requests that were on their way.
     fn apply<T>(&self, server: (u32, u32), script: impl FnOnce(&mut Model) -> T) -> Option<T> {
         let mut world = self.world();
         if now() < world.down_until || world.server() != server {
@@ -97,13 +97,13 @@ impl Process {
 /// The store of one loop of a process, with a connection of its own.
 pub struct ModelStore {
     pub process: Arc<Process>,
-    /// Its own: loops that wake at the same moment do so in either order.
+    /// Each store has its own generator, because loops that wake at the same moment may run in either order.
     rng: Mutex<fastrand::Rng>,
-    /// The failovers that the connection has seen.
+    /// Number of failovers that the connection has seen.
     seen: AtomicU32,
-    /// The last time for which it asked what is due, milliseconds.
+    /// The time for which the process last asked what is due, in milliseconds.
     pub asked_at: AtomicI64,
-    /// The same in seconds, or its clock if that was earlier.
+    /// The same in seconds, or the process's clock at that time if it was earlier.
     pub asked_for: AtomicI64,
 }
 
@@ -124,7 +124,7 @@ impl ModelStore {
         self.process.world()
     }
 
-    /// One request and its reply, with all that may go wrong.
+    /// Sends a request and returns its reply, with everything that can go wrong.
     pub async fn call<T: Send + 'static>(
         &self,
         script: impl FnOnce(&mut Model) -> T + Send + 'static,
@@ -174,7 +174,7 @@ impl ModelStore {
     }
 }
 
-/// A sleep of no time at all would take a millisecond of real time.
+/// A sleep of zero length would take a millisecond of real time.
 async fn delay(length: Duration) {
     if !length.is_zero() {
         sleep(length).await;

@@ -1,4 +1,4 @@
-//! The model's records of entries, and its dynamic entries: the scripts that change them, and what apps do.
+//! Records of entries and dynamic entries of the model: the scripts that change them, and what apps do.
 
 use chrono::DateTime;
 use rescue_scheduler::store::{Away, Identity, Publication, RecordChange, Records};
@@ -13,7 +13,7 @@ fn seconds(Away { since, until }: Away) -> AwaySeconds {
 }
 
 impl Model {
-    /// All that is known of entries.
+    /// Returns all records of entries.
     pub fn records(&self) -> Records {
         let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
         let seen = self.seen.iter();
@@ -35,7 +35,7 @@ impl Model {
         }
     }
 
-    /// All that is known of the entries of these names.
+    /// Returns the records of the entries with these names.
     pub fn records_of(&self, names: &[String]) -> Records {
         let mut records = self.records();
         let asked_for = |name: &String| names.contains(name);
@@ -46,7 +46,7 @@ impl Model {
         records
     }
 
-    /// Whether it knows each entry that `other` knows.
+    /// Whether this model has a record of each entry that `other` has.
     pub fn has_seen_all_of(&self, other: &Self) -> bool {
         other.seen.keys().all(|name| self.seen.contains_key(name))
     }
@@ -157,7 +157,7 @@ impl Model {
         true
     }
 
-    /// An app sets a dynamic entry, or removes it. Others hear of it when its name is among the changed ones.
+    /// An app sets or removes a dynamic entry. Schedulers notice when the name is among the changed ones.
     pub fn put_dynamic(&mut self, name: &[u8], json: Option<&[u8]>) {
         match json {
             Some(json) => self.dynamic_entries.insert(name.into(), json.into()),

@@ -1,4 +1,4 @@
-//! One run: two hosts whose schedulers live and die, apps, and what befalls them.
+//! One run: two hosts whose schedulers start and stop, apps, and trouble.
 
 use std::{
     collections::BTreeMap,
@@ -31,16 +31,16 @@ use super::{
 };
 use crate::{harness, store};
 
-/// Misfortunes happen until then.
+/// Trouble happens until then.
 const TROUBLE: Duration = Duration::from_secs(20);
-/// And then there is time to do what is left.
+/// End of the run. After the trouble, there is time to do what is left.
 const END: Duration = Duration::from_secs(33);
 /// In milliseconds.
 const YEAR: i64 = 31_536_000_000;
-/// The longest that a scheduler takes to stop, if it isn't killed.
+/// Longest time that a scheduler takes to stop if it is not killed.
 const STOP: Duration = Duration::from_secs(1);
 
-/// Names and timings. Each has its own queue.
+/// Names and timings. Each entry has its own queue.
 const ENTRIES: [(&str, &str); 7] = [
     (
         "each",
@@ -56,7 +56,7 @@ const ENTRIES: [(&str, &str); 7] = [
     ),
     ("capped", "every = '1s'\ntimes = 6\nmax_queue_length = 2"),
 ];
-/// Those of which a worker takes the jobs.
+/// Entries whose jobs a worker takes.
 const WORKED_ON: [&str; 2] = ["single", "capped"];
 
 fn schedule() -> Schedule {
@@ -67,24 +67,24 @@ fn schedule() -> Schedule {
     store::schedule(&ENTRIES.map(entry).concat())
 }
 
-/// What came of a run.
+/// Result of a run.
 pub struct Outcome {
     pub broken: Option<String>,
     pub counts: Counts,
     pub trace: u64,
 }
 
-/// One run; everybody in it has it.
+/// State of one run, shared by everyone in it.
 struct Run {
     world: Arc<Mutex<World>>,
     hosts: [Arc<Host>; 2],
     schedule: Schedule,
     lease: Duration,
-    /// All processes have one name, as process 1 in containers of one host.
+    /// Whether all processes have the same name, as process 1 in containers of one host.
     twins: bool,
-    /// How far hosts' clocks may be off Redis' clock, milliseconds.
+    /// Maximum difference between a host's clock and Redis's, in milliseconds.
     max_skew: Option<i64>,
-    /// The second host stays down in the end.
+    /// Whether the second host stays down at the end.
     one_is_left: bool,
     processes: AtomicU32,
     start: Instant,
@@ -109,7 +109,8 @@ pub async fn simulate(seed: u64) -> Outcome {
     run.outcome()
 }
 
-/// Two that both believe that they lead, as twins may, see entries for the first time at once.
+/// Two processes with the same name both believe to be the leader and see entries for the first time at the same
+/// moment.
 pub async fn first_sight(seed: u64) -> Outcome {
     let run = Run::new(seed);
     run.world().weather = Weather {
@@ -190,7 +191,7 @@ impl Run {
         world.expect(judged);
     }
 
-    /// In the end, the entries in force are published, and no others.
+    /// Checks that at the end the entries in force are published, and no others.
     fn judge_published(&self) {
         let world = &mut *self.world();
         let entries = self.schedule.entries();
@@ -220,7 +221,7 @@ impl Run {
         now() >= self.start + TROUBLE
     }
 
-    /// A host: one process after the other.
+    /// Runs one process after the other on a host.
     async fn host(self: Arc<Self>, number: usize) {
         sleep(self.milliseconds(0..2_000)).await;
         while !(self.is_quiet() && self.one_is_left && number == 1) {
@@ -250,7 +251,7 @@ impl Run {
         })
     }
 
-    /// A process, until it crashes or its death comes.
+    /// Runs a process until it crashes or until `death`.
     async fn process(&self, host: usize, death: Instant) {
         let process = self.new_process(host);
         let options = Options {
@@ -286,7 +287,7 @@ impl Run {
         }
     }
 
-    /// Apps: add delayed jobs and remove some of them.
+    /// Apps add delayed jobs and remove some of them.
     async fn apps(self: Arc<Self>) {
         while !self.is_quiet() {
             sleep(self.milliseconds(1..800)).await;
@@ -305,7 +306,7 @@ impl Run {
     }
 
     fn delay(world: &mut World, count: u64) {
-        // Some in the present second or before it, while a mover may be at that very bucket.
+        // Some timestamps are the current second or earlier ones, which a scheduler may be moving right now.
         let timestamp =
             world.clock() / 1000 + world.rng.choice([-2, 0, 0, 1, 1, 2, 5, 12]).unwrap();
         for _ in 0..count {
@@ -326,7 +327,7 @@ impl Run {
         }
     }
 
-    /// A worker: takes the jobs of an entry, and works on one for a while.
+    /// A worker takes the jobs of an entry and runs each of them for a while.
     async fn worker(self: Arc<Self>, entry: &'static str) {
         while !self.is_quiet() {
             sleep(self.milliseconds(1..3_000)).await;
@@ -337,7 +338,7 @@ impl Run {
         }
     }
 
-    /// Ends one job, or takes another. A failover may take it back.
+    /// Finishes a job, or takes one. A failover may revert that.
     fn work(world: &mut World, entry: &str) {
         let State { model, laws, .. } = &mut world.state;
         let queue = model.queues.entry(entry.to_owned()).or_default();
@@ -372,8 +373,8 @@ impl Run {
         world.expect(judged.ok_or(format!("{item} was removed {removed} times")));
     }
 
-    /// Whether Redis may lose its data now: by twins' late requests, entries would fire unseen, and twice within
-    /// a lease is more than is promised.
+    /// Whether Redis may lose its data now. Late requests of twins would then fire entries that were not seen, and
+    /// two losses within one lease are more than the scheduler guarantees to survive.
     fn may_forget(&self, world: &World) -> bool {
         let lease = i64::try_from(self.lease.as_millis()).unwrap();
         let forgot_at = world.state.laws.forgot_at;
@@ -381,7 +382,7 @@ impl Run {
         is_long_ago && !self.twins && self.max_skew.is_some()
     }
 
-    /// A person pauses an entry, or all of them, or ends that.
+    /// A person pauses an entry or all entries, or resumes them.
     fn pause_or_resume(world: &mut World) {
         let name = world.rng.choice(["each", "latest", "single", "*"]).unwrap();
         let paused = &mut world.model().paused;
@@ -391,7 +392,7 @@ impl Run {
         world.count("pauses and their ends");
     }
 
-    /// What befalls hosts and Redis, and the end of it.
+    /// Causes trouble for hosts and Redis until the time of trouble is over, then ends it.
     async fn trouble(self: Arc<Self>) {
         let mut saved = self.world().state.clone();
         let end = self.start + TROUBLE;
@@ -418,12 +419,13 @@ impl Run {
                         world.count("years");
                     }
                     host.ahead.store(ahead, Relaxed);
-                    // Without a bound, a schedule may be silent for as long as a clock was ahead.
+                    // Without a maximum skew, entries may wait for as long as a clock was ahead.
                     world.jumped |= ahead > 1_000 && self.max_skew.is_none();
                     world.count("clock steps");
                 }
                 10 => saved = world.state.clone(),
-                // Of an entry that Redis has forgotten altogether, a leader goes on with what it remembers.
+                // Only fail over to states that have every entry. For an entry without any records, a leader
+                // continues from memory.
                 11 if saved.model.has_seen_all_of(world.model()) => {
                     world.state = saved.clone();
                     world.failovers += 1;

@@ -1,4 +1,4 @@
-//! The trait `Store` on the model: which script each method calls, as `RedisStore` does.
+//! The trait `Store` on the model: each method calls the same script as `RedisStore`.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,8 +28,8 @@ use super::{
 };
 
 impl ModelStore {
-    /// What it takes to be due may be no later than its own clock, when it first asks in a tick: the clock
-    /// may go back before the tick ends.
+    /// Records for which time the process asks what is due: at most its own clock's when it first asks in a tick,
+    /// because the clock may go back before the tick ends.
     fn note_asked(&self, now: DateTime<Utc>) {
         if self.asked_at.swap(now.timestamp_millis(), Relaxed) != now.timestamp_millis() {
             let asked_for = now.min(self.process.host.now()).timestamp();
@@ -38,11 +38,11 @@ impl ModelStore {
     }
 }
 
-/// How much longer than a leader a process may act on files that were replaced: it may have been suspended.
+/// How much longer than a leader a suspended process may act on files that were replaced.
 const SUSPENDED: Duration = Duration::from_secs(10);
 
 impl ModelStore {
-    /// Holds what the process asks for against what it knows, where schedules change.
+    /// Checks a request against what the process knows, in runs in which schedules change.
     fn intend(&self, judge: impl FnOnce(&View, Duration) -> Result<(), String>) {
         let world = &mut *self.world();
         if let Some(changing) = &world.changing {
@@ -52,7 +52,7 @@ impl ModelStore {
         }
     }
 
-    /// Takes note of the dynamic entries of which the process knows whether they changed.
+    /// Records the dynamic entries of which the process knows whether they changed.
     fn note_listed(&self, entries: &BTreeMap<Vec<u8>, Vec<u8>>) {
         if let Some(changing) = &mut self.world().changing {
             let view = changing.views.get_mut(&self.process.number).unwrap();
@@ -60,7 +60,7 @@ impl ModelStore {
         }
     }
 
-    /// Takes note of the dynamic entries that the process has read.
+    /// Records the dynamic entries that the process has read.
     fn note_read(&self, names: &[Vec<u8>], entries: &BTreeMap<Vec<u8>, Vec<u8>>) {
         if let Some(changing) = &mut self.world().changing {
             let view = changing.views.get_mut(&self.process.number).unwrap();
@@ -141,7 +141,7 @@ impl Store for ModelStore {
         &self,
         length: Duration,
         stuck_holder: Option<&str>,
-        // Only people read it.
+        // The heartbeat, which only people read.
         _: Option<Heartbeat<'_>>,
     ) -> Result<(Lease, DateTime<Utc>), StoreError> {
         let us = self.process.identity.clone();
@@ -180,12 +180,12 @@ impl Store for ModelStore {
     }
 
     async fn last_enqueued(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
-        // Only people ask for it.
+        // Only for status reports.
         Ok(HashMap::new())
     }
 
     async fn last_outcomes(&self, _: &[String]) -> Result<HashMap<String, Outcome>, StoreError> {
-        // Only people ask for them.
+        // Only for status reports.
         Ok(HashMap::new())
     }
 

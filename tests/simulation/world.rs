@@ -1,4 +1,4 @@
-//! All that simulated hosts share: Redis, chance, what goes wrong, and what is held against the laws.
+//! State that simulated hosts share: Redis, randomness, trouble, and the laws.
 
 use std::{
     collections::BTreeMap,
@@ -15,13 +15,13 @@ use super::{
     network::Process,
 };
 
-/// As long as the real store waits for a reply.
+/// Timeout of the real store for a reply.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often what happened, for people to see that it did.
+/// How often things happened, for people to see that they did.
 pub type Counts = BTreeMap<&'static str, u64>;
 
-/// How calls fare: the odds of each misfortune, and the longest delay of a message.
+/// Chances of each kind of trouble for a call, and the longest delay of a message.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Weather {
     pub lost: f64,
@@ -39,51 +39,52 @@ pub enum Mishap {
     CrashAfter,
 }
 
-/// How one call fares.
+/// What happens to one call.
 #[derive(Debug, Clone, Copy)]
 pub struct Fate {
     pub there: Duration,
     pub back: Duration,
     pub mishap: Option<Mishap>,
-    /// Else the request arrives though its sender is dead, or gave up.
+    /// Whether the request is lost if its sender is killed or gives up. Otherwise it still arrives.
     pub dies_with_sender: bool,
-    /// That something is lost, for the connection breaks; else after a while.
+    /// Whether the sender notices a loss at once, because the connection breaks. Otherwise it notices after the
+    /// timeout.
     pub noticed_at_once: bool,
 }
 
-/// What a failover to a replica that lags behind takes back.
+/// State that a failover to a lagging replica reverts.
 #[derive(Debug, Clone)]
 pub struct State {
     pub model: Model,
     pub laws: Laws,
-    /// In place of these laws where schedules change.
+    /// Laws for runs in which schedules change, in place of `laws`.
     pub courses: Courses,
 }
 
-/// All that the simulated hosts share.
+/// State that all simulated hosts share.
 pub struct World {
     pub state: State,
     pub rng: fastrand::Rng,
     pub weather: Weather,
-    /// Redis is not there until then.
+    /// Redis is down until then.
     pub down_until: Instant,
-    /// How often it was replaced, which breaks all connections.
+    /// How often Redis was replaced, which breaks all connections.
     pub failovers: u32,
-    /// How often what was on its way to it was lost, while connections stayed.
+    /// How often requests on their way to Redis were lost, while connections stayed open.
     cuts: u32,
-    /// A clock was far ahead once.
+    /// Whether a clock was far ahead once.
     pub jumped: bool,
     pub counts: Counts,
-    /// Where schedules change: who knows what.
+    /// What each process knows, in runs in which schedules change.
     pub changing: Option<Changing>,
-    /// The first law that was broken.
+    /// The first violation of a law.
     pub broken: Option<String>,
-    /// Of all that was applied.
+    /// Hash of everything that was applied.
     pub trace: DefaultHasher,
     start: Instant,
-    /// The server's clock at the start, milliseconds.
+    /// The server's clock at the start, in milliseconds.
     epoch: i64,
-    /// Requests on their way; they outlive their sender.
+    /// Requests on their way, which may outlive their sender.
     pub in_flight: JoinSet<()>,
 }
 
@@ -113,25 +114,25 @@ impl World {
         }
     }
 
-    /// The server's clock, milliseconds.
+    /// Returns the server's clock, in milliseconds.
     pub fn clock(&self) -> i64 {
         self.epoch + i64::try_from((now() - self.start).as_millis()).unwrap()
     }
 
-    /// All clocks go ahead by so many milliseconds, as if all had been suspended. No request is on its way for so
-    /// long.
+    /// Advances all clocks by this many milliseconds, as if everything had been suspended. No request is on its way
+    /// for that long.
     pub fn pass_by(&mut self, milliseconds: i64) {
         self.epoch += milliseconds;
         self.cuts += 1;
         self.count("hours that pass at once");
     }
 
-    /// What tells apart servers, and one server before and after it lost its data.
+    /// Identifies a server, before or after it lost its data.
     pub fn server(&self) -> (u32, u32) {
         (self.failovers, self.cuts)
     }
 
-    /// The model as it is now, for one atomic step.
+    /// Returns the model at the current time, for one atomic step.
     pub fn model(&mut self) -> &mut Model {
         self.state.model.now = self.clock();
         &mut self.state.model
@@ -141,12 +142,12 @@ impl World {
         *self.counts.entry(what).or_default() += 1;
     }
 
-    /// Takes note of the first law that is broken.
+    /// Records the first violation of a law.
     pub fn expect(&mut self, judged: Result<(), String>) {
         self.broken = self.broken.take().or(judged.err());
     }
 
-    /// Redis loses all its data; with a restart, which breaks all connections, or without.
+    /// Redis loses all its data, with a restart that breaks all connections, or without one.
     pub fn forget(&mut self, restart: bool) {
         let now = self.clock();
         self.model().flush();
@@ -156,7 +157,7 @@ impl World {
         self.count("data losses");
     }
 
-    /// What chance has for a call.
+    /// Draws what happens to a call.
     pub fn draw_fate(&mut self, rng: &mut fastrand::Rng) -> Fate {
         let weather = self.weather;
         self.count("calls");
@@ -197,7 +198,7 @@ impl World {
         }
     }
 
-    /// Holds what the model did for `process` against the laws.
+    /// Checks the changes that the model made for `process` against the laws.
     pub fn judge(&mut self, process: &Process) {
         (self.clock(), process.number).hash(&mut self.trace);
         let holder = self.state.model.holder().map(str::to_owned);

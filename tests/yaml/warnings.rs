@@ -1,8 +1,8 @@
-//! What the gem takes or ignores, and what a warning says about it.
+//! Warnings about YAML that resque-scheduler accepts or ignores.
 
 use rescue_scheduler::config::{self, Context, Source};
 
-/// The warnings about this file, each with the line that it is about and its help.
+/// Returns the warnings about this file, each with its line and help.
 #[track_caller]
 fn warnings(yaml: &str) -> String {
     let sources = [Source::new("a.yml", yaml)];
@@ -16,7 +16,7 @@ fn warnings(yaml: &str) -> String {
 }
 
 #[test]
-fn a_slip_in_a_key_says_what_it_does_to_the_entry() {
+fn a_warning_about_a_misspelled_key_names_its_effect_on_the_entry() {
     let yaml = "\
 never_fires:
   crn: '0 5 * * *'
@@ -86,11 +86,11 @@ all: {cron: '0 5 * * tue%1', queue: q}
     ");
 }
 
-/// As resque-scheduler 5.0 does: `load_schedule_job` skips what is `empty?`, `optionizate_interval_value`
-/// takes the first of a list without options, and `trigger` of rufus-scheduler 3.9 fires while `times` is
-/// above 0. A description is for its web page only.
+/// As in resque-scheduler 5.0: `load_schedule_job` skips a timing that is `empty?`, `optionizate_interval_value` takes
+/// the first value of a list without options, and `trigger` of rufus-scheduler 3.9 fires while `times` is above 0. Only
+/// the web page uses a description.
 #[test]
-fn what_the_gem_takes_is_taken_with_a_warning() {
+fn unusual_values_that_the_gem_accepts_are_accepted_with_a_warning() {
     let yaml = "\
 list: {every: 1h, queue: q, description: [a, b]}
 table: {every: 1h, queue: q, description: {a: b}}
@@ -151,7 +151,7 @@ negative: {cron: ['0 1 * * *', {times: -1}], every: 1h, queue: q}
     assert_eq!(described, Some("2024-01-02"));
 }
 
-/// `load_schedule_job` of resque-scheduler 5.0 looks at the environment before all else.
+/// `load_schedule_job` of resque-scheduler 5.0 checks the environment first.
 #[test]
 fn an_error_in_an_entry_of_another_environment_is_a_warning() {
     let yaml = "\
@@ -169,13 +169,13 @@ b: {every: 1h, queue: q}
     let sources = [Source::new("a.yml", yaml)];
     let report = config::parse(&sources, &in_production).unwrap_err();
     assert_eq!(report.diagnostics().len(), 2);
-    // TOML is read in every environment, and has no such warnings.
+    // TOML entries are checked in every environment, so the conversion refuses these errors.
     let report = config::toml_of(&sources[0]).unwrap_err().to_string();
     assert!(report.contains("error: `61` is not a minute"), "{report}");
 }
 
 #[test]
-fn what_the_gem_takes_and_we_refuse_is_an_error() {
+fn some_values_that_the_gem_accepts_are_errors_here() {
     for (entry, error) in [
         ("every: 1h, custom_job_class: ''", "the class is empty"),
         (

@@ -6,7 +6,7 @@ use clap::{Args, builder::NonEmptyStringValueParser};
 
 use crate::{
     cli::failure::Failure,
-    store::{Address, Credentials},
+    store::{Address, Credentials, Keys},
 };
 
 /// Arguments that say how to reach Redis.
@@ -24,6 +24,14 @@ pub(in crate::cli) struct RedisArguments {
     #[arg(long, env = "RESQUE_NAMESPACE", value_name = "NAME")]
     #[arg(default_value = "resque", value_parser = NonEmptyStringValueParser::new())]
     pub(in crate::cli) namespace: String,
+
+    /// Prefix in the leader lock's key, for independent schedulers in one namespace
+    #[arg(
+        long,
+        env = "RESQUE_SCHEDULER_MASTER_LOCK_PREFIX",
+        value_name = "PREFIX"
+    )]
+    lock_prefix: Option<String>,
 
     /// Certificate authorities to trust (PEM), in place of those of this host
     #[arg(long, env = "REDIS_TLS_CA", value_name = "FILE")]
@@ -69,6 +77,11 @@ impl fmt::Debug for RedisArguments {
 }
 
 impl RedisArguments {
+    /// The keys of this namespace and lock prefix.
+    pub(in crate::cli) fn keys(&self) -> Keys {
+        Keys::new(&self.namespace, self.lock_prefix.as_deref())
+    }
+
     /// Returns the address of Redis. Reads the certificate files.
     pub(in crate::cli) fn address(&self) -> Result<Address, Failure> {
         let read = |path: &PathBuf| {

@@ -39,14 +39,6 @@ pub(in crate::cli) struct DaemonArguments {
     #[arg(default_value = "15", value_parser = settings::lease)]
     pub(in crate::cli) lease: Duration,
 
-    /// Prefix in the leader lock's key, for independent schedulers in one namespace
-    #[arg(
-        long,
-        env = "RESQUE_SCHEDULER_MASTER_LOCK_PREFIX",
-        value_name = "PREFIX"
-    )]
-    pub(in crate::cli) lock_prefix: Option<String>,
-
     /// Also load the entries that apps set in Redis (`Resque.set_schedule`); they override entries of the files
     #[arg(
         short = 'D',

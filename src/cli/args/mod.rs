@@ -4,7 +4,9 @@ pub(super) mod address;
 pub(super) mod compat;
 pub(super) mod context;
 pub(super) mod daemon;
+pub(super) mod filter;
 pub(super) mod limits;
+pub(super) mod operator;
 
 use std::sync::LazyLock;
 
@@ -14,7 +16,10 @@ use clap::{
     error::{ContextKind, ContextValue},
 };
 
-use crate::cli::{args::daemon::DaemonArguments, check, convert, next};
+use crate::cli::{
+    args::daemon::DaemonArguments, check, convert, delayed, explain, generate, history, next,
+    quarantine, schedule, status,
+};
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let (program, zones) = (env!("CARGO_PKG_VERSION"), chrono_tz::IANA_TZDB_VERSION);
@@ -41,6 +46,15 @@ pub(super) enum Command {
     Next(next::Arguments),
     Check(check::Arguments),
     Convert(convert::Arguments),
+    Status(status::Arguments),
+    Schedule(schedule::Arguments),
+    Delayed(delayed::Arguments),
+    Explain(explain::Arguments),
+    Quarantine(quarantine::Arguments),
+    History(history::HistoryArguments),
+    Events(history::EventsArguments),
+    Completions(generate::CompletionsArguments),
+    Man(generate::ManArguments),
 }
 
 /// Parses the command line and the environment. On an error, `--help` or `--version`, prints the text and exits.

@@ -1,5 +1,4 @@
-//! Entries that are ActiveJob classes: their arguments in ActiveJob's form, and what else such a job
-//! carries.
+//! Reads the keys of entries whose jobs are ActiveJob classes, and writes their arguments in ActiveJob's form.
 
 use crate::{
     config::{
@@ -14,10 +13,10 @@ use crate::{
     },
 };
 
-/// The keys of an entry that only ActiveJob has.
+/// The keys of an entry that only have an effect with `active_job = true`.
 const KEYS: [&str; 4] = ["kwargs", "locale", "priority", "active_job_timezone"];
 
-/// What an entry, or `[defaults]`, says of ActiveJob.
+/// The settings for ActiveJob of an entry or of `[defaults]`.
 #[derive(Debug, Clone, Default)]
 pub(in crate::config) struct Settings<'t> {
     pub(in crate::config) active_job: bool,
@@ -27,7 +26,7 @@ pub(in crate::config) struct Settings<'t> {
 }
 
 impl<'t> Settings<'t> {
-    /// Reads them; `defaults` holds where the table says nothing.
+    /// Reads the settings. `defaults` is for keys that the table does not have.
     pub(in crate::config) fn read(table: &mut Table<'t>, defaults: &Self) -> Self {
         Self {
             active_job: table.flag("active_job").unwrap_or(defaults.active_job),
@@ -39,8 +38,9 @@ impl<'t> Settings<'t> {
         }
     }
 
-    /// The argument list of an entry, one JSON array: `args` and `kwargs` in ActiveJob's form;
-    /// `args_json` is in it already.
+    /// Returns the argument list of an entry as one JSON array.
+    ///
+    /// For an ActiveJob, converts `args` and `kwargs` to ActiveJob's form. `args_json` is already in that form.
     pub(in crate::config) fn arguments(&self, table: &mut Table<'t>) -> String {
         let kwargs = table.value("kwargs");
         let kwargs = kwargs.filter(|node| {
@@ -70,7 +70,7 @@ impl<'t> Settings<'t> {
         if let Ok(rest) = active_job::arguments(rest, kwargs.as_deref()) {
             return joined(done, &rest);
         }
-        // It is JSON that was written here, so that nothing else can be wrong with it.
+        // This module wrote the JSON, so the nesting is the only possible error.
         for key in ["args", "kwargs"] {
             table.report_key(key, Mistake::Unperformable(Unperformable::TooDeep));
         }
@@ -78,7 +78,7 @@ impl<'t> Settings<'t> {
     }
 }
 
-/// Two JSON arrays as one; the second is compact.
+/// Joins two JSON arrays. The second must be compact.
 fn joined(first: &str, second: &str) -> String {
     match second {
         "[]" => first.to_owned(),
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use crate::config::{Source, read::toml};
 
-    /// The arguments of an entry with these lines, and the mistakes in it.
+    /// Returns the arguments of an entry with these lines, and the errors in it.
     fn read(lines: &str) -> (String, Vec<String>) {
         let source = Source::new("a.toml", lines);
         let values = toml::parse(&source).unwrap().root;
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn hashes_tell_which_of_their_keys_are_symbols() {
+    fn a_hash_lists_which_of_its_keys_are_symbols() {
         case("", "[]");
         case("args = {}", r#"[{"_aj_symbol_keys":[]}]"#);
         case(
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_active_job_s_form_is_taken_as_it_is() {
+    fn an_argument_that_is_in_active_job_s_form_is_copied_as_it_is() {
         case(
             "args = [{ _aj_globalid = 'gid://app/User/1' }]",
             r#"[{"_aj_globalid":"gid://app/User/1"}]"#,
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_that_a_worker_would_not_survive_are_refused() {
+    fn arguments_on_which_a_worker_would_exit_are_refused() {
         let nested = |levels| "[".repeat(levels) + &"]".repeat(levels);
         case(&format!("args_json = '{}'", nested(96)), &nested(96));
         for (args, mistake) in [
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn its_keys_mean_nothing_in_another_entry() {
+    fn keys_for_active_job_are_refused_in_other_entries() {
         let (_, mistakes) = read("kwargs = { a = 1 }\nlocale = 'sv'\npriority = 'high'");
         let expected = [
             "`priority` must be a whole number",

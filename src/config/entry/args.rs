@@ -1,5 +1,6 @@
-//! The arguments of an entry as JSON text, as Resque writes it: compact, keys in the order of the
-//! file, UTF-8 and `/` unescaped (docs/protocol.md, "Bytes").
+//! Turns the arguments of an entry into JSON text as Resque writes it (docs/protocol.md, "Bytes").
+//!
+//! The JSON is compact, has keys in the order of the file, and UTF-8 and `/` are not escaped.
 
 use serde_json::value::RawValue;
 
@@ -18,13 +19,14 @@ use crate::{
     },
 };
 
-/// The argument list, a JSON array: an array is the list itself, anything else is one argument.
-/// `around` is how many levels of arrays and objects are around it when a worker performs the job.
+/// Returns the argument list as a JSON array: an array is the list itself, any other value is a single argument.
+///
+/// `around` is the number of levels of arrays and objects around the list in a worker's status record.
 pub(in crate::config) fn arguments(table: &mut Table<'_>, around: usize) -> String {
     table.not_both("args", "args_json");
     let args = table.value("args");
     let args_json = table.text("args_json");
-    // Looked at in any case, for its mistakes.
+    // `args_json` is checked even if `args` is used, to find its errors.
     let json = args_json.map_or("null", |text| checked_json(&text, table));
     let json = args.map_or_else(|| json.to_owned(), |args| json_of(args, table));
     let list = argument_list(&json).into_owned();
@@ -37,7 +39,7 @@ pub(in crate::config) fn arguments(table: &mut Table<'_>, around: usize) -> Stri
     list
 }
 
-/// The JSON in `text`, byte for byte.
+/// Returns the JSON in `text`, byte for byte, or `null` after reporting an error.
 fn checked_json<'t>(text: &Located<&'t str>, table: &mut Table<'_>) -> &'t str {
     let json = text.get_ref();
     match serde_json::from_str::<&RawValue>(json) {
@@ -47,7 +49,7 @@ fn checked_json<'t>(text: &Located<&'t str>, table: &mut Table<'_>) -> &'t str {
                 .split_inclusive('\n')
                 .take(error.line().saturating_sub(1));
             let line: usize = before.map(str::len).sum();
-            // Its columns count bytes, from 1; at the end of a line they may be 0.
+            // serde_json counts columns in bytes from 1. At the end of a line, the column may be 0.
             let mut at = (line + error.column().saturating_sub(1)).min(json.len());
             while !json.is_char_boundary(at) {
                 at -= 1;
@@ -59,7 +61,7 @@ fn checked_json<'t>(text: &Located<&'t str>, table: &mut Table<'_>) -> &'t str {
     }
 }
 
-/// A value of a file as JSON.
+/// Returns a value of a file as JSON.
 pub(in crate::config) fn json_of(value: &Node<'_>, table: &mut Table<'_>) -> String {
     let mut json = String::new();
     write_json(value, table, &mut json);
@@ -110,7 +112,7 @@ fn write_json(value: &Node<'_>, table: &mut Table<'_>, out: &mut String) {
 fn write_number(number: Option<String>, value: &Node<'_>, table: &mut Table<'_>, out: &mut String) {
     let bad = || Mistake::BadNumber(table.literal(value.span()).to_owned());
     let number = number.ok_or_else(bad);
-    // It is refused, but what was written is JSON.
+    // The error is reported. Writing `null` keeps the text valid JSON for the later checks.
     let number = table.keep(value.span(), number);
     out.push_str(number.as_deref().unwrap_or("null"));
 }
@@ -125,7 +127,7 @@ mod tests {
         core::job::json::AROUND_ARGUMENTS,
     };
 
-    /// The argument list, and each mistake with the place that it is about.
+    /// Returns the argument list, and every error with its position.
     fn read(toml: &str) -> (String, Vec<(Mistake, Range<usize>)>) {
         let source = Source::new("a.toml", toml);
         let values = toml::parse(&source).unwrap().root;
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_json_or_toml_lacks_is_refused() {
+    fn a_number_that_does_not_exist_in_json_or_toml_is_refused() {
         for number in [
             "nan",
             "-inf",
@@ -223,9 +225,9 @@ mod tests {
     }
 
     #[test]
-    fn arguments_that_a_worker_would_not_survive_are_refused() {
+    fn arguments_on_which_a_worker_would_exit_are_refused() {
         let nested = |levels| "[".repeat(levels) + &"]".repeat(levels);
-        // TOML itself has fewer levels.
+        // The TOML parser allows fewer levels than a worker, so only `args_json` can have these.
         case(&format!("args_json = '{}'", nested(98)), &nested(98));
         for (json, error) in [
             (&*nested(99), Unperformable::TooDeep),
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused_where_it_goes_wrong() {
+    fn invalid_json_is_refused_at_the_position_of_its_error() {
         #[track_caller]
         fn refused(toml: &str, rest: &str) {
             let (_, mistakes) = read(toml);
@@ -254,13 +256,13 @@ mod tests {
         refused("args_json = '[é, 2]'", "é, 2]'");
         refused("args_json = '[1, 2'", "2'");
         refused("args_json = \"\"\"\n[\n  1 2\n]\"\"\"", "2\n]\"\"\"");
-        // Written with escapes: the text as a whole.
+        // If the text is written with escapes, all of it is marked.
         refused(r#"args_json = "[\"a\", b]""#, r#""[\"a\", b]""#);
         refused("args_json = ''", "''");
     }
 
     #[test]
-    fn arguments_are_given_once() {
+    fn args_and_args_json_exclude_each_other() {
         let (json, mistakes) = read("args = {}\nargs_json = '[1]'");
         assert_eq!(json, "[{}]");
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");

@@ -1,4 +1,4 @@
-//! What a schedule file comes to.
+//! The result of reading one schedule file.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -13,19 +13,18 @@ use crate::{
     core::schedule::{LeftOut, entry::Entry},
 };
 
-/// What a file holds.
+/// The entries, errors and warnings of a file.
 #[derive(Default)]
 pub(in crate::config) struct FileContents {
-    /// There is no other file, in which a name could stand again.
+    /// Whether there is no other file, so that no name can be in two files.
     pub(in crate::config) alone: bool,
-    /// Every name of an entry, and where it stands; of one that is alone they are not wanted, and of many
-    /// entries they are much.
+    /// The names of all entries and their positions. Empty if the file is alone, to save memory.
     pub(in crate::config) names: Vec<(String, Place)>,
     /// The entries that are loaded.
     pub(in crate::config) entries: Vec<Arc<Entry>>,
-    /// Those that are not.
+    /// The entries that are left out.
     pub(in crate::config) left_out: Vec<LeftOut>,
-    /// All mistakes, from top to bottom.
+    /// All errors and warnings, from top to bottom.
     pub(in crate::config) mistakes: Vec<Diagnostic>,
 }
 

@@ -1,5 +1,6 @@
-//! What an entry says, and the defaults of a file, as values → an [`Entry`]. Reads on after each mistake, to find
-//! all of them.
+//! Turns the values of an entry and the defaults of its file into an [`Entry`].
+//!
+//! Continues after an error, so that all errors of an entry are found.
 
 pub(super) mod active_job;
 pub(super) mod args;
@@ -34,7 +35,7 @@ use crate::{
     },
 };
 
-/// What holds for the entries of a file that don't say otherwise.
+/// The defaults for the entries of a file.
 pub(in crate::config) struct Defaults<'t> {
     zone: Zone,
     queue: Option<&'t str>,
@@ -57,7 +58,9 @@ impl<'t> Defaults<'t> {
     }
 }
 
-/// The entry, if it is to be loaded; `None`: it has mistakes. All of it is looked at in any case.
+/// Reads an entry. Returns it, or that it is left out; `None` if it has errors.
+///
+/// Checks all of the entry in every case.
 pub(in crate::config) fn entry<'t>(
     name: &Located<Cow<'_, str>>,
     origin: Origin,
@@ -129,7 +132,9 @@ fn job<'t>(
     Some(job.into())
 }
 
-/// The queue, if one is given. A mistaken one is given too: it makes no second mistake.
+/// Returns the queue, if one is given.
+///
+/// An invalid queue is returned as an empty text, so that it is not reported as missing too.
 fn queue<'t>(table: &mut Table<'t>) -> Option<&'t str> {
     let queue = table.filled("queue", "the queue");
     queue.or(table.has("queue").then_some(""))
@@ -152,8 +157,10 @@ fn catch_up(table: &mut Table<'_>, default: CatchUp) -> CatchUp {
     }
 }
 
-/// Whether the entry is for this environment; as in resque-scheduler, one that names none is for
-/// all, and one that names some needs one to be set.
+/// Whether the entry is for this environment.
+///
+/// As in resque-scheduler, an entry without environments is for all environments. An entry with environments is not
+/// loaded if no environment is set.
 fn is_for(environment: Option<&str>, table: &mut Table<'_>) -> bool {
     table.not_both("env", "rails_env");
     let (env, rails_env) = (table.texts("env"), table.texts("rails_env"));
@@ -168,7 +175,7 @@ fn is_for(environment: Option<&str>, table: &mut Table<'_>) -> bool {
     environment.is_some_and(|environment| names.contains(&environment))
 }
 
-/// Returns the environments that a text names, parted by commas or white space.
+/// Returns the environments in a text, which are separated by commas or white space.
 pub(in crate::config) fn environments(text: &str) -> impl Iterator<Item = &str> {
     let names = text.split(|letter: char| letter == ',' || letter.is_whitespace());
     names.filter(|name| !name.is_empty())

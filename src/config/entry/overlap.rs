@@ -1,4 +1,4 @@
-//! The pile-up guard of an entry, or of `[defaults]`.
+//! Reads the pile-up guard of an entry or of `[defaults]`.
 
 use std::num::NonZeroU64;
 
@@ -7,7 +7,7 @@ use crate::{
     core::schedule::overlap::{Guard, Overlap},
 };
 
-/// Reads it; `default` holds where the table says nothing.
+/// Reads the guard. `default` is for keys that the table does not have.
 pub(in crate::config) fn guard(table: &mut Table<'_>, default: Guard) -> Guard {
     let overlap = table.text("overlap").and_then(|text| {
         let overlap = match *text.get_ref() {
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_comes_before_the_defaults() {
+    fn an_entry_overrides_the_defaults() {
         let text = "[defaults]\nqueue = 'q'\noverlap = 'skip_if_queued'\nmax_queue_length = 100\n\
             [schedule]\na = {}\nb = { overlap = 'allow', max_queue_length = 1 }\n\
             c = { overlap = 'skip_if_running', max_queue_length = 9223372036854775807 }";
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_shown_where_it_is() {
+    fn an_invalid_value_is_marked_in_the_file() {
         let text = "[defaults]\nmax_queue_length = 0\n[schedule.a]\nqueue = 'q'\n\
             overlap = 'skip_if_runing'\nmax_queue_length = 1.5\n[schedule.b]\nqueue = 'q'\n\
             overlap = 'deny'\nmax_queue_length = -1\n[schedule.c]\nqueue = 'q'\noverlap = true\n";

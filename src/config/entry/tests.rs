@@ -1,4 +1,4 @@
-//! What a schedule file means, key by key.
+//! What the keys of a schedule file mean.
 
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ fn read(text: &str, environment: Option<&str>) -> FileContents {
     contents(&source, false, &context)
 }
 
-/// The text of a file with an entry `a` that has a queue and these lines.
+/// Returns the text of a file with an entry `a` that has a queue and these lines.
 fn with(lines: &str) -> String {
     format!("[schedule.a]\nqueue = 'q'\n{lines}\n")
 }
 
-/// The entry `a` with these lines.
+/// Returns the entry `a` with these lines.
 #[track_caller]
 fn entry(lines: &str) -> Entry {
     let mut contents = read(&with(lines), None);
@@ -35,7 +35,7 @@ fn entry(lines: &str) -> Entry {
     Arc::unwrap_or_clone(contents.entries.pop().unwrap())
 }
 
-/// Asserts that a file has these mistakes and no others, each about this text in the file.
+/// Asserts that a file has exactly these errors, each with the text that it marks.
 #[track_caller]
 fn refused(text: &str, expected: &[(Mistake, &str)]) {
     let mistakes = read(text, None).mistakes.into_iter().map(|found| {
@@ -46,7 +46,7 @@ fn refused(text: &str, expected: &[(Mistake, &str)]) {
 }
 
 #[test]
-fn an_entry_that_says_little_takes_the_rest_from_its_name() {
+fn an_entry_with_only_a_queue_has_its_name_as_class_and_defaults_for_the_rest() {
     let expected = Entry {
         name: "a".into(),
         timing: Timing::of(Recurrence::Manual),
@@ -61,7 +61,7 @@ fn an_entry_that_says_little_takes_the_rest_from_its_name() {
 }
 
 #[test]
-fn an_entry_knows_the_line_of_its_name() {
+fn the_origin_of_an_entry_is_the_line_of_its_name() {
     let lines = |path, text| {
         let source = Source::new(path, text);
         let contents = contents(&source, true, &Context::default());
@@ -76,7 +76,7 @@ fn an_entry_knows_the_line_of_its_name() {
 }
 
 #[test]
-fn an_entry_that_says_all_is_taken_at_its_word() {
+fn every_key_of_an_entry_is_read() {
     let every = Every::new(TimeDelta::seconds(90)).unwrap();
     let mut timing = Timing::of(Recurrence::Every(every));
     timing.bound(|it| it.first = Some(Moment::In(TimeDelta::zero())));
@@ -100,7 +100,7 @@ fn an_entry_that_says_all_is_taken_at_its_word() {
 }
 
 #[test]
-fn defaults_hold_where_the_entry_says_nothing() {
+fn an_entry_overrides_the_defaults_of_its_file() {
     let text = "[defaults]\nqueue = 'd'\ninclude_metadata = true\ncatch_up = 'none'\n\
         catch_up_window = '2m'\n[schedule]\na = {}\n\
         b = { queue = 'q', include_metadata = false, catch_up = 'latest' }";
@@ -118,7 +118,7 @@ fn defaults_hold_where_the_entry_says_nothing() {
 }
 
 #[test]
-fn the_nearest_zone_is_in_force() {
+fn the_zone_of_a_cron_expression_is_its_own_or_that_of_the_entry_or_the_defaults() {
     #[track_caller]
     fn case(defaults: &str, lines: &str, zone: &str) {
         let contents = read(&format!("{defaults}\n{}", with(lines)), None);
@@ -138,7 +138,7 @@ fn the_nearest_zone_is_in_force() {
 }
 
 #[test]
-fn an_entry_is_loaded_where_it_is_meant_to_be() {
+fn an_entry_is_loaded_if_it_is_enabled_and_for_this_environment() {
     let loaded = |line: &str, environment| {
         let contents = read(&with(line), environment);
         assert_eq!(contents.mistakes, []);
@@ -162,7 +162,7 @@ fn an_entry_is_loaded_where_it_is_meant_to_be() {
 }
 
 #[test]
-fn an_entry_that_is_not_loaded_is_checked_all_the_same() {
+fn an_entry_that_is_not_loaded_is_checked_too() {
     for why in ["enabled = false", "env = 'elsewhere'"] {
         let mistake = Mistake::UnknownPolicy("x".into());
         refused(
@@ -173,7 +173,7 @@ fn an_entry_that_is_not_loaded_is_checked_all_the_same() {
 }
 
 #[test]
-fn a_wrong_type_makes_one_mistake_and_no_other() {
+fn a_value_of_the_wrong_type_causes_exactly_one_error() {
     let wrong = |expected, found| Mistake::WrongType(expected, found);
     let text = |found| wrong("a string", found);
     let table = |found| wrong("a table", found);
@@ -202,7 +202,7 @@ fn a_wrong_type_makes_one_mistake_and_no_other() {
 }
 
 #[test]
-fn keys_that_contradict_or_miss_each_other_are_refused() {
+fn keys_that_exclude_each_other_or_lack_another_key_are_refused() {
     let both = |first, second| [(Mistake::Both(first, second), second)];
     refused(
         &with("every = 1\ncron = '* * * * *'"),
@@ -224,7 +224,7 @@ fn keys_that_contradict_or_miss_each_other_are_refused() {
 }
 
 #[test]
-fn what_is_empty_or_absent_is_refused() {
+fn an_empty_text_and_a_missing_queue_are_refused() {
     let empty = |what| [(Mistake::Empty(what), "''")];
     refused(&with("class = ''"), &empty("the class"));
     refused("schedule.a.queue = ''", &empty("the queue"));
@@ -238,7 +238,7 @@ fn what_is_empty_or_absent_is_refused() {
 }
 
 #[test]
-fn a_duration_has_bounds() {
+fn a_duration_is_from_0_seconds_to_100_years() {
     let every = || Mistake::Every(EveryError);
     refused(&with("every = 0"), &[(every(), "0")]);
     refused(&with("every = '1.5s'"), &[(every(), "'1.5s'")]);
@@ -263,7 +263,7 @@ fn a_duration_has_bounds() {
 }
 
 #[test]
-fn carets_stand_under_the_field_that_is_wrong() {
+fn an_error_in_a_cron_expression_marks_the_wrong_field() {
     #[track_caller]
     fn case(literal: &str, blamed: &str) {
         let text = with(&format!("cron = {literal}"));
@@ -278,12 +278,12 @@ fn carets_stand_under_the_field_that_is_wrong() {
     case("'*/5 * zzz * *'", "zzz");
     case(r#""""*/5 * zzz * *""""#, "zzz");
     case("'''\n*/5 * zzz * *'''", "zzz");
-    // Written with escapes, it is the text as a whole.
+    // If the text is written with escapes, all of it is marked.
     case(r#""\u002a * zzz * *""#, r#""\u002a * zzz * *""#);
 }
 
 #[test]
-fn an_entry_is_shown_in_the_zone_of_its_expression_its_own_or_its_file_s() {
+fn an_entry_is_shown_in_the_zone_of_its_expression_or_the_entry_or_the_defaults() {
     let text = "[defaults]\nqueue = 'q'\ntimezone = 'Europe/Paris'\n\
         [schedule.a]\ncron = '0 0 * * * Asia/Tokyo'\n\
         [schedule.b]\ncron = '0 0 * * *'\ntimezone = 'Asia/Kolkata'\n\

@@ -1,4 +1,4 @@
-//! When an entry fires, as a file says it.
+//! Reads the keys of an entry that decide when it fires.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// The keys of which an entry has one, or none: then it never fires on its own.
+/// The keys for a recurrence. An entry has at most one; without one, it never fires on its own.
 const PATTERNS: [&str; 4] = ["cron", "every", "at", "in"];
 const FIRST: [&str; 3] = ["first_in", "first_at", "first"];
 const LAST: [&str; 3] = ["last_in", "last_at", "last"];
@@ -28,7 +28,7 @@ const SPAN: [&str; 2] = ["starts_at", "ends_at"];
 
 const QUOTES: [char; 2] = ['"', '\''];
 
-/// Civil times, as people write them.
+/// The formats of civil times.
 const CIVIL: [&str; 4] = [
     "%Y-%m-%dT%H:%M:%S%.f",
     "%Y-%m-%d %H:%M:%S%.f",
@@ -36,7 +36,9 @@ const CIVIL: [&str; 4] = [
     "%Y-%m-%d %H:%M",
 ];
 
-/// The timing of the entry `name`, and the zone in which people think of it; `None` if there is a mistake in it.
+/// Reads the timing of the entry `name`, and the zone in which its fire times are shown.
+///
+/// Returns `None` if there is no valid recurrence.
 pub(in crate::config) fn timing(
     name: &str,
     table: &mut Table<'_>,
@@ -59,7 +61,7 @@ pub(in crate::config) fn timing(
         (None, Some((interval, _))) => interval_recurrence(table, interval),
         (None, None) => Some(at.or(r#in).map_or(Recurrence::Manual, Recurrence::Once)),
     };
-    // What follows is read in any case, for its mistakes.
+    // The bounds are read even without a valid recurrence, to find their errors.
     let mut timing = Timing::of(recurrence.clone().unwrap_or(Recurrence::Manual));
     let mut bounds = *timing.bounds();
     bound(&mut bounds, table, zone);
@@ -91,7 +93,7 @@ pub(in crate::config) fn timing(
     Some((timing, zone))
 }
 
-/// The zone that the table names.
+/// Returns the zone that the table names.
 pub(in crate::config) fn zone(table: &mut Table<'_>) -> Option<Zone> {
     let name = table.text("timezone")?;
     table.keep(name.span(), name.get_ref().parse().map_err(Mistake::Zone))
@@ -121,7 +123,7 @@ fn interval_recurrence<'t>(table: &mut Table<'t>, interval: &'t Node<'t>) -> Opt
     table.keep(interval.span(), every).map(Recurrence::Every)
 }
 
-/// Reports the keys that say nothing without others that are not there.
+/// Reports keys that have no effect because other keys are missing.
 fn meaningless(table: &mut Table<'_>, with_options: bool) {
     let repeats = table.has("cron") || table.has("every");
     if !repeats {
@@ -142,12 +144,12 @@ fn meaningless(table: &mut Table<'_>, with_options: bool) {
     }
 }
 
-/// Reports what makes an entry never fire, or not as it says.
+/// Reports bounds with which an entry never fires, and jitter that is too long.
 fn senseless(timing: &Timing, table: &mut Table<'_>) {
     let second = TimeDelta::seconds(1);
     let bounds = timing.bounds();
     if let (Some(start), Some(end)) = (bounds.starts_at, bounds.ends_at) {
-        // Where nothing else is the first fire, the start or what the recurrence has after it is.
+        // Without a named first fire, the first fire is at the start, or at the first match of the recurrence after it.
         let first = timing.recurrence.next_after(start, start - second);
         if bounds.first.is_none() && first.is_none_or(|first| first >= end) || end <= start {
             table.report_key("ends_at", Mistake::NoSpan);
@@ -170,7 +172,7 @@ fn senseless(timing: &Timing, table: &mut Table<'_>) {
     }
 }
 
-/// Reads what bounds the fires, from an entry or from the options beside its recurrence.
+/// Reads the first fire, the last fire and `times`, from an entry or from the options of its recurrence.
 fn bound(bounds: &mut Bounds, table: &mut Table<'_>, zone: Zone) {
     bounds.first = moment(table, &FIRST, zone).or(bounds.first);
     bounds.last = moment(table, &LAST, zone).or(bounds.last);
@@ -185,8 +187,9 @@ fn bound(bounds: &mut Bounds, table: &mut Table<'_>, zone: Zone) {
     }
 }
 
-/// A duration from when the entry is first seen, or a time: the value of the one of `keys` that is
-/// there.
+/// Reads a moment from the one of the `keys` that the table has.
+///
+/// It is a duration since the entry is first seen, or a time.
 fn moment(table: &mut Table<'_>, keys: &[&'static str], zone: Zone) -> Option<Moment> {
     let mut found = None;
     for (index, key) in keys.iter().enumerate() {
@@ -196,7 +199,7 @@ fn moment(table: &mut Table<'_>, keys: &[&'static str], zone: Zone) -> Option<Mo
         if let Some(value) = table.value(key) {
             let text = table.literal(value.span());
             let moment = match value.get_ref() {
-                // A bare number is rather a year, or a date, than seconds.
+                // For a key such as `at`, a number is probably meant as a year or a date, not as seconds.
                 Value::Text(text) if key.ends_with("at") && is_bare(text) => None,
                 Value::Integer(number) if key.ends_with("at") && number != "0" => None,
                 Value::Text(text) => parse_moment(text, zone),
@@ -245,15 +248,17 @@ fn length(seconds: i64) -> Option<Moment> {
     Some(Moment::In(length))
 }
 
-/// Reads RFC 3339, or civil time in `zone`, or a date, which is its midnight. In a gap it is the end
-/// of the gap, in a fold the first pass, as for fires. Only from 1970 to 2199, whole seconds.
+/// Parses RFC 3339, a civil time in `zone`, or a date, which means its midnight. Returns whole seconds.
+///
+/// A civil time in a gap is the end of the gap, and in a fold it is in the first pass, as for fires. Returns `None` for
+/// instants that are not from 1970 to 2199.
 fn parse_instant(text: &str, zone: Zone) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let rfc3339 = DateTime::parse_from_rfc3339(text)
         .ok()
         .map(|at| at.to_utc());
     let at = rfc3339.or_else(|| civil_instant(text, zone))?;
-    // Far from where adding to it overflows, and a leap second is the one before it.
+    // Sums with these instants cannot overflow. The conversion turns a leap second into the second before it.
     is_sensible(at).then(|| DateTime::from_timestamp(at.timestamp(), 0))?
 }
 

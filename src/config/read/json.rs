@@ -1,4 +1,4 @@
-//! JSON → tree, of an entry that an app put into Redis.
+//! Parses the JSON of a dynamic entry into values.
 
 use std::ops::Range;
 
@@ -14,10 +14,10 @@ use crate::{
     core::job::json::{DEEPEST, Unperformable},
 };
 
-/// Reads a JSON object.
+/// Parses a JSON object.
 ///
 /// # Errors
-/// That it is none.
+/// Returns an error if the text is not a JSON object, or if it is nested too deep.
 pub(in crate::config) fn parse(text: &str) -> Result<Members<'_>, Mistake> {
     let root: &RawValue = from_str(text)?;
     match (Reader { text, depth: 0 }).node(root)?.into_inner() {
@@ -26,7 +26,7 @@ pub(in crate::config) fn parse(text: &str) -> Result<Members<'_>, Mistake> {
     }
 }
 
-/// The way to what is at `span`, `$.every[1].first_in`.
+/// Returns the path of the value at `span`, such as `$.every[1].first_in`.
 pub(in crate::config) fn path(members: &Members<'_>, span: &Range<usize>) -> String {
     format!("${}", path_in(members, span))
 }
@@ -86,18 +86,18 @@ impl<'t> Reader<'t> {
                 let items = items.into_iter().map(|raw| self.node(raw));
                 Value::List(items.collect::<Result<_, _>>()?)
             }
-            // The only thing that can be wrong with text in valid JSON.
+            // The JSON is valid, so a lone surrogate is the only possible error.
             Some(b'"') => from_str(json).map_or(Value::LoneSurrogate, Value::Text),
             Some(b't' | b'f') => Value::Flag(json == "true"),
             Some(b'n') => Value::Null,
-            // Larger than any: refused where it is looked at.
+            // serde_json refuses numbers that overflow a double. An infinite value is refused later.
             _ if json.contains(['.', 'e', 'E']) => {
                 Value::Float(from_str(json).unwrap_or(f64::INFINITY))
             }
             _ => Value::Integer(json.into()),
         };
         self.depth -= 1;
-        // Both are in the same text.
+        // `json` borrows from `text`, so the difference of the addresses is its position.
         let start = json.as_ptr().addr() - self.text.as_ptr().addr();
         Ok(Located::new(start..start + json.len(), value))
     }

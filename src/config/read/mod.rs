@@ -1,5 +1,6 @@
-//! Texts → values with their places (`toml`; `yaml`, with the scalars of `psych`; `json`), and a table that is asked
-//! for its keys (`table`).
+//! Parses texts into values with their positions.
+//!
+//! `toml`, `yaml` (with `psych` for scalars) and `json` parse the syntaxes. `table` reads the keys of a parsed table.
 
 pub(super) mod json;
 #[cfg(feature = "daemon")]

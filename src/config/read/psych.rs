@@ -1,5 +1,6 @@
-//! Scalars of YAML as Ruby's Psych 5 reads them: YAML 1.1, and a little else. `yes` is true,
-//! `010` is 8, `12:30` is a number to the base of 60, `:foo` is a symbol.
+//! Parses YAML scalars as Ruby's Psych 5 does: by YAML 1.1, with some extensions.
+//!
+//! For example, `yes` is true, `010` is 8, `12:30` is a sexagesimal number, and `:foo` is a symbol.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -9,7 +10,7 @@ use regex_lite::Regex;
 
 use crate::config::{read::value::Value, report::mistake::Mistake};
 
-/// The forms of what is no word, as Psych's `ScalarScanner` has them.
+/// The patterns of Psych's `ScalarScanner` for scalars that are not words.
 struct Forms {
     time: Regex,
     date: Regex,
@@ -22,7 +23,7 @@ struct Forms {
 static FORMS: LazyLock<Forms> = LazyLock::new(|| {
     #[expect(
         clippy::expect_used,
-        reason = "each is fixed, and a test that reads any scalar compiles all"
+        reason = "the patterns are constant, and every test that parses a scalar compiles all of them"
     )]
     let form = |regex| Regex::new(regex).expect("a regex");
     Forms {
@@ -37,10 +38,11 @@ static FORMS: LazyLock<Forms> = LazyLock::new(|| {
     }
 });
 
-/// The value that a plain scalar is. Symbols are their names: so Resque writes them.
+/// Returns the value of a plain scalar. A symbol becomes the text of its name, because Resque writes symbols as text.
 ///
 /// # Errors
-/// A date or a time: Psych loads none, unless it is told to.
+/// Returns an error for a date or a time, because Psych does not load them by default, and for a number that is too
+/// large.
 pub(in crate::config) fn resolve(text: Cow<'_, str>) -> Result<Value<'_>, Mistake> {
     let word = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
     let value = if text.is_empty() || text == "~" || word(&["null"]) {
@@ -57,7 +59,7 @@ pub(in crate::config) fn resolve(text: Cow<'_, str>) -> Result<Value<'_>, Mistak
     Ok(value)
 }
 
-/// What may be a number, a time, or a symbol.
+/// Returns the value of a scalar that may be a number, a time or a symbol.
 fn number(text: Cow<'_, str>) -> Result<Value<'_>, Mistake> {
     let forms = &*FORMS;
     if forms.time.is_match(&text) || forms.date.is_match(&text) {
@@ -87,7 +89,7 @@ fn symbol<'t>(text: &str) -> Option<Value<'t>> {
     Some(Value::Text(name.to_owned().into()))
 }
 
-/// `12:30` as Psych counts it: hours and minutes, in seconds.
+/// Parses numbers such as `12:30` as Psych does: hours and minutes, converted to seconds.
 fn sexagesimal<'t>(text: &str) -> Option<Value<'t>> {
     const SECONDS: [i32; 3] = [3600, 60, 1];
     if !FORMS.sexagesimal.is_match(text) {
@@ -117,7 +119,7 @@ fn float<'t>(text: &str) -> Option<Value<'t>> {
     digits.parse().ok().map(Value::Float)
 }
 
-/// Decimal ones are of any size; the others fit into 128 bits.
+/// Parses an integer. Decimal integers have any size; binary, octal and hexadecimal ones must fit into 128 bits.
 fn integer<'t>(text: &str) -> Result<Option<Value<'t>>, Mistake> {
     if !FORMS.integer.is_match(text) {
         return Ok(None);
@@ -143,8 +145,9 @@ fn integer<'t>(text: &str) -> Result<Option<Value<'t>>, Mistake> {
     Ok(Some(Value::Integer(format!("{sign}{decimal}").into())))
 }
 
-/// The name of a tag that YAML or Ruby has for what JSON has, too; those of apps' own mean nothing to
-/// Ruby.
+/// Returns the name of a tag for a type that JSON has too; empty for tags of apps, which Psych ignores.
+///
+/// Returns the whole tag as the error if it is for any other type.
 pub(super) fn tag_name(tag: &Tag) -> Result<&str, String> {
     let verbatim = tag.suffix().strip_prefix("tag:yaml.org,2002:");
     match (tag.handle(), tag.suffix()) {
@@ -160,7 +163,7 @@ pub(super) fn tag_name(tag: &Tag) -> Result<&str, String> {
     }
 }
 
-/// The text that `!binary` encodes.
+/// Decodes the text of a `!binary` scalar.
 pub(super) fn binary<'t>(text: &str) -> Result<Value<'t>, Mistake> {
     let compact: String = text.split_whitespace().collect();
     let bytes = STANDARD.decode(compact).ok();
@@ -174,7 +177,7 @@ mod tests {
     use super::*;
     use crate::core::job::ruby_number;
 
-    /// The value as JSON, or what is wrong with it.
+    /// Returns the value as JSON, or the error.
     fn read(text: &str) -> String {
         match resolve(text.into()) {
             Ok(Value::Null) => "null".to_owned(),
@@ -189,7 +192,7 @@ mod tests {
 
     #[test]
     fn scalars_are_read_as_psych_reads_them() {
-        // Each as Ruby 3.1 with Psych 5.0.2 reads and writes it.
+        // Recorded with Ruby 3.1 and Psych 5.0.2.
         for (text, json) in [
             ("", "null"),
             ("~", "null"),

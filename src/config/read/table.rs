@@ -1,6 +1,6 @@
-//! What a schedule file says: its tables, with the type and the place of each value.
+//! Reads the keys of a table, checks the types of their values, and reports errors with positions.
 //!
-//! What the values mean is for `validate` to say.
+//! `entry` interprets the values.
 
 use std::ops::Range;
 
@@ -18,10 +18,12 @@ use crate::{
     core::time::duration,
 };
 
-/// A table that is being read. What is asked of it are the known keys; all others are mistakes.
+/// A table that is being read.
 ///
-/// A value of the wrong type is reported and then missing: `None` may mean either, [`Self::has`]
-/// tells which.
+/// Keys that are read are known keys. When the reading ends, all other keys are reported as errors.
+///
+/// The methods return `None` both for a missing key and for a value of the wrong type, which is reported. Use
+/// [`Self::has`] to tell the difference.
 pub(in crate::config) struct Table<'t> {
     values: &'t Members<'t>,
     source: &'t Source,
@@ -39,7 +41,7 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Ends the reading: the mistakes of this table.
+    /// Ends the reading. Returns the errors and warnings of this table.
     pub(in crate::config) fn finish(mut self) -> Vec<Diagnostic> {
         for (key, _) in self.values {
             let name = key.get_ref().as_ref();
@@ -51,13 +53,13 @@ impl<'t> Table<'t> {
         self.mistakes
     }
 
-    /// Keeps a mistake made at `span` of the file.
+    /// Records an error or warning at `span` of the file.
     pub(in crate::config) fn report(&mut self, span: Range<usize>, mistake: Mistake) {
         self.mistakes
             .push(Diagnostic::new(self.source, Some(span), mistake));
     }
 
-    /// Keeps the mistake of a result.
+    /// Records the error of a result, or returns its value.
     pub(in crate::config) fn keep<T>(
         &mut self,
         span: Range<usize>,
@@ -66,12 +68,12 @@ impl<'t> Table<'t> {
         result.map_err(|mistake| self.report(span, mistake)).ok()
     }
 
-    /// Whether the key is there, with whatever value.
+    /// Whether the table has the key, with a value of any type.
     pub(in crate::config) fn has(&self, key: &str) -> bool {
         self.values.contains_key(key)
     }
 
-    /// Reports the second of two keys if both are there.
+    /// Reports the second key if the table has both keys.
     pub(in crate::config) fn not_both(&mut self, first: &'static str, second: &'static str) {
         if self.has(first)
             && let Some((key, _)) = self.values.get_key_value(second)
@@ -80,28 +82,28 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Reports the value of the key, if it is there.
+    /// Reports the value of the key, if the table has the key.
     pub(in crate::config) fn report_key(&mut self, key: &str, mistake: Mistake) {
         if let Some(value) = self.values.get(key) {
             self.report(value.span(), mistake);
         }
     }
 
-    /// Reports the key, if it is there, as one too many beside a key of another table.
+    /// Reports the key, if the table has it, as conflicting with the key `other` of another table.
     pub(in crate::config) fn not_beside(&mut self, key: &'static str, other: &'static str) {
         if let Some((found, _)) = self.values.get_key_value(key) {
             self.report(found.span(), Mistake::Both(key, other));
         }
     }
 
-    /// Reports the key, if it is there, as meaningless without the `other` ones.
+    /// Reports the key, if the table has it, as having no effect without `others`.
     pub(in crate::config) fn not_alone(&mut self, key: &'static str, others: &'static str) {
         if let Some((found, _)) = self.values.get_key_value(key) {
             self.report(found.span(), Mistake::Alone(key, others));
         }
     }
 
-    /// The value of the key, of any type.
+    /// Returns the value of the key, of any type.
     pub(in crate::config) fn value(&mut self, key: &'static str) -> Option<&'t Node<'t>> {
         self.known.push(key);
         self.values.get(key)
@@ -117,7 +119,7 @@ impl<'t> Table<'t> {
         self.keep(value.span(), value.get_ref().as_flag())
     }
 
-    /// A value, and the options beside it, as resque-scheduler writes them: `["1h", { times = 3 }]`.
+    /// Returns a value and its options, in the form of resque-scheduler: `["1h", { times = 3 }]`.
     pub(in crate::config) fn with_options(
         &mut self,
         key: &'static str,
@@ -140,12 +142,12 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Ends the reading of another table, whose mistakes are this one's.
+    /// Ends the reading of another table, and adds its errors to this table.
     pub(in crate::config) fn absorb(&mut self, other: Self) {
         self.mistakes.extend(other.finish());
     }
 
-    /// A table within this one.
+    /// Creates a reader for a table within this table.
     pub(in crate::config) fn inner(&self, values: &'t Members<'t>) -> Self {
         Self::new(values, self.source)
     }
@@ -160,7 +162,7 @@ impl<'t> Table<'t> {
         Some(Located::new(value.span(), text))
     }
 
-    /// A text that must not be empty.
+    /// Returns a text that must not be empty. `what` describes it in the error.
     pub(in crate::config) fn filled(
         &mut self,
         key: &'static str,
@@ -174,7 +176,7 @@ impl<'t> Table<'t> {
         self.keep(text.span(), filled)
     }
 
-    /// The texts of a list, or the only one.
+    /// Returns the texts of a list. A single text counts as a list of one.
     pub(in crate::config) fn texts(&mut self, key: &'static str) -> Option<Located<Vec<&'t str>>> {
         let value = self.value(key)?;
         let list = value.get_ref().as_list();
@@ -182,13 +184,13 @@ impl<'t> Table<'t> {
         let texts = list
             .iter()
             .map(|item| self.keep(item.span(), item.get_ref().as_text()));
-        // All are looked at before any is missed.
+        // Collected first, so that all wrong items are reported, not only the first.
         let texts: Vec<_> = texts.collect();
         let texts = texts.into_iter().collect::<Option<_>>()?;
         Some(Located::new(value.span(), texts))
     }
 
-    /// A duration: text, or a whole number of seconds.
+    /// Returns a duration, which is text or a whole number of seconds.
     pub(in crate::config) fn duration(&mut self, key: &'static str) -> Option<Located<TimeDelta>> {
         let value = self.value(key)?;
         self.as_duration(value)
@@ -215,17 +217,18 @@ impl<'t> Table<'t> {
         Some(Located::new(value.span(), length))
     }
 
-    /// What the file says at `span`, letter by letter.
+    /// Returns the text of the file at `span`.
     pub(in crate::config) fn literal(&self, span: Range<usize>) -> &'t str {
         self.source.text.get(span).unwrap_or_default()
     }
 
-    /// Where in the file the bytes `part` of a text are; all of the text if it is written with
-    /// escapes.
+    /// Returns the position in the file of the bytes `part` of a text.
+    ///
+    /// Returns the position of the whole text if it is written with escapes.
     pub(in crate::config) fn part(&self, text: &Located<&str>, part: Range<usize>) -> Range<usize> {
         let span = text.span();
         let literal = self.literal(span.clone());
-        // A multi-line text starts after the line break that follows its quotes.
+        // A multi-line text starts after the line break after its quotes.
         let quote = |letter| matches!(letter, '"' | '\'');
         let unquoted = literal
             .trim_start_matches(quote)
@@ -238,7 +241,7 @@ impl<'t> Table<'t> {
     }
 }
 
-/// The length, if a schedule may have it: far from where adding it to an instant overflows.
+/// Returns the length if it is allowed in a schedule, so that sums with instants cannot overflow.
 pub(in crate::config) fn in_range(length: TimeDelta) -> Result<TimeDelta, Mistake> {
     let allowed = TimeDelta::zero()..=TimeDelta::days(LONGEST_YEARS * 366);
     allowed

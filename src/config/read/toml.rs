@@ -1,4 +1,4 @@
-//! TOML → tree.
+//! Parses TOML into values.
 
 use std::{borrow::Cow, mem};
 
@@ -14,16 +14,17 @@ use crate::config::{
 
 /// A file in TOML.
 pub(in crate::config) struct Document<'t> {
-    /// In it, the table `schedule` is empty.
+    /// The members of the file. The table `schedule` in it is empty.
     pub(in crate::config) root: Members<'t>,
-    /// What is in that table, to be made [`member`]s one at a time: of large files there is much.
+    /// The members of the table `schedule`. In large files they are many, so they are converted by [`member`] one at a
+    /// time.
     pub(in crate::config) schedule: DeTable<'t>,
 }
 
-/// Reads a file in TOML.
+/// Parses a file in TOML.
 ///
 /// # Errors
-/// Its syntax errors, all of them.
+/// Returns all syntax errors.
 pub(in crate::config) fn parse(source: &Source) -> Result<Document<'_>, Vec<Diagnostic>> {
     let (root, errors) = DeTable::parse_recoverable(&source.text);
     if errors.is_empty() {
@@ -46,7 +47,7 @@ fn members(table: DeTable<'_>) -> Members<'_> {
     table.into_iter().map(member).collect()
 }
 
-/// A member of a table.
+/// Converts a member of a table.
 pub(in crate::config) fn member<'t>(
     (key, value): (Spanned<Cow<'t, str>>, Spanned<DeValue<'t>>),
 ) -> (Located<Cow<'t, str>>, Node<'t>) {
@@ -59,11 +60,11 @@ fn node(value: Spanned<DeValue<'_>>) -> Node<'_> {
     let value = match value.into_inner() {
         DeValue::String(text) => Value::Text(text),
         DeValue::Integer(number) => integer(&number),
-        // What is no number at all can't come from the parser.
+        // The parser only returns valid numbers, so the fallback is never used.
         DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(flag) => Value::Flag(flag),
         DeValue::Datetime(mut at) => {
-            // TOML may leave the seconds out, RFC 3339 may not.
+            // Seconds are optional in TOML, but not in RFC 3339.
             if let Some(time) = &mut at.time {
                 time.second.get_or_insert(0);
             }

@@ -1,4 +1,4 @@
-//! What a file says, whichever syntax it is in: values, each with its place.
+//! The values of a file, each with its position, independent of the syntax of the file.
 
 use std::{
     borrow::{Borrow, Cow},
@@ -13,7 +13,7 @@ use crate::{
     core::job::{json::Unperformable, ruby_number},
 };
 
-/// A value, and which bytes of a text it is. Two are equal if their values are.
+/// A value and its range of bytes in a text. Comparisons ignore the range.
 #[derive(Debug, Clone)]
 pub(in crate::config) struct Located<T> {
     value: T,
@@ -56,42 +56,41 @@ impl<T: Hash> Hash for Located<T> {
     }
 }
 
-/// So that a key is found by its text.
+/// Allows looking up a key by its text.
 impl Borrow<str> for Located<Cow<'_, str>> {
     fn borrow(&self) -> &str {
         &self.value
     }
 }
 
-/// A value and the bytes of the file that it is.
+/// A value with its range of bytes in the file.
 pub(in crate::config) type Node<'t> = Located<Value<'t>>;
 
-/// The members of a table, in the order of the file.
+/// The members of a table in the order of the file.
 pub(in crate::config) type Members<'t> = IndexMap<Located<Cow<'t, str>>, Node<'t>>;
 
-/// A value of any syntax.
+/// A value in any of the syntaxes.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::config) enum Value<'t> {
     /// Not in TOML.
     Null,
     Flag(bool),
-    /// In decimal, of any size.
+    /// The decimal digits of an integer of any size.
     Integer(Cow<'t, str>),
-    /// An integer of more than the 64 bits that TOML has.
+    /// An integer in TOML that does not fit into 64 bits.
     TooLarge,
     Float(f64),
     Text(Cow<'t, str>),
     /// Text with half a surrogate pair, only in JSON.
     LoneSurrogate,
-    /// A time or a date, only in TOML: the text for it, in which seconds are never left out, and
-    /// whether that has an offset.
+    /// A time or a date, only in TOML: its text, always with seconds, and whether it has an offset.
     Time(String, bool),
     List(Vec<Node<'t>>),
     Table(Members<'t>),
 }
 
 impl<'t> Value<'t> {
-    /// The integer, if it fits into 64 bits.
+    /// Returns the value if it is an integer of at most 64 bits.
     pub(in crate::config) fn as_integer(&self) -> Option<i64> {
         match self {
             Self::Integer(digits) => digits.parse().ok(),
@@ -128,7 +127,7 @@ impl<'t> Value<'t> {
         }
     }
 
-    /// The mistake that it is where something else was expected.
+    /// Returns the error that this value is used where a value of the type `expected` is required.
     pub(in crate::config) fn instead_of(&self, expected: &'static str) -> Mistake {
         let found = match self {
             Self::Null => "nothing",
@@ -144,7 +143,7 @@ impl<'t> Value<'t> {
     }
 }
 
-/// A scalar as Ruby's `to_s` makes it; the others as they are.
+/// Converts a scalar to text as Ruby's `to_s` does. Returns any other value unchanged, as the error.
 pub(in crate::config) fn scalar_text(value: Value<'_>) -> Result<Cow<'_, str>, Value<'_>> {
     match value {
         Value::Null => Ok("".into()),

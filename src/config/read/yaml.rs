@@ -1,5 +1,6 @@
-//! YAML → tree, as Ruby's Psych reads it: scalars by the rules of `psych`, `<<` merges, of a key that
-//! is given twice the last value counts.
+//! Parses YAML into values as Ruby's Psych does.
+//!
+//! The module `psych` has the rules for scalars. `<<` merges tables. If a key is given twice, the last value counts.
 
 use std::{
     borrow::Cow,
@@ -20,25 +21,24 @@ use crate::{
     core::job::json::{DEEPEST, Unperformable},
 };
 
-/// Aliases repeat what they stand for, and anchors keep it; all of them together not more values than
-/// this.
+/// The maximum number of values that aliases and anchors of a file repeat in total.
 const MOST_REPEATED: usize = 1_000_000;
 
 /// A file in YAML.
 #[derive(Default)]
 pub(in crate::config) struct Document<'t> {
-    /// Its root.
+    /// The members of the root.
     pub(in crate::config) members: Members<'t>,
-    /// Its comments, without the `#`.
+    /// The comments, without the `#`.
     pub(in crate::config) comments: Vec<Located<Cow<'t, str>>>,
-    /// What is wrong with it, though it could be read.
+    /// The errors and warnings that did not stop the parser.
     pub(in crate::config) mistakes: Vec<Diagnostic>,
 }
 
-/// Reads a file in YAML.
+/// Parses a file in YAML.
 ///
 /// # Errors
-/// What makes it unreadable.
+/// Returns the error at which the parser stopped.
 pub(in crate::config) fn parse(source: &Source) -> Result<Document<'_>, Diagnostic> {
     let mut reader = Reader {
         parser: Parser::new_from_str(&source.text),
@@ -54,7 +54,7 @@ pub(in crate::config) fn parse(source: &Source) -> Result<Document<'_>, Diagnost
     }
 }
 
-/// Why reading can't go on.
+/// The error at which the parser stops.
 struct Stop {
     span: Range<usize>,
     mistake: Mistake,
@@ -64,7 +64,7 @@ struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
     source: &'t Source,
     anchors: HashMap<usize, Node<'t>>,
-    /// Values that are there more than once so far.
+    /// The number of values that aliases and anchors have repeated so far.
     repeated: usize,
     depth: usize,
     document: Document<'t>,
@@ -87,7 +87,7 @@ impl<'t> Reader<'t> {
                     let root = self.node(event, &span)?;
                     let span = root.span();
                     match root.into_inner() {
-                        // Ruby's schedule of an empty file.
+                        // For an empty file, Ruby has an empty schedule.
                         Value::Null => {}
                         Value::Table(members) => self.document.members = members,
                         other => self.report(span, other.instead_of("a table")),
@@ -98,7 +98,7 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    /// The next event but for comments, which are kept.
+    /// Returns the next event that is not a comment. Comments are collected.
     fn next(&mut self) -> Result<Option<(Event<'t>, Range<usize>)>, Stop> {
         loop {
             match self.parser.next_event() {
@@ -114,7 +114,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The next event within a collection.
+    /// Returns the next event within a collection.
     fn inner(&mut self) -> Result<(Event<'t>, Range<usize>), Stop> {
         let end = self.source.text.len();
         let missing = || Stop {
@@ -129,7 +129,7 @@ impl<'t> Reader<'t> {
         self.document.mistakes.push(diagnostic);
     }
 
-    /// The value that begins with this event.
+    /// Reads the value that begins with this event.
     fn node(&mut self, event: Event<'t>, span: &Range<usize>) -> Result<Node<'t>, Stop> {
         if self.depth == DEEPEST {
             return Err(too_deep(span));
@@ -166,7 +166,7 @@ impl<'t> Reader<'t> {
     }
 
     fn anchored(&mut self, anchor: usize, node: Node<'t>) -> Result<Node<'t>, Stop> {
-        // What is kept twice counts as repeated; anchors in anchors are kept many times.
+        // An anchor keeps a copy of its value. Anchors within anchors keep many copies, so the copies are counted too.
         if anchor > 0 {
             self.repeat(measure(&node).0, &node.span())?;
             self.anchors.insert(anchor, node.clone());
@@ -174,7 +174,7 @@ impl<'t> Reader<'t> {
         Ok(node)
     }
 
-    /// Counts values that are there once more.
+    /// Counts repeated values, and stops if there are too many.
     fn repeat(&mut self, values: usize, span: &Range<usize>) -> Result<(), Stop> {
         self.repeated += values;
         if self.repeated > MOST_REPEATED {
@@ -185,7 +185,7 @@ impl<'t> Reader<'t> {
     }
 
     fn alias(&mut self, anchor: usize, span: &Range<usize>) -> Result<Node<'t>, Stop> {
-        // One that is not complete yet would hold itself.
+        // An anchor that is not known yet is that of a value that contains this alias.
         let node = self.anchors.get(&anchor).cloned();
         let node = node.ok_or_else(|| Stop {
             span: span.clone(),
@@ -199,7 +199,7 @@ impl<'t> Reader<'t> {
         Ok(node)
     }
 
-    /// The items of a sequence, and where it ends.
+    /// Returns the items of a sequence, and the position of its end.
     fn items(&mut self) -> Result<(Vec<Node<'t>>, Range<usize>), Stop> {
         let mut items = vec![];
         loop {
@@ -210,10 +210,10 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The members of a mapping, and where it ends.
+    /// Returns the members of a mapping, and the position of its end.
     fn members(&mut self) -> Result<(Members<'t>, Range<usize>), Stop> {
         let mut members = Members::new();
-        // Those that stand here themselves, and were not merged into it.
+        // Keys that the mapping itself has. Merged keys may be given again.
         let mut given = HashSet::new();
         loop {
             let (event, span) = self.inner()?;
@@ -245,7 +245,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Takes the date or time at `span`, if the last error is about it, as the text that it is.
+    /// Replaces the last error, if it is about a date or time at `span`, by the warning that it is read as text.
     fn time_is_text(&mut self, span: &Range<usize>) {
         if let Some(last) = self.document.mistakes.last_mut()
             && last.places.iter().all(|it| it.span.as_ref() == Some(span))
@@ -255,7 +255,9 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// An entry that is given twice would silently be one.
+    /// Returns the error for an entry, or the warning for any other key, that is given twice.
+    ///
+    /// For an entry it is an error because only the last one would be loaded.
     fn given_twice(&self, key: String) -> Mistake {
         match self.depth {
             1 => Mistake::EntryTwice(key),
@@ -263,7 +265,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A key as text, as Ruby's `to_s` makes it.
+    /// Converts a key to text as Ruby's `to_s` does.
     fn key(&mut self, node: Node<'t>) -> Located<Cow<'t, str>> {
         let span = node.span();
         let text = scalar_text(node.into_inner()).unwrap_or_else(|other| {
@@ -317,7 +319,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// The tables that `<<` brings, the strongest last; none: it is a key as any other.
+/// Returns the members that `<<` merges, in order of increasing precedence; `None` if `<<` is an ordinary key here.
 fn merged<'t>(value: &Node<'t>, is_list: bool) -> Option<Members<'t>> {
     match value.get_ref() {
         Value::Table(members) => Some(members.clone()),
@@ -333,7 +335,7 @@ fn merged<'t>(value: &Node<'t>, is_list: bool) -> Option<Members<'t>> {
     }
 }
 
-/// How many values are in it, and how deep.
+/// Returns the number of values in a node, and their depth.
 fn measure(node: &Node<'_>) -> (usize, usize) {
     let inner: Vec<_> = match node.get_ref() {
         Value::List(items) => items.iter().map(measure).collect(),
@@ -353,11 +355,11 @@ fn too_deep(span: &Range<usize>) -> Stop {
 }
 
 fn range(span: &Span) -> Range<usize> {
-    // A parser of a str counts bytes.
+    // The range is always known, because the parser reads a str.
     span.byte_range().unwrap_or_default()
 }
 
-/// All of a collection, if something stands at its end; of a block only its begin.
+/// Returns the range of a collection. A collection in block style has no end marker, so its range is only its start.
 fn whole(start: &Range<usize>, end: &Range<usize>) -> Range<usize> {
     if end.is_empty() {
         start.clone()

@@ -1,4 +1,4 @@
-//! Mistakes in schedule files, with their places.
+//! Errors and warnings with their positions in schedule files.
 
 use std::ops::Range;
 
@@ -7,20 +7,20 @@ use crate::config::report::{
     source::{Place, Source, boundary},
 };
 
-/// How many mistakes are shown.
+/// The maximum number of errors and warnings that are shown.
 const SHOWN: usize = 50;
 
-/// A mistake, and where it was made. Displayed, it shows the lines with carets under the mistake.
+/// An error or a warning and its position. Displayed with the lines of the file and carets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// What is wrong.
+    /// The error or warning.
     pub mistake: Mistake,
-    /// Where; several only if it takes several to make the mistake.
+    /// The positions. There are several if the error is a conflict between them.
     pub places: Vec<Place>,
 }
 
 impl Diagnostic {
-    /// Returns the mistake at `span` of the file, or of the file as a whole.
+    /// Creates a diagnostic at `span` of the file, or for the whole file if `span` is `None`.
     pub(in crate::config) fn new(
         source: &Source,
         span: Option<Range<usize>>,
@@ -33,18 +33,18 @@ impl Diagnostic {
         }
     }
 
-    /// Returns what is wrong, in words; a long text is cut.
+    /// Returns the message, cut if it is long.
     pub fn message(&self) -> String {
         cut(self.mistake.to_string())
     }
 
-    /// Returns how to mend it; a long text is cut.
+    /// Returns the help text, cut if it is long.
     pub fn help(&self) -> Option<String> {
         self.mistake.help().map(cut)
     }
 }
 
-/// All mistakes of a schedule, at least one. Displayed, it is the whole message to the user.
+/// All errors and warnings of a schedule, with at least one error. Displayed as the whole message to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistakes {
     diagnostics: Vec<Diagnostic>,
@@ -56,18 +56,20 @@ impl Mistakes {
         Self { diagnostics }
     }
 
-    /// The mistakes, and warnings beside them: first the files that can't be read, then file by file from top to bottom, then
-    /// those between files.
+    /// Returns all errors and warnings.
+    ///
+    /// First are files that cannot be read, then the errors and warnings of each file from top to bottom, then conflicts
+    /// between files.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }
 
-    /// Returns those that are shown, mistakes before warnings, and how many more there are.
+    /// Returns the errors and warnings to show, and how many more there are. Errors have priority over warnings.
     pub fn shown(&self) -> (impl Iterator<Item = &Diagnostic>, usize) {
         first(&self.diagnostics)
     }
 
-    /// Only the mistakes, without the warnings beside them.
+    /// Returns only the errors, without the warnings.
     pub fn mistakes(&self) -> impl Iterator<Item = &Diagnostic> + Clone {
         let found = self.diagnostics.iter();
         found.filter(|found| !found.mistake.is_warning())
@@ -78,7 +80,9 @@ impl Mistakes {
     }
 }
 
-/// Returns the first of `found` in their order, of which mistakes go before warnings, and how many more there are.
+/// Returns the first diagnostics in their order, and how many more there are.
+///
+/// If there are too many, errors have priority over warnings.
 pub(in crate::config) fn first(found: &[Diagnostic]) -> (impl Iterator<Item = &Diagnostic>, usize) {
     let is_mistake = |it: &&Diagnostic| !it.mistake.is_warning();
     let (mut mistakes, all) = (SHOWN, found.iter().filter(is_mistake).count());
@@ -96,7 +100,7 @@ pub(in crate::config) fn first(found: &[Diagnostic]) -> (impl Iterator<Item = &D
     (shown, found.len().saturating_sub(SHOWN))
 }
 
-/// At most 1,000 bytes of a text that may hold a key or a value of any length.
+/// Cuts a text to 1,000 bytes, because it may contain a key or a value of any length.
 fn cut(mut text: String) -> String {
     if text.len() > 1_000 {
         text.truncate(boundary(&text, 1_000));

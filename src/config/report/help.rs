@@ -1,4 +1,4 @@
-//! How to mend a mistake.
+//! The help texts of errors and warnings.
 
 use crate::{config::report::mistake::Mistake, core::suggestion::nearest};
 
@@ -9,7 +9,7 @@ const POLICIES: [&str; 3] = ["latest", "all", "none"];
 const OVERLAPS: [&str; 3] = ["allow", "skip_if_queued", "skip_if_running"];
 
 impl Mistake {
-    /// How to mend it; printed as a `help:` line.
+    /// Returns how to correct the error. Printed as a `help:` line.
     pub fn help(&self) -> Option<String> {
         let help = match self {
             Self::Missing => {
@@ -70,7 +70,7 @@ impl Mistake {
         Some(help.to_owned())
     }
 
-    /// The same for what only files of resque-scheduler have; of all others there is nothing to say.
+    /// Returns the help for errors that only files of resque-scheduler can have, and `None` for all others.
     fn help_with_yaml(&self) -> Option<String> {
         let help = match self {
             Self::Erb => {
@@ -132,7 +132,7 @@ impl Mistake {
     }
 }
 
-/// Points from `word` to the one of `known` that it is a slip of, else to all of them.
+/// Suggests the known word that is most similar to `word`, or lists all known words if none is similar.
 fn suggestion(word: &str, known: &[&str]) -> String {
     if let Some(other) = nearest(word, known.iter().copied()) {
         return format!("did you mean `{other}`?");

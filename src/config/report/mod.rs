@@ -1,5 +1,5 @@
-//! What is wrong with schedule files: in words (`mistake`), how to mend it (`help`), with places (`source`, `diagnostic`), and shown
-//! (`render`).
+//! Errors and warnings about schedule files: their messages (`mistake`) and help texts (`help`), their positions
+//! (`source`, `diagnostic`), and how they are shown (`render`).
 
 pub(super) mod diagnostic;
 mod help;

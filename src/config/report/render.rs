@@ -1,4 +1,4 @@
-//! Mistakes in words: the message, the lines with carets under the mistake, and how to mend it.
+//! Renders errors and warnings: the message, the lines with carets, and the help.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -11,9 +11,9 @@ use crate::config::report::{
     source::{Place, boundary},
 };
 
-/// How many places of one mistake are shown.
+/// The maximum number of positions of one error that are shown.
 const SHOWN_PLACES: usize = 10;
-/// How much of a long line is shown, on each side of a mistake and of it.
+/// The maximum number of bytes that are shown of a marked text, and of the line before and after it.
 const SHOWN_BYTES: usize = 200;
 
 impl fmt::Display for Diagnostic {
@@ -41,7 +41,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Adds the lines of the place to what is shown; of long ones, what stands around it.
+/// Adds the lines at the position to the output. Long lines are cut to the part around it.
 fn show<'a>(place: &Place, shown: Group<'a>) -> Group<'a> {
     let source = &place.source;
     let path = source.path.display().to_string();
@@ -59,7 +59,7 @@ fn show<'a>(place: &Place, shown: Group<'a>) -> Group<'a> {
     if from == begin {
         return shown.element(snippet.path(path).annotation(caret));
     }
-    // The column is that in the whole line.
+    // The line is cut, so the column in the whole line is given explicitly.
     let origin = Origin::path(path)
         .line(line)
         .char_column(source.column(start));
@@ -100,7 +100,7 @@ mod tests {
     };
 
     #[test]
-    fn the_help_of_an_error_of_core_stands_below_it() {
+    fn the_help_of_a_cron_error_is_shown_below_it() {
         let text = "[schedule.a]\ncron = \"61 * * * *\"\n";
         let cron = CronError {
             span: 0..2,

@@ -1,4 +1,4 @@
-//! Schedule files as texts, and places in them.
+//! The texts of schedule files, and positions in them.
 
 use std::{
     fmt, iter,
@@ -9,20 +9,20 @@ use std::{
 
 use crate::core::schedule::entry::Origin;
 
-/// A schedule file: its text, and the path that messages give it. Clones share both.
+/// A schedule file: its text, and its path for messages. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Where it is.
+    /// The path of the file.
     pub path: Arc<Path>,
-    /// What is in it.
+    /// The text of the file.
     pub text: Arc<str>,
     /// The path as text.
     shown: Arc<str>,
-    /// Where each line begins, from the first time that someone asks.
+    /// The start of every line, computed when it is first needed.
     lines: Arc<OnceLock<Box<[usize]>>>,
 }
 
-/// Files are the same if their paths and texts are.
+/// Compares paths and texts.
 impl PartialEq for Source {
     fn eq(&self, other: &Self) -> bool {
         (&self.path, &self.text) == (&other.path, &other.text)
@@ -31,17 +31,17 @@ impl PartialEq for Source {
 
 impl Eq for Source {}
 
-/// What a schedule file is written in.
+/// The syntax of a schedule file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Syntax {
-    /// Ours.
+    /// TOML, in the format of this scheduler.
     Toml,
-    /// resque-scheduler's.
+    /// YAML, in the format of resque-scheduler.
     Yaml,
 }
 
 impl Source {
-    /// A file with this text.
+    /// Creates a file with this path and text.
     pub fn new(path: impl AsRef<Path>, text: impl Into<Arc<str>>) -> Self {
         let path = path.as_ref();
         Self {
@@ -52,7 +52,7 @@ impl Source {
         }
     }
 
-    /// The number of the line in which `at` is, from 1; and where that line begins.
+    /// Returns the number of the line that contains `at`, from 1, and the start of that line.
     pub(super) fn line(&self, at: usize) -> (usize, usize) {
         let lines = self.lines.get_or_init(|| {
             let breaks = memchr::memchr_iter(b'\n', self.text.as_bytes());
@@ -63,7 +63,7 @@ impl Source {
         (number, lines[number - 1])
     }
 
-    /// The origin of the entry whose name is at `at`.
+    /// Returns the origin of the entry whose name is at `at`.
     pub(in crate::config) fn origin(&self, at: usize) -> Origin {
         let (line, _) = self.line(at);
         Origin::File {
@@ -72,19 +72,19 @@ impl Source {
         }
     }
 
-    /// The number of the letter at `at` in its line, from 1.
+    /// Returns the column of `at` in characters, from 1.
     pub(super) fn column(&self, at: usize) -> usize {
         let (_, begin) = self.line(at);
         self.text[begin..at].chars().count() + 1
     }
 
-    /// Where the line in which `at` is ends, without its line break.
+    /// Returns the end of the line that contains `at`, without its line break.
     pub(super) fn line_end(&self, at: usize) -> usize {
         let rest = &self.text.as_bytes()[at..];
         memchr::memchr(b'\n', rest).map_or(self.text.len(), |length| at + length)
     }
 
-    /// YAML where the path ends in `.yml` or `.yaml`, else TOML.
+    /// Returns YAML if the path ends in `.yml` or `.yaml`, otherwise TOML.
     pub fn syntax(&self) -> Syntax {
         let ending = self.path.extension();
         if ending.is_some_and(|it| it == "yml" || it == "yaml") {
@@ -100,11 +100,11 @@ impl Source {
 pub struct Place {
     /// The file.
     pub source: Source,
-    /// Bytes of its text; none: the file as a whole.
+    /// The range of bytes in its text; `None` for the whole file.
     pub span: Option<Range<usize>>,
 }
 
-/// The file and the line, `a.toml:3`.
+/// Writes the file and the line: `a.toml:3`.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.source.path.display().fmt(f)?;
@@ -117,7 +117,7 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    /// Returns the file, the line and the column, `a.toml:3:9`.
+    /// Returns the file, the line and the column: `a.toml:3:9`.
     pub fn position(&self) -> String {
         match &self.span {
             Some(span) => {
@@ -129,7 +129,7 @@ impl Place {
     }
 }
 
-/// The end of the last whole letter of the first `at` bytes.
+/// Returns the last character boundary at or before `at`.
 pub(super) fn boundary(text: &str, at: usize) -> usize {
     let at = at.min(text.len());
     let boundary = (0..=at).rev().find(|at| text.is_char_boundary(*at));

@@ -1,5 +1,6 @@
-//! A schedule of resque-scheduler, written in TOML: the same entries, with the comments, and a note
-//! where something of it has no meaning here.
+//! Converts a YAML schedule of resque-scheduler to TOML, with its comments.
+//!
+//! A note in the TOML marks everything that is ignored here.
 
 use std::{iter::Peekable, ops::Range, vec};
 
@@ -24,11 +25,11 @@ use crate::{
     },
 };
 
-/// Writes a schedule in YAML as TOML. Reading it gives these `warnings`.
+/// Writes a YAML schedule as TOML. `warnings` are the warnings about the YAML.
 ///
 /// # Errors
-/// The errors in entries of other environments, which in TOML would be errors; or that there is no entry, as all are
-/// left out.
+/// Returns the errors in entries for other environments, because they are warnings in YAML but errors in TOML. Returns
+/// an error if no entry is left.
 pub(in crate::config) fn written(
     source: &Source,
     warnings: &[Diagnostic],
@@ -62,7 +63,7 @@ pub(in crate::config) fn written(
         let Value::Table(members) = value.into_inner() else {
             continue;
         };
-        // A note about the entry as a whole is where its name begins.
+        // A note about the whole entry is at the start of its name.
         writer.remarks_before(name.span().start + 1);
         if let Some(members) = translated(&name, members, source).members {
             writer.entry(name.get_ref(), &members, end);
@@ -81,7 +82,7 @@ pub(in crate::config) fn written(
     Ok(writer.out.trim_end().to_owned() + "\n")
 }
 
-/// An error in an entry of another environment, which would be an error in TOML.
+/// Returns the error in a warning about an entry for another environment.
 fn elsewhere(warning: &Diagnostic) -> Option<Diagnostic> {
     let Mistake::Elsewhere(mistake) = &warning.mistake else {
         return None;
@@ -92,7 +93,7 @@ fn elsewhere(warning: &Diagnostic) -> Option<Diagnostic> {
     })
 }
 
-/// A comment, or what is to be said about the file.
+/// A comment of the file, or a note about the conversion.
 struct Remark {
     span: Range<usize>,
     text: String,
@@ -110,7 +111,7 @@ impl Remark {
     }
 }
 
-/// A comment of TOML, in one line whatever is in it.
+/// Returns a TOML comment in one line, with control characters escaped.
 fn comment(text: &str) -> String {
     let letter = |letter: char| match letter {
         '\t' => "\t".to_owned(),
@@ -133,21 +134,21 @@ impl Writer<'_> {
         self.out.push('\n');
     }
 
-    /// Writes the remarks that stand before that place, each on a line.
+    /// Writes the remarks before the position `end`, each on its own line.
     fn remarks_before(&mut self, end: usize) {
         while let Some(remark) = self.remarks.next_if(|remark| remark.span.start < end) {
             self.line(&remark.text);
         }
     }
 
-    /// Writes an entry, which ends at `end`, and the remarks in it.
+    /// Writes an entry that ends at `end`, with its remarks.
     fn entry(&mut self, name: &str, members: &Members<'_>, end: usize) {
         self.line(&format!("[schedule.{}]", key(name)));
         for (name, line) in lines(self.source, members) {
             let start = members
                 .get_key_value(name)
                 .map_or(0, |(key, _)| key.span().start);
-            // A note about the key begins where it does.
+            // A note about a key is at the start of the key.
             self.remarks_before(start + 1);
             self.out.push_str(&line);
             if let Some(remark) = self.remark_beside(start) {
@@ -162,7 +163,7 @@ impl Writer<'_> {
         self.out.push('\n');
     }
 
-    /// The comment that ends the line in which `start` is.
+    /// Returns the comment at the end of the line that contains `start`.
     fn remark_beside(&mut self, start: usize) -> Option<Remark> {
         let text = &self.source.text;
         let in_line = |remark: &Remark| {
@@ -172,7 +173,7 @@ impl Writer<'_> {
         self.remarks.next_if(in_line)
     }
 
-    /// The next remark before `end`, if it belongs to what stands before it rather than behind it.
+    /// Returns the next remark before `end`, if it is indented and therefore belongs to the entry before it.
     fn remark_indented(&mut self, end: usize) -> Option<Remark> {
         let text = &self.source.text;
         let indented = |remark: &Remark| {
@@ -183,7 +184,7 @@ impl Writer<'_> {
     }
 }
 
-/// The lines of an entry, each with the key that it is about.
+/// Returns the lines of an entry, each with its key.
 fn lines<'m>(source: &Source, members: &'m Members<'_>) -> Vec<(&'m str, String)> {
     let mut arguments = ["args", "kwargs"]
         .iter()
@@ -212,16 +213,16 @@ fn lines<'m>(source: &Source, members: &'m Members<'_>) -> Vec<(&'m str, String)
     lines
 }
 
-/// The argument list as JSON, for what TOML can't say.
+/// Returns the argument list as JSON, for values that do not exist in TOML.
 fn json(source: &Source, members: &Members<'_>) -> String {
     let mut table = Table::new(members, source);
     Settings::read(&mut table, &Settings::default()).arguments(&mut table)
 }
 
-/// The value in TOML, in one line; `None` if it has none.
+/// Returns the value in TOML, in one line; `None` if it does not exist in TOML.
 fn toml(node: &Node<'_>) -> Option<String> {
     Some(match node.get_ref() {
-        // The last two are never in YAML.
+        // `TooLarge`, `Time` and `LoneSurrogate` do not occur in YAML.
         Value::Null | Value::TooLarge | Value::Time(..) | Value::LoneSurrogate => return None,
         Value::Integer(digits) => digits.parse::<i64>().ok()?.to_string(),
         Value::Flag(flag) => flag.to_string(),
@@ -251,12 +252,14 @@ fn key(name: &str) -> String {
     }
 }
 
-/// A basic string: JSON's escapes are TOML's, which has one character more to escape.
+/// Returns a basic string of TOML. Its escapes are those of JSON, but it must also escape U+007F.
 fn string(text: &str) -> String {
     quoted(text).replace('\u{7f}', "\\u007f")
 }
 
-/// JSON, which has many quotes in it and ends with a bracket.
+/// Returns JSON as a literal string of TOML if possible, because JSON contains many double quotes.
+///
+/// JSON here ends with a bracket, so it cannot end with a single quote.
 fn literal(text: &str) -> String {
     if text.contains("'''") || text.contains('\u{7f}') {
         string(text)

@@ -1,5 +1,7 @@
-//! Dynamic entries: set by apps in Redis while the scheduler runs, in JSON, as resque-scheduler's
-//! `Resque.set_schedule` writes them. They mean what they mean in a file of the gem's.
+//! Dynamic entries, which apps set in Redis while the scheduler runs.
+//!
+//! They are JSON, as resque-scheduler's `Resque.set_schedule` writes it. Their keys have the same meaning as in a YAML
+//! file.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -24,22 +26,21 @@ use crate::{
     },
 };
 
-/// What a dynamic entry comes to.
+/// A valid dynamic entry and its warnings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DynamicEntry {
-    /// The entry, or that it is not for this environment.
+    /// The entry, or why it is left out.
     pub entry: Result<Arc<Entry>, LeftOut>,
-    /// What it says in vain.
+    /// The warnings about the entry.
     pub warnings: Vec<AtPath>,
 }
 
-/// A mistake in JSON. Displayed, it has its path, `$.every[1].first_in`, in front, and the key that may be
-/// meant behind.
+/// An error or a warning in JSON. Displayed after its path, and followed by the key that was probably meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AtPath {
-    /// Where it is.
+    /// The path of the value, such as `$.every[1].first_in`.
     pub path: String,
-    /// What is wrong.
+    /// The error or warning.
     pub mistake: Mistake,
 }
 
@@ -51,10 +52,10 @@ impl fmt::Display for AtPath {
     }
 }
 
-/// Reads the dynamic entry `name`. Its arguments are kept byte for byte.
+/// Reads the dynamic entry `name`. Its arguments are kept byte for byte, unless it is an ActiveJob.
 ///
 /// # Errors
-/// All mistakes in it, and what it says in vain.
+/// Returns all errors and warnings about the entry.
 pub fn dynamic_entry(
     name: &str,
     json: &str,
@@ -64,7 +65,7 @@ pub fn dynamic_entry(
         let path = "$".to_owned();
         vec![AtPath { path, mistake }]
     })?;
-    // No place in the text; what is about the name is about the whole.
+    // The name is not part of the JSON. Errors about it get the path of the whole JSON.
     let name = Located::new(json.len()..json.len(), Cow::Borrowed(name));
     let source = Source::new(name.get_ref().as_ref(), json);
     let mut contents = FileContents::default();
@@ -88,7 +89,7 @@ pub fn dynamic_entry(
     }
 }
 
-/// The mistakes that are shown, each with its path, and how many more there are.
+/// Returns the errors and warnings to show, each with its path, and as the last one the number of the others.
 fn first_at_path(found: &[Diagnostic], root: &Members<'_>) -> Vec<AtPath> {
     let (shown, more) = first(found);
     let shown = shown.map(|found| {
@@ -105,7 +106,9 @@ fn first_at_path(found: &[Diagnostic], root: &Members<'_>) -> Vec<AtPath> {
     shown.chain(more).collect()
 }
 
-/// The members with `args` as JSON that is not read any further; that of ActiveJob has to be.
+/// Returns the members with `args` replaced by `args_json`, which keeps its bytes.
+///
+/// Does not change an ActiveJob, whose arguments must be converted.
 fn with_bytes<'t>(mut members: Members<'t>, json: &'t str) -> Members<'t> {
     let active_job = members.get("active_job").map(Located::get_ref);
     if active_job != Some(&Value::Flag(true))
@@ -164,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_of_arguments_are_kept() {
+    fn arguments_are_kept_byte_for_byte() {
         case(
             r#"{"every":"1h","queue":"q","args":[ 1.0e2, 18446744073709551616, "\u00e9" ]}"#,
             "every 1h",
@@ -173,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_we_have_stands_below_our_name() {
+    fn keys_of_this_scheduler_are_below_rescue_scheduler() {
         case(
             r#"{"every":"1h","queue":"q","class":"J","args":[[1]],"rescue_scheduler":{"include_metadata":true}}"#,
             "every 1h",
@@ -195,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_in_a_key_says_what_it_does_to_the_entry() {
+    fn a_warning_about_a_misspelled_key_names_its_effect_on_the_entry() {
         let json = r#"{"crn":"0 5 * * *","queue":"q","descripton":"d"}"#;
         let warnings = read(json).unwrap().warnings;
         let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
@@ -221,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_have_their_paths() {
+    fn errors_have_their_paths() {
         refused("[1]", &["$: expected a table, found an array"]);
         refused(
             "{",
@@ -244,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_that_a_worker_would_not_survive_are_refused() {
+    fn arguments_on_which_a_worker_would_exit_are_refused() {
         let surrogate = Unperformable::LoneSurrogate.to_string();
         let deep = "[".repeat(96) + &"]".repeat(96);
         for (args, path, plain, active_job) in [

@@ -1,4 +1,4 @@
-//! An entry of the gem's → an entry of ours, or that it is left out.
+//! Reads an entry of resque-scheduler as an entry of this scheduler.
 
 use std::borrow::Cow;
 
@@ -16,8 +16,10 @@ use crate::{
     core::schedule::{LeftOut, LeftOutReason, entry::Origin},
 };
 
-/// Reads one of them, once `rewrite` has made what it wants of it. At an entry of another environment the
-/// gem does not look: it is left out, and its errors are warnings.
+/// Reads an entry after `rewrite` has changed its members, and adds it to `contents`.
+///
+/// resque-scheduler does not check entries for other environments. Such an entry is left out here, and its errors become
+/// warnings.
 pub(in crate::config) fn entry<'t>(
     contents: &mut FileContents,
     name: &Located<Cow<'t, str>>,
@@ -54,7 +56,7 @@ pub(in crate::config) fn entry<'t>(
     contents.mistakes.extend(translated.mistakes);
 }
 
-/// Whether the entry names environments, and this one is none of them.
+/// Whether the entry is only for other environments.
 fn is_elsewhere(members: &Members<'_>, context: &Context) -> bool {
     let named = members.get("rails_env").or_else(|| members.get("env"));
     let named = named.and_then(|node| node.get_ref().as_text().ok());

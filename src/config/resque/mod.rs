@@ -1,5 +1,7 @@
-//! Schedules of resque-scheduler: its entries in ours (`translate`, `entry`), those that apps set in Redis
-//! (`dynamic`), and a file of it in TOML (`convert`).
+//! Schedules of resque-scheduler.
+//!
+//! `translate` and `entry` turn its entries into entries of this scheduler, `dynamic` reads entries that apps set in
+//! Redis, and `convert` writes a YAML file as TOML.
 
 #[cfg(feature = "daemon")]
 pub(super) mod convert;

@@ -1,7 +1,7 @@
-//! Entries as resque-scheduler 5.0 reads them, from YAML or from Redis, made into entries of ours.
+//! Translates entries of resque-scheduler 5.0, from YAML or from Redis, to the keys of this scheduler.
 //!
-//! What the gem ignores is ignored here too, with a warning: an entry must not fire at other times
-//! because it says something that never counted.
+//! Keys that resque-scheduler ignores are ignored here too, with a warning. Otherwise, a key that never had an effect
+//! could change when an entry fires.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -13,7 +13,7 @@ use crate::{
     core::time::cron::Cron,
 };
 
-/// The keys that mean something to the gem, and here.
+/// The keys that resque-scheduler and this scheduler read.
 const KEYS: [&str; 10] = [
     "cron",
     "every",
@@ -27,31 +27,31 @@ const KEYS: [&str; 10] = [
     "env",
 ];
 
-/// What has one of these is an entry.
+/// A table with one of these keys is an entry.
 const ENTRY: [&str; 3] = ["cron", "every", "class"];
 
-/// A key for the gem's web page alone.
+/// A key that only the web page of resque-scheduler uses.
 const PARAMETERS: &str = "parameters";
 
-/// The table in which an entry of the gem's may have keys of ours.
+/// The table for keys of this scheduler in an entry of resque-scheduler.
 const OURS: &str = "rescue_scheduler";
 
-/// How many unknown keys of an entry are reported one by one.
+/// The maximum number of unknown keys of an entry that are reported one by one.
 const REPORTED: usize = 20;
 
-/// What may stand beside an expression, `["1h", {"first_in": "5m"}]`.
+/// The options of a timing, as in `["1h", {"first_in": "5m"}]`.
 const OPTIONS: [&str; 7] = [
     "first", "first_at", "first_in", "last", "last_at", "last_in", "times",
 ];
 
-/// An entry of ours, and what is wrong with the gem's.
+/// A translated entry, and the errors and warnings about the original.
 pub(in crate::config) struct Translated<'t> {
-    /// Without what means nothing here. `None`: it can never be enqueued, so it is left out.
+    /// The keys that have a meaning here. `None` if the entry can never be enqueued and is left out.
     pub(in crate::config) members: Option<Members<'t>>,
     pub(in crate::config) mistakes: Vec<Diagnostic>,
 }
 
-/// Translates the entry that is named at `name`.
+/// Translates an entry of resque-scheduler.
 pub(in crate::config) fn translated<'t>(
     name: &Located<Cow<'t, str>>,
     members: Members<'t>,
@@ -93,14 +93,14 @@ impl Entry<'_, '_> {
             .push(Diagnostic::new(self.source, Some(span), mistake));
     }
 
-    /// Takes the key out, if it is there, and says why.
+    /// Removes the key, if the entry has it, and reports why.
     fn ignore(&mut self, key: &str, why: impl FnOnce(String) -> Mistake) {
         if let Some((key, _)) = self.members.shift_remove_entry(key) {
             self.report(key.span(), why(key.into_inner().into_owned()));
         }
     }
 
-    /// Takes the key out if its value says nothing: to Ruby, `queue:` is no queue.
+    /// Removes the key if its value is null or false, because resque-scheduler treats them as if the key were missing.
     fn drop_empty(&mut self, key: &str) {
         let empty = |node: &Node<'_>| matches!(node.get_ref(), Value::Null | Value::Flag(false));
         if self.members.get(key).is_some_and(empty) {
@@ -108,7 +108,7 @@ impl Entry<'_, '_> {
         }
     }
 
-    /// Writes a scalar as the text that Ruby makes of it.
+    /// Converts a scalar value to text as Ruby's `to_s` does.
     fn as_text(&mut self, key: &str) {
         if let Some(node) = self.members.get_mut(key)
             && !matches!(node.get_ref(), Value::Null)
@@ -143,7 +143,7 @@ impl Entry<'_, '_> {
         self.report_first(unknown);
     }
 
-    /// Reports the first ones, and how many more there are: of a list without end, nobody reads the rest.
+    /// Reports the first of these errors and warnings, and the number of the others, which nobody would read.
     fn report_first(&mut self, found: Vec<(Range<usize>, Mistake)>) {
         let more = found.len().saturating_sub(REPORTED);
         for (number, (span, mistake)) in found.into_iter().enumerate().take(REPORTED + 1) {
@@ -159,8 +159,9 @@ impl Entry<'_, '_> {
         }
     }
 
-    /// Says of each ignored key that may be a slip what the entry does without the key that was meant, if
-    /// that is so; returns whether the entry never fires for such a slip.
+    /// Adds to the warning about a misspelled key what the entry does without the key that was meant.
+    ///
+    /// Returns whether the entry never fires because of a misspelled key.
     fn slips(&mut self, never_fires: bool, enqueued: bool) -> bool {
         let lacks = |keys: &[&str]| !keys.iter().any(|key| self.members.contains_key(*key));
         let everywhere = enqueued && lacks(&["rails_env", "env"]);
@@ -187,7 +188,7 @@ impl Entry<'_, '_> {
         slipped
     }
 
-    /// Whether it says that it never fires on its own.
+    /// Translates the timing. Returns whether the entry never fires on its own by intention, or because of its `times`.
     fn timing(&mut self) -> bool {
         let mut never = self.members.shift_remove("never").is_some();
         for key in ["cron", "every"] {
@@ -211,8 +212,9 @@ impl Entry<'_, '_> {
         never
     }
 
-    /// Keeps the first value of a list that is not one value and its options, as
-    /// `optionizate_interval_value` of the gem does.
+    /// Keeps only the first value of a list, unless the list is a value and its options.
+    ///
+    /// This is what `optionizate_interval_value` of resque-scheduler does.
     fn first_of_list(&mut self, key: &'static str) {
         let Some(Value::List(list)) = self.members.get_mut(key).map(Located::get_mut) else {
             return;
@@ -230,7 +232,7 @@ impl Entry<'_, '_> {
         }
     }
 
-    /// Takes out the options that the gem's scheduler has and ours doesn't.
+    /// Removes options that have no effect in this scheduler.
     fn options(&mut self, key: &str) {
         let Some(Value::List(list)) = self.members.get_mut(key).map(Located::get_mut) else {
             return;
@@ -261,7 +263,7 @@ impl Entry<'_, '_> {
         self.report_first(unknown);
     }
 
-    /// Says which days of some weeks are others for the gem if the app's et-orbi is old.
+    /// Warns about weekdays with a modulo that fire in other weeks if the app has an old et-orbi.
     fn weeks(&mut self) {
         let Some((key, cron)) = self.members.get_key_value("cron") else {
             return;
@@ -313,7 +315,7 @@ impl Entry<'_, '_> {
             self.ignore("env", |_| Mistake::Beside("env", "rails_env"));
         }
         for key in ["rails_env", "env"] {
-            // Ours may be a list; the gem dies of one.
+            // A list is allowed in TOML, but it crashes resque-scheduler.
             let list = self
                 .members
                 .get(key)
@@ -326,7 +328,7 @@ impl Entry<'_, '_> {
         }
     }
 
-    /// Takes up the keys of ours, as if they stood in the entry.
+    /// Moves the keys of the table `rescue_scheduler` into the entry.
     fn take_ours(&mut self) {
         let Some((_, ours)) = self.members.shift_remove_entry(OURS) else {
             return;
@@ -338,7 +340,7 @@ impl Entry<'_, '_> {
     }
 }
 
-/// Whether Ruby's `empty?` is true of the value.
+/// Whether Ruby's `empty?` is true for the value.
 fn is_empty(node: &Node<'_>) -> bool {
     match node.get_ref() {
         Value::Text(text) => text.is_empty(),
@@ -348,8 +350,9 @@ fn is_empty(node: &Node<'_>) -> bool {
     }
 }
 
-/// The option `times` of a timing, and where it is, if it allows no fire: rufus-scheduler takes any integer
-/// and fires while it is above 0 (`RepeatJob#trigger`).
+/// Returns the option `times` of a timing and its position, if the entry never fires because of it.
+///
+/// rufus-scheduler accepts any integer, and fires while it is above 0 (`RepeatJob#trigger`).
 fn no_times(timing: &Node<'_>) -> Option<(Range<usize>, String)> {
     let options = timing.get_ref().as_list()?.get(1)?;
     let times = options.get_ref().as_table().ok()?.get("times")?;

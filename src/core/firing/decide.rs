@@ -1,8 +1,8 @@
-//! What becomes of an entry now: it fires, it has missed fires, or it waits.
+//! Decides what an entry does now: it fires, it has missed fires, or it waits.
 //!
-//! A fire time is *due* when it, plus the delay of its jitter, is not later than now. A fire is *on time* for the
-//! length of the jitter and [`GRACE`] after it, and *missed* from then on: the entry's catch-up policy decides
-//! about it (docs/design.md, law 5).
+//! A fire is *due* when its fire time plus the delay of its jitter has come. A fire is *on time* until its fire time
+//! plus the longest jitter plus [`GRACE`]. After that it is *missed*, and the entry's catch-up policy decides whether
+//! it is still enqueued (docs/design.md, law 5).
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -12,41 +12,45 @@ use crate::core::{
     time::instant,
 };
 
-/// A fire no later than this is on time whatever the catch-up policy says. A hiccup is no gap;
-/// resque-scheduler, which polls every 5 s, is as late on a good day.
+/// How late a fire can be and still be on time, under every catch-up policy.
+///
+/// resque-scheduler polls every 5 s, so its fires are as late as this in normal operation.
 pub const GRACE: TimeDelta = TimeDelta::seconds(5);
 
-/// What to do about an entry now.
+/// What an entry does now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Fire for this fire time, then settle it and ask again.
+    /// Fire for this fire time, record it in the [`Progress`], and decide again.
     Fire(DateTime<Utc>),
-    /// Give up the fire times from `first` to `last`, inclusive, then settle `last` and ask again.
+    /// The fires from `first` to `last`, inclusive, are missed and not caught up. Advance the [`Progress`] to `last`
+    /// and decide again.
     Missed {
-        /// The oldest of them.
+        /// The oldest missed fire time.
         first: DateTime<Utc>,
-        /// An instant not before the newest of them, and before the next one to fire.
+        /// An instant at or after the newest missed fire time, and before the next fire time that fires.
         last: DateTime<Utc>,
     },
     /// Nothing is due.
     Wait {
-        /// The next fire time; `None`: it never fires again by itself.
+        /// The next fire time. `None` if the entry never fires again on its own.
         next: Option<DateTime<Utc>>,
     },
 }
 
-/// Whether a fire for `fire_time` is not on time any more at `now`.
+/// Whether the fire for `fire_time` is too late at `now` to be on time.
 pub fn is_missed(entry: &Entry, fire_time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     fire_time <= missed_until(entry, now)
 }
 
-/// The newest time whose fire is missed at `now`. A fire may be as late as its jitter without being late at all.
+/// Returns the newest fire time that is missed at `now`.
+///
+/// The longest jitter is subtracted because jitter may delay a fire by as much on purpose.
 fn missed_until(entry: &Entry, now: DateTime<Utc>) -> DateTime<Utc> {
     let whole = instant::before(now.trunc_subsecs(0), entry.timing.bounds().jitter);
     instant::before(whole, GRACE + TimeDelta::seconds(1))
 }
 
-/// Decides the next step for `entry`. The same arguments always give the same answer.
+/// Decides what `entry` does at `now`. The same arguments always give the same decision.
 pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision {
     let Some(next) = progress.next(&entry.timing) else {
         return Decision::Wait { next: None };
@@ -64,7 +68,7 @@ pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision
     let window = instant::before(missed_until, entry.catch_up.window - GRACE);
     let caught_up = match entry.catch_up.policy {
         CatchUpPolicy::All => missed_after(window),
-        // A fire that is on time is newer than any missed one.
+        // A fire that is on time is due too, and it is newer than any missed fire.
         CatchUpPolicy::Latest if after(missed_until).is_some_and(|at| at <= now) => None,
         CatchUpPolicy::Latest => newest(missed_after, window, missed_until),
         CatchUpPolicy::None => None,
@@ -78,8 +82,9 @@ pub fn decide(entry: &Entry, progress: Progress, now: DateTime<Utc>) -> Decision
     }
 }
 
-/// Returns the last fire time from `first` to `last`, inclusive, of an entry that has come as far as `progress`, and
-/// how many there are; `None` if these are more than `most`. `first` is one of them.
+/// Returns the last fire time from `first` to `last`, inclusive, and the number of fire times in that range.
+///
+/// `first` must be a fire time. The number is `None` if it is larger than `most`.
 pub fn counted(
     entry: &Entry,
     progress: Progress,
@@ -98,7 +103,7 @@ pub fn counted(
     (at, Some(count))
 }
 
-/// The fire time that fires next as things stand at `now`, be it due or still to come.
+/// Returns the fire time that the entry fires for next, if it is decided at `now`: one that is due, or a later one.
 pub fn next_to_fire(
     entry: &Entry,
     mut progress: Progress,
@@ -113,8 +118,9 @@ pub fn next_to_fire(
     }
 }
 
-/// Returns the newest fire time later than `bound` that `missed_after` knows; there is none later than `until`.
-/// Halves the span, so that neither a dense timing with a wide window nor one that ended long ago takes longer.
+/// Returns the newest fire time later than `bound` that `missed_after` finds. No such fire time is later than `until`.
+///
+/// Uses a binary search, so that a dense timing with a wide window, or a timing that ended long ago, takes no longer.
 fn newest(
     missed_after: impl Fn(DateTime<Utc>) -> Option<DateTime<Utc>>,
     bound: DateTime<Utc>,

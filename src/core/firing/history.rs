@@ -1,4 +1,4 @@
-//! What is remembered of an entry, and where it continues from there.
+//! The recorded history of an entry, and where the entry continues after it.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -7,26 +7,28 @@ use crate::core::time::{
     timing::{Bounds, Recurrence, Timing},
 };
 
-/// What is remembered of an entry from one process to the next.
+/// What is known about the past fires of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct History {
-    /// When a leader first saw this entry with this timing. It has missed nothing from before.
+    /// When a leader first saw this entry with this timing. Earlier fire times are not missed.
     pub first_seen: DateTime<Utc>,
     /// The last fire time that was enqueued.
     pub last_fire: Option<DateTime<Utc>>,
-    /// How many fires there were since `first_seen`.
+    /// Number of fires since `first_seen`.
     pub fires: u32,
-    /// When it returned to the schedule after it was out of it. It has missed nothing from before.
+    /// When the entry returned to the schedule after it had been removed. Earlier fire times are not missed.
     pub returned: Option<DateTime<Utc>>,
-    /// When another scheduler, with a memory of its own, enqueued it last. What was due until then
-    /// was that one's.
+    /// When a scheduler that keeps its own records (resque-scheduler) last enqueued the entry. Fire times until then
+    /// were that scheduler's.
     pub enqueued_elsewhere: Option<DateTime<Utc>>,
 }
 
 impl History {
-    /// Since when the entry can have missed something. One that another scheduler enqueued, and we
-    /// never did, goes on from there, in its rhythm, whenever we first saw it. Bounds are counted anew, as the
-    /// other one counts them from its own start.
+    /// Returns the instant since which the entry can have missed fires.
+    ///
+    /// If another scheduler has enqueued the entry and this one never has, the entry continues from the last fire of
+    /// the other scheduler. An entry with `first` or `last` counts from its first sight instead, because the other
+    /// scheduler counts these bounds from its own start.
     fn since(&self, timing: &Timing) -> DateTime<Utc> {
         let repeats = matches!(
             timing.recurrence,
@@ -41,7 +43,7 @@ impl History {
 }
 
 impl History {
-    /// Nothing fires before it: the first fire may be at the moment of first sight, and what follows a fire is later.
+    /// Returns the earliest possible next fire: at first sight, or one second after the last fire.
     fn earliest(&self, first_seen: DateTime<Utc>) -> DateTime<Utc> {
         match self.last_fire {
             Some(last) if last >= first_seen => instant::after(last, TimeDelta::seconds(1)),
@@ -50,7 +52,7 @@ impl History {
     }
 }
 
-/// The first fire, where it is not one of the recurrence.
+/// Returns the first fire, if the recurrence alone does not give it.
 fn first_fire(
     timing: &Timing,
     first_seen: DateTime<Utc>,
@@ -59,7 +61,7 @@ fn first_fire(
     if last_fire.is_none() {
         return timing.first_fire(first_seen);
     }
-    // Its rhythm goes on; only a first fire that the user named may still be to come.
+    // The entry continues in its rhythm. Only a first fire that the schedule names may still be ahead.
     let named = timing.bounds().first.and(timing.first_fire(first_seen));
     named.or(match timing.recurrence {
         Recurrence::Once(moment) => Some(moment.instant(first_seen)),
@@ -67,8 +69,8 @@ fn first_fire(
     })
 }
 
-/// Up to when all fire times are settled. `ahead`: the first fire, if it is still to come.
-fn settled(
+/// Returns the instant up to which all fire times are done. `ahead` is the first fire, if it has not fired yet.
+fn watermark(
     timing: &Timing,
     history: &History,
     first_seen: DateTime<Utc>,
@@ -78,14 +80,14 @@ fn settled(
     let fired = history
         .last_fire
         .map_or(first_seen, |last| last.max(first_seen));
-    // Nothing comes before the first fire, or before the start.
+    // The entry does not fire before its first fire, or before `starts_at`.
     let begin = ahead.map_or(fired, before);
     let start = timing.bounds().starts_at.map(before);
     let others = [start, history.enqueued_elsewhere, history.returned];
     others.into_iter().flatten().fold(begin, Ord::max)
 }
 
-/// What intervals are counted from.
+/// Returns the instant from which intervals are counted.
 fn anchor(
     timing: &Timing,
     history: &History,
@@ -93,9 +95,9 @@ fn anchor(
     ahead: Option<DateTime<Utc>>,
 ) -> Option<DateTime<Utc>> {
     let bounds = timing.bounds();
-    // Where the user names a start and no first fire, intervals are counted from it for ever.
+    // If the schedule names `starts_at` and no first fire, intervals always count from `starts_at`.
     let start = bounds.starts_at.filter(|_| bounds.first.is_none());
-    // Else from the last fire, whichever scheduler enqueued it.
+    // Otherwise they count from the last fire, no matter which scheduler enqueued it.
     let elsewhere = history.enqueued_elsewhere;
     let last = history
         .last_fire
@@ -103,30 +105,30 @@ fn anchor(
     ahead.or(start).or(last).or(first)
 }
 
-/// How far an entry has come.
+/// The position of an entry in its fire times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// What intervals are counted from.
+    /// The instant from which intervals are counted.
     anchor: DateTime<Utc>,
-    /// A fire that is not the recurrence's, unless it is settled.
+    /// The first fire, if the recurrence does not give it. It counts only while it is later than `watermark`.
     first: Option<DateTime<Utc>>,
-    /// All fire times up to here, inclusive, are fired or given up.
-    settled: DateTime<Utc>,
-    /// No fire at or after it.
+    /// All fire times up to this instant, inclusive, are done: fired, skipped or missed.
+    watermark: DateTime<Utc>,
+    /// The end of the fires, exclusive.
     end: Option<DateTime<Utc>>,
-    /// How many fires are left.
+    /// How many of the entry's `times` are left. `None` if the number is not limited.
     left: Option<u32>,
 }
 
 impl Progress {
-    /// Takes up an entry where its history ends.
+    /// Returns the position at which an entry with this history continues.
     ///
-    /// | its history | the first fire, if the timing names one | fires from | intervals are counted from |
+    /// | history | first fire, if the timing names one | fires are later than | intervals count from |
     /// | --- | --- | --- | --- |
-    /// | it was seen, and never fired | is to come | first sight | the first fire; else first sight |
-    /// | it has fired | is to come only if it is later than the last fire | the last fire | `starts_at`; else the last fire |
-    /// | another scheduler enqueued it later | as above | when that one did | the later one of the two |
-    /// | it returned to the schedule | as above | its return | as above |
+    /// | seen, never fired | ahead | first sight | the first fire, or else first sight |
+    /// | fired | ahead only if it is later than the last fire | the last fire | `starts_at`, or else the last fire |
+    /// | enqueued later by another scheduler | as above | that fire | the later one of both last fires |
+    /// | returned to the schedule | as above | the return | as above |
     pub fn resume(timing: &Timing, history: History) -> Self {
         let first_seen = history.since(timing).trunc_subsecs(0);
         let first = first_fire(timing, first_seen, history.last_fire);
@@ -135,40 +137,40 @@ impl Progress {
         Self {
             anchor: anchor(timing, &history, first, ahead).unwrap_or(first_seen),
             first,
-            settled: settled(timing, &history, first_seen, ahead),
+            watermark: watermark(timing, &history, first_seen, ahead),
             end: timing.end(first_seen),
             left: times.map(|times| times.saturating_sub(history.fires)),
         }
     }
 
-    /// Settles all fire times up to `fire_time`, inclusive.
+    /// Marks all fire times up to `fire_time`, inclusive, as done. They do not count towards `times`.
     pub fn advance_to(&mut self, fire_time: DateTime<Utc>) {
-        self.settled = self.settled.max(fire_time);
+        self.watermark = self.watermark.max(fire_time);
     }
 
-    /// Settles as fired what [`crate::core::firing::decide::decide`] said to fire.
+    /// Marks all fire times up to `fire_time`, inclusive, as done, and counts one fire towards `times`.
     pub fn fired(&mut self, fire_time: DateTime<Utc>) {
         self.advance_to(fire_time);
         self.left = self.left.map(|left| left.saturating_sub(1));
     }
 
-    /// Takes note that none of its `times` is left.
+    /// Sets the number of fires that are left to zero, because the entry has had all of its `times`.
     pub fn had_all(&mut self) {
         self.left = Some(0);
     }
 
-    /// The next fire time of an entry with this timing, due or not.
+    /// Returns the next fire time of an entry with this timing, due or not.
     pub fn next(&self, timing: &Timing) -> Option<DateTime<Utc>> {
-        self.next_after(timing, self.settled)
+        self.next_after(timing, self.watermark)
     }
 
-    /// Returns the first fire time that is later than `after` and not settled.
+    /// Returns the first fire time that is later than `after` and not done.
     pub(super) fn next_after(
         &self,
         timing: &Timing,
         after: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
-        let after = after.max(self.settled);
+        let after = after.max(self.watermark);
         let first = self.first.filter(|first| *first > after);
         let next = first.or_else(|| timing.recurrence.next_after(self.anchor, after))?;
         let over = self.left == Some(0) || self.end.is_some_and(|end| next >= end);

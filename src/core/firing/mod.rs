@@ -1,7 +1,8 @@
-//! Which fire is next, and what becomes of those that were missed. Pure: `now` is an argument.
+//! Decides which fire of an entry is next, and what happens to missed fires.
 
 pub mod decide;
 pub mod history;
+pub mod named;
 pub mod outcome;
 pub mod upcoming;
 

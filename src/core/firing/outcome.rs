@@ -1,36 +1,36 @@
-//! What becomes of a fire: a closed list of words, the same in logs, in the history in Redis, and in answers.
+//! The outcomes of fires: a closed list of words, the same in logs, in the history in Redis, and in command output.
 
 use std::{fmt, str::FromStr};
 
 use crate::core::schedule::overlap::SkipReason;
 
-/// What became of a fire.
+/// The outcome of a fire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// It was enqueued on time.
+    /// Enqueued on time.
     Enqueued,
-    /// It was enqueued later than its grace, by the catch-up policy.
+    /// Missed, and enqueued late because the catch-up policy allows it.
     CaughtUp,
-    /// It was not enqueued: the catch-up policy or its window decided so.
+    /// Missed, and not enqueued because of the catch-up policy or its window.
     Missed,
-    /// An identical job waited in the queue.
+    /// Skipped, because an identical job was waiting in the queue.
     SkippedQueued,
-    /// A worker worked on an identical job.
+    /// Skipped, because a worker was running an identical job.
     SkippedRunning,
-    /// The queue was as long as it may be.
+    /// Skipped, because the queue had reached its `max_queue_length`.
     SkippedQueueFull,
-    /// It was due while the entry, or everything, was paused.
+    /// Not enqueued, because the entry or the whole schedule was paused.
     Paused,
-    /// Its queue refused the job. It is retried until its catch-up window ends.
+    /// Redis rejected the push to the queue. The fire is retried until its catch-up window ends.
     Rejected,
-    /// A person or a program asked for it now.
+    /// Enqueued because a person or a program triggered the entry.
     Triggered,
-    /// A person or a program asked for it later.
+    /// Enqueued because a person or a program asked for it after its fire time.
     Backfilled,
 }
 
 impl Outcome {
-    /// All of them.
+    /// All outcomes.
     pub const ALL: [Self; 10] = [
         Self::Enqueued,
         Self::CaughtUp,
@@ -44,7 +44,7 @@ impl Outcome {
         Self::Backfilled,
     ];
 
-    /// Its word.
+    /// Returns the word for this outcome, as logs and Redis have it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Enqueued => "enqueued",
@@ -67,7 +67,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// No outcome has this word.
+/// The error for a word that no outcome has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an outcome")]
 pub struct UnknownOutcome(String);
@@ -94,18 +94,18 @@ impl From<SkipReason> for Outcome {
 /// Why a job of an entry is enqueued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// Its fire is due.
+    /// The fire is due and on time.
     Scheduled,
-    /// Its fire was missed, and the catch-up policy says that it is made up for.
+    /// The fire was missed, and the catch-up policy allows it.
     CaughtUp,
-    /// A person or a program asked for it now.
+    /// A person or a program triggered the entry.
     Triggered,
-    /// A person or a program asked for it later.
+    /// A person or a program asked for the fire after its fire time.
     Backfilled,
 }
 
 impl Cause {
-    /// What becomes of the fire if its job is enqueued.
+    /// Returns the outcome of the fire if its job is enqueued.
     pub const fn outcome(self) -> Outcome {
         match self {
             Self::Scheduled => Outcome::Enqueued,
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_word_is_read_back() {
+    fn every_word_parses_to_its_outcome() {
         for outcome in Outcome::ALL {
             assert_eq!(outcome.to_string().parse(), Ok(outcome));
         }

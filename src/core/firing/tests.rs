@@ -1,4 +1,4 @@
-//! Which fire is next, in every corner.
+//! Which fire is next: on time, missed, bounded, jittered, and after clock steps.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
@@ -26,7 +26,7 @@ fn every(interval: i64) -> Timing {
     ))
 }
 
-/// An entry each `interval` seconds with a window of 300 s.
+/// Returns an entry that fires every `interval` seconds, with a catch-up window of 300 s.
 fn entry(interval: i64, policy: CatchUpPolicy) -> Entry {
     Entry {
         name: "e".into(),
@@ -47,8 +47,10 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap()
 }
 
-/// All fire times and all gaps, from a last fire at 0 until nothing is due at `now`.
-fn settle_all(entry: &Entry, now: DateTime<Utc>) -> (Vec<i64>, Vec<(i64, i64)>) {
+/// Decides until nothing is due at `now`, after a last fire at 0.
+///
+/// Returns the fire times that fired and the ranges of missed fire times.
+fn decide_all(entry: &Entry, now: DateTime<Utc>) -> (Vec<i64>, Vec<(i64, i64)>) {
     let (mut fired, mut missed) = (vec![], vec![]);
     let history = History {
         first_seen: at(0),
@@ -79,12 +81,12 @@ fn settle_all(entry: &Entry, now: DateTime<Utc>) -> (Vec<i64>, Vec<(i64, i64)>) 
 #[track_caller]
 fn case(interval: i64, policy: CatchUpPolicy, now: i64, fired: &[i64], missed: &[(i64, i64)]) {
     let now = at(now) + TimeDelta::milliseconds(900);
-    let settled = settle_all(&entry(interval, policy), now);
-    assert_eq!(settled, (fired.to_vec(), missed.to_vec()));
+    let decided = decide_all(&entry(interval, policy), now);
+    assert_eq!(decided, (fired.to_vec(), missed.to_vec()));
 }
 
 #[test]
-fn what_is_on_time_fires_under_every_policy() {
+fn a_fire_that_is_on_time_fires_under_every_catch_up_policy() {
     for policy in [
         CatchUpPolicy::Latest,
         CatchUpPolicy::All,
@@ -98,7 +100,7 @@ fn what_is_on_time_fires_under_every_policy() {
 }
 
 #[test]
-fn latest_fires_the_newest_missed_one_within_the_window() {
+fn latest_catches_up_the_newest_missed_fire_within_the_window() {
     let latest = CatchUpPolicy::Latest;
     case(60, latest, 200, &[180], &[(60, 179)]);
     case(60, latest, 183, &[180], &[(60, 177)]);
@@ -114,12 +116,12 @@ fn the_newest_missed_fire_of_an_entry_that_ended_long_ago_is_found_at_once() {
     let end = at(4_000_000_000);
     entry.timing.bound(|it| it.ends_at = Some(end));
     let second = TimeDelta::seconds(1);
-    let last = settle_all(&entry, at(7_000_000_000)).0;
+    let last = decide_all(&entry, at(7_000_000_000)).0;
     assert_eq!(last, [(end - second).timestamp()]);
 }
 
 #[test]
-fn all_fires_each_missed_one_within_the_window() {
+fn all_catches_up_every_missed_fire_within_the_window() {
     let all = CatchUpPolicy::All;
     case(60, all, 200, &[60, 120, 180], &[]);
     case(60, all, 480, &[180, 240, 300, 360, 420, 480], &[(60, 179)]);
@@ -127,14 +129,14 @@ fn all_fires_each_missed_one_within_the_window() {
 }
 
 #[test]
-fn none_skips_whatever_was_missed() {
+fn none_catches_up_no_missed_fire() {
     let none = CatchUpPolicy::None;
     case(60, none, 70, &[], &[(60, 64)]);
     case(60, none, 122, &[120], &[(60, 116)]);
 }
 
 #[test]
-fn an_entry_never_seen_before_has_missed_nothing() {
+fn an_entry_that_is_first_seen_has_missed_nothing() {
     let timing = entry(60, CatchUpPolicy::All).timing;
     let resume = |first_seen, last_fire: Option<i64>| {
         let history = History {
@@ -147,13 +149,13 @@ fn an_entry_never_seen_before_has_missed_nothing() {
         Progress::resume(&timing, history).next(&timing)
     };
     assert_eq!(resume(1000, None), Some(at(1060)));
-    // Fired long ago, taken out, and back since 1000: the rhythm holds, the gap is forgotten.
+    // Fired long ago, removed, and back since 1000: the rhythm stays, and fires in the gap are not missed.
     assert_eq!(resume(1000, Some(10)), Some(at(1030)));
     assert_eq!(resume(10, Some(1000)), Some(at(1060)));
 }
 
 #[test]
-fn an_entry_that_another_scheduler_enqueued_goes_on_in_its_rhythm() {
+fn an_entry_that_another_scheduler_enqueued_continues_in_its_rhythm() {
     let next = |timing: &Timing, last_fire: Option<i64>| {
         let history = History {
             first_seen: at(1000),
@@ -167,14 +169,14 @@ fn an_entry_that_another_scheduler_enqueued_goes_on_in_its_rhythm() {
     let mut timing = every(60);
     assert_eq!(next(&timing, None), Some(at(970)));
     assert_eq!(next(&timing, Some(1020)), Some(at(1080)));
-    // Ours fired before the other scheduler did, in another rhythm.
+    // This scheduler fired before the other one did, in another rhythm.
     assert_eq!(next(&timing, Some(880)), Some(at(1030)));
     timing.bound(|it| it.first = Some(Moment::In(TimeDelta::seconds(5))));
     assert_eq!(next(&timing, None), Some(at(1005)));
 }
 
 #[test]
-fn a_clock_that_went_back_waits_for_the_time_it_had_settled() {
+fn after_the_clock_goes_back_an_entry_waits_for_its_next_fire_time() {
     let entry = entry(60, CatchUpPolicy::All);
     let history = History {
         first_seen: at(0),
@@ -190,7 +192,7 @@ fn a_clock_that_went_back_waits_for_the_time_it_had_settled() {
     assert_eq!(decide(&entry, progress, at(60)), wait);
 }
 
-/// The first fires of an hourly entry that was first seen at 10,000, as `bound` bounds it.
+/// Returns the next fires, three at most, of an hourly entry first seen at 10,000, with the bounds that `bound` sets.
 fn bounded(last_fire: Option<i64>, fires: u32, bound: impl Fn(&mut Timing)) -> Vec<i64> {
     let mut timing = every(3600);
     bound(&mut timing);
@@ -211,7 +213,7 @@ fn bounded(last_fire: Option<i64>, fires: u32, bound: impl Fn(&mut Timing)) -> V
 }
 
 #[test]
-fn the_first_fire_is_where_it_was_named_or_one_interval_on() {
+fn an_interval_first_fires_at_its_named_first_fire_or_after_one_interval() {
     let first = |last_fire, moment| {
         bounded(last_fire, 0, |timing| {
             timing.bound(|it| it.first = Some(moment));
@@ -235,25 +237,25 @@ fn the_first_fire_is_where_it_was_named_or_one_interval_on() {
     assert_eq!(
         first(Some(9_000), soon)[0],
         10_060,
-        "its timing is new, the old rhythm is not"
+        "the timing is new, and the first fire is later than the last one of the old timing"
     );
     assert_eq!(first(None, Moment::At(at(50_000)))[0], 50_000);
     assert_eq!(
         first(None, Moment::At(at(1_000)))[0],
         11_800,
-        "long ago, and still the anchor"
+        "intervals count from it although it is long past"
     );
 }
 
 #[test]
-fn a_start_and_an_end_bound_the_fires() {
+fn no_fire_is_before_the_start_or_at_or_after_the_end() {
     let start = |start| {
         bounded(None, 0, |timing| {
             timing.bound(|it| it.starts_at = Some(at(start)));
         })
     };
     assert_eq!(start(20_000), [20_000, 23_600, 27_200]);
-    assert_eq!(start(9_000)[0], 12_600, "counted from it");
+    assert_eq!(start(9_000)[0], 12_600, "counted from the start");
     let last = |last| bounded(None, 0, |timing| timing.bound(|it| it.last = Some(last)));
     assert_eq!(last(Moment::At(at(17_200))), [13_600], "exclusive");
     assert_eq!(
@@ -268,7 +270,7 @@ fn a_start_and_an_end_bound_the_fires() {
 }
 
 #[test]
-fn so_many_times_and_no_more() {
+fn an_entry_fires_at_most_times_times() {
     let times = |fires| {
         bounded(Some(13_600), fires, |timing| {
             timing.bound(|it| it.times = Some(3));
@@ -279,7 +281,7 @@ fn so_many_times_and_no_more() {
 }
 
 #[test]
-fn once_is_once() {
+fn an_entry_with_at_or_in_fires_once() {
     let once = |last_fire, moment| {
         bounded(last_fire, 0, |timing| {
             timing.recurrence = Recurrence::Once(moment);
@@ -290,7 +292,7 @@ fn once_is_once() {
     assert_eq!(
         once(None, Moment::At(at(5_000))),
         [0; 0],
-        "it was never seen before it"
+        "first seen after its only fire time"
     );
     assert_eq!(once(None, Moment::In(TimeDelta::seconds(60))), [10_060]);
     assert_eq!(
@@ -300,11 +302,11 @@ fn once_is_once() {
 }
 
 #[test]
-fn jitter_wider_than_the_interval_gives_up_no_fire_that_is_on_time() {
+fn with_jitter_longer_than_the_interval_no_fire_that_is_on_time_is_missed() {
     let mut entry = entry(20, CatchUpPolicy::Latest);
     entry.timing.bound(|it| it.jitter = TimeDelta::seconds(60));
     for now in (300..400).map(at) {
-        let (fired, missed) = settle_all(&entry, now);
+        let (fired, missed) = decide_all(&entry, now);
         let given_up = missed.last().map_or(0, |(_, last)| *last);
         let on_time = (now - GRACE - entry.timing.bounds().jitter).timestamp();
         assert!(given_up < on_time, "{now}: {fired:?} {missed:?}");
@@ -317,15 +319,15 @@ fn a_fire_that_jitter_delays_is_neither_early_nor_missed() {
     entry.timing.bound(|it| it.jitter = TimeDelta::seconds(30));
     let due = entry.due_at(at(60));
     let early = due - TimeDelta::milliseconds(1);
-    assert_eq!(settle_all(&entry, early).0, [0; 0]);
-    assert_eq!(settle_all(&entry, due).0, [60]);
-    assert_eq!(settle_all(&entry, at(90) + GRACE).0, [60]);
-    assert_eq!(settle_all(&entry, at(97)), (vec![], vec![(60, 61)]));
+    assert_eq!(decide_all(&entry, early).0, [0; 0]);
+    assert_eq!(decide_all(&entry, due).0, [60]);
+    assert_eq!(decide_all(&entry, at(90) + GRACE).0, [60]);
+    assert_eq!(decide_all(&entry, at(97)), (vec![], vec![(60, 61)]));
 }
 
 proptest! {
     #[test]
-    fn no_history_and_no_length_overflows(
+    fn no_history_and_no_length_causes_an_overflow(
         [first_seen, last_fire, elsewhere, returned, now] in any::<[i64; 5]>(),
         [window, jitter, first, interval] in any::<[u64; 4]>(),
         policy in 0..3_usize,

@@ -1,15 +1,16 @@
-//! The fires to come, in order of time, as if every entry was first seen now. Nothing is fired.
+//! Lists upcoming fires in order of time, as if every entry were first seen now. Enqueues nothing.
 
 use std::{cmp::Reverse, collections::BinaryHeap, iter, sync::Arc};
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 
 use crate::core::{
     firing::history::{History, Progress},
     schedule::entry::Entry,
+    time::duration::words,
 };
 
-/// The fires of one entry that is first seen at `from`, in order.
+/// Returns the fire times of one entry that is first seen at `from`, in order.
 pub fn fires(entry: &Entry, from: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
     let new = History {
         first_seen: from,
@@ -26,8 +27,9 @@ pub fn fires(entry: &Entry, from: DateTime<Utc>) -> impl Iterator<Item = DateTim
     })
 }
 
-/// The fires of all `entries`, each first seen at `from`, in order; those of one instant in the
-/// order of the entries.
+/// Returns the fires of all `entries`, each first seen at `from`, in order of time.
+///
+/// Fires at the same instant are in the order of the entries.
 pub fn upcoming<'a>(
     entries: impl IntoIterator<Item = &'a Arc<Entry>>,
     from: DateTime<Utc>,
@@ -46,27 +48,18 @@ pub fn upcoming<'a>(
     })
 }
 
-/// How far `at` is from `now`, in its two largest units: `in 3 h 12 m`, `in 45 s`, `now`.
+/// Returns the time from `now` until `at` as text, in at most two units: `in 3 h 12 m`, `in 45 s`, `now`.
 pub fn in_words(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    const UNITS: [(i64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let seconds = (at - now.trunc_subsecs(0)).max(TimeDelta::zero());
-    let seconds = seconds.num_seconds();
-    let Some(largest) = UNITS.iter().position(|(unit, _)| seconds >= *unit) else {
-        return "now".to_owned();
-    };
-    let mut rest = seconds;
-    let mut words = vec!["in".to_owned()];
-    for (unit, name) in UNITS.into_iter().skip(largest).take(2) {
-        if rest >= unit {
-            words.push(format!("{} {name}", rest / unit));
-        }
-        rest %= unit;
+    match words(at - now.trunc_subsecs(0)) {
+        Some(words) => format!("in {words}"),
+        None => "now".to_owned(),
     }
-    words.join(" ")
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
     use crate::core::{
         job::Job,
@@ -134,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fires_no_more_ends() {
+    fn an_entry_without_fires_has_no_upcoming_fires() {
         assert_eq!(upcoming(&[], utc("2026-11-24T10:30:00Z")).count(), 0);
         let by_hand = entry("by hand", Recurrence::Manual);
         assert_eq!(fires(&by_hand, utc("2026-11-24T10:30:00Z")).count(), 0);
@@ -148,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_distance_is_told_in_its_two_largest_units() {
+    fn a_time_until_a_fire_is_shown_in_at_most_two_units() {
         case(-5, "now");
         case(0, "now");
         case(45, "in 45 s");

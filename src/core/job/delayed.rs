@@ -1,4 +1,4 @@
-//! An item of a bucket → the payload that goes into its queue.
+//! Decodes items of delayed buckets into the payloads for their queues.
 
 use std::borrow::Cow;
 
@@ -16,20 +16,20 @@ use crate::core::job::{
 pub struct DelayedItem {
     /// Name of the queue, without namespace.
     pub queue: String,
-    /// What goes into the queue.
+    /// The payload for the queue.
     pub payload: String,
 }
 
-/// Why a delayed item can't be enqueued; it goes to quarantine with these words.
+/// Why a delayed item cannot be enqueued. The quarantine record of the item contains this text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unqueueable {
-    /// No JSON.
+    /// The item is not valid JSON.
     #[error("not JSON: {0}")]
     NotJson(String),
-    /// No JSON object of the expected shape.
+    /// The item is not a JSON object, or its `class` or `queue` has a wrong type.
     #[error("not a delayed job: expected an object with text as \"class\" and \"queue\"")]
     NotAJob,
-    /// The worker that takes it would exit.
+    /// A worker would exit when it takes the job.
     #[error(transparent)]
     Unperformable(#[from] Unperformable),
     /// `class` is absent, null or empty.
@@ -51,21 +51,22 @@ struct RawItem<'a> {
 }
 
 impl DelayedItem {
-    /// Reads an item of a bucket, written by any client.
+    /// Decodes an item of a bucket that any client may have written.
     ///
-    /// As resque-scheduler 5.0: absent or null `args` are none, anything but an array is one
-    /// argument; other keys, their order and white space don't matter. The bytes of the arguments
-    /// are kept.
+    /// As resque-scheduler 5.0: absent or null `args` mean no arguments, and any other value that is not an array is
+    /// a single argument. Other keys, the order of keys and white space do not matter. The bytes of the arguments do
+    /// not change.
     ///
     /// # Errors
-    /// [`Unqueueable`] where the item is not a JSON object, or names no class or no queue.
+    /// Returns [`Unqueueable`] if the item is not a JSON object, if it names no class or no queue, or if a worker
+    /// would exit on the job.
     pub fn decode(item: &[u8]) -> Result<Self, Unqueueable> {
-        // What serde says of other data repeats it, and that may be long, or secret.
+        // For JSON of another shape, serde's message quotes the data, which may be long or secret.
         let not_a_job = |error: serde_json::Error| match error.classify() {
             Category::Data => Unqueueable::NotAJob,
             _ => Unqueueable::NotJson(error.to_string()),
         };
-        // serde would read an array as the fields in order.
+        // serde would accept an array and read its elements as the fields in order.
         if item.trim_ascii_start().first() == Some(&b'[') {
             return Err(Unqueueable::NotAJob);
         }
@@ -81,7 +82,7 @@ impl DelayedItem {
     }
 }
 
-/// The class and the queue that an item names, as far as they can be read, whatever else is wrong with it.
+/// Returns the class and the queue that an item names, as far as they can be decoded.
 pub fn class_and_queue(item: &[u8]) -> (Option<String>, Option<String>) {
     let raw = serde_json::from_slice(item).unwrap_or_default();
     let RawItem { class, queue, .. } = raw;
@@ -89,8 +90,7 @@ pub fn class_and_queue(item: &[u8]) -> (Option<String>, Option<String>) {
     (named(class), named(queue))
 }
 
-/// The class or queue that a JSON value names: text, or a number, which stands for the text that Ruby's
-/// `to_s` makes of it.
+/// Returns the class or queue that a JSON value names: a string, or a number as Ruby's `to_s` writes it.
 fn name(value: Option<&RawValue>, absent: Unqueueable) -> Result<Cow<'_, str>, Unqueueable> {
     let json = value.map_or("\"\"", RawValue::get);
     match json.as_bytes() {
@@ -98,7 +98,7 @@ fn name(value: Option<&RawValue>, absent: Unqueueable) -> Result<Cow<'_, str>, U
         [b'"', text @ .., b'"'] if !text.contains(&b'\\') => {
             Ok(Cow::Borrowed(&json[1..json.len() - 1]))
         }
-        // It is valid JSON, so that nothing else can be wrong with it.
+        // The value is valid JSON, so a lone surrogate is the only possible error.
         [b'"', ..] => serde_json::from_str(json)
             .map(Cow::Owned)
             .map_err(|_| Unperformable::LoneSurrogate.into()),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_arguments_are_none_and_a_lone_one_is_wrapped() {
+    fn absent_arguments_become_an_empty_list_and_a_single_argument_a_list_of_one() {
         decoded(r#"{"class":"C","queue":"q"}"#, r#"{"class":"C","args":[]}"#);
         decoded(
             r#" {"queue":"q", "x":1, "args": null, "class":"C"} "#,
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_job_is_refused_with_a_reason() {
+    fn an_item_that_is_not_a_job_is_refused_with_a_reason() {
         refused(b"garbage", "not JSON: expected value");
         refused(b"", "not JSON: EOF");
         refused(b"\xff\xfe", "not JSON");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_in_the_class_are_read() {
+    fn escapes_in_class_and_queue_are_decoded() {
         decoded(
             r#"{"class":"\u0043\"\ud83d\ude00","queue":"\u0071"}"#,
             r#"{"class":"C\"😀","args":[]}"#,
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_its_worker_would_not_survive_is_refused() {
+    fn a_job_on_which_its_worker_would_exit_is_refused() {
         let item = |levels: usize| {
             let (open, close) = ("[".repeat(levels), "]".repeat(levels));
             format!(r#"{{"class":"C","args":{open}"]}}[\"[{{"{close},"queue":"q"}}"#)
@@ -229,7 +229,7 @@ mod tests {
             br#"{"class":"C","args":1e400,"queue":"q"}"#,
             "number too large",
         );
-        // What is not pushed kills no worker.
+        // Keys that are not pushed to the queue cannot harm a worker.
         decoded(
             r#"{"class":"C","x":["\ud83d",1e400],"queue":"q"}"#,
             r#"{"class":"C","args":[]}"#,

@@ -1,19 +1,18 @@
-//! The limits of Ruby's JSON, which a job's arguments must keep.
+//! The limits of Ruby's JSON that a job's arguments must not exceed.
 //!
-//! A Resque worker parses the payload that it took from a queue, and generates JSON again for its
-//! status record, with the payload in it. If either fails, the worker exits and the job is lost.
+//! A Resque worker parses the payload that it took from a queue. Then it generates JSON for its status record, which
+//! contains the payload. If either fails, the worker exits and the job is lost.
 
-/// How many levels of arrays and objects Ruby's JSON parses and generates.
+/// The maximum number of levels of arrays and objects that Ruby's JSON parses and generates.
 pub const DEEPEST: usize = 100;
 
-/// How many of these levels are around a job's argument list: the worker's status record, and the
-/// payload in it.
+/// The number of levels around a job's argument list: the worker's status record, and the payload in it.
 pub const AROUND_ARGUMENTS: usize = 2;
 
-/// Why a worker exits when it takes a job with such arguments.
+/// Why a worker exits when it takes a job with these arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unperformable {
-    /// Too many arrays and objects are within each other.
+    /// Arrays and objects are nested too deep.
     #[error(
         "nested too deep: the worker's status record, with the payload in it, can have {DEEPEST} levels in Ruby's JSON"
     )]
@@ -23,18 +22,19 @@ pub enum Unperformable {
         "half a surrogate pair, such as `\\ud83d`: Ruby's JSON rejects text that is not Unicode"
     )]
     LoneSurrogate,
-    /// A number that is infinite as a double.
+    /// A number that overflows to infinity as a double.
     #[error(
         "number too large, such as `1e400`: Ruby's JSON parses it as Infinity, and cannot generate that"
     )]
     TooLarge,
 }
 
-/// Checks that Ruby's JSON parses and generates `json` with `around` levels of arrays and objects
-/// around it. `json` must be valid JSON.
+/// Checks that Ruby's JSON can parse and generate `json` inside of `around` levels of arrays and objects.
+///
+/// `json` must be valid JSON.
 ///
 /// # Errors
-/// The first limit that `json` exceeds.
+/// Returns the first limit that `json` exceeds.
 pub fn check(json: &str, around: usize) -> Result<(), Unperformable> {
     let bytes = json.as_bytes();
     let (mut level, mut at) = (around, 0);
@@ -52,7 +52,7 @@ pub fn check(json: &str, around: usize) -> Result<(), Unperformable> {
     Ok(())
 }
 
-/// Returns the index behind the closing quote of the text that starts at `at`.
+/// Returns the index after the closing quote of the string that starts at `at`.
 fn end_of_text(json: &[u8], mut at: usize) -> Result<usize, Unperformable> {
     while let Some(found) = memchr::memchr2(b'"', b'\\', json.get(at..).unwrap_or_default()) {
         at += found;
@@ -64,8 +64,7 @@ fn end_of_text(json: &[u8], mut at: usize) -> Result<usize, Unperformable> {
     Ok(json.len())
 }
 
-/// Returns how many bytes to skip at the start of `json`, which is a backslash: the byte behind it,
-/// too, and all of a surrogate pair.
+/// Returns how many bytes of the escape at the start of `json` to skip: two, or twelve for a surrogate pair.
 fn length_of_escape(json: &[u8]) -> Result<usize, Unperformable> {
     match json {
         [
@@ -92,8 +91,9 @@ fn length_of_escape(json: &[u8]) -> Result<usize, Unperformable> {
     }
 }
 
-/// Whether the number with a point or exponent at `at` is infinite as a double. The `e` of `true` and
-/// `false` belongs to no number.
+/// Whether the number with a point or exponent at `at` overflows to infinity as a double.
+///
+/// Returns false for the `e` of `true` and `false`.
 fn is_infinite(json: &str, at: usize) -> bool {
     /// A number with fewer digits before its point, and no positive exponent, is less than 1e308.
     const MANY: usize = 309;
@@ -189,13 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn the_levels_around_count() {
+    fn the_levels_around_the_arguments_count_too() {
         let nested = |levels| "[".repeat(levels) + "\"[[\\\"[\",{}" + &"]".repeat(levels);
         assert_eq!(check(&nested(99), 0), Ok(()));
         assert_eq!(check(&nested(100), 0), Err(Unperformable::TooDeep));
         assert_eq!(check(&nested(97), 2), Ok(()));
         assert_eq!(check(&nested(98), 2), Err(Unperformable::TooDeep));
-        // What is beside each other is not within each other.
+        // Siblings do not add levels.
         let wide = format!("[{}[]]", "[{}],".repeat(200));
         assert_eq!(check(&wide, 98), Err(Unperformable::TooDeep));
         assert_eq!(check(&wide, 97), Ok(()));

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// `text`, which ends in a JSON array, with more elements in it.
+/// Returns `text`, which ends with a JSON array, with `elements` appended to the array.
 pub fn appended(text: &str, elements: &str) -> String {
     let open = text.strip_suffix(']').unwrap_or(text);
     let is_empty = open.trim_ascii_end().ends_with('[');
@@ -10,16 +10,16 @@ pub fn appended(text: &str, elements: &str) -> String {
     format!("{open}{comma}{elements}]")
 }
 
-/// The payload that a worker pops: class first, no spaces. `arguments` is JSON text, an array.
+/// Returns the payload that a worker pops: class first, no spaces. `arguments` is a JSON array.
 pub fn payload(class: &str, arguments: &str) -> String {
     let class = quoted(class);
     format!("{{\"class\":{class},\"args\":{arguments}}}")
 }
 
-/// The argument list that one JSON value stands for, as resque-scheduler 5.0 reads `args`: an
-/// array is the list, `null` is an empty one, anything else is one argument.
+/// Returns the argument list for a value of `args`, as resque-scheduler 5.0 reads it.
 ///
-/// `json` is valid JSON without white space around it. Its bytes are kept.
+/// An array is the list itself, `null` is an empty list, and any other value is a single argument. `json` must be valid
+/// JSON without white space around it. Its bytes do not change.
 pub fn argument_list(json: &str) -> Cow<'_, str> {
     match json {
         "null" => Cow::Borrowed("[]"),
@@ -28,15 +28,15 @@ pub fn argument_list(json: &str) -> Cow<'_, str> {
     }
 }
 
-/// The item that `enqueue_at` puts into a bucket, as resque-scheduler 5.0 writes it.
+/// Returns the item that `enqueue_at` puts into a bucket, as resque-scheduler 5.0 writes it.
 ///
-/// `arguments` is JSON text, an array; `class` and `queue` are plain text.
+/// `arguments` is a JSON array; `class` and `queue` are plain text.
 pub fn delayed_item(class: &str, arguments: &str, queue: &str) -> String {
     let (class, queue) = (quoted(class), quoted(queue));
     format!("{{\"class\":{class},\"args\":{arguments},\"queue\":{queue}}}")
 }
 
-/// `text` as a JSON string: UTF-8 and `/` unescaped, as Ruby writes it.
+/// Returns `text` as a JSON string: UTF-8 and `/` unescaped, as Ruby writes it.
 pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

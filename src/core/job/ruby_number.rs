@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// A number of JSON, finite as a double, as Ruby's `to_s` writes it after Ruby's JSON parsed it.
+/// Returns a JSON number, finite as a double, as Ruby's `to_s` writes it after Ruby's JSON parsed it.
 pub fn number(json: &str) -> Cow<'_, str> {
     match json.parse() {
         Ok(number) if json.contains(['.', 'e', 'E']) => Cow::Owned(float(number)),
@@ -11,10 +11,11 @@ pub fn number(json: &str) -> Cow<'_, str> {
     }
 }
 
-/// A finite number as Ruby's JSON, and its `to_s`, write it: the shortest digits that read back as
-/// the same number, `1.0e+20` rather than `1e20`.
+/// Returns a finite number as Ruby's JSON and `to_s` write it, such as `1.0e+20` rather than `1e20`.
+///
+/// The digits are the shortest that parse to the same number.
 pub fn float(number: f64) -> String {
-    // `-1.5e-7`: one digit, then the others, then the power of ten.
+    // For example `-1.5e-7`: one digit, the other digits, the power of ten.
     let shortest = format!("{number:e}");
     let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();

@@ -1,5 +1,4 @@
-//! An entry of the schedule: its name, when it fires, what it enqueues, and what happens to the
-//! fires that it missed, or that would pile up.
+//! An entry of the schedule: its name, timing and job, its catch-up policy, and its limits against pile-ups.
 
 use std::{fmt, sync::Arc};
 
@@ -12,30 +11,29 @@ use crate::core::{
     time::{timing::Timing, zone::Zone},
 };
 
-/// One named line of the schedule, fully validated.
+/// One named, validated entry of the schedule.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Unique in its schedule.
+    /// The name, unique in its schedule.
     pub name: String,
-    /// When it fires.
+    /// When the entry fires.
     pub timing: Timing,
-    /// The zone in which people think of its fires: that of its expression, else its own, that of its file, or the
-    /// default.
+    /// The zone in which fire times are shown: that of the expression, or else of the entry, the file, or the default.
     pub zone: Zone,
-    /// What it enqueues.
+    /// The job that the entry enqueues.
     pub job: Job,
     /// What happens to missed fires.
     pub catch_up: CatchUp,
-    /// What keeps its jobs from piling up.
+    /// When fires are skipped so that jobs do not pile up.
     pub guard: Guard,
-    /// What it is for, in the user's words.
+    /// The user's description of the entry.
     pub description: Option<String>,
-    /// Where it comes from.
+    /// Where the entry is defined.
     pub origin: Origin,
 }
 
-/// Entries are equal if they do the same and say the same, wherever they come from: a comment above an entry moves
-/// it to another line, and changes nothing of it.
+/// Compares everything except the origin: a new comment above an entry moves it to another line, but does not change
+/// the entry.
 impl PartialEq for Entry {
     fn eq(&self, other: &Self) -> bool {
         let Self {
@@ -59,24 +57,40 @@ impl PartialEq for Entry {
 }
 
 impl Entry {
-    /// When the fire for `fire_time` is due.
+    /// Returns the instant at which the fire for `fire_time` is due: the fire time plus its jitter.
     pub fn due_at(&self, fire_time: DateTime<Utc>) -> DateTime<Utc> {
         self.timing.due_at(&self.name, fire_time)
     }
 }
 
-/// Where an entry comes from. Displayed, it is `schedules/prod.toml:12`, or `dynamic`.
+/// Where an entry is defined. Displayed as `schedules/prod.toml:12` or `dynamic`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A schedule file.
     File {
-        /// Its path, as it was given. All entries of a file share it.
+        /// The path of the file, as the user gave it. All entries of a file share the allocation.
         file: Arc<str>,
-        /// The line in which its name is, from 1.
+        /// The line of the entry's name, counted from 1; 0 if it is not known.
         line: u32,
     },
-    /// An app, which set it in Redis.
+    /// Redis, where an app set the entry.
     Dynamic,
+}
+
+/// Parses the displayed text. A text without a line number is a file whose line is not known.
+impl From<&str> for Origin {
+    fn from(text: &str) -> Self {
+        let (file, line) = match text.rsplit_once(':') {
+            Some((file, line)) => (file, line.parse().ok()),
+            None if text == "dynamic" => return Self::Dynamic,
+            None => (text, None),
+        };
+        let file = if line.is_some() { file } else { text };
+        Self::File {
+            file: file.into(),
+            line: line.unwrap_or_default(),
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -88,17 +102,17 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What happens to the fires that were missed in a gap: a restart, a failover, Redis away.
+/// What happens to missed fires, for example after a restart, a failover or an outage of Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatchUp {
-    /// Which of the missed ones fire.
+    /// Which missed fires are caught up.
     pub policy: CatchUpPolicy,
-    /// Only fire times at most this long ago are caught up with.
+    /// The maximum age of a fire time that is caught up.
     pub window: TimeDelta,
 }
 
 impl Default for CatchUp {
-    /// The newest missed fire, if it was due in the last five minutes.
+    /// Catches up the newest missed fire if it was due in the last five minutes.
     fn default() -> Self {
         Self {
             policy: CatchUpPolicy::Latest,
@@ -107,20 +121,20 @@ impl Default for CatchUp {
     }
 }
 
-/// Which missed fires are caught up with.
+/// Which missed fires are caught up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CatchUpPolicy {
-    /// The newest one.
+    /// The newest missed fire.
     Latest,
-    /// Each of them, oldest first.
+    /// Every missed fire, oldest first.
     All,
-    /// None.
+    /// No missed fire.
     None,
 }
 
 impl CatchUpPolicy {
-    /// The policy as a schedule names it.
+    /// Returns the policy's name in a schedule.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Latest => "latest",

@@ -1,4 +1,4 @@
-//! A schedule: all entries, by name; and what changes from one to the next.
+//! The schedule: all entries by name, and the differences between two schedules.
 
 pub mod entry;
 pub mod overlap;
@@ -7,35 +7,35 @@ use std::{collections::BTreeMap, fmt, iter, mem, sync::Arc};
 
 use crate::core::{schedule::entry::Entry, suggestion::nearest};
 
-/// All entries, each under its own name, in the order of their names.
+/// All entries in the order of their names. Names are unique.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Schedule {
-    /// Sorted by name. No map: it would hold each name a second time.
+    /// Sorted by name. A map would store every name twice.
     entries: Vec<Arc<Entry>>,
     left_out: Vec<LeftOut>,
     digest: String,
 }
 
-/// What a name stands for: an entry, or that it is left out.
+/// The state of an entry's name: the entry, or why it is left out.
 pub type DynamicState = Result<Arc<Entry>, LeftOut>;
 
 /// An entry of the files that is not in the schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Its name.
+    /// The entry's name.
     pub name: String,
-    /// Why it is left out.
+    /// Why the entry is left out.
     pub reason: LeftOutReason,
 }
 
 /// Why an entry of the files is not in the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeftOutReason {
-    /// It is for other environments.
+    /// The entry is for other environments.
     Environment,
-    /// It is not enabled.
+    /// The entry is not enabled.
     Disabled,
-    /// It never fires and names no queue, as what is in a file only to be merged into others.
+    /// The entry never fires and names no queue, such as a YAML anchor that other entries merge.
     NoQueue,
 }
 
@@ -49,24 +49,24 @@ impl fmt::Display for LeftOutReason {
     }
 }
 
-/// What a reload changes: names of entries, each list in order.
+/// The names of the entries that a reload changes, each list in the order of the names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// In the new schedule only.
+    /// Entries that are only in the new schedule.
     pub added: Vec<String>,
-    /// In both, but not the same.
+    /// Entries that are in both schedules, but differ.
     pub changed: Vec<String>,
-    /// In the old schedule only.
+    /// Entries that are only in the old schedule.
     pub removed: Vec<String>,
 }
 
 impl Changes {
-    /// How many entries change.
+    /// Returns the number of entries that change.
     pub fn len(&self) -> usize {
         self.added.len() + self.changed.len() + self.removed.len()
     }
 
-    /// Whether none does.
+    /// Whether no entry changes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -84,21 +84,21 @@ impl Changes {
     }
 }
 
-/// What becomes of an entry from one schedule to the next.
+/// The difference between two schedules for one entry.
 #[derive(Debug, Clone, Copy)]
 pub enum Difference<'a> {
-    /// The same entry is in both.
+    /// The same entry is in both schedules.
     None(&'a Entry),
-    /// In the new schedule only.
+    /// The entry is only in the new schedule.
     Added(&'a Entry),
-    /// In both, but not the same; the new one.
+    /// The entry is in both schedules, but differs. Holds the new one.
     Changed(&'a Entry),
-    /// In the old schedule only.
+    /// The entry is only in the old schedule.
     Removed(&'a Entry),
 }
 
 impl<'a> Difference<'a> {
-    /// The name of the entry.
+    /// Returns the name of the entry.
     pub fn name(&self) -> &'a str {
         let (Self::None(entry) | Self::Added(entry) | Self::Changed(entry) | Self::Removed(entry)) =
             self;
@@ -107,23 +107,23 @@ impl<'a> Difference<'a> {
 }
 
 impl Schedule {
-    /// The same with what identifies the texts that it was made of.
+    /// Returns this schedule with the digest of its source texts.
     #[must_use]
     pub fn with_digest(self, digest: String) -> Self {
         Self { digest, ..self }
     }
 
-    /// What identifies the texts that it was made of; empty: it was made of none.
+    /// Returns the digest of the texts that this schedule was read from; empty if there are none.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// The entry of that name.
+    /// Returns the entry with this name.
     pub fn get(&self, name: &str) -> Option<&Arc<Entry>> {
         self.find(name).map(|(_, entry)| entry)
     }
 
-    /// The entry of that name, and its place among [`Self::entries`].
+    /// Returns the entry with this name, and its index in [`Self::entries`].
     pub fn find(&self, name: &str) -> Option<(usize, &Arc<Entry>)> {
         let found = self
             .entries
@@ -131,7 +131,7 @@ impl Schedule {
         found.ok().map(|index| (index, &self.entries[index]))
     }
 
-    /// Returns the name of an entry, in the schedule or left out of it, that `name` may be a slip of.
+    /// Returns the name that the user may have meant by `name`, of an entry in the schedule or left out of it.
     pub fn nearest(&self, name: &str) -> Option<&str> {
         let entries = self.entries.iter().map(|entry| entry.name.as_str());
         nearest(
@@ -140,24 +140,24 @@ impl Schedule {
         )
     }
 
-    /// All entries, in the order of their names.
+    /// Returns all entries in the order of their names.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = &Arc<Entry>> {
         self.entries.iter()
     }
 
-    /// All entries, and nothing else of it.
+    /// Returns all entries in the order of their names, and drops the rest of the schedule.
     pub fn into_entries(self) -> impl Iterator<Item = Arc<Entry>> {
         self.entries.into_iter()
     }
 
-    /// This schedule, with what the files have beside it.
+    /// Returns this schedule with the entries of its files that are left out.
     #[must_use]
     pub fn with_left_out(self, mut left_out: Vec<LeftOut>) -> Self {
         left_out.sort_by(|one, other| one.name.cmp(&other.name));
         Self { left_out, ..self }
     }
 
-    /// What `name` stands for; `None`: nothing.
+    /// Returns the entry called `name`, or why it is left out; `None` if no entry has this name.
     pub fn dynamic_state(&self, name: &str) -> Option<DynamicState> {
         let left_out = || {
             let found = self
@@ -168,12 +168,12 @@ impl Schedule {
         self.get(name).cloned().map(Ok).or_else(left_out)
     }
 
-    /// The entries of the files that are not in the schedule.
+    /// Returns the entries of the files that are not in the schedule.
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
     }
 
-    /// This schedule, with `over` in place of what has the same names; `None`: nothing has that name.
+    /// Returns this schedule with every name in `over` replaced by its state there; `None` removes the name.
     #[must_use]
     pub fn overridden<'a>(
         &self,
@@ -189,7 +189,7 @@ impl Schedule {
         Self::from(entries.cloned().collect::<Vec<_>>()).with_left_out(left_out.cloned().collect())
     }
 
-    /// What it takes to get from this schedule to `new`.
+    /// Returns the changes from this schedule to `new`.
     pub fn changes_to(&self, new: &Self) -> Changes {
         let mut changes = Changes::default();
         for difference in self.differences(new) {
@@ -198,7 +198,7 @@ impl Schedule {
         changes
     }
 
-    /// What becomes of each entry of this schedule or of `new`, in the order of their names.
+    /// Returns one difference for every entry of this schedule or of `new`, in the order of the names.
     pub fn differences<'a>(&'a self, new: &'a Self) -> impl Iterator<Item = Difference<'a>> {
         let (mut old, mut new) = (
             self.entries.iter().peekable(),
@@ -214,7 +214,7 @@ impl Schedule {
             let entry = new.next()?;
             Some(match old.next_if(|it| it.name == entry.name) {
                 None => Difference::Added(entry),
-                // Mostly it is the same one.
+                // Unchanged entries usually share their allocation, which is cheap to compare.
                 Some(before) if Arc::ptr_eq(before, entry) || before == entry => {
                     Difference::None(entry)
                 }
@@ -223,7 +223,7 @@ impl Schedule {
         })
     }
 
-    /// This schedule, with the entries of `new` in place of its own up to `name`, inclusive.
+    /// Returns this schedule with its entries up to `name`, inclusive, replaced by those of `new`.
     #[must_use]
     pub fn replaced_up_to(&self, name: &str, new: &Self) -> Self {
         let end = |of: &Self| of.entries.partition_point(|it| it.name.as_str() <= name);
@@ -236,7 +236,7 @@ impl Schedule {
     }
 }
 
-/// A later entry replaces an earlier one of its name; `config` refuses such files before.
+/// A later entry replaces an earlier entry of the same name. `config` refuses files with duplicate names before that.
 impl From<Vec<Arc<Entry>>> for Schedule {
     fn from(mut entries: Vec<Arc<Entry>>) -> Self {
         entries.sort_by(|one, other| one.name.cmp(&other.name));
@@ -255,7 +255,7 @@ impl From<Vec<Arc<Entry>>> for Schedule {
     }
 }
 
-/// As from a list.
+/// A later entry replaces an earlier entry of the same name.
 impl FromIterator<Entry> for Schedule {
     fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
         let entries: Vec<_> = entries.into_iter().map(Arc::new).collect();
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_of_a_name_is_near_to_it() {
+    fn a_misspelled_name_has_a_suggestion() {
         let schedule = schedule(&[("nightly_report", "A"), ("nightly_sweep", "B")]);
         assert_eq!(schedule.nearest("nigthly_reprot"), Some("nightly_report"));
         assert_eq!(schedule.nearest("invoices"), None);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_name_what_was_added_changed_and_removed() {
+    fn changes_list_added_changed_and_removed_entries() {
         let old = schedule(&[("a", "A"), ("b", "B"), ("c", "C")]);
         let new = schedule(&[("b", "B"), ("c", "X"), ("d", "D")]);
         let changes = Changes {

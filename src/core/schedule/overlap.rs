@@ -1,43 +1,46 @@
-//! The pile-up guard: when a fire is skipped rather than enqueued, so that jobs don't pile up where
-//! workers don't keep up. Whether it is, is decided in Redis, together with the fire.
+//! The pile-up guard: when a fire is skipped, so that jobs do not pile up if the workers are too slow.
+//!
+//! Redis decides in `fire.lua`, in the same atomic step as the fire.
 
 use std::{fmt, num::NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
-/// When the fires of an entry are skipped. A skipped fire is settled: it is neither tried again nor
-/// caught up with, and it is none of the entry's `times`.
+/// When the fires of an entry are skipped.
+///
+/// A skipped fire is recorded. It is neither retried nor caught up, and does not count towards `times`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Guard {
-    /// What an identical job that is not done yet means.
+    /// What happens to a fire while an identical job is queued or running.
     pub overlap: Overlap,
-    /// No job makes its queue longer than this; none: queues may be of any length.
+    /// The queue length at which fires are skipped. `None` means no limit.
     pub max_queue_length: Option<NonZeroU64>,
 }
 
-/// What becomes of a fire while an identical job is not done yet. Jobs are identical that differ in
-/// nothing but what comes from their fire time ([`crate::core::job::Job::fixed_parts`]), and in the characters that
-/// ActiveSupport escapes.
+/// What happens to a fire while an identical job is queued or running.
+///
+/// Two jobs are identical if they differ only in the parts that depend on the fire time
+/// ([`crate::core::job::Job::fixed_parts`]) and in the characters that ActiveSupport escapes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
-    /// It is enqueued all the same.
+    /// The fire is enqueued anyway.
     #[default]
     Allow,
-    /// It is skipped if one waits in the queue, and is among the newest 100,000 there.
+    /// The fire is skipped if an identical job is among the newest 100,000 jobs of the queue.
     SkipIfQueued,
-    /// It is skipped if one waits there, or a worker says that it works on one.
+    /// The fire is skipped as for `SkipIfQueued`, and if a worker's status says that it runs an identical job.
     SkipIfRunning,
 }
 
 /// Why a fire was skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipReason {
-    /// The queue is as long as it may be.
+    /// The queue has reached its `max_queue_length`.
     QueueFull,
-    /// An identical job waits in the queue.
+    /// An identical job is waiting in the queue.
     Queued,
-    /// A worker works on an identical job.
+    /// A worker is running an identical job.
     Running,
 }
 

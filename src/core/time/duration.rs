@@ -1,12 +1,12 @@
-//! Duration text ⇄ `TimeDelta`, as fugit 1.14 reads it.
+//! Parses durations as fugit 1.14 does, and shows them.
 //!
 //! ```text
 //! plain     group (separator group)*     1h30m   1.5h   2 days and 3 hours   1h -10m   90
-//! group     sign? (number unit)+         a sign holds for its whole group: -1h10m is -(1h10m)
+//! group     sign? (number unit)+         a sign applies to its whole group: -1h10m is -(1h10m)
 //! separator spaces, commas, `and`, or nothing
 //! ISO 8601  P date-parts (T time-parts)  P1DT2H
 //! ```
-//! A number without a unit is seconds, and can only be the last one.
+//! Only the last number can be without a unit; it is in seconds.
 
 use std::{fmt::Write, ops::Range};
 
@@ -20,8 +20,10 @@ const WEEK: i128 = 7 * DAY;
 const MONTH: i128 = 30 * DAY;
 const YEAR: i128 = 365 * DAY;
 
-/// Unit words and their seconds, the longer of two with the same start first. Case counts only
-/// where months and minutes would be confused.
+/// The words for units, whether their case matters, and their seconds.
+///
+/// A longer word comes before a shorter word with the same start. Case matters only for months and minutes, which would
+/// be confused otherwise.
 const UNITS: &[(&str, bool, i128)] = &[
     ("years", false, YEAR),
     ("year", false, YEAR),
@@ -54,13 +56,13 @@ const UNITS_HELP: &str =
     "units are y, M (30 days), w, d, h, m (minutes) and s, or their names: `1h30m`, `15 minutes`";
 const FORM_HELP: &str = "a duration is numbers with units: `1h30m`, `15 minutes`, `PT2H`";
 
-/// Why text is no duration.
+/// Why a text is not a valid duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct DurationError {
-    /// The text.
+    /// The whole text.
     pub text: String,
-    /// Bytes of the text that it is about.
+    /// The range of bytes in the text that the problem is about.
     pub span: Range<usize>,
     /// What is wrong there.
     pub problem: String,
@@ -68,11 +70,12 @@ pub struct DurationError {
     pub help: &'static str,
 }
 
-/// Reads a duration: exact to the nanosecond, possibly zero or negative; a month is 30 days, a
-/// year 365.
+/// Parses a duration, which may be zero or negative.
+///
+/// The result is exact to the nanosecond. A month is 30 days, and a year is 365 days.
 ///
 /// # Errors
-/// [`DurationError`] for text that is no duration, or one that [`TimeDelta`] can't hold (292
+/// Returns [`DurationError`] if the text is not a duration, or if the duration is too long for [`TimeDelta`] (292
 /// million years).
 pub fn parse(text: &str) -> Result<TimeDelta, DurationError> {
     let end = text.trim_end().len();
@@ -87,7 +90,22 @@ pub fn parse(text: &str) -> Result<TimeDelta, DurationError> {
     delta(nanos).ok_or_else(|| reader.error(start..reader.end, "is too long", FORM_HELP))
 }
 
-/// Shows a duration in days and smaller units, as [`parse`] reads it: `1h30m`, `-2d`, `0.5s`.
+/// Returns a length as text for people, in at most two units: `3 h 12 m`, `45 s`. `None` if it is less than a second.
+pub fn words(length: TimeDelta) -> Option<String> {
+    const UNITS: [(i64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let mut rest = length.num_seconds();
+    let largest = UNITS.iter().position(|(unit, _)| rest >= *unit)?;
+    let mut words = vec![];
+    for (unit, name) in UNITS.into_iter().skip(largest).take(2) {
+        if rest >= unit {
+            words.push(format!("{} {name}", rest / unit));
+        }
+        rest %= unit;
+    }
+    Some(words.join(" "))
+}
+
+/// Returns a duration as text in days and smaller units, which [`parse`] accepts: `1h30m`, `-2d`, `0.5s`.
 pub fn display(length: TimeDelta) -> String {
     let nanos =
         i128::from(length.num_seconds()) * NANOS_PER_SECOND + i128::from(length.subsec_nanos());
@@ -98,7 +116,7 @@ pub fn display(length: TimeDelta) -> String {
     );
     let mut put = |count: i128, unit| {
         if count > 0 {
-            // Writing to a String doesn't fail.
+            // Writing to a String cannot fail.
             let _ = write!(text, "{count}{unit}");
         }
     };
@@ -122,14 +140,14 @@ pub fn display(length: TimeDelta) -> String {
     text
 }
 
-/// `nanos`, if a `TimeDelta` can hold them.
+/// Converts nanoseconds to a `TimeDelta`; `None` if they do not fit.
 fn delta(nanos: i128) -> Option<TimeDelta> {
     let seconds = i64::try_from(nanos.div_euclid(NANOS_PER_SECOND)).ok()?;
     let fraction = u32::try_from(nanos.rem_euclid(NANOS_PER_SECOND)).ok()?;
     TimeDelta::new(seconds, fraction)
 }
 
-/// Walks over the text from `at` to `end`, both always on character boundaries.
+/// Reads the text from `at` to `end`. Both are always at character boundaries.
 struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -141,7 +159,7 @@ impl Reader<'_> {
         &self.text[self.at..self.end]
     }
 
-    /// Steps over one of the `words`, the first that comes next.
+    /// Consumes the first of the `words` that comes next. Returns its index.
     fn take(&mut self, words: &[&str]) -> Option<usize> {
         let index = words.iter().position(|word| {
             let next = self.rest().get(..word.len());
@@ -151,7 +169,7 @@ impl Reader<'_> {
         Some(index)
     }
 
-    /// Steps over digits, and returns them.
+    /// Consumes digits and returns their range.
     fn digits(&mut self) -> Range<usize> {
         let from = self.at;
         let rest = self.rest();
@@ -168,7 +186,7 @@ impl Reader<'_> {
         while first || self.at < self.end {
             let parted = !first && self.separator();
             let sign = self.take(&["-", "+"]);
-            // A group ends where a separator or a sign begins the next one.
+            // A separator or a sign starts a new group.
             if first || parted || sign.is_some() {
                 negative = sign == Some(0);
             }
@@ -213,14 +231,14 @@ impl Reader<'_> {
         Ok(total)
     }
 
-    /// Steps over spaces, commas and `and`; whether there was any.
+    /// Consumes spaces, commas and `and`. Returns whether there were any.
     fn separator(&mut self) -> bool {
         let from = self.at;
         while self.take(&[" ", "\t", ",", "and"]).is_some() {}
         self.at > from
     }
 
-    /// `total` and the `nanos` of the group that began at `from`.
+    /// Returns `total` plus the nanoseconds of the group that starts at `from`.
     fn add(
         &self,
         total: i128,
@@ -233,7 +251,7 @@ impl Reader<'_> {
         sum.ok_or_else(|| self.error(from..self.at, "is too long", FORM_HELP))
     }
 
-    /// Reads a number, and its unit by `unit` (which returns seconds); in nanoseconds.
+    /// Reads a number and its unit. Returns nanoseconds. `unit` consumes the unit and returns its seconds.
     fn number_with_unit(
         &mut self,
         unit: impl Fn(&mut Self) -> Option<i128>,
@@ -256,7 +274,7 @@ impl Reader<'_> {
             .ok_or_else(|| self.error(number, "is too much", FORM_HELP))
     }
 
-    /// Steps over a unit, or nothing at the end of the text, which means seconds.
+    /// Consumes a unit and returns its seconds. At the end of the text, the unit is seconds.
     fn plain_unit(&mut self) -> Option<i128> {
         if self.at == self.end {
             return Some(1);
@@ -283,7 +301,7 @@ impl Reader<'_> {
                 ..self.error(from..from, "", FORM_HELP)
             };
         }
-        // A word of which only the start is a unit: `hr`, `Minutes`.
+        // Only the start of the word is a unit: `hr`, `Minutes`.
         let before = self.text[..from].trim_end_matches(char::is_alphabetic);
         if before.len() < from {
             return self.error(self.word(before.len()), "is not a unit of time", UNITS_HELP);
@@ -301,7 +319,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The letters (or else the one character) at `from`.
+    /// Returns the range of the letters at `from`, or of one character if it is not a letter.
     fn word(&self, from: usize) -> Range<usize> {
         let rest = &self.text[from..self.end];
         let letters = rest
@@ -321,9 +339,9 @@ impl Reader<'_> {
     }
 }
 
-/// `whole.fraction` times `seconds`, in nanoseconds; what is below one is cut off.
+/// Returns `whole.fraction` times `seconds` in whole nanoseconds, rounded towards zero.
 fn nanos(whole: &str, fraction: &str, seconds: i128) -> Option<i128> {
-    /// A year times the digit after these is less than a nanosecond.
+    /// Digits after these are ignored: even for the unit year, they are less than a nanosecond.
     const DIGITS: usize = 18;
     let parse = |digits: &str| match digits {
         "" => Some(0),

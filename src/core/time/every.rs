@@ -1,4 +1,4 @@
-//! Intervals: fire times at a fixed distance, anchored on a fire and never on "now".
+//! Intervals: fire times at a fixed distance, counted from an earlier fire and never from the current time.
 
 use std::fmt;
 
@@ -12,28 +12,30 @@ pub struct Every {
     interval: TimeDelta,
 }
 
-/// Why a length is no interval: fire times are whole seconds.
+/// The error for a length that is not a valid interval. Intervals are whole seconds because fire times are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an interval must be a whole number of seconds, at least one")]
 pub struct EveryError;
 
 impl Every {
-    /// Fires each `interval`.
+    /// Creates a recurrence that fires once every `interval`.
     ///
     /// # Errors
-    /// [`EveryError`] for anything but whole seconds, or less than one.
+    /// Returns [`EveryError`] if `interval` is not a whole number of seconds, or less than one second.
     pub fn new(interval: TimeDelta) -> Result<Self, EveryError> {
         let whole = interval.subsec_nanos() == 0 && interval >= TimeDelta::seconds(1);
         whole.then_some(Self { interval }).ok_or(EveryError)
     }
 
-    /// The distance between two fire times.
+    /// Returns the distance between two fire times.
     pub fn interval(self) -> TimeDelta {
         self.interval
     }
 
-    /// The first instant strictly later than `after` that is a whole number of intervals from
-    /// `anchor` (whole seconds, both), in either direction. `None` if there is none before the year 2200.
+    /// Returns the first instant later than `after` that is a whole number of intervals from `anchor`.
+    ///
+    /// `after` and `anchor` are whole seconds. `anchor` may be later than the result. Returns `None` if there is no such
+    /// instant before the year 2200.
     pub fn next_after(self, anchor: DateTime<Utc>, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let interval = self.interval.num_seconds();
         let elapsed = after.timestamp() - anchor.timestamp();

@@ -1,5 +1,6 @@
-//! What identifies a timing in Redis: a versioned text of its own, apart from the text that people read,
-//! which may be reworded.
+//! The identity of a timing in Redis: a versioned text.
+//!
+//! It is separate from the text that people read, so that the latter can be reworded.
 
 use crate::core::time::{
     duration,
@@ -7,16 +8,18 @@ use crate::core::time::{
 };
 
 impl Timing {
-    /// Returns the text that identifies this timing. An entry whose timing gets another one is first seen
-    /// again. Other bounds and the jitter are not part of it.
+    /// Returns the text that identifies this timing in Redis.
     ///
-    /// Redis stores it, so the text of a timing never changes. Another form would need another version,
-    /// and [`Timing::is_identified_by`] would have to accept this one for as long as records hold it.
+    /// If the identity of an entry's timing changes, the entry is first seen again. The identity contains the
+    /// recurrence and `first`, but no other bounds and no jitter.
+    ///
+    /// Redis stores the identity, so the text for a timing must never change. A new form would need a new version, and
+    /// [`Timing::is_identified_by`] would have to accept this form for as long as records contain it.
     pub fn identity(&self) -> String {
         let first = self.bounds().first.map(moment);
         let first = first.map_or_else(String::new, |first| format!(" first {first}"));
         let recurrence = match &self.recurrence {
-            // The zone in force, wherever it is written.
+            // The zone in force, whether it is part of the expression or not.
             Recurrence::Cron { cron, zone } => format!("cron {} {zone}", cron.canonical()),
             Recurrence::Every(every) => format!("every {}", every.interval().num_seconds()),
             Recurrence::Once(once) => format!("once {}", moment(*once)),
@@ -25,14 +28,15 @@ impl Timing {
         format!("v1 {recurrence}{first}")
     }
 
-    /// Returns whether `stored` identifies this timing: its [`Timing::identity`], or the text that
-    /// schedulers before version 1 of it wrote.
+    /// Whether `stored` identifies this timing: as its [`Timing::identity`], or in the older form without a version.
     pub fn is_identified_by(&self, stored: &str) -> bool {
         stored == self.identity()
             || !stored.starts_with("v1 ") && self.old_identities().any(|old| old == stored)
     }
 
-    /// The texts without a version: one for a zone in the cron expression, one for a zone beside it.
+    /// Returns the identities in the form without a version.
+    ///
+    /// A cron expression has two: in one the zone comes from the entry, in the other it is part of the expression.
     fn old_identities(&self) -> impl Iterator<Item = String> {
         let first = self.bounds().first.map(old_moment);
         let first = first.map_or_else(String::new, |first| format!(", first {first}"));
@@ -102,7 +106,7 @@ mod tests {
         timing
     }
 
-    /// Every kind of timing, its identity, and the text of schedulers before version 1.
+    /// Returns a timing of every kind, its identity, and its identity in the form without a version.
     fn pinned() -> Vec<(Timing, &'static str, &'static str)> {
         vec![
             (
@@ -158,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timing_is_identified_by_its_own_texts_only() {
+    fn a_timing_is_identified_only_by_its_own_identities() {
         for (timing, identity, old) in pinned() {
             assert!(timing.is_identified_by(identity), "{identity}");
             assert!(timing.is_identified_by(old), "{old}");
@@ -175,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_in_the_expression_is_the_zone_beside_it() {
+    fn a_zone_in_the_expression_gives_the_same_identity_as_the_zone_of_the_entry() {
         let inside = cron("@daily Asia/Tokyo", "UTC");
         let beside = cron("0 0 * * *", "Asia/Tokyo");
         assert_eq!(inside.identity(), beside.identity());
@@ -185,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_and_jitter_do_not_identify_a_timing() {
+    fn bounds_and_jitter_are_not_part_of_the_identity() {
         let mut bounded = every(60);
         bounded.bound(|it| {
             it.last = Some(at());

@@ -1,12 +1,11 @@
-//! Instants that mean something here, and sums of instants and lengths that never overflow.
+//! The range of valid instants, and sums of instants and lengths that saturate instead of overflowing.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 /// 2200-01-01. No cron expression and no interval fires then or later.
 pub const END: DateTime<Utc> = DateTime::from_timestamp(7_258_118_400, 0).unwrap();
 
-/// Returns whether `at` is from 1970 to 2199. No schedule names another instant, and what Redis or a flag
-/// gives outside of it is a mistake.
+/// Whether `at` is from 1970 to 2199. Schedules, flags and records in Redis with any other instant are invalid.
 pub fn is_sensible(at: DateTime<Utc>) -> bool {
     (DateTime::UNIX_EPOCH..END).contains(&at)
 }
@@ -42,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_end_at_the_ends_of_time() {
+    fn sums_saturate() {
         let (min, max) = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
         assert_eq!(after(max, TimeDelta::seconds(1)), max);
         assert_eq!(before(min, TimeDelta::MAX), min);

@@ -1,4 +1,4 @@
-//! When an entry fires: a recurrence, and what bounds it.
+//! When an entry fires: a recurrence and its bounds.
 
 use std::fmt;
 
@@ -13,27 +13,27 @@ use crate::core::time::{
     zone::Zone,
 };
 
-/// When an entry fires. Two that read the same fire at the same instants.
+/// When an entry fires. Timings with the same text fire at the same instants.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timing {
-    /// What repeats.
+    /// How the entry repeats.
     pub recurrence: Recurrence,
-    /// If there are any: of many entries, most have none.
+    /// `None` if there are no bounds. Boxed because most entries have none.
     bounds: Option<Box<Bounds>>,
 }
 
-/// What bounds the fires, and moves them.
+/// The limits of a recurrence, and the jitter that delays its fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// The first fire, whether the recurrence has it or not; those of the recurrence follow.
+    /// The first fire, even if the recurrence does not match then. The fires of the recurrence follow it.
     pub first: Option<Moment>,
-    /// No fire at or after it.
+    /// The end of the fires, exclusive.
     pub last: Option<Moment>,
-    /// No fire before it. Intervals without a `first` are counted from it.
+    /// The entry does not fire before this instant. Intervals without a `first` count from it.
     pub starts_at: Option<DateTime<Utc>>,
-    /// No fire at or after it.
+    /// The end of the fires, exclusive.
     pub ends_at: Option<DateTime<Utc>>,
-    /// How many fires, counted from when the entry was first seen.
+    /// Maximum number of fires, counted since the scheduler first saw the entry.
     pub times: Option<u32>,
     /// The longest delay of a fire after its fire time.
     pub jitter: TimeDelta,
@@ -50,35 +50,35 @@ impl Bounds {
     };
 }
 
-/// What repeats.
+/// How an entry repeats.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Recurrence {
     /// A cron expression over the civil time of `zone`.
     Cron {
         /// The expression.
         cron: Cron,
-        /// The zone in force: the expression's own, else the entry's, else the default.
+        /// The zone in force: that of the expression, or else of the entry, or else the default.
         zone: Zone,
     },
-    /// An interval.
+    /// A fixed interval.
     Every(Every),
-    /// Nothing: one fire.
+    /// A single fire.
     Once(Moment),
-    /// Nothing: it never fires on its own.
+    /// The entry never fires on its own.
     Manual,
 }
 
-/// An instant, or one that depends on when the entry was first seen. Whole seconds.
+/// An absolute instant, or an instant relative to when the entry was first seen. Whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// That instant.
+    /// This instant.
     At(DateTime<Utc>),
-    /// So long after the entry was first seen.
+    /// This long after the entry was first seen.
     In(TimeDelta),
 }
 
 impl Timing {
-    /// A recurrence without bounds.
+    /// Creates a timing without bounds.
     pub fn of(recurrence: Recurrence) -> Self {
         Self {
             recurrence,
@@ -86,20 +86,21 @@ impl Timing {
         }
     }
 
-    /// Its bounds.
+    /// Returns the bounds.
     pub fn bounds(&self) -> &Bounds {
         self.bounds.as_deref().unwrap_or(&Bounds::NONE)
     }
 
-    /// Changes its bounds.
+    /// Changes the bounds.
     pub fn bound(&mut self, change: impl FnOnce(&mut Bounds)) {
         let mut bounds = *self.bounds();
         change(&mut bounds);
         self.bounds = (bounds != Bounds::NONE).then(|| Box::new(bounds));
     }
 
-    /// The first fire of an entry that was first seen at `first_seen` and has not fired, where it
-    /// is not for the recurrence to say.
+    /// Returns the first fire of an entry that was first seen at `first_seen` and has not fired.
+    ///
+    /// Returns `None` if only the recurrence decides when the entry fires first.
     pub fn first_fire(&self, first_seen: DateTime<Utc>) -> Option<DateTime<Utc>> {
         if let Some(first) = self.bounds().first {
             return Some(first.instant(first_seen));
@@ -115,14 +116,15 @@ impl Timing {
         }
     }
 
-    /// The end, exclusive.
+    /// Returns the end of the fires, exclusive.
     pub fn end(&self, first_seen: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let last = self.bounds().last.map(|last| last.instant(first_seen));
         [last, self.bounds().ends_at].into_iter().flatten().min()
     }
 
-    /// When the fire for `fire_time` of the entry `name` is due: after a delay that is fixed by the
-    /// two, so that all schedulers agree, and spread over the jitter. Milliseconds.
+    /// Returns the instant at which the fire for `fire_time` of the entry `name` is due, in milliseconds.
+    ///
+    /// The delay is spread over the jitter. It depends only on the name and the fire time, so that all schedulers agree.
     pub fn due_at(&self, name: &str, fire_time: DateTime<Utc>) -> DateTime<Utc> {
         let choices = self.bounds().jitter.num_milliseconds().unsigned_abs() + 1;
         if choices == 1 {
@@ -136,9 +138,9 @@ impl Timing {
 }
 
 impl Recurrence {
-    /// The first fire time strictly later than `after`, if there is any; whole seconds.
+    /// Returns the first fire time later than `after`, in whole seconds.
     ///
-    /// Intervals are counted from `anchor`; cron expressions don't look at it.
+    /// Intervals count from `anchor`. Cron expressions ignore it.
     pub fn next_after(&self, anchor: DateTime<Utc>, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
             Self::Cron { cron, zone } => cron.next_after(after, *zone),
@@ -149,7 +151,7 @@ impl Recurrence {
 }
 
 impl Moment {
-    /// The instant, for an entry first seen at `first_seen`.
+    /// Returns the instant for an entry that was first seen at `first_seen`.
     pub fn instant(self, first_seen: DateTime<Utc>) -> DateTime<Utc> {
         match self {
             Self::At(at) => at,
@@ -213,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_spreads_fires_and_always_the_same_way() {
+    fn jitter_spreads_fires_and_depends_only_on_the_name_and_the_fire_time() {
         let mut timing = Timing::of(Recurrence::Manual);
         assert_eq!(timing.due_at("a", at(60)), at(60));
         timing.bound(|it| it.jitter = TimeDelta::seconds(30));
@@ -228,11 +230,11 @@ mod tests {
             "{late} of 1000 in the second half"
         );
         assert_eq!(delay("job1"), delay("job1"));
-        assert_eq!(delay("reports"), 6_830, "fixed for ever");
+        assert_eq!(delay("reports"), 6_830, "must never change");
     }
 
     #[test]
-    fn a_timing_reads_as_what_it_is() {
+    fn a_timing_is_shown_with_all_its_bounds() {
         let mut timing = Timing::of(Recurrence::Every(Every::new(TimeDelta::hours(1)).unwrap()));
         timing.bound(|it| {
             it.first = Some(Moment::In(TimeDelta::minutes(5)));

@@ -1,11 +1,11 @@
-//! Time zones, and civil time to instants: the one place that knows about daylight saving time.
+//! Time zones, and the conversion of civil time to instants. All rules for daylight saving time are here.
 
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, FixedOffset, MappedLocalTime, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::{GapInfo, TZ_VARIANTS, Tz};
 
-/// A time zone: a named one with its rules, or a fixed offset from UTC.
+/// A time zone: a named zone with its rules, or a fixed offset from UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zone {
     /// A zone of the time zone database.
@@ -14,43 +14,43 @@ pub enum Zone {
     Fixed(FixedOffset),
 }
 
-/// A zone that the database doesn't know.
+/// The error for a zone that is not in the database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown time zone `{name}`")]
 pub struct ZoneError {
-    /// What was asked for.
+    /// The name that is unknown.
     pub name: String,
-    /// The nearest known one, where one is near.
+    /// A known name that is similar, if there is one.
     pub nearest: Option<String>,
 }
 
 /// The instants at which the clocks of a zone show one civil time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instants {
-    /// In a *gap*: clocks go forward over it. `end` is the first instant after the gap.
+    /// The civil time is in a *gap*: clocks go forward and skip it.
     Never {
         /// The first instant after the gap.
         end: DateTime<Utc>,
     },
-    /// The ordinary case.
+    /// The civil time occurs once, as usual.
     Once(DateTime<Utc>),
-    /// In a *fold*: clocks go back and show it again.
+    /// The civil time is in a *fold*: clocks go back and show it again.
     Twice {
-        /// In the first pass.
+        /// The instant in the first pass.
         first: DateTime<Utc>,
-        /// In the second pass.
+        /// The instant in the second pass.
         second: DateTime<Utc>,
     },
 }
 
-/// Civil time that occurs twice, `start` (inclusive) to `end` (exclusive).
+/// A range of civil time that occurs twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fold {
-    /// The first civil time that occurs again.
+    /// The start of the range, inclusive.
     pub start: NaiveDateTime,
-    /// The first civil time that no longer occurs again.
+    /// The end of the range, exclusive.
     pub end: NaiveDateTime,
-    /// The instant at which clocks go back: the second pass begins.
+    /// The instant at which clocks go back and the second pass begins.
     pub turn: DateTime<Utc>,
 }
 
@@ -58,22 +58,20 @@ impl Zone {
     /// Coordinated universal time.
     pub const UTC: Self = Self::Named(Tz::UTC);
 
-    /// `at` as the clocks of this zone show it.
+    /// Returns `at` with the offset of this zone.
     pub fn local(self, at: DateTime<Utc>) -> DateTime<FixedOffset> {
         at.with_timezone(&self.offset(at))
     }
 
-    /// The civil time that the clocks of this zone show at `at`; `None` at the ends of the dates
-    /// that chrono can represent.
+    /// Returns the civil time of this zone at `at`; `None` if chrono cannot represent it.
     pub fn civil(self, at: DateTime<Utc>) -> Option<NaiveDateTime> {
         at.naive_utc().checked_add_offset(self.offset(at))
     }
 
-    /// When clocks of this zone show `civil`; `None` at the ends of the dates that chrono can
-    /// represent.
+    /// Returns the instants at which clocks of this zone show `civil`; `None` if chrono cannot represent them.
     ///
-    /// Of any two civil times, the later one never occurs (first, or after its gap) before the
-    /// earlier one does.
+    /// If one civil time is later than another, its first instant (or the end of its gap) is never earlier than that of
+    /// the other.
     pub fn instants(self, civil: NaiveDateTime) -> Option<Instants> {
         let mapped = match self {
             Self::Named(tz) => tz.from_local_datetime(&civil).map(|at| at.to_utc()),
@@ -92,12 +90,12 @@ impl Zone {
         }
     }
 
-    /// The fold that `civil` is in, if it is in one.
+    /// Returns the fold that contains `civil`, if there is one.
     pub fn fold(self, civil: NaiveDateTime) -> Option<Fold> {
         let Instants::Twice { first, second } = self.instants(civil)? else {
             return None;
         };
-        // The database doesn't tell when clocks go back, but it is between the two passes.
+        // chrono-tz does not give the instant at which clocks go back, so search for it between the two instants.
         let later = self.offset(second);
         let (mut before, mut turn) = (first.timestamp(), second.timestamp());
         while turn - before > 1 {
@@ -114,7 +112,7 @@ impl Zone {
         Some(Fold { start, end, turn })
     }
 
-    /// How far this zone is from UTC at `at`.
+    /// Returns the offset of this zone from UTC at `at`.
     fn offset(self, at: DateTime<Utc>) -> FixedOffset {
         match self {
             Self::Named(tz) => tz.offset_from_utc_datetime(&at.naive_utc()).fix(),
@@ -126,9 +124,9 @@ impl Zone {
 impl FromStr for Zone {
     type Err = ZoneError;
 
-    /// Reads a name of the time zone database, as it is written there (`Europe/Paris`, `UTC`), or
-    /// an offset, `+HH:MM` or `-HHMM`, below 12 hours and in quarters of an hour, as fugit 1.14
-    /// reads it.
+    /// Parses a name of the time zone database (`Europe/Paris`, `UTC`; case matters) or an offset.
+    ///
+    /// An offset is `+HH:MM` or `-HHMM`, below 12 hours and in quarters of an hour, as in fugit 1.14.
     fn from_str(name: &str) -> Result<Self, ZoneError> {
         if let Some(offset) = parse_offset(name) {
             return Ok(Self::Fixed(offset));
@@ -141,7 +139,7 @@ impl FromStr for Zone {
 }
 
 impl fmt::Display for Zone {
-    /// The text that `from_str` reads as this zone.
+    /// Writes the text that `from_str` parses as this zone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(tz) => f.write_str(tz.name()),
@@ -150,7 +148,7 @@ impl fmt::Display for Zone {
     }
 }
 
-/// Reads `+HH:MM`, `-HHMM`.
+/// Parses `+HH:MM` or `-HHMM`.
 fn parse_offset(text: &str) -> Option<FixedOffset> {
     let (sign, clock) = match text.split_at_checked(1)? {
         ("+", clock) => (1, clock),
@@ -169,13 +167,13 @@ fn parse_offset(text: &str) -> Option<FixedOffset> {
     FixedOffset::east_opt(sign * seconds)
 }
 
-/// The known zone whose name, or whose city, reads most like `name`.
+/// Returns the known zone whose name or city is most similar to `name`.
 fn nearest(name: &str) -> Option<&'static str> {
-    /// Below this, two names have little in common.
+    /// The lowest similarity for which a name is suggested.
     const ALIKE: f64 = 0.7;
-    // Abbreviations are near to each other in letters only: PST is not EST.
+    // Shorter names are abbreviations. Similar letters mean nothing there: PST is not a misspelled EST.
     const SHORTEST: usize = 5;
-    // No name is near to twice its own length, and to measure that takes long.
+    // Longer names are similar to no known name, and comparing them takes long.
     const LONGEST: usize = 80;
 
     if name.len() > LONGEST {
@@ -190,7 +188,7 @@ fn nearest(name: &str) -> Option<&'static str> {
         } else if name.len() < SHORTEST {
             if name == city { 0.9 } else { 0.0 }
         } else {
-            // A full name is better evidence than the same letters in a city.
+            // A similar full name is preferred to an equally similar city.
             strsim::normalized_damerau_levenshtein(&name, &known)
                 .max(0.95 * strsim::normalized_damerau_levenshtein(&name, city))
         }
@@ -199,7 +197,7 @@ fn nearest(name: &str) -> Option<&'static str> {
         .iter()
         .map(|tz| (likeness(tz), tz.name()))
         .filter(|(likeness, _)| *likeness >= ALIKE)
-        // Of equals the first, which is why the names are compared the other way round.
+        // The first name alphabetically wins a tie, so the names are compared in reverse.
         .max_by(|(a, a_name), (b, b_name)| a.total_cmp(b).then_with(|| b_name.cmp(a_name)))
         .map(|(_, name)| name)
 }
@@ -263,7 +261,7 @@ mod tests {
             "2026-10-04T02:15:00",
             "2026-10-03T15:30:00Z",
         );
-        // Cairo's days of change begin at 01:00.
+        // In Cairo, the day on which clocks go forward begins at 01:00.
         gap(
             "Africa/Cairo",
             "2026-04-24T00:00:00",
@@ -322,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_refused_with_the_nearest_known_one() {
+    fn an_unknown_name_is_refused_with_a_similar_known_name() {
         unknown("Europe/Stokholm", Some("Europe/Stockholm"));
         unknown("America/New York", Some("America/New_York"));
         unknown("europe/paris", Some("Europe/Paris"));
@@ -337,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_reads_back() {
+    fn every_name_of_the_database_parses_to_its_zone() {
         for tz in TZ_VARIANTS {
             assert_eq!(tz.name().parse(), Ok(Zone::Named(tz)));
         }

@@ -1,33 +1,32 @@
-//! Large items on a link that is too slow for them.
+//! Delays large items on a link that is too slow for them.
 //!
-//! After two attempts to read and move a batch have failed, large items wait until nothing else is due, so that
-//! what stands behind them flows. Then they are tried again, for a tenth of the time at most: while one is tried,
-//! everything else waits.
+//! After two attempts to read and move a batch have failed, large items wait until nothing else is due, so that the
+//! items behind them are moved. Then they are tried again, for at most a tenth of the time, because everything else
+//! waits during an attempt.
 
 use std::time::{Duration, Instant};
 
-/// Items of more bytes wait.
+/// Size in bytes above which an item is large.
 const LARGE: usize = 64 << 10;
 
-/// Large items wait after this many failed attempts. A single attempt may fail for other reasons.
+/// Number of failed attempts after which large items wait. A single attempt may fail for other reasons.
 const ATTEMPTS: u32 = 2;
 
-/// The shortest pause before large items are tried again, and how many times longer than the failed attempt a
-/// pause is.
+/// Shortest pause before large items are tried again, and how many times longer than the failed attempt a pause is.
 const SHORTEST: Duration = Duration::from_secs(10);
 const LONGER: u32 = 10;
 
 /// Whether large items wait.
 #[derive(Debug, Default)]
 pub(super) struct Large {
-    /// How many attempts have failed since nothing was due.
+    /// Number of attempts that have failed since nothing was due.
     failures: u32,
-    /// They wait at least until then.
+    /// If set, large items wait, at least until this time.
     until: Option<Instant>,
 }
 
 impl Large {
-    /// Returns how large an item may be that is read before others.
+    /// Returns the maximum size in bytes of an item in an ordinary batch.
     pub(super) fn largest(&self) -> usize {
         if self.until.is_some() {
             LARGE
@@ -36,7 +35,7 @@ impl Large {
         }
     }
 
-    /// Returns how large an item may be that is read at `now`, when nothing else is due.
+    /// Returns the maximum size in bytes of an item at `now`, when nothing else is due.
     pub(super) fn largest_again(&self, now: Instant) -> usize {
         if self.until.is_some_and(|until| until <= now) {
             usize::MAX
@@ -45,7 +44,7 @@ impl Large {
         }
     }
 
-    /// Takes note that an attempt failed at `now` that took so long and read items of up to `largest` bytes.
+    /// Records an attempt that failed at `now`. It took `taken` and read items of up to `largest` bytes.
     pub(super) fn failed(&mut self, largest: usize, taken: Duration, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         if largest > LARGE && self.failures >= ATTEMPTS {
@@ -53,14 +52,14 @@ impl Large {
         }
     }
 
-    /// Takes note that nothing was due beside `stuck` buckets.
+    /// Records that nothing but `stuck` buckets was due.
     pub(super) fn rest(&mut self, stuck: usize) {
         if self.until.is_none() || stuck == 0 {
             *self = Self::default();
         }
     }
 
-    /// Takes note that all stuck buckets were tried again, with items of up to `largest` bytes.
+    /// Records that all stuck buckets were tried again, with items of up to `largest` bytes.
     pub(super) fn tried(&mut self, largest: usize) {
         if largest > LARGE {
             *self = Self::default();
@@ -68,7 +67,7 @@ impl Large {
     }
 }
 
-/// Why a bucket with an item of so many bytes waits, and what to do about it.
+/// Returns why a bucket with an item of this many bytes waits, and what to do about it.
 pub(super) fn reason(bytes: usize) -> String {
     format!(
         "an item of {bytes} bytes waits until nothing else is due, because reading large items failed; use a faster link to Redis, or lower --max-item-size, so that the item is quarantined"
@@ -94,7 +93,7 @@ mod tests {
         failed(&mut large, 30);
         assert_eq!(large.largest(), LARGE);
         assert_eq!(large.largest_again(after(329)), LARGE);
-        // A small one fails, too.
+        // An attempt that reads only small items fails, too.
         failed(&mut large, 100);
         assert_eq!(large.largest_again(after(330)), usize::MAX);
         large.rest(1);

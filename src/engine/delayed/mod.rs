@@ -1,14 +1,14 @@
 //! The delayed loop: moves delayed jobs from their buckets to their queues when they are due.
 //!
 //! ```text
-//! mod         the loop, and what is wrong with buckets and queues
-//! pass        chooses a batch, reads it, and takes note of what became of it
-//! moving      moves a batch: each item to its queue, else to quarantine, else it stays
-//! moved       what became of a batch
-//! refusing    queues that refuse jobs
-//! stuck       buckets that cannot be moved, and where to look for others
-//! newcomers   buckets that apps put before the stuck ones
-//! large       large items on a link that is too slow for them
+//! mod         the loop, and the problems of buckets and queues
+//! pass        one pass: chooses a batch, reads it, moves it and records the outcome
+//! moving      moves a batch: each item goes to its queue or to quarantine, or stays
+//! moved       outcome of moving a batch
+//! refusing    queues that reject jobs
+//! stuck       buckets that cannot be moved, and the place behind them
+//! newcomers   buckets that apps add before the stuck ones
+//! large       delays large items on a slow link
 //! ```
 
 mod large;
@@ -39,39 +39,39 @@ use crate::{
     store::{Due, Store, StoreError},
 };
 
-/// How often, in seconds, it is looked at what changes slowly.
+/// How often the size of the quarantine is read, in seconds.
 const RARELY: u64 = 10;
 
-/// Moves due delayed jobs, a batch a tick.
+/// The delayed loop. Each tick moves one batch of due delayed jobs.
 pub struct Delayed<S> {
     store: S,
     clock: Arc<dyn Clock>,
     events: Events,
-    /// How many items and buckets go in one call.
+    /// Maximum number of items and buckets in one call.
     most: usize,
-    /// How many go in the next one: a single one after an error, then twice as many each time, so that what
-    /// cannot be read or moved in time does not take others with it.
+    /// Number of items and buckets in the next call: one after an error, then twice as many each time, so that an
+    /// item that cannot be read or moved in time does not delay the others.
     count: usize,
-    /// Whether large items wait, because they take others with them all the same.
+    /// Whether large items wait, because they delay the others even so.
     large: Large,
-    /// When the present attempt to read and move a batch was begun, and how large an item may be in it.
+    /// When the current attempt to read and move a batch began, and the maximum size of an item in it.
     attempt: Option<(Instant, usize)>,
     stuck: Stuck,
     newcomers: Newcomers,
     refusing: Refusing,
-    /// The member of the first bucket that was too early by Redis' clock, in the last batch.
+    /// Member of the first bucket of the last batch that was too early by Redis's clock.
     early: Option<Vec<u8>>,
-    /// What stands behind the last batch and is due at this time: it was read while that was moved, so
-    /// that Redis never waits for us.
+    /// The items behind the last batch that are due at this time. They were read while that batch was moved, so
+    /// that Redis is never idle.
     ahead: Option<(DateTime<Utc>, Due)>,
-    /// When it was last looked at what changes slowly, Unix seconds.
+    /// When the size of the quarantine was last read, in Unix seconds.
     looked_around: Option<i64>,
-    /// When queues that refused jobs were last tried again, Unix seconds.
+    /// When queues that rejected jobs were last tried again, in Unix seconds.
     tried_queues: Option<i64>,
 }
 
 impl<S: Store> Delayed<S> {
-    /// A loop that has moved nothing yet, and moves `batch` items in one call at most.
+    /// Returns a loop that moves at most `batch` items in one call.
     pub fn new(store: S, clock: Arc<dyn Clock>, batch: usize, events: Events) -> Self {
         Self {
             store,
@@ -91,14 +91,15 @@ impl<S: Store> Delayed<S> {
         }
     }
 
-    /// How many buckets are left behind: they can't be read, neither a queue nor the quarantine takes
-    /// some of what is in them, or they are too early by Redis' clock, of which the first is counted.
+    /// Returns the number of buckets that could not be moved: they cannot be read, neither a queue nor the
+    /// quarantine takes some of their items, or they are too early by Redis's clock. Of the buckets that are too
+    /// early, only the first is counted.
     pub fn undone(&self) -> usize {
         self.stuck.len() + usize::from(self.early.is_some())
     }
 
-    /// Ticks and sleeps until it is told to stop: wakes on each whole second, for delayed jobs are
-    /// due then, and each `interval`.
+    /// Ticks and sleeps until the engine stops. Wakes on every whole second, when delayed jobs become due, and
+    /// after every `interval`.
     pub(super) async fn run(mut self, interval: Duration, mut context: LoopContext) {
         let mut pause = Duration::ZERO;
         while context.sleep(pause).await {
@@ -120,7 +121,7 @@ impl<S: Store> Delayed<S> {
                 let idle = interval.min(until_next_second(context.now()));
                 context.pause(outcome, idle)
             } else {
-                // They are the leader's to tell.
+                // Only the leader reports problems of buckets and queues.
                 self.stuck = Stuck::default();
                 self.large = Large::default();
                 self.newcomers = Newcomers::default();
@@ -139,8 +140,8 @@ impl<S: Store> Delayed<S> {
         }
     }
 
-    /// Looks every second whether queues that refused jobs take them now, and rarely at what changes slowly: how
-    /// much is in quarantine.
+    /// Checks every second whether queues that rejected jobs take them now. Reads the size of the quarantine every
+    /// ten seconds.
     async fn look_around(&mut self, now: DateTime<Utc>, health: &Health) -> Result<(), StoreError> {
         let now = now.timestamp();
         let queues = self.refusing.queues();
@@ -156,7 +157,7 @@ impl<S: Store> Delayed<S> {
         if self.looked_around.is_some_and(recently) {
             return Ok(());
         }
-        // A quarantine of the wrong type is shown by the buckets that are stuck.
+        // If the quarantine has the wrong type, the stuck buckets show it.
         let quarantined = match self.store.quarantined().await {
             Err(error) if error.is_partial() => None,
             number => Some(number?),
@@ -166,7 +167,7 @@ impl<S: Store> Delayed<S> {
         Ok(())
     }
 
-    /// What is wrong with buckets, in words.
+    /// Returns the problem of buckets as text.
     fn bucket_trouble(&self) -> Option<String> {
         let (first, reason) = self.stuck.first()?;
         let (number, first) = (self.stuck.len(), bucket_name(first));
@@ -175,7 +176,7 @@ impl<S: Store> Delayed<S> {
         ))
     }
 
-    /// Which buckets are too early by Redis' clock, in words.
+    /// Returns as text which buckets are too early by Redis's clock.
     fn clock_trouble(&self) -> Option<String> {
         let first = bucket_name(self.early.as_ref()?);
         Some(format!(
@@ -183,11 +184,11 @@ impl<S: Store> Delayed<S> {
         ))
     }
 
-    /// Moves a batch of what is due at `now` (whole seconds): the oldest, or, within the same second, what
-    /// stands behind the last one. Items that can't be enqueued go to quarantine; empty buckets are removed.
+    /// Moves a batch of what is due at `now` (whole seconds): the oldest items, or, within the same second, the
+    /// items behind the last batch. Items that cannot be enqueued go to quarantine. Empty buckets are removed.
     ///
     /// # Errors
-    /// [`StoreError`]; what was not moved is still due. Ticking again is safe.
+    /// [`StoreError`]; items that were not moved are still due, and calling this again is safe.
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
         self.attempt = None;
         let outcome = self.pass(now).await;
@@ -196,14 +197,14 @@ impl<S: Store> Delayed<S> {
             Err(error) => {
                 if !error.is_partial() {
                     self.count = 1;
-                    // Small calls work, or it would not have begun.
+                    // Small calls succeed, or this attempt would not have begun.
                     if let Some((begun, largest)) = self.attempt {
                         let ended = self.clock.monotonic();
                         let taken = ended.saturating_duration_since(begun);
                         self.large.failed(largest, taken, ended);
                     }
                 }
-                // Redis may come back with other buckets.
+                // Redis may have other buckets after an error.
                 self.stuck.lose_place();
             }
         }

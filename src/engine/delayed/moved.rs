@@ -1,4 +1,4 @@
-//! What became of a batch of delayed jobs.
+//! Outcome of moving a batch of delayed jobs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,43 +7,43 @@ use crate::{
     store::{Bucket, Destination, Due, Passed},
 };
 
-/// What became of a batch.
+/// Outcome of moving a batch.
 #[derive(Default)]
 pub(super) struct Moved {
-    /// Buckets that can't be moved, or not all of them, with the reason.
+    /// Buckets that cannot be moved completely, with the reason.
     pub(super) stuck: Vec<(Vec<u8>, String)>,
-    /// What stays at the head of those of them that can be looked at behind it.
+    /// Items that stay at the head of their bucket, for those stuck buckets whose further items can be moved.
     pub(super) staying: HashMap<Vec<u8>, Passed>,
-    /// How many items were found to stay.
+    /// Number of items that were found to stay.
     stayed: usize,
-    /// Buckets that are to be looked at again: items are not where they were, or are too early.
+    /// Buckets to look at again, because items were not at their place or are too early.
     pub(super) left: HashSet<Vec<u8>>,
-    /// Nothing was where it was behind items that stay: apps removed some of these.
+    /// Whether no item behind staying items was at its place, because apps removed some of the staying items.
     pub(super) lost: bool,
-    /// Queues that refused jobs, and why.
+    /// Queues that rejected jobs, and the reasons.
     pub(super) refused: Vec<(String, Refusal)>,
-    /// The quarantine took not all that it was to take.
+    /// Whether the quarantine rejected an item.
     pub(super) is_quarantine_full: bool,
-    /// How many items are where they were to go.
+    /// Number of items that reached their destination.
     pub(super) items: usize,
-    /// Queues that took jobs and had refused some before.
+    /// Queues that took jobs after having rejected some.
     pub(super) took: Vec<String>,
     /// Whether items were quarantined.
     pub(super) quarantined: bool,
-    /// The member of the first bucket that is too early by Redis' clock.
+    /// Member of the first bucket that is too early by Redis's clock.
     pub(super) early: Option<Vec<u8>>,
 }
 
-/// The items of a bucket that stay in it, at its head or behind those that were passed over.
+/// Items of a bucket that stay in it, at its head or behind the items that were passed over.
 pub(super) struct Staying {
-    /// The bucket with only these.
+    /// The bucket with only these items.
     pub(super) bucket: Bucket,
-    /// Of each where it may go instead: to quarantine, or nowhere.
+    /// Where each item may go instead: to quarantine, or nowhere.
     pub(super) targets: Vec<Destination>,
 }
 
 impl Staying {
-    /// Whether some may go elsewhere.
+    /// Whether any item may go elsewhere.
     pub(super) fn may_go(&self) -> bool {
         let mut targets = self.targets.iter();
         targets.any(|target| !matches!(target, Destination::Stay { .. }))
@@ -51,7 +51,7 @@ impl Staying {
 }
 
 impl Moved {
-    /// As nothing was moved yet of what is due.
+    /// Returns the outcome before anything of `due` was moved.
     pub(super) fn of(due: &Due) -> Self {
         let mut moved = Self {
             stuck: due.unreadable.clone(),
@@ -59,7 +59,7 @@ impl Moved {
         };
         for bucket in &due.buckets {
             if let Some(passed) = &bucket.passed {
-                // It is known why.
+                // The reason was reported when the bucket became stuck.
                 moved.stuck.push((bucket.member.clone(), String::new()));
                 moved.staying.insert(bucket.member.clone(), passed.clone());
             }
@@ -67,7 +67,7 @@ impl Moved {
         moved
     }
 
-    /// Takes note of items that stay.
+    /// Records items that stay.
     pub(super) fn stay(&mut self, Staying { bucket, targets }: Staying) {
         let (Some(Destination::Stay { reason }), Some(last)) =
             (targets.first(), bucket.items.last())
@@ -84,7 +84,7 @@ impl Moved {
         self.staying.insert(bucket.member, staying);
     }
 
-    /// What became of the buckets of `due`.
+    /// Returns the outcome for the buckets of `due`.
     pub(super) fn batch(&self, due: &Due) -> Batch {
         let stuck: HashSet<&[u8]> = self.stuck.iter().map(|(member, _)| &member[..]).collect();
         let last = due.last.as_ref().map(|last| &last.member);
@@ -94,7 +94,8 @@ impl Moved {
         });
         let mut large = due.too_large.iter().map(|(member, _)| member);
         let is_blocked = |it: &Vec<u8>| stuck.contains(&it[..]) && !self.staying.contains_key(it);
-        // All of the last bucket was read if the batch is not full, or if nothing was found behind what stays.
+        // The last bucket was read to its end if the batch is not full, or if nothing was found behind the staying
+        // items.
         let last_read = due.buckets.last().filter(|it| !it.items.is_empty());
         let last_read = last_read.map(|bucket| &bucket.member);
         let has_more =

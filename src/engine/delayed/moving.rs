@@ -1,4 +1,4 @@
-//! Moves a batch: each item goes to its queue, else to quarantine, else it stays.
+//! Moves a batch: each item goes to its queue or to quarantine, or stays.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl<S: Store> Delayed<S> {
-    /// Moves what of `due` can be moved, which was read with items of up to `largest` bytes. `None`: the lease is
+    /// Moves the items of `due`, which was read with items of up to `largest` bytes. Returns `None` if the lease is
     /// lost.
     pub(super) async fn move_read(
         &self,
@@ -24,7 +24,7 @@ impl<S: Store> Delayed<S> {
         largest: usize,
         now: DateTime<Utc>,
     ) -> Result<Option<Moved>, StoreError> {
-        // What is read ahead is asked for first.
+        // Let the call that reads ahead be sent first.
         tokio::task::yield_now().await;
         let mut moved = Moved::of(due);
         let items = due.buckets.iter().flat_map(|bucket| &bucket.items);
@@ -33,7 +33,7 @@ impl<S: Store> Delayed<S> {
         let Some(staying) = staying.await? else {
             return Ok(None);
         };
-        // Their queues don't take them; the quarantine does.
+        // Items that only the queue rejected go to the quarantine.
         let (may_go, stay): (Vec<_>, Vec<_>) = staying.into_iter().partition(Staying::may_go);
         for it in stay {
             moved.stay(it);
@@ -54,11 +54,11 @@ impl<S: Store> Delayed<S> {
                 None => return Ok(None),
                 Some(MoveOutcome::Rejected(reason) | MoveOutcome::Denied(reason)) => {
                     moved.stuck.push((member.clone(), reason));
-                    // What is behind it waits for it.
+                    // The items behind it wait for it.
                     moved.staying.remove(member);
                     continue;
                 }
-                // It is not too large to be read at another time. What is behind it waits for it.
+                // The item can be read at another time. The items behind it wait for it.
                 Some(MoveOutcome::Left) if *bytes > largest => {
                     moved.stuck.push((member.clone(), large::reason(*bytes)));
                     moved.staying.remove(member);
@@ -76,8 +76,8 @@ impl<S: Store> Delayed<S> {
         Ok(Some(moved))
     }
 
-    /// Moves a batch, and reports it: as events and in `result`. Returns the buckets with items that stay.
-    /// `None`: the lease is lost.
+    /// Moves a batch. Reports the outcome as events and in `result`, and returns the buckets with items that stay,
+    /// or `None` if the lease is lost.
     async fn move_batch(
         &self,
         buckets: &[Bucket],
@@ -175,7 +175,7 @@ impl<S: Store> Delayed<S> {
         Ok(Some(all_staying))
     }
 
-    /// `item`: `None` if it is too large to be read.
+    /// Reports that `item` was quarantined. `None`: it is too large to be read.
     fn report_quarantined(&self, member: &[u8], item: Option<&[u8]>, reason: &str) {
         let (class, queue) = item.map(class_and_queue).unwrap_or_default();
         self.events.emit(&Event::DelayedQuarantined {
@@ -186,7 +186,7 @@ impl<S: Store> Delayed<S> {
         });
     }
 
-    /// Where an item goes.
+    /// Returns where an item goes.
     fn target_of(&self, item: &[u8], now: DateTime<Utc>) -> Destination {
         match DelayedItem::decode(item) {
             Ok(DelayedItem { queue, payload }) => match self.refusing.holds(&queue) {

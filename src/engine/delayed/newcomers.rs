@@ -1,44 +1,44 @@
-//! Buckets that apps put before the stuck ones, because an app is slow, or its clock is behind.
+//! Finds buckets that apps add before the stuck ones, because an app is slow or its clock is behind.
 //!
-//! The loop looks behind the stuck buckets. So once a second it also asks whether as many buckets as it knows are
-//! before that place, and searches for the others if not.
+//! The loop looks behind the stuck buckets. So once a second it also counts the buckets before that place, and
+//! searches for the new ones if there are more than it knows.
 
 use crate::{
     engine::delayed::stuck::Stuck,
     store::{Place, Store, StoreError},
 };
 
-/// How many buckets are searched in one call.
+/// Maximum number of buckets in one call of a search.
 const PAGE: usize = 5_000;
 
-/// How many stuck buckets are counted per second, on average. Redis passes over each of them.
+/// Number of stuck buckets that are counted per second, on average. Redis passes over each of them.
 const COUNTED_PER_SECOND: usize = 100_000;
 
-/// What is known of buckets before the stuck ones.
+/// Counts and searches the buckets before the place behind the stuck ones.
 #[derive(Debug, Default)]
 pub(super) struct Newcomers {
-    /// When they were last counted, Unix seconds.
+    /// When the buckets were last counted, in Unix seconds.
     counted_at: Option<i64>,
     search: Option<Search>,
 }
 
-/// A search among the buckets before the place, backwards, for mostly a bucket is late by a few seconds.
+/// A search among the buckets before the place, newest first, because most late buckets are late by a few seconds.
 #[derive(Debug)]
 struct Search {
-    /// How many of them are still to be searched, the oldest ones.
+    /// Number of buckets that are still to be searched. They are the oldest ones.
     left: usize,
-    /// How many there are, once that is known.
+    /// Total number of buckets before the place, if it is known.
     count: Option<usize>,
 }
 
 impl Newcomers {
-    /// Ends the search: what it found could not be moved.
+    /// Ends the search, because what it found could not be moved.
     pub(super) fn end_search(&mut self) {
         self.search = None;
     }
 
-    /// Returns the place of the oldest newcomer of a page of buckets, at the Unix second `second`. `None`: there are
-    /// none.
+    /// Returns the place of the oldest new bucket in a page of buckets, or `None` if there are no new buckets.
+    /// `second` is the current time in Unix seconds.
     pub(super) async fn find(
         &mut self,
         store: &impl Store,
@@ -57,13 +57,13 @@ impl Newcomers {
                 return Ok(None);
             }
             self.counted_at = Some(second);
-            // The last one that is known, and one more.
+            // Ask for the last bucket that is known, and for one more.
             let last = store.before(&past, known.saturating_sub(1), 2).await?;
             if last.len() == known.min(1) {
                 return Ok(None);
             }
         }
-        // Newcomers are among the ones that are known and as many more as there are newcomers.
+        // If there are `n` new buckets, `n` are among the first `known + n`.
         let search = self.search.get_or_insert(Search {
             left: known + PAGE / 2,
             count: None,
@@ -90,7 +90,7 @@ impl Newcomers {
             let count = search.count;
             if start == 0 || count.is_some_and(|count| count <= known) {
                 self.search = None;
-                // Apps have removed some, or put them back.
+                // Apps have removed some buckets, or put them back.
                 stuck.set_known_before(count.unwrap_or(known));
                 return Ok(None);
             }

@@ -1,4 +1,4 @@
-//! One pass: chooses a batch, reads it, and takes note of what became of it.
+//! One pass of the delayed loop: chooses a batch, reads it, moves it and records the outcome.
 
 use chrono::{DateTime, Utc};
 
@@ -11,16 +11,16 @@ use crate::{
     store::{BatchLimit, Due, Place, Store, StoreError},
 };
 
-/// How many bytes of items go in one call: other clients wait while the script runs.
+/// Maximum number of bytes of items in one call. Other clients wait while the script runs.
 const BATCH_BYTES: usize = 1 << 20;
 
 impl<S: Store> Delayed<S> {
-    /// Moves a batch: of newcomers, else of what is due, else of what is stuck.
+    /// Moves a batch of new buckets before the stuck ones, or else of due buckets, or else of stuck buckets.
     pub(super) async fn pass(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
         if let Some(tick) = self.move_newcomers(now).await? {
             return Ok(tick);
         }
-        // It is begun at the oldest again each second: something older may have come meanwhile.
+        // Every second, start at the oldest bucket again, because apps may have added older ones.
         let second = now.timestamp();
         let ahead = self.ahead.take();
         let ahead = ahead.filter(|(read_at, _)| read_at.timestamp() == second && *read_at <= now);
@@ -40,12 +40,12 @@ impl<S: Store> Delayed<S> {
             return Ok(Tick::LeaseLost);
         };
         if due.last.is_some() {
-            // Every bucket that is not stuck has become shorter then, or is gone.
+            // Every bucket of the batch that is not stuck is shorter now, or gone.
             let moved = self.move_due(due, now).await?;
             return Ok(match (moved, &self.early) {
                 (false, _) => Tick::LeaseLost,
                 (true, None) => Tick::More,
-                // So is all that is due later.
+                // If a bucket is too early, so are all later ones.
                 (true, Some(_)) => Tick::Done { until: None },
             });
         }
@@ -57,13 +57,13 @@ impl<S: Store> Delayed<S> {
         Ok(Tick::Done { until: None })
     }
 
-    /// Moves a batch of newcomers, if there are any. `None`: there are none.
+    /// Moves a batch of new buckets before the stuck ones. Returns `None` if there are none.
     async fn move_newcomers(&mut self, now: DateTime<Utc>) -> Result<Option<Tick>, StoreError> {
         let (stuck, second) = (&mut self.stuck, now.timestamp());
         let Some(place) = self.newcomers.find(&self.store, stuck, second).await? else {
             return Ok(None);
         };
-        // That may be among the ones that are moved now.
+        // The items that were read ahead may be among those that are moved now.
         self.ahead = None;
         let largest = self.large.largest();
         self.begin(largest);
@@ -79,13 +79,13 @@ impl<S: Store> Delayed<S> {
         self.report_stuck(&new);
         self.take_note(moved);
         if !moved_any && new.is_empty() {
-            // They are too early by Redis' clock, or somebody was faster.
+            // The buckets are too early by Redis's clock, or another process was faster.
             self.newcomers.end_search();
         }
         Ok(Some(Tick::More))
     }
 
-    /// Looks at a batch of the stuck buckets again.
+    /// Tries a batch of the stuck buckets again.
     async fn pass_again(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
         let stuck_before = self.stuck.len();
         let from = self.stuck.begin_again(now.timestamp()).cloned();
@@ -113,11 +113,11 @@ impl<S: Store> Delayed<S> {
         })
     }
 
-    /// Moves what of `due` can be moved, takes note of buckets that can't, and reads ahead. `false`: the
-    /// lease is lost.
+    /// Moves the items of `due`, records which buckets are stuck, and reads ahead. Returns `false` if the lease is
+    /// lost.
     async fn move_due(&mut self, due: Due, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        // Redis gets both in this order: it reads while we decode, and moves while we take up what it
-        // has read.
+        // Both calls are sent in this order. Redis reads the next items while we decode these, and moves these
+        // while we receive the next ones.
         let largest = self.large.largest();
         let (ahead, moved) = tokio::join!(
             biased;
@@ -134,8 +134,8 @@ impl<S: Store> Delayed<S> {
             self.events.emit(&Event::BucketTooEarly { bucket });
         }
         self.early.clone_from(&moved.early);
-        // What stands behind items that are still there was not to be read yet; and that nothing does
-        // is no reason to sleep.
+        // If items stayed, the items behind them were not to be read yet. If nothing was read ahead, read again
+        // rather than sleep.
         let last = due.last.as_ref().map(|last| &last.member);
         let is_moved =
             moved.left.is_empty() && last.is_none_or(|it| !moved.staying.contains_key(it));
@@ -145,7 +145,7 @@ impl<S: Store> Delayed<S> {
         Ok(true)
     }
 
-    /// Takes note of queues that refuse jobs or take them now, and of what else changed.
+    /// Records queues that reject jobs or take them again, and other changes.
     fn take_note(&mut self, moved: Moved) {
         for queue in moved.took {
             self.refusing.remove(&queue);
@@ -169,7 +169,7 @@ impl<S: Store> Delayed<S> {
         }
     }
 
-    /// Begins an attempt to read and move a batch.
+    /// Records the start of an attempt to read and move a batch.
     fn begin(&mut self, largest: usize) {
         self.attempt = Some((self.clock.monotonic(), largest));
     }
@@ -188,7 +188,7 @@ impl<S: Store> Delayed<S> {
         self.store.due(now, limit, from).await
     }
 
-    /// What is due behind a batch that is full; `None`: there is none, or it is not known.
+    /// Reads what is due behind a full batch. Returns `None` if nothing is, or if that is not known yet.
     async fn read_behind(
         &self,
         due: &Due,
@@ -199,13 +199,13 @@ impl<S: Store> Delayed<S> {
             return Ok(None);
         };
         if !due.too_large.is_empty() {
-            // Redis would take as long again to tell the size of that item.
+            // Redis would take as long again to return the size of that item.
             return Ok(None);
         }
         let bucket = due.buckets.last().filter(|it| it.member == last.member);
         let was_read = bucket.is_some();
         if bucket.is_some_and(|it| it.passed.is_some()) {
-            // It depends on which of its items stay.
+            // The place behind the batch depends on which of these items stay.
             return Ok(None);
         }
         let behind = Place {

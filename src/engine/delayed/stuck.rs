@@ -1,49 +1,48 @@
-//! Which due buckets cannot be moved, or not all of them, and where to look for others.
+//! Remembers which due buckets cannot be moved completely, and the place behind them.
 //!
-//! Any number of buckets may be stuck, with any number of items that stay at their heads, and they are the oldest
-//! ones. Looking at all of them every second would cost Redis more than all other work. So the place behind them is
-//! remembered, and the next look begins there. From time to time all of them are looked at again, batch by batch,
-//! when nothing else is due.
+//! Any number of buckets may be stuck, with any number of items that stay at their heads, and these buckets are the
+//! oldest. Looking at all of them every second would cost Redis more than all other work. So the loop starts behind
+//! them. From time to time, when nothing else is due, it tries all of them again, batch by batch.
 
 use std::{collections::HashSet, mem};
 
 use crate::store::{Due, Passed, Place};
 
-/// As many stuck buckets, or items that stay in them, are looked at again in a second, on average.
+/// Average number of stuck buckets, or of items that stay in them, that are tried again per second.
 const AGAIN_PER_SECOND: u64 = 1_000;
 
-/// They are looked at again this often, in seconds, if one has an item that is too large: Redis takes long to
-/// tell its size.
+/// Seconds between two attempts if a stuck bucket has an item that is too large, because Redis takes long to return
+/// its size.
 const AGAIN_IF_LARGE: u64 = 10;
 
-/// A bucket's name in the sorted set.
+/// Name of a bucket in the sorted set.
 type Member = Vec<u8>;
 
 /// The buckets that cannot be moved.
 #[derive(Debug, Default)]
 pub(super) struct Stuck {
-    /// All of them.
+    /// All stuck buckets.
     members: HashSet<Member>,
-    /// How many items stay in them, as far as that was counted.
+    /// Number of items that stay in them, as far as they were counted.
     items: usize,
-    /// The first one that was found, and why it is stuck.
+    /// The bucket that was found first, and why it is stuck.
     first: Option<(Member, String)>,
-    /// Everything before this place is stuck.
+    /// Place behind the stuck buckets. Everything before it is stuck.
     past: Option<Place>,
-    /// How many buckets with lower scores than this place are known.
+    /// Number of known buckets with lower scores than this place.
     known_before: usize,
-    /// One of them has an item that is too large.
+    /// Whether a stuck bucket has an item that is too large.
     large: bool,
     again: Again,
-    /// When it was last begun to look at them again, Unix seconds.
+    /// When the last attempt to move them again began, in Unix seconds.
     begun_at: Option<i64>,
 }
 
-/// A look at all stuck buckets again.
+/// An attempt to move all stuck buckets again.
 #[derive(Debug, Default)]
 struct Again {
     goes_on: bool,
-    /// Those that are still stuck, up to `past`.
+    /// Buckets that are still stuck, up to `past`.
     members: HashSet<Member>,
     items: usize,
     first: Option<(Member, String)>,
@@ -51,45 +50,45 @@ struct Again {
     large: bool,
 }
 
-/// What became of the buckets of a batch.
+/// Outcome of a batch, as far as it concerns stuck buckets.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// Those that cannot be moved, with the reason.
+    /// Buckets that cannot be moved, with the reason.
     pub(super) stuck: Vec<(Member, String)>,
-    /// One of these has an item that is too large.
+    /// Whether one of these buckets has an item that is too large.
     pub(super) large: bool,
-    /// How many items stay in them, beside those that were passed over.
+    /// Number of items that stay in them, without those that were passed over.
     pub(super) stayed: usize,
-    /// Those of which nothing is left, as far as is known.
+    /// Number of buckets of which nothing is left, as far as is known.
     pub(super) gone: usize,
-    /// Some have items that can be moved, beside the last one of a batch that is full.
+    /// Whether buckets have items that can still be moved, other than the last bucket of a full batch.
     pub(super) rest: bool,
-    /// What stays at the head of the last one, if it has more items behind that.
+    /// The items that stay at the head of the last bucket, if it has more items behind them.
     pub(super) inside: Option<Passed>,
 }
 
 impl Stuck {
-    /// How many there are.
+    /// Returns the number of stuck buckets.
     pub(super) fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// The first one that was found, and why it is stuck.
+    /// Returns the bucket that was found first, and why it is stuck.
     pub(super) fn first(&self) -> Option<&(Member, String)> {
         self.first.as_ref()
     }
 
-    /// Where to look for buckets that are not stuck.
+    /// Returns the place at which to look for buckets that are not stuck.
     pub(super) fn past(&self) -> Option<&Place> {
         self.past.as_ref()
     }
 
-    /// How many buckets with lower scores than that place are known.
+    /// Returns the number of known buckets with lower scores than that place.
     pub(super) fn known_before(&self) -> usize {
         self.known_before
     }
 
-    /// Corrects that number: the caller has counted them.
+    /// Sets that number after the caller has counted the buckets.
     pub(super) fn set_known_before(&mut self, count: usize) {
         self.known_before = count;
     }
@@ -99,7 +98,7 @@ impl Stuck {
         self.members.contains(member)
     }
 
-    /// Whether it is time to look at them again.
+    /// Whether it is time to try the stuck buckets again.
     pub(super) fn is_time(&self, now: i64) -> bool {
         let least = if self.large { AGAIN_IF_LARGE } else { 1 };
         let between = least.max(self.members.len().max(self.items) as u64 / AGAIN_PER_SECOND);
@@ -107,7 +106,7 @@ impl Stuck {
         self.len() > 0 && (self.again.goes_on || self.begun_at.is_none_or(waited))
     }
 
-    /// Where the look at them again goes on.
+    /// Starts or continues to try the stuck buckets again. Returns the place at which to continue.
     pub(super) fn begin_again(&mut self, now: i64) -> Option<&Place> {
         if !self.again.goes_on {
             self.again = Again {
@@ -119,8 +118,8 @@ impl Stuck {
         self.again.past.as_ref()
     }
 
-    /// Takes note of a batch that was read from [`Self::past`] on. Returns those that are stuck now and were
-    /// not before.
+    /// Records a batch that was read from [`Self::past`]. Returns the buckets that are stuck now and were not
+    /// before.
     pub(super) fn note(&mut self, due: &Due, batch: Batch) -> Vec<(Member, String)> {
         let place = behind(due, &batch);
         let new = self.add(batch);
@@ -130,7 +129,7 @@ impl Stuck {
         new
     }
 
-    /// The same for a batch of buckets before that place.
+    /// Records a batch of buckets before that place. Returns the buckets that are stuck now and were not before.
     pub(super) fn note_before(&mut self, batch: Batch) -> Vec<(Member, String)> {
         let new = self.add(batch);
         self.known_before += new.len();
@@ -148,16 +147,17 @@ impl Stuck {
         new
     }
 
-    /// Everything before `place` is stuck.
+    /// Moves the place. Everything before `place` is stuck.
     fn move_past(&mut self, place: Place) {
-        // One that is looked into is at the place, and not before it.
+        // A bucket that has further items to look at is at the place, not before it.
         let looked_into = usize::from(!place.member.is_empty());
         let not_before = place.before + looked_into;
         self.known_before = self.members.len().saturating_sub(not_before);
         self.past = Some(place);
     }
 
-    /// The same for a batch of a look again. Also returns whether that goes on.
+    /// Records a batch of buckets that were tried again. Returns the buckets that are stuck now and were not
+    /// before, and whether more stuck buckets are to be tried.
     pub(super) fn note_again(&mut self, due: &Due, batch: Batch) -> (Vec<(Member, String)>, bool) {
         let again = &mut self.again;
         if let Some(place) = behind(due, &batch) {
@@ -176,7 +176,7 @@ impl Stuck {
         });
         let goes_on = again.goes_on;
         if !goes_on {
-            // The others were moved, or are gone.
+            // The buckets that were not found again were moved or removed.
             let found = mem::take(again);
             self.members = found.members;
             self.items = found.items;
@@ -190,21 +190,21 @@ impl Stuck {
         (new, goes_on)
     }
 
-    /// Forgets where they are, for Redis may hold other buckets now.
+    /// Forgets the place, because Redis may have other buckets now.
     pub(super) fn lose_place(&mut self) {
         self.past = None;
         self.items = 0;
         self.again = Again::default();
     }
 
-    /// Looks at all of them again, in order, before anything else, and then finds out which are still stuck.
+    /// Starts at the oldest bucket again before anything else, and finds out which buckets are still stuck.
     pub(super) fn start_over(&mut self) {
         self.lose_place();
         self.begun_at = None;
     }
 }
 
-/// The place behind a batch in which buckets are stuck; `None`: it is to be looked at again.
+/// Returns the place behind a batch with stuck buckets, or `None` if the batch is to be read again.
 fn behind(due: &Due, batch: &Batch) -> Option<Place> {
     let last = due.last.as_ref()?;
     if batch.stuck.is_empty() || batch.rest {
@@ -212,7 +212,8 @@ fn behind(due: &Due, batch: &Batch) -> Option<Place> {
     }
     let is_stuck = batch.stuck.iter().any(|(member, _)| *member == last.member);
     let is_passed = is_stuck && batch.inside.is_none();
-    // Members of one score are rare: if there are any, some of those that are gone may have had another.
+    // Buckets with equal scores are rare. If there are any, some of the buckets that are gone may have had another
+    // score.
     let before = (last.before + usize::from(is_passed)).saturating_sub(match last.before {
         0 => 0,
         _ => batch.gone,
@@ -269,17 +270,17 @@ mod tests {
     }
 
     #[test]
-    fn the_next_look_begins_behind_what_is_stuck() {
+    fn the_next_look_begins_behind_stuck_buckets() {
         let mut all = Stuck::default();
         assert_eq!(all.note(&due(3, 0, true), stuck(1..=3)).len(), 3);
         assert_eq!(place(&all), Some(("3", 1)));
-        // The last one has more items, and is not stuck.
+        // The last bucket has more items, and is not stuck.
         assert_eq!(all.note(&due(5, 0, true), stuck([4])).len(), 1);
         assert_eq!(place(&all), Some(("5", 0)));
         // Nothing is stuck.
         all.note(&due(9, 0, true), stuck([]));
         assert_eq!(place(&all), Some(("5", 0)));
-        // One is not done.
+        // One bucket still has items that can be moved.
         let rest = Batch {
             rest: true,
             ..stuck([10])
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn many_items_that_stay_are_looked_at_again_rarely() {
+    fn many_items_that_stay_are_tried_again_rarely() {
         let mut all = Stuck::default();
         let batch = || Batch {
             stayed: 50_000,
@@ -339,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_again_finds_out_what_is_not_stuck_any_more() {
+    fn trying_again_finds_buckets_that_are_no_longer_stuck() {
         let mut all = Stuck::default();
         assert!(!all.is_time(100));
         all.note(&due(3, 0, false), stuck(1..=3));
@@ -347,7 +348,7 @@ mod tests {
         assert_eq!(all.begin_again(100), None);
         let (new, goes_on) = all.note_again(&due(1, 0, true), stuck([1]));
         assert!(new.is_empty() && goes_on);
-        assert!(all.is_time(100), "it goes on");
+        assert!(all.is_time(100), "not all were tried");
         assert_eq!(all.begin_again(100).unwrap().score, "1");
         assert_eq!(all.len(), 3, "until it is known better");
         let (new, goes_on) = all.note_again(&due(4, 0, false), stuck([4]));
@@ -357,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn items_that_are_too_large_are_looked_at_again_rarely() {
+    fn items_that_are_too_large_are_tried_again_rarely() {
         let mut all = Stuck::default();
         let large = |score| Batch {
             large: true,
@@ -373,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn many_are_looked_at_again_rarely() {
+    fn many_stuck_buckets_are_tried_again_rarely() {
         let mut all = Stuck::default();
         all.note(&due(100_000, 0, false), stuck(0..100_000));
         all.begin_again(0);

@@ -1,10 +1,10 @@
-//! Dynamic entries: set by apps in Redis, they stand over those of the files. The leader looks for
-//! changes each second, and settles them once they are in force.
+//! Dynamic entries: apps set them in Redis, and they replace entries of the files with the same name. The leader
+//! looks for changes every second, and acknowledges them when they are in force.
 //!
 //! ```text
-//! mod       which entries there are, and what they make of the schedule of the files
+//! mod       which entries there are, and how they change the schedule of the files
 //! unread    entries that are still to be read, page by page
-//! reading   what the JSON of an entry means
+//! reading   parses the JSON of an entry
 //! ```
 
 pub(super) mod reading;
@@ -29,18 +29,18 @@ use crate::{
     store::{Store, StoreError, digest},
 };
 
-/// How many changes are settled in one call: other clients wait while the script runs.
+/// Maximum number of changes that are acknowledged in one call. Other clients wait while the script runs.
 const BATCH: usize = 500;
 
-/// About how many entries of one look something is reported.
+/// Maximum number of entries for which errors and warnings are logged at a time.
 const REPORTED: usize = 50;
 
-/// What is known of one name.
+/// What is known about one name.
 struct Known {
     json: Vec<u8>,
-    /// What it says, or the mistakes in it.
+    /// The parsed entry, or its errors.
     reading: Result<DynamicState, String>,
-    /// What it said before the mistakes were made.
+    /// The last version without errors.
     before: Option<DynamicState>,
 }
 
@@ -50,51 +50,53 @@ impl Known {
     }
 }
 
-/// What is to be merged with the files.
+/// Which dynamic entries must be merged with those of the files.
 enum Merge {
-    /// Entries that changed.
+    /// Only entries that changed.
     Changed,
     All,
 }
 
-/// The dynamic entries, and what they make of the schedule of the files.
+/// The dynamic entries, and the schedule that results from them and the files.
 pub(super) struct Dynamic {
     context: Context,
     events: Events,
     known: BTreeMap<Vec<u8>, Known>,
-    /// What is wrong with entries that are known, in words. Not looked for again in each pass: they may be many.
+    /// Problem of the known entries as text. Kept because there may be too many entries to look for it in every
+    /// pass.
     rejected: Option<String>,
-    /// How many entries of this look there is something to report about.
+    /// Number of entries with errors or warnings, or left out, in this round of reading.
     notable: usize,
-    /// Whether the names of all that Redis has are known.
+    /// Whether the names of all entries in Redis are known.
     listed: bool,
-    /// Those that are still to be read.
+    /// Entries that are still to be read.
     unread: Unread,
-    /// While they are read, they are not in force as they were before: that was in another term.
+    /// Whether the unread entries were known in another term only. Then they are not in force while they are being
+    /// read.
     in_doubt: bool,
-    /// Nobody else can have led since they were read before.
+    /// Whether no other process can have led since the known entries were read.
     unbroken: bool,
-    /// Names that apps left, to be settled when they are read.
+    /// Names of changed entries, to be acknowledged when the entries are read.
     left: Vec<Vec<u8>>,
-    /// Those that are others than in `merged`.
+    /// Names of entries that differ from those in `merged`.
     changed: BTreeSet<Vec<u8>>,
-    /// What `merged` lacks.
+    /// Entries that `merged` lacks.
     to_merge: Option<Merge>,
-    /// The schedule of the files that `merged` is made of.
+    /// The schedule of the files that is part of `merged`.
     files: Option<Arc<Schedule>>,
     merged: Arc<Schedule>,
-    /// What `merged` was when all were read.
+    /// The last `merged` for which all entries were read.
     complete: Option<Arc<Schedule>>,
     looked_at: DateTime<Utc>,
-    /// What is in force, or will be, and is to be settled then.
-    unsettled: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Changes (name and JSON) that are to be acknowledged when they are in force.
+    unacknowledged: Vec<(Vec<u8>, Vec<u8>)>,
     /// Names of entries that were removed, whether they were in force or not.
     removed: BTreeSet<Vec<u8>>,
     unreadable: Option<String>,
 }
 
 impl Dynamic {
-    /// No entries yet. `context` says what they mean.
+    /// Returns an instance without entries. `context` is the context in which entries are parsed.
     pub(super) fn new(context: Context, events: Events) -> Self {
         Self {
             context,
@@ -113,46 +115,48 @@ impl Dynamic {
             merged: Arc::default(),
             complete: None,
             looked_at: DateTime::UNIX_EPOCH,
-            unsettled: vec![],
+            unacknowledged: vec![],
             removed: BTreeSet::new(),
             unreadable: None,
         }
     }
 
-    /// The schedule that is to be in force at `now`: the same one as before, unless the files or
-    /// dynamic entries changed. `anew`: what Redis has may be another than we remember. `unbroken`: nobody else
-    /// can have led since we read it.
+    /// Returns the schedule that is to be in force at `now`, which is the same `Arc` as before unless the files or
+    /// dynamic entries changed. `reread`: Redis may have other entries than we remember. `unbroken`: no other process
+    /// can have led since we read them.
     ///
-    /// Entries are read a page a call ([`Self::is_reading`]), and are in force when all of them are read. Entries of
-    /// the files that they may stand over wait for that.
+    /// Each call reads one page of entries ([`Self::is_reading`]). They are put in force when all are read. Until
+    /// then, entries of the files with the same names do not fire.
     ///
     /// # Errors
-    /// [`StoreError`], but for keys that can't be read: what is known goes on.
+    /// [`StoreError`], except for keys that cannot be read. Then the known entries stay in force.
     pub(super) async fn look(
         &mut self,
         store: &impl Store,
         files: Arc<Schedule>,
-        anew: bool,
+        reread: bool,
         unbroken: bool,
         now: DateTime<Utc>,
     ) -> Result<Arc<Schedule>, StoreError> {
-        self.listed &= !anew;
+        self.listed &= !reread;
         let next_second = now.timestamp() != self.looked_at.timestamp();
-        let lists = anew || next_second && !self.is_reading();
+        let lists = reread || next_second && !self.is_reading();
         if lists {
             self.unbroken = unbroken;
         }
         if lists || self.is_reading() {
             let read = self.read(store, lists).await;
-            let done = self.unless_denied(read)?.is_some();
+            let done = self
+                .unless_denied(read, |error| Event::DynamicUnreadable { error })?
+                .is_some();
             if !done {
                 (self.listed, self.unread) = (false, Unread::default());
                 if mem::take(&mut self.in_doubt) {
-                    // What is known goes on.
+                    // The known entries stay in force.
                     self.to_merge = Some(Merge::All);
                 }
-            } else if self.unsettled.is_empty() && !self.is_reading() {
-                // Else it may be that what is in force can't be settled.
+            } else if self.unacknowledged.is_empty() && !self.is_reading() {
+                // Otherwise the problem may be that changes cannot be acknowledged.
                 self.unreadable = None;
             }
             self.looked_at = now;
@@ -161,51 +165,54 @@ impl Dynamic {
         Ok(Arc::clone(&self.merged))
     }
 
-    /// Whether some of them are still to be read.
+    /// Whether some entries are still to be read.
     pub(super) fn is_reading(&self) -> bool {
         !self.unread.names.is_empty()
     }
 
-    /// Whether an entry of that name may be there, though it is not in force: nothing of it must be
-    /// forgotten then.
+    /// Whether a dynamic entry of that name may exist, although it is not in force. Its records must not be
+    /// removed.
     pub(super) fn may_have(&self, name: &str) -> bool {
         let name = name.as_bytes();
         !self.listed || self.known.contains_key(name) || self.unread.names.contains(name)
     }
 
-    /// Returns the names of entries that were removed since it was last asked.
+    /// Returns the names of the entries that were removed since the last call.
     pub(super) fn take_removed(&mut self) -> impl Iterator<Item = String> {
         let removed = mem::take(&mut self.removed).into_iter();
         removed.filter_map(|name| String::from_utf8(name).ok())
     }
 
-    /// Settles what is in force now.
+    /// Acknowledges the changes that are in force now.
     ///
     /// # Errors
-    /// [`StoreError`]; it is settled later then.
-    pub(super) async fn settle(&mut self, store: &impl Store) -> Result<(), StoreError> {
-        while !self.unsettled.is_empty() {
-            let batch = self.unsettled.len().saturating_sub(BATCH);
-            let settled = store.ack_changes(&self.unsettled[batch..]).await;
-            if self.unless_denied(settled)?.is_some() {
+    /// [`StoreError`]; the changes are acknowledged later.
+    pub(super) async fn acknowledge(&mut self, store: &impl Store) -> Result<(), StoreError> {
+        while !self.unacknowledged.is_empty() {
+            let batch = self.unacknowledged.len().saturating_sub(BATCH);
+            let acknowledged = store.ack_changes(&self.unacknowledged[batch..]).await;
+            let acknowledged =
+                self.unless_denied(acknowledged, |error| Event::DynamicUnacknowledged { error })?;
+            if acknowledged.is_some() {
                 self.unreadable = None;
             }
-            self.unsettled.truncate(batch);
+            self.unacknowledged.truncate(batch);
         }
         Ok(())
     }
 
-    /// An error of these keys alone is told, and must not stop the other entries.
+    /// Reports an error that only affects the keys of dynamic entries as `event` and returns `None`, so that other
+    /// entries continue.
     fn unless_denied<T>(
         &mut self,
         outcome: Result<T, StoreError>,
+        event: impl FnOnce(&str) -> Event<'_>,
     ) -> Result<Option<T>, StoreError> {
         match outcome {
             Err(error) if error.is_partial() => {
                 let error = error.to_string();
                 if self.unreadable.as_ref() != Some(&error) {
-                    self.events
-                        .emit(&Event::DynamicUnreadable { error: &error });
+                    self.events.emit(&event(&error));
                 }
                 self.unreadable = Some(error);
                 Ok(None)
@@ -214,7 +221,7 @@ impl Dynamic {
         }
     }
 
-    /// What is wrong with them, in words.
+    /// Returns the problem of dynamic entries as text.
     pub(super) fn trouble(&self) -> Option<String> {
         let reading = || {
             let (left, known) = (self.unread.names.len(), self.known.len());
@@ -225,7 +232,7 @@ impl Dynamic {
         unreadable.or_else(|| self.rejected.clone())
     }
 
-    /// How many entries have errors, and the first of them, in words.
+    /// Returns as text how many entries have errors, and the first of them.
     fn rejected(&self) -> Option<String> {
         let mut refused = self.known.iter().filter_map(|(name, known)| {
             Some((String::from_utf8_lossy(name), known.reading.as_ref().err()?))
@@ -237,8 +244,8 @@ impl Dynamic {
         ))
     }
 
-    /// Reads a page of entries; if it `lists`, after it has looked which there are to be read: all that are not
-    /// known, or those whose names apps left.
+    /// Reads a page of entries. If `lists`, first finds out which entries to read: all that are not known, or those
+    /// that apps changed.
     async fn read(&mut self, store: &impl Store, lists: bool) -> Result<(), StoreError> {
         if lists {
             self.list(store).await?;
@@ -252,7 +259,7 @@ impl Dynamic {
         Ok(())
     }
 
-    /// All are read: they are to be in force, and to be settled then.
+    /// Prepares the entries to be put in force and acknowledged, after all of them were read.
     fn end_reading(&mut self) {
         if self.in_doubt {
             self.to_merge = Some(Merge::All);
@@ -272,12 +279,12 @@ impl Dynamic {
             (name, json)
         };
         let left = mem::take(&mut self.left).into_iter();
-        self.unsettled.extend(left.map(now));
+        self.unacknowledged.extend(left.map(now));
     }
 
     async fn list(&mut self, store: &impl Store) -> Result<(), StoreError> {
         self.left = store.changed_entries().await?;
-        self.unsettled.clear();
+        self.unacknowledged.clear();
         let mut names: BTreeSet<_> = self.left.iter().cloned().collect();
         if !self.listed {
             let there = store.dynamic_names().await?;
@@ -309,11 +316,11 @@ impl Dynamic {
         self.removed.insert(name);
     }
 
-    /// Takes note of what Redis has of a name.
+    /// Records the JSON of an entry, or `None` if Redis has no such entry.
     fn take(&mut self, name: Vec<u8>, json: Option<Vec<u8>>) {
         let known = self.known.get(&name);
         let Some(json) = json else {
-            // One that is in doubt may have been in force in another term.
+            // An entry in doubt may have been in force in another term.
             if known.is_some() || self.in_doubt {
                 self.remove(name);
             }
@@ -323,7 +330,7 @@ impl Dynamic {
             return;
         }
         self.changed.insert(name.clone());
-        // Another leader may have had a newer one in force, or removed it.
+        // Another leader may have had a newer version in force, or have removed the entry.
         let before = known.filter(|_| self.unbroken).and_then(Known::in_force);
         let before = before.cloned();
         let (reading, warnings) = read(&name, &json, &self.context);
@@ -341,7 +348,7 @@ impl Dynamic {
         self.known.insert(name, known);
     }
 
-    /// Merges the entries with those of the files, if either changed.
+    /// Merges the entries with those of the files, if any of them changed.
     fn merge(&mut self, files: Arc<Schedule>) {
         let same_files = self.files.as_ref();
         let same_files = same_files.is_some_and(|old| Arc::ptr_eq(old, &files));
@@ -373,14 +380,14 @@ impl Dynamic {
         self.files = Some(files);
     }
 
-    /// What stands over the files: each name with its meaning, or with nothing if it is in doubt.
+    /// Returns the dynamic entries that replace those of the files. `None` for an entry that is in doubt.
     fn over(&self) -> impl Iterator<Item = (&str, Option<&DynamicState>)> {
         let known = self.known.iter().filter_map(|(name, known)| {
             Some((str::from_utf8(name).ok()?, Some(known.in_force()?)))
         });
         let in_doubt = self.unread.names.iter().filter(|_| self.in_doubt);
         let in_doubt = in_doubt.filter_map(|name| Some((str::from_utf8(name).ok()?, None)));
-        // A later one counts.
+        // If a name occurs twice, the later one counts.
         known.chain(in_doubt)
     }
 }

@@ -1,4 +1,4 @@
-//! What the JSON of dynamic entries means.
+//! Parses the JSON of dynamic entries.
 
 use crate::{
     config::{self, AtPath, Context},
@@ -11,7 +11,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// The schedule that a leader would have in force, with these files.
+/// Returns the schedule that a leader with these files would have in force.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -33,7 +33,7 @@ pub(in crate::engine) async fn merged(
     Ok(files.overridden(over))
 }
 
-/// Reads an entry; and what it says in vain.
+/// Parses an entry. Returns the entry or its errors, and its warnings.
 pub(super) fn read(
     name: &[u8],
     json: &[u8],
@@ -50,7 +50,7 @@ pub(super) fn read(
     }
 }
 
-/// Reports the errors and warnings of an entry.
+/// Logs the errors and warnings of an entry.
 pub(super) fn report_reading(
     name: &[u8],
     reading: &Result<DynamicState, String>,

@@ -1,21 +1,22 @@
-//! Dynamic entries that are still to be read, page by page: they may be long, and what is due waits for a page.
+//! Dynamic entries that are still to be read. They are read page by page, because they may be long and due fires
+//! wait for each page.
 
 use std::collections::BTreeSet;
 
 use crate::store::{Store, StoreError};
 
-/// How many entries the first page has. The ones after it have more or fewer, as bytes allow.
+/// Number of entries in the first page, and the maximum. Pages grow or shrink depending on their bytes.
 const FIRST: usize = 8;
 const MOST: usize = 2_000;
 
-/// How many bytes of JSON a page has, about.
+/// Approximate maximum number of bytes of JSON in a page.
 const BYTES: usize = 256 << 10;
 
-/// Names whose entries are to be read.
+/// Names of the entries that are still to be read.
 #[derive(Debug, Default)]
 pub(super) struct Unread {
     pub(super) names: BTreeSet<Vec<u8>>,
-    /// How many are in the next page.
+    /// Number of entries in the next page.
     page: usize,
 }
 
@@ -24,10 +25,10 @@ impl Unread {
         Self { names, page: FIRST }
     }
 
-    /// Reads a page. Returns the JSON of each name in it, or nothing where there is none.
+    /// Reads a page. Returns the JSON of each name in it, or `None` if Redis has no such entry.
     ///
     /// # Errors
-    /// [`StoreError`]; it is still to be read then.
+    /// [`StoreError`]; the page is still to be read.
     pub(super) async fn next_page(
         &mut self,
         store: &impl Store,

@@ -1,4 +1,4 @@
-//! When each entry is looked at next, and which fires go in one call.
+//! Decides when to look at each entry, and which fires go in one call.
 
 use std::{
     cmp::Reverse,
@@ -19,37 +19,38 @@ use crate::{
     },
 };
 
-/// How many fires of a call may be looked for in their queue. All of these searches take up to a tenth of a
-/// second; `fire.lua` puts off those that would take longer.
+/// Maximum number of fires in one call that search their queue. All these searches take up to a tenth of a second;
+/// `fire.lua` puts off fires whose searches would take longer.
 const SEARCHES: usize = 10;
 
-/// How many bytes of payloads go in one call, beside the last one: on a slow link, the next fires wait for it.
+/// Number of payload bytes after which a call is full. On a slow link, later fires wait for the call.
 const BATCH_BYTES: usize = 256 << 10;
 
-/// A fire with a payload of more bytes waits until no smaller one is due.
+/// A fire with a larger payload, in bytes, waits until no smaller one is due.
 const LARGE: usize = 64 << 10;
 
-/// How many entries are looked at for one call. All of a million may have missed fires that are given up, and the
-/// other loops wait meanwhile.
+/// Maximum number of entries that are looked at for one call. A million entries may have missed fires that are not
+/// enqueued, and the other loops wait while the entries are looked at.
 const LOOKED_AT: usize = 1_000;
 
-/// How many fires go in one call: other clients wait while the script runs, workers for the first of
-/// them, too. So these are few, and each time that there are more, twice as many.
+/// Number of fires in the first call, and the maximum. Other clients wait while the script runs, and workers wait
+/// for the first jobs. So the first call is small, and each further call has twice as many fires.
 pub(super) const FIRST_BATCH: usize = 50;
 pub(super) const LARGEST_BATCH: usize = 400;
 
-/// How many missed fires of one entry are enqueued in one second. The queue and its workers have other jobs.
+/// Maximum number of missed fires of one entry that are enqueued in one second, because the queue and its workers
+/// have other jobs too.
 pub(super) const CATCH_UP: u32 = 1_000;
 
-/// What goes in one call.
+/// The fires of one call.
 pub(super) struct Batch {
     size: usize,
     searches: usize,
     bytes: usize,
     pub(super) given_up: GivenUps,
-    /// In order of fire time for each entry.
+    /// The fires of each entry are in the order of their fire times.
     pub(super) fires: Vec<Pending>,
-    /// Entries that are off the agenda, to be planned again.
+    /// Entries that were taken off the agenda and must be planned again.
     pub(super) looked_at: Vec<usize>,
 }
 
@@ -65,31 +66,31 @@ impl Batch {
     }
 }
 
-/// Times and indexes of states, the earliest time first.
+/// Times and indexes of states, earliest time first.
 type Queue = BinaryHeap<Reverse<(DateTime<Utc>, usize)>>;
 
-/// What is to be planned of many entries at once.
+/// Plans of many entries, to add them to the agenda at once.
 #[derive(Default)]
 pub(super) struct Plans(Vec<Reverse<(DateTime<Utc>, usize)>>);
 
 impl Plans {
-    /// Adds an entry, if it has a next fire time.
+    /// Adds an entry if it has a next fire time.
     pub(super) fn add(&mut self, index: usize, state: &State) {
         let next = next_look(state);
         self.0.extend(next.map(|next| Reverse((next, index))));
     }
 }
 
-/// When an entry is to be looked at next: when its next fire is due.
+/// Returns when to look at an entry next, which is when its next fire is due.
 fn next_look(state: &State) -> Option<DateTime<Utc>> {
     let next = state.progress.next(&state.entry.timing)?;
     Some(state.entry.due_at(next))
 }
 
-/// Each entry that is to be looked at, once.
+/// Entries to look at. Each entry is in at most one of the queues.
 #[derive(Default)]
 pub(super) struct Agenda {
-    /// By the time at which it is to be looked at.
+    /// By the time at which to look at the entry.
     due: Queue,
     /// Entries with large fires that are due, by the same time.
     large: Queue,
@@ -103,7 +104,7 @@ impl Agenda {
         self.due.append(&mut plans.0.into());
     }
 
-    /// Gives the states new indexes: `moved` has the new one of each old one, or none if it is gone.
+    /// Gives the states new indexes. `moved` maps each old index to the new one, or to `None` if the state is gone.
     pub(super) fn renumber(&mut self, moved: &[Option<usize>]) {
         for queue in [&mut self.due, &mut self.large, &mut self.behind] {
             let entries = mem::take(queue).into_vec().into_iter();
@@ -125,14 +126,14 @@ impl Agenda {
         self.due.push(Reverse((at, index)));
     }
 
-    /// When the next entry is to be looked at, and its index.
+    /// Returns when to look at the next entry, and its index.
     pub(super) fn next(&self) -> Option<(DateTime<Utc>, usize)> {
         let queues = [&self.due, &self.large, &self.behind];
         let next = queues.iter().filter_map(|queue| queue.peek());
         next.map(|&Reverse(next)| next).min()
     }
 
-    /// When the next entry is to be looked at.
+    /// Returns whether more is due at `now`, or when to look at the next entry.
     pub(super) fn until(&self, now: DateTime<Utc>) -> Tick {
         match self.due.peek() {
             _ if !self.large.is_empty() || !self.behind.is_empty() => Tick::More,
@@ -143,9 +144,9 @@ impl Agenda {
         }
     }
 
-    /// Fills a batch of up to `size` fires: fires that are on time go first, so that no backlog makes them
-    /// late, and large ones last of these; the rest is shared by missed fires, at most `catch_up` of an entry in
-    /// this second. Fires that are given up are settled here.
+    /// Fills a batch of up to `size` fires. Fires that are on time go first, the large ones after the others, so
+    /// that no backlog delays them. Missed fires share the rest, at most `catch_up` of each entry in this second.
+    /// Missed fires that are not enqueued are added to the batch's `given_up`.
     pub(super) fn collect(
         &mut self,
         states: &mut [State],
@@ -178,7 +179,7 @@ impl Agenda {
         batch
     }
 
-    /// Takes the next entry that is due off the agenda: one with large fires if there is no other.
+    /// Takes the next due entry off the agenda. Entries with large fires come last.
     fn pop_due(&mut self, states: &[State], now: DateTime<Utc>) -> Option<usize> {
         while let Some(&Reverse((at, index))) = self.due.peek()
             && at <= now
@@ -192,7 +193,7 @@ impl Agenda {
         self.large.pop().map(|Reverse((_, index))| index)
     }
 
-    /// Fills what is left of the batch with missed fires, one after the other by fire time.
+    /// Fills the rest of the batch with missed fires, ordered by fire time across all entries.
     fn collect_missed(
         &mut self,
         states: &mut [State],
@@ -200,11 +201,11 @@ impl Agenda {
         batch: &mut Batch,
         catch_up: u32,
     ) {
-        // How far entries are when all of the batch is fired. Settled once the store has answered.
+        // Progress of the entries if the whole batch is fired. The states change when the store has answered.
         let mut ahead = HashMap::new();
         let mut sharing = Queue::new();
         while !batch.is_full() {
-            // Those of the same time join one by one: a million may have it.
+            // Entries with the same time join one by one, because a million entries may have it.
             let joins = |&Reverse((at, _)): &Reverse<(DateTime<Utc>, usize)>| {
                 let first = sharing.peek();
                 first.is_none_or(|&Reverse((first, _))| at < first)
@@ -226,7 +227,7 @@ impl Agenda {
             batch.push(state.pending(index, fire_time, now), &state.entry);
             ahead.fired(fire_time);
             state.note_caught_up(now);
-            // Of an entry that was refused, one is enough to see whether it still is.
+            // If the last fire of the entry was rejected, one fire is enough to see whether it still is.
             if state.refused.is_none()
                 && state.may_catch_up(now, catch_up)
                 && let Some(next) = state.next_fire(ahead, now, &mut batch.given_up)
@@ -237,14 +238,14 @@ impl Agenda {
     }
 }
 
-/// Adds the fires of an entry that are on time. Returns its first fire if that is a missed one.
+/// Adds the fires of an entry that are on time. Returns its next fire time if that fire is a missed one.
 fn collect_on_time(
     state: &mut State,
     index: usize,
     now: DateTime<Utc>,
     batch: &mut Batch,
 ) -> Option<DateTime<Utc>> {
-    // Settled for good once the store has answered.
+    // The state changes when the store has answered.
     let mut ahead = state.progress;
     while !batch.is_full() {
         let fire_time = state.next_fire(&mut ahead, now, &mut batch.given_up)?;
@@ -254,7 +255,7 @@ fn collect_on_time(
         batch.push(state.pending(index, fire_time, now), &state.entry);
         ahead.fired(fire_time);
         if state.refused.is_some() {
-            // One is enough to see whether it is still refused.
+            // One fire is enough to see whether it is still rejected.
             break;
         }
     }

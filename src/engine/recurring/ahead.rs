@@ -1,5 +1,5 @@
-//! Entries that Redis records as fired, or as first seen, at a time that is still to come: a clock was wrong
-//! once. They do not fire before that time, which must not go unnoticed.
+//! Entries whose last fire or first sighting is recorded in the future, because a clock was wrong. They do not fire
+//! before that time, which is therefore logged and reported as a problem.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,20 +18,20 @@ use crate::{
 /// Clocks of two hosts may differ by this much.
 const TOLERANCE: TimeDelta = TimeDelta::seconds(1);
 
-/// Until when an entry is silent.
+/// An entry that does not fire before a time in the future.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Silence {
     until: DateTime<Utc>,
-    /// The commands that end it, if no clock that may lead can have caused it.
+    /// Redis commands that correct the records. `None` if the clock of a leader may have caused them.
     correction: Option<String>,
 }
 
-/// Entries that are ahead of the clock, by name.
+/// Entries that wait for a time in the future, by name.
 #[derive(Debug, Default)]
 pub(super) struct Ahead(BTreeMap<String, Silence>);
 
 impl Ahead {
-    /// Looks for such entries among these, and reports those that were not known to be.
+    /// Looks for such entries among `entries` and logs those that are new or have changed.
     pub(super) async fn note<'e>(
         &mut self,
         store: &impl Store,
@@ -59,25 +59,25 @@ impl Ahead {
         }
     }
 
-    /// Forgets entries that are not in the schedule.
+    /// Removes entries that are not in the schedule.
     pub(super) fn retain(&mut self, schedule: &Schedule) {
         self.0.retain(|name, _| schedule.get(name).is_some());
     }
 
-    /// Forgets these entries.
+    /// Removes these entries.
     pub(super) fn forget(&mut self, names: &[String]) {
         for name in names {
             self.0.remove(name);
         }
     }
 
-    /// Forgets entries whose time has come.
+    /// Removes entries whose time has come.
     pub(super) fn prune(&mut self, now: DateTime<Utc>) {
         let latest = instant::after(now, TOLERANCE);
         self.0.retain(|_, silence| silence.until > latest);
     }
 
-    /// Which entries are silent, in words.
+    /// Returns the problem as text, if entries wait.
     pub(super) fn trouble(&self) -> Option<String> {
         let (entry, Silence { until, correction }) =
             self.0.iter().max_by_key(|(_, silence)| silence.until)?;

@@ -1,4 +1,4 @@
-//! A tick: fires a batch of what is due, and plans its entries again.
+//! A tick: fires a batch of what is due, and schedules the next look at its entries.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -15,17 +15,17 @@ use crate::{
     store::{FireOutcome, Store, StoreError},
 };
 
-/// A fire that is refused is tried again after this.
+/// Pause before a rejected fire is retried.
 const RETRY: TimeDelta = TimeDelta::seconds(1);
 
 impl<S: Store> Recurring<S> {
-    /// Fires a batch of what is due at `now`, and decides about what was missed.
+    /// Fires a batch of what is due at `now`, and decides what happens to missed fires.
     ///
     /// # Errors
-    /// [`StoreError`]; what was not fired is still due. Ticking again is safe.
+    /// [`StoreError`]; fires that were not recorded are still due, and calling this again is safe.
     pub async fn tick(&mut self, now: DateTime<Utc>) -> Result<Tick, StoreError> {
         if now < self.ticked {
-            // The clock went back: what was to be tried again a moment later is far away now.
+            // The clock went back, so a retry that was a second away may now be far away.
             self.plan_again().await;
             let refused = self.states.iter_mut().map(|state| &mut state.refused);
             refused.for_each(|it| *it = it.filter(|it| *it != Refusal::Clock));
@@ -61,7 +61,7 @@ impl<S: Store> Recurring<S> {
             }
         }
         if outcomes.is_err() {
-            // What cannot be sent in time does not take others with it.
+            // Send fires one by one, so that a fire that cannot be sent in time does not delay the others.
             self.batch = 1;
         }
         let tick = match outcomes? {
@@ -80,7 +80,7 @@ impl<S: Store> Recurring<S> {
         }
     }
 
-    /// Plans all entries again.
+    /// Computes again when to look at each entry.
     async fn plan_again(&mut self) {
         let (mut plans, mut breath) = (Plans::default(), Breath::default());
         for (index, state) in self.states.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Fires that are given up: they were missed, and are not caught up with.
+//! Missed fires that are not enqueued.
 
 use std::{borrow::Borrow, cmp::Ordering, sync::Arc};
 
@@ -13,12 +13,12 @@ use crate::{
     store::{Missed, MissedOutcome},
 };
 
-/// Fire times of an entry that were given up, for its history. Ordered by the name of the entry.
+/// Missed fires of one entry that are not enqueued, for its history. Ordered by the name of the entry.
 pub(super) struct GivenUp {
     pub(super) entry: Arc<Entry>,
     pub(super) first: DateTime<Utc>,
     pub(super) last: DateTime<Utc>,
-    /// How many they are; `None`: too many to be counted.
+    /// Number of missed fires. `None` if there are too many to count.
     pub(super) count: Option<u32>,
 }
 
@@ -49,7 +49,7 @@ impl Borrow<str> for GivenUp {
 }
 
 impl GivenUp {
-    /// The same, after `earlier` ones of the entry that are not recorded yet.
+    /// Merges this with `earlier` missed fires of the same entry that are not recorded yet.
     pub(super) fn after(self, earlier: &Self) -> Self {
         let count = earlier.count.zip(self.count);
         Self {
@@ -59,7 +59,7 @@ impl GivenUp {
         }
     }
 
-    /// The same, for Redis.
+    /// Returns the record for Redis.
     pub(super) fn missed(&self) -> Missed<'_> {
         Missed {
             name: &self.entry.name,
@@ -69,7 +69,7 @@ impl GivenUp {
         }
     }
 
-    /// Logs what it was recorded as.
+    /// Logs the missed fires as Redis recorded them.
     pub(super) fn report(&self, outcome: MissedOutcome, events: &Events) {
         let Self {
             entry, first, last, ..
@@ -86,16 +86,16 @@ impl GivenUp {
                 entry,
                 fire_time: last,
             }),
-            // That one has logged it.
+            // Another process recorded these fires and logged them.
             MissedOutcome::Fired => {}
         }
     }
 }
 
-/// What was given up while fires were looked for.
+/// Missed fires that were found while a batch was collected.
 pub(super) struct GivenUps {
     pub(super) found: Vec<GivenUp>,
-    /// How many fire times may still be counted: the other loops wait meanwhile.
+    /// How many more fire times may be counted. The other loops wait while fire times are counted.
     countable: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Entries that left the schedule: their records are kept for a day, and then removed.
+//! Keeps the records of entries that left the schedule for a day, then removes them.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -11,16 +11,16 @@ use crate::{
     store::{Away, RecordChange, Records, Store, StoreError},
 };
 
-/// For how long the records of an entry are kept when it is not in the schedule any more.
+/// How long the records of an entry are kept after it left the schedule.
 const KEPT: TimeDelta = TimeDelta::days(1);
 
-/// Entries that left the schedule and whose records are still kept, by the time when they left it.
+/// Entries that left the schedule and whose records are still kept, ordered by the time at which they left.
 #[derive(Debug, Default)]
 pub(super) struct Leaving(BTreeSet<(DateTime<Utc>, String)>);
 
 impl Leaving {
-    /// Takes note of the entries with records that are not in `schedule`, unless `may_have` says that they
-    /// may be in it after all. Returns the changes of the records.
+    /// Finds the entries that have records but are not in `schedule`, except those that may still appear according
+    /// to `may_have`. Returns the changes of their records.
     pub(super) async fn note(
         &mut self,
         records: &Records,
@@ -29,7 +29,7 @@ impl Leaving {
         now: DateTime<Utc>,
     ) -> Vec<RecordChange> {
         let mut breath = Breath::default();
-        // To search a large schedule for each name takes long.
+        // Searching a large schedule for every name would take long.
         let mut scheduled = HashSet::with_capacity(schedule.entries().len());
         for entry in schedule.entries() {
             breath.entry().await;
@@ -54,8 +54,7 @@ impl Leaving {
         changes
     }
 
-    /// Takes note that an entry is not in the schedule. Returns the change of its records, if there is none of
-    /// that.
+    /// Notes that an entry is not in the schedule. Returns the change of its records, unless Redis has it already.
     pub(super) fn leaves(
         &mut self,
         name: &str,
@@ -65,7 +64,7 @@ impl Leaving {
         let was = records.away.get(name).copied();
         let name = name.to_owned();
         match was {
-            // Else a clock was wrong, now or then.
+            // If `since` is in the future, a clock was wrong then or is wrong now, and the time is recorded again.
             Some(Away { since, until: None }) if since <= now => {
                 self.0.insert((since, name));
                 None
@@ -77,18 +76,18 @@ impl Leaving {
         }
     }
 
-    /// Takes note that an entry is in the schedule.
+    /// Notes that an entry is in the schedule.
     pub(super) fn returns(&mut self, name: &str, records: &Records) {
         if let Some(away) = records.away.get(name) {
             self.0.remove(&(away.since, name.to_owned()));
         }
     }
 
-    /// Removes the records of a batch of entries that left the schedule a day before `now`, unless `may_have`
-    /// says that they may be in it after all. `false`: the lease is lost.
+    /// Removes the records of a batch of entries that left the schedule a day before `now`, except those that may
+    /// still appear according to `may_have`. Returns `false` if the lease is lost.
     ///
     /// # Errors
-    /// [`StoreError`]; they are removed later then.
+    /// [`StoreError`]; the records are removed later.
     pub(super) async fn forget(
         &mut self,
         store: &impl Store,

@@ -1,4 +1,4 @@
-//! What we remember of entries, and what Redis knows of them: which of the two counts.
+//! Decides whether to trust our own state of an entry or its records in Redis.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -14,26 +14,26 @@ use crate::{
     store::{FireOutcome, Records, Store, StoreError},
 };
 
-/// What we know that Redis may not.
+/// State of this process that Redis may have lost.
 #[derive(Default)]
 pub(super) struct Memory {
-    /// Names of entries of which only we know how far they have come.
+    /// Names of entries whose records Redis lost. Only this process knows which fires were the last.
     pub(super) forgotten: HashSet<String>,
-    /// What Redis has lost of entries in force.
+    /// Records of entries in force that Redis has lost.
     pub(super) loss: Option<Loss>,
-    /// What shows that Redis still has all that it had confirmed.
+    /// A recorded fire, to find out whether Redis still has everything that it confirmed.
     pub(super) witness: Option<Witness>,
-    /// The last pass failed: Redis may have come back as another.
+    /// Whether the last pass failed. Redis may have lost data since then.
     pub(super) doubtful: bool,
 }
 
-/// A fire that Redis has confirmed; the last one since all that we remember was read or changed.
+/// The last fire that Redis confirmed since our state was last read or changed.
 pub(super) struct Witness {
     entry: Arc<Entry>,
     fire_time: DateTime<Utc>,
 }
 
-/// Records of entries that Redis has lost while it kept others.
+/// Last fire times of entries that Redis has lost, although it has other records of the entries.
 pub(super) struct Loss {
     number: usize,
     first: String,
@@ -41,15 +41,15 @@ pub(super) struct Loss {
 }
 
 impl Memory {
-    /// Returns whether what we remember is still true after an error in the term that we hold.
+    /// Whether our state is still correct after an error within a term.
     ///
-    /// Nobody else can have led: the term would have ended. But Redis may have come back without what it had
-    /// confirmed, as a replica that lagged behind or from an old snapshot, and then jobs are lost together with
-    /// the records of their fires, which are to be fired again. Such a Redis has what was written up to some
-    /// moment, and nothing later: if it has the fire that it confirmed last, it has all that was before. Without
-    /// such a fire, all is read again.
+    /// No other process can have led, because the term would have ended. But Redis may have lost writes that it
+    /// confirmed, after a failover to a lagging replica or a restart from an old snapshot. Then the jobs of these
+    /// fires are lost together with the records, and must be enqueued again. Such a Redis has all writes up to some
+    /// moment and none after it. So if it has the last fire that it confirmed, it has everything before that, too.
+    /// If there is no such fire, all records are read again.
     ///
-    /// What the failed call itself did is not known, and need not be: the fence refuses what is sent twice.
+    /// It does not matter whether the call that failed took effect: the fence rejects a fire that is sent twice.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -63,7 +63,7 @@ impl Memory {
         Ok(last.is_some_and(|last| last >= fire_time))
     }
 
-    /// Remembers the last one of these fires of `states` that is recorded.
+    /// Remembers the last of these fires that Redis recorded.
     pub(super) fn note_witness(
         &mut self,
         states: &[State],
@@ -85,10 +85,12 @@ impl Memory {
         }
     }
 
-    /// Redis that knows nothing at all of an entry that we know has lost its data: what we remember of
-    /// it counts, until its next fire is recorded. The same holds for an entry without a last fire if Redis has
-    /// lost that record of others. But if another scheduler may have led since (not `unbroken`), it may have fired
-    /// what we know nothing of: then only what Redis knows counts.
+    /// Finds the entries whose records Redis has lost.
+    ///
+    /// If Redis has no record at all of an entry that we know, it lost its data. Then our own state counts until
+    /// Redis records the next fire of the entry. The same holds for entries without a last fire if Redis lost the
+    /// last fires of other entries. But if another scheduler may have led in between (not `unbroken`), it may have
+    /// fired entries without our knowledge, and only the records in Redis count.
     pub(super) async fn note_forgotten(
         &mut self,
         states: &[State],
@@ -113,7 +115,7 @@ impl Memory {
             .retain(|name| !records.fired.contains_key(name));
     }
 
-    /// Logs and reports the entries whose last fire Redis has lost, though it has other records of them.
+    /// Reports the entries whose last fire Redis has lost, although it has other records of them.
     pub(super) fn note_lost(
         &mut self,
         store: &impl Store,
@@ -133,7 +135,7 @@ impl Memory {
         }
     }
 
-    /// What Redis has lost, in words.
+    /// Returns the problem as text, if Redis has lost records.
     pub(super) fn trouble(&self) -> Option<String> {
         let Loss { number, first, key } = self.loss.as_ref()?;
         Some(format!(

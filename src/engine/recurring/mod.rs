@@ -1,22 +1,22 @@
 //! The recurring loop: fires each entry for each of its fire times, exactly once.
 //!
 //! ```text
-//! mod        the loop: a pass puts the schedule in force, and ticks
-//! state      where an entry stands, and which of its fires comes next
-//! given_up   missed fires that are not caught up with
-//! agenda     when each entry is looked at next, and which fires go in one call
-//! firing     a tick: fires a batch of what is due, and plans its entries again
+//! mod        the loop: a pass puts the schedule in force and fires what is due
+//! state      state of one entry: its progress and its next fire
+//! given_up   missed fires that are not enqueued
+//! agenda     when to look at each entry, and which fires go in one call
+//! firing     a tick: fires a batch of what is due
 //! sending    sends the fires of a batch to Redis
-//! outcome    what became of a fire
-//! take_up    puts a schedule in force: reads the records of its entries, and changes them
-//! steps      very many changes come into force in several steps
-//! records    what the records of entries say, and what is to be recorded
-//! resume     where each entry continues
-//! memory     what we remember, and Redis may have lost
-//! leaving    forgets the records of entries that left the schedule
-//! ahead      records in the future
-//! summary    what all entries come to
-//! report     what the loop publishes of its entries
+//! outcome    applies the outcome of a fire to the state of its entry
+//! take_up    puts a schedule in force: reads and changes the records of its entries
+//! steps      puts very many changes in force in several steps
+//! records    reads records, and decides which to change
+//! resume     computes where each entry continues
+//! memory     decides whether to trust our own state or Redis after a failure
+//! leaving    removes the records of entries that left the schedule
+//! ahead      entries with recorded times in the future
+//! summary    number of entries in trouble
+//! report     publishes the snapshot and problems of the loop
 //! ```
 
 mod agenda;
@@ -63,53 +63,53 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// All entries of the schedule in force, and when each is to be looked at next.
+/// The recurring loop: the entries of the schedule in force, and when to look at each of them.
 pub struct Recurring<S> {
     store: S,
     clock: Arc<dyn Clock>,
     zone: Zone,
     events: Events,
     states: Vec<State>,
-    /// What they come to, unless one may have changed since.
+    /// Summary of the states. `None` if it must be computed again.
     summary: Option<Summary>,
     agenda: Agenda,
-    /// What was given up and is not recorded yet.
+    /// Missed fires that are not recorded yet.
     given_up: BTreeSet<GivenUp>,
-    /// How many missed fires of an entry are enqueued in one second.
+    /// Maximum number of missed fires of one entry that are enqueued in one second.
     catch_up: u32,
-    /// How many fires go in the next call.
+    /// Maximum number of fires in the next call.
     batch: usize,
-    /// When the last tick was.
+    /// Time of the last tick.
     ticked: DateTime<Utc>,
-    /// The term and the schedule that the states are of.
+    /// The term to which the states belong.
     term: Option<u64>,
     in_force: Option<Arc<Schedule>>,
-    /// Where it is published.
+    /// Passes the schedule in force to the loop that publishes it.
     to_publish: ToPublish,
-    /// The schedule that comes into force, if it does so in several steps.
+    /// The schedule that is being put in force in several steps.
     coming: Option<Arc<Schedule>>,
-    /// The number of the term in which the states were last read from Redis.
+    /// Number of the term in which the states were last read from Redis.
     states_of: u64,
-    /// What the states say of progress may be out of date.
+    /// Whether the progress of the entries must be read from Redis again.
     stale: bool,
-    /// Nobody else can have led since the states were up to date.
+    /// Whether no other process can have led since the states were last correct.
     unbroken: bool,
     memory: Memory,
-    /// Which term this process holds now.
+    /// The term that this process holds now.
     led: Option<watch::Receiver<Option<Term>>>,
     /// Entries that wait for a time in the future.
     ahead: Ahead,
-    /// Why it is not known what other schedulers fired.
+    /// Error that prevents reading what other schedulers enqueued.
     stamps_unreadable: Option<String>,
-    /// The entries that apps set, if they are wanted.
+    /// Dynamic entries, if they are enabled.
     dynamic: Option<Dynamic>,
-    /// The schedule may be a part of another scheduler's: entries that are not in it have not left.
+    /// Whether to keep the records of entries that are not in the schedule. Another scheduler may have them.
     keeps_all: bool,
     leaving: Leaving,
 }
 
 impl<S: Store> Recurring<S> {
-    /// A loop without entries. `zone` is for the times that resque-web shows.
+    /// Returns a loop without entries. `zone` is the zone of the times that resque-web shows.
     pub fn new(store: S, clock: Arc<dyn Clock>, zone: Zone, events: Events) -> Self {
         Self {
             store,
@@ -140,26 +140,26 @@ impl<S: Store> Recurring<S> {
         }
     }
 
-    /// The schedule in force, to be published.
+    /// Returns a receiver of the schedule to publish.
     pub(super) fn published(&self) -> watch::Receiver<Option<InForce>> {
         self.to_publish.subscribe()
     }
 
-    /// Returns a loop that forgets no entry, whether it is in the schedule or not.
+    /// Keeps the records of all entries, even those that are not in the schedule.
     #[must_use]
     pub fn keeping_all(self) -> Self {
         let keeps_all = true;
         Self { keeps_all, ..self }
     }
 
-    /// With the dynamic entries, which `context` says how to read, over those of the files.
+    /// Adds the dynamic entries, parsed in `context`. They replace entries of the files with the same name.
     #[must_use]
     pub fn with_dynamic(self, context: Context) -> Self {
         let dynamic = Some(Dynamic::new(context, self.events.clone()));
         Self { dynamic, ..self }
     }
 
-    /// Without a bound on how much is caught up with in one second.
+    /// Removes the limit on missed fires that are enqueued in one second.
     #[must_use]
     pub(super) fn unbounded(self) -> Self {
         Self {
@@ -168,7 +168,7 @@ impl<S: Store> Recurring<S> {
         }
     }
 
-    /// Passes and sleeps until it is told to stop.
+    /// Runs a pass, sleeps, and repeats until the engine stops.
     pub(super) async fn run(mut self, mut context: LoopContext) {
         let mut pause = Duration::ZERO;
         self.led = Some(context.term.clone());
@@ -187,25 +187,26 @@ impl<S: Store> Recurring<S> {
         }
     }
 
-    /// A tick, in this term and with this schedule of the files.
+    /// Puts `schedule`, the schedule of the files, in force if it is not, and fires what is due at `now`.
     ///
     /// # Errors
-    /// [`StoreError`]; what was not done is done by the next one.
+    /// [`StoreError`]; the next pass does what is left.
     pub async fn pass(
         &mut self,
         term: Term,
         schedule: Arc<Schedule>,
         now: DateTime<Utc>,
     ) -> Result<Tick, StoreError> {
-        // A clock that goes back by more than others may be off leaves entries ahead of it.
+        // If the clock goes back by more than the tolerated skew, records may now be in the future, so read them
+        // again.
         let went_back = now + TimeDelta::seconds(1) < self.ticked;
-        let mut anew = self.term != Some(term.number()) || went_back;
-        if !anew && self.memory.doubtful {
-            anew = !self.memory.is_still_true(&self.store).await?;
+        let mut reread = self.term != Some(term.number()) || went_back;
+        if !reread && self.memory.doubtful {
+            reread = !self.memory.is_still_true(&self.store).await?;
         }
         self.memory.doubtful = false;
-        if anew {
-            // Others may have fired meanwhile: what we remember is worth nothing.
+        if reread {
+            // Other processes may have fired entries meanwhile, so our state is out of date.
             self.in_force = None;
             self.to_publish.doubt();
             self.stale = true;
@@ -213,33 +214,33 @@ impl<S: Store> Recurring<S> {
             self.unbroken = self.states_of >= term.unbroken_since();
             self.memory.witness = None;
         }
-        let outcome = self.pass_on(schedule, anew, now).await;
+        let outcome = self.pass_on(schedule, reread, now).await;
         self.memory.doubtful = outcome.is_err();
-        // Those that are still being read are missing in it.
+        // Entries that are still being read are missing from the schedule in force.
         if !self.dynamic.as_ref().is_some_and(Dynamic::is_reading) {
             self.to_publish.put(self.in_force.as_ref());
         }
         outcome
     }
 
-    /// Fires what is due, puts a schedule in force if another one is to be, and fires what is due then. `anew`: none is
-    /// in force.
+    /// Fires what is due, puts the wanted schedule in force if it is another one, and fires what is due then.
+    /// `reread`: no schedule is in force, and all records must be read.
     async fn pass_on(
         &mut self,
         files: Arc<Schedule>,
-        anew: bool,
+        reread: bool,
         now: DateTime<Utc>,
     ) -> Result<Tick, StoreError> {
         let old = self.in_force.clone();
         let mut tick = None;
         if old.is_some() {
-            // What is due does not wait for changes.
+            // Due fires do not wait for changes of the schedule.
             tick = Some(self.tick(now).await?);
             if tick == Some(Tick::LeaseLost) {
                 return Ok(Tick::LeaseLost);
             }
         }
-        let schedule = self.wanted(files, anew, now).await?;
+        let schedule = self.wanted(files, reread, now).await?;
         if !old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &schedule)) {
             let ended = ended(self.led.clone(), self.term);
             let next = tokio::select! {
@@ -260,7 +261,7 @@ impl<S: Store> Recurring<S> {
             tick = None;
         }
         if let Some(dynamic) = &mut self.dynamic {
-            dynamic.settle(&self.store).await?;
+            dynamic.acknowledge(&self.store).await?;
         }
         let tick = match tick {
             Some(tick) => tick,
@@ -277,28 +278,29 @@ impl<S: Store> Recurring<S> {
         Ok(tick)
     }
 
-    /// Returns the schedule that is to be in force: that of the files with the dynamic entries over it, or the one that
-    /// comes into force already.
+    /// Returns the schedule that is to be in force: the entries of the files together with the dynamic entries, or
+    /// the schedule that is already being put in force in steps.
     async fn wanted(
         &mut self,
         files: Arc<Schedule>,
-        anew: bool,
+        reread: bool,
         now: DateTime<Utc>,
     ) -> Result<Arc<Schedule>, StoreError> {
-        // While a schedule comes into force in steps, nothing newer is looked at: entries that leave by it are
-        // not in doubt then.
-        if let Some(coming) = self.coming.take().filter(|_| !anew) {
+        // While a schedule is put in force in steps, newer ones wait. So it is clear which entries leave with it.
+        if let Some(coming) = self.coming.take().filter(|_| !reread) {
             return Ok(coming);
         }
         let Some(dynamic) = &mut self.dynamic else {
             return Ok(files);
         };
-        let unbroken = self.unbroken || !anew;
-        dynamic.look(&self.store, files, anew, unbroken, now).await
+        let unbroken = self.unbroken || !reread;
+        dynamic
+            .look(&self.store, files, reread, unbroken, now)
+            .await
     }
 
-    /// Puts `schedule` in force at `now`, or one on the way to it from `old`, and returns it. `None`: the lease
-    /// is lost.
+    /// Puts `schedule` in force at `now`, or an intermediate schedule between `old` and it. Returns the one in
+    /// force, or `None` if the lease is lost.
     async fn put_in_force(
         &mut self,
         old: Option<Arc<Schedule>>,
@@ -316,7 +318,7 @@ impl<S: Store> Recurring<S> {
     }
 }
 
-/// Waits until this process holds another term than `number`, or none.
+/// Waits until the term `number` ends. Waits forever without `led`.
 async fn ended(led: Option<watch::Receiver<Option<Term>>>, number: Option<u64>) {
     let Some(mut led) = led else {
         return future::pending().await;

@@ -1,4 +1,4 @@
-//! What became of a fire of an entry.
+//! Applies the outcome of a fire to the state of its entry.
 
 use std::mem;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl State {
-    /// Takes note at `now` of what became of a fire, and reports it.
+    /// Applies the outcome of a fire to the state and reports it. `now` is the time after the call.
     pub(super) fn record(
         &mut self,
         fire: &Pending,
@@ -20,7 +20,7 @@ impl State {
         events: &Events,
     ) {
         if *outcome == FireOutcome::PutOff {
-            // It is still due, and the next batch has it.
+            // The fire is still due and goes in the next batch.
             return;
         }
         let Self {
@@ -54,7 +54,8 @@ impl State {
                 });
             }
             FireOutcome::AlreadyFired => {
-                // Or skipped, and then it is none of its times: Redis counts them.
+                // The fire may also have been skipped, and skipped fires do not count towards `times`. Redis counts
+                // them.
                 progress.advance_to(fire_time);
                 events.emit(&Event::AlreadyFired { entry, fire_time });
             }

@@ -1,20 +1,20 @@
-//! What the records of entries in Redis say, and what is to be recorded of entries that are in the schedule.
+//! Reads the records of entries, and decides which records to change for the entries of the schedule.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::{
-    core::{firing::history::History, schedule::entry::Entry},
+    core::schedule::entry::Entry,
     engine::breath::Breath,
     events::{Event, Events},
     store::{Away, RecordChange, Records, Store, StoreError},
 };
 
-/// How many names go in one call: other clients wait while the script runs.
+/// Maximum number of names in one call. Other clients wait while the script runs.
 pub(in crate::engine) const BATCH: usize = 500;
 
-/// Returns what there is to record of `entries`, which are in the schedule.
+/// Returns the changes of records for `entries`, which are in the schedule.
 pub(super) async fn sightings<'e>(
     entries: impl Iterator<Item = &'e Arc<Entry>>,
     records: &Records,
@@ -28,8 +28,8 @@ pub(super) async fn sightings<'e>(
     sightings
 }
 
-/// What there is to record of an entry: that it is there for the first time, or again, or that its timing is written
-/// in another way.
+/// Returns the change of an entry's records if the entry is seen for the first time, if it has returned, or if the
+/// identity of its timing is written differently.
 fn sighting(entry: &Entry, records: &Records) -> Option<RecordChange> {
     let (name, timing) = (&entry.name, entry.timing.identity());
     let seen = records.seen.get(name);
@@ -50,7 +50,7 @@ fn sighting(entry: &Entry, records: &Records) -> Option<RecordChange> {
     })
 }
 
-/// Changes the records of entries, batch by batch. `false`: the lease is lost.
+/// Changes the records of entries, batch by batch. Returns `false` if the lease is lost.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -67,34 +67,7 @@ pub(super) async fn change_records(
     Ok(true)
 }
 
-/// When `entry` was first seen with the timing that it has.
-pub(in crate::engine) fn first_seen(entry: &Entry, records: &Records) -> Option<DateTime<Utc>> {
-    let (first_seen, timing) = records.seen.get(&entry.name)?;
-    entry.timing.is_identified_by(timing).then_some(*first_seen)
-}
-
-/// What has happened to `entry` before `now`, given when it was first seen with the timing that it has; if
-/// nothing, it is first seen now.
-pub(in crate::engine) fn history(
-    entry: &Entry,
-    first_seen: Option<DateTime<Utc>>,
-    records: &Records,
-    now: DateTime<Utc>,
-) -> History {
-    let fires = records
-        .fires
-        .get(&entry.name)
-        .filter(|_| first_seen.is_some());
-    History {
-        first_seen: first_seen.unwrap_or(now),
-        last_fire: records.last_fire(&entry.name),
-        enqueued_elsewhere: records.enqueued_elsewhere.get(&entry.name).copied(),
-        returned: (records.away.get(&entry.name)).map(|away| away.until.unwrap_or(now)),
-        fires: fires.copied().unwrap_or_default(),
-    }
-}
-
-/// Reports records that no scheduler can have written.
+/// Logs records that no scheduler can have written.
 pub(super) fn report_ignored(records: &Records, events: &Events) {
     let records = &records.ignored;
     if !records.is_empty() {

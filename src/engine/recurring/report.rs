@@ -1,4 +1,4 @@
-//! What the recurring loop publishes after each pass: its entries, and what is wrong with them.
+//! Publishes the snapshot and the problems of the recurring loop after each pass.
 
 use chrono::{DateTime, Utc};
 
@@ -16,12 +16,12 @@ use crate::{
 };
 
 impl<S: Store> Recurring<S> {
-    /// What is wrong with dynamic entries, in words.
+    /// Returns the problems of dynamic entries as text.
     pub fn dynamic_trouble(&self) -> Option<String> {
         self.dynamic.as_ref().and_then(Dynamic::trouble)
     }
 
-    /// How many entries have a fire that their queue rejects, or that is too early by Redis' clock.
+    /// Returns the number of entries with a fire that their queue rejects, or that is too early by Redis's clock.
     pub fn rejected(&self) -> usize {
         let Summary {
             rejected, early, ..
@@ -29,7 +29,7 @@ impl<S: Store> Recurring<S> {
         rejected.number + early.number
     }
 
-    /// Publishes how it is at `now`, while it leads.
+    /// Publishes the state of the loop at `now`, while this process is the leader.
     pub(super) fn report(&mut self, now: DateTime<Utc>, health: &Health) {
         let summary = self
             .summary
@@ -70,7 +70,7 @@ impl<S: Store> Recurring<S> {
         health.set(HealthPart::Dynamic, self.dynamic_trouble());
     }
 
-    /// Publishes nothing of entries, which are the leader's.
+    /// Clears the snapshot and the problems of entries. Only the leader has them.
     pub(super) fn report_nothing(health: &Health) {
         health.publish(|snapshot| snapshot.entries = None);
         for part in [

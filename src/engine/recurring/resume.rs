@@ -1,4 +1,4 @@
-//! Where each entry of a schedule that comes into force continues: from its state, or from what Redis knows of it.
+//! Computes where each entry continues when a schedule comes into force.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -11,28 +11,23 @@ use crate::{
     },
     engine::{
         breath::Breath,
-        recurring::{
-            Recurring,
-            agenda::Plans,
-            records::{first_seen, history},
-            state::State,
-        },
+        recurring::{Recurring, agenda::Plans, state::State},
     },
     store::{Records, Store},
 };
 
-/// What Redis knows of entries that come into force.
+/// Records of the entries that come into force.
 pub(super) struct Known {
     pub(super) records: Records,
-    /// The names of those whose records were read again after they were written. That the others have the timing
-    /// that is recorded was seen before.
+    /// Names of the entries whose records were written, and then read again. For all other entries, the recorded
+    /// timing is already known to be the current one.
     pub(super) again: HashSet<String>,
 }
 
 impl Known {
     fn first_seen(&self, entry: &Entry) -> Option<DateTime<Utc>> {
         if self.again.contains(&entry.name) {
-            return first_seen(entry, &self.records);
+            return self.records.first_seen(entry);
         }
         let (first_seen, _) = self.records.seen.get(&entry.name)?;
         Some(*first_seen)
@@ -40,8 +35,8 @@ impl Known {
 }
 
 impl<S: Store> Recurring<S> {
-    /// Makes the states of `schedule`, from those that there are and from what Redis knows. States of entries
-    /// that are not `touched` stay as they are, and so do their places on the agenda.
+    /// Builds the states of `schedule` from the present states and from the records. States of entries that are not
+    /// `touched`, and their places on the agenda, stay as they are.
     pub(super) async fn resume(
         &mut self,
         schedule: &Schedule,
@@ -51,11 +46,11 @@ impl<S: Store> Recurring<S> {
     ) {
         let mut breath = Breath::default();
         let mut before = self.states.iter().enumerate().peekable();
-        // The new index of each state that stays, by its old one.
+        // The new index of each state that stays, by its old index.
         let mut moved = vec![None; self.states.len()];
         let mut plans = Plans::default();
         let mut states = Vec::with_capacity(schedule.entries().len());
-        // Both are in the order of names.
+        // Both are sorted by name.
         for (index, entry) in schedule.entries().enumerate() {
             breath.entry().await;
             while before
@@ -66,7 +61,8 @@ impl<S: Store> Recurring<S> {
             states.push(match known {
                 Some((old, state)) if !touched(&entry.name) => {
                     moved[old] = Some(index);
-                    // It may come from another line, and the old schedule is not needed any more.
+                    // The entry may come from another line of the file. Using it allows the old schedule to be
+                    // freed.
                     State {
                         entry: Arc::clone(entry),
                         ..state.clone()
@@ -80,7 +76,7 @@ impl<S: Store> Recurring<S> {
                 }
             });
         }
-        // All at once, for this may be given up before.
+        // Change everything without an `await` in between, because this call may be cancelled.
         self.states = states;
         self.summary = None;
         self.stale = false;
@@ -88,7 +84,7 @@ impl<S: Store> Recurring<S> {
         self.agenda.extend(plans);
     }
 
-    /// The state of an entry, from the one that it has and from what Redis knows.
+    /// Returns the new state of an entry, from its present state and its records.
     fn state(
         &self,
         entry: &Arc<Entry>,
@@ -102,14 +98,14 @@ impl<S: Store> Recurring<S> {
         let mut progress = match known {
             Some(state) if !self.stale || forgotten => state.progress,
             _ => {
-                let history = history(entry, redis.first_seen(entry), records, now);
+                let history = records.history(entry, redis.first_seen(entry), now);
                 Progress::resume(&entry.timing, history)
             }
         };
         if let Some(lost) = records.lost.get(&entry.name) {
             progress.advance_to(*lost);
         }
-        // What was given up by a clock that was ahead is not over yet.
+        // If a clock that was ahead counted fires as missed, those that are still to come are not missed.
         let given_up = known.and_then(|state| state.given_up);
         let given_up = given_up.filter(|at| *at <= now);
         if let Some(given_up) = given_up {

@@ -1,4 +1,4 @@
-//! Sends fires, and what was given up, to Redis, and reads what it knows better.
+//! Sends fires and missed fires to Redis.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl<S: Store> Recurring<S> {
-    /// Remembers what was given up, until Redis knows it.
+    /// Remembers missed fires until they are recorded in Redis.
     pub(super) fn remember_given_up(&mut self, found: Vec<GivenUp>) {
         for given_up in found {
             let earlier = self.given_up.take(&*given_up.entry.name);
@@ -22,7 +22,7 @@ impl<S: Store> Recurring<S> {
         }
     }
 
-    /// Sends fires; before them, what was given up of their entries.
+    /// Sends fires. Records the earlier missed fires of their entries first. Returns `None` if the lease is lost.
     pub(super) async fn send(
         &mut self,
         fires: &[Pending],
@@ -42,8 +42,8 @@ impl<S: Store> Recurring<S> {
         self.fire(fires, now).await
     }
 
-    /// Records and reports some of what was given up, of other entries: no fire waits for that. `false`: the lease is
-    /// lost.
+    /// Records and reports a batch of missed fires. Called when no fire is due, so that no fire waits for it.
+    /// Returns `false` if the lease is lost.
     pub(super) async fn note_some_given_up(
         &mut self,
         now: DateTime<Utc>,
@@ -53,7 +53,7 @@ impl<S: Store> Recurring<S> {
         self.note_given_up(&some, now).await
     }
 
-    /// Records and reports what was given up of these entries. `false`: the lease is lost.
+    /// Records and reports the missed fires of these entries. Returns `false` if the lease is lost.
     async fn note_given_up(
         &mut self,
         entries: &[Arc<Entry>],
@@ -109,8 +109,8 @@ impl<S: Store> Recurring<S> {
         self.store.fire(&fires, self.zone.local(now)).await
     }
 
-    /// Reads the records of entries that Redis says have fired already: someone else wrote them, perhaps with a
-    /// time that is far in the future.
+    /// Reads the records of entries that have already fired according to Redis. Another process wrote them, perhaps
+    /// with a time that is far in the future.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,4 +1,4 @@
-//! Where one entry stands in this process, and which of its fires comes next.
+//! State of one entry in this process, and its next fire.
 
 use std::sync::Arc;
 
@@ -16,42 +16,43 @@ use crate::{
     engine::recurring::given_up::GivenUps,
 };
 
-/// Who refused the last fire of an entry.
+/// Reason why the last fire of an entry was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Its queue does not take the job.
+    /// The queue rejects the job.
     Queue,
-    /// It is too early by Redis' clock.
+    /// The fire is too early by Redis's clock.
     Clock,
 }
 
-/// One fire of the entry at `index` of the states.
+/// One fire of the entry whose state has the index `index`.
 pub(super) struct Pending {
     pub(super) index: usize,
     pub(super) fire_time: DateTime<Utc>,
     pub(super) cause: Cause,
 }
 
-/// Where one entry stands.
+/// State of one entry.
 #[derive(Clone)]
 pub(super) struct State {
     pub(super) entry: Arc<Entry>,
     pub(super) progress: Progress,
-    /// All up to here, inclusive, was given up, whatever Redis knows.
+    /// Missed fires up to and including this time were decided not to be enqueued, even if Redis does not have that
+    /// yet.
     pub(super) given_up: Option<DateTime<Utc>>,
-    /// Its last fire was refused; that is logged once.
+    /// Why the last fire was refused. Logged only when it changes.
     pub(super) refused: Option<Refusal>,
-    /// In which second missed fires were enqueued last, and how many.
+    /// Second in which missed fires were last enqueued (Unix time), and how many.
     pub(super) caught_up: (i64, u32),
-    /// How many of its last fires its guard skipped.
+    /// Number of fires in a row that were skipped.
     pub(super) skipped: u32,
-    /// Its last fire was paused; that is logged once.
+    /// Whether the last fire was paused. Logged only when it changes.
     pub(super) paused: bool,
 }
 
 impl State {
-    /// Returns the next fire after `ahead`, if one is due at `now`. Fires that are given up before it are settled,
-    /// and added to `given_up`.
+    /// Returns the next fire after `ahead` if it is due at `now`. Missed fires before it that are not to be
+    /// enqueued are added to `given_up`, and the state and `ahead` advance past them.
     pub(super) fn next_fire(
         &mut self,
         ahead: &mut Progress,
@@ -72,7 +73,7 @@ impl State {
         }
     }
 
-    /// The fire of this state, which has this index, for `fire_time`.
+    /// Returns the fire of this entry for `fire_time`. `index` is the index of this state.
     pub(super) fn pending(
         &self,
         index: usize,
@@ -91,7 +92,7 @@ impl State {
         }
     }
 
-    /// Whether a fire is not on time any more.
+    /// Whether a fire is too late to be on time.
     pub(super) fn is_missed(&self, fire_time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         decide::is_missed(&self.entry, fire_time, now)
     }
@@ -102,7 +103,7 @@ impl State {
         second != now.timestamp() || count < most
     }
 
-    /// Counts one more missed fire.
+    /// Counts one more missed fire that is enqueued.
     pub(super) fn note_caught_up(&mut self, now: DateTime<Utc>) {
         let (second, count) = self.caught_up;
         let count = if second == now.timestamp() { count } else { 0 };

@@ -1,4 +1,4 @@
-//! A schedule with very many changes comes into force in several steps, for fires wait meanwhile.
+//! Puts a schedule with very many changes in force in several steps, because fires wait during each step.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use crate::{
     engine::breath::Breath,
 };
 
-/// How many changes of a schedule come into force in one step, at least; and at most in how many steps all of them.
+/// Minimum number of changes in one step, and maximum number of steps.
 const CHANGES: usize = 2_000;
 const STEPS: usize = 20;
 
-/// Returns the next schedule on the way from `old` to `new`, and the changes from `old` to it.
+/// Returns the next intermediate schedule between `old` and `new`, and the changes from `old` to it.
 pub(super) async fn step(old: &Schedule, new: &Arc<Schedule>) -> (Arc<Schedule>, Changes) {
     let (mut changes, mut breath) = (Changes::default(), Breath::default());
     let mut left = CHANGES.max(new.entries().len() / STEPS);

@@ -1,8 +1,9 @@
-//! What all entries come to: how many are in trouble, and the first of them.
+//! Counts the entries that are paused or whose fires are refused.
 
 use crate::engine::recurring::state::{Refusal, State};
 
-/// What the states come to. To look at a million of them takes milliseconds: that is done when one may have changed.
+/// Summary of all states. Computing it for a million entries takes milliseconds, so it is kept until a state
+/// changes.
 #[derive(Default)]
 pub(super) struct Summary {
     pub(super) paused: usize,
@@ -10,11 +11,11 @@ pub(super) struct Summary {
     pub(super) early: Refused,
 }
 
-/// Entries whose last fire was refused for one reason.
+/// Entries whose last fire was refused for the same reason.
 #[derive(Default)]
 pub(super) struct Refused {
     pub(super) number: usize,
-    /// The index of the first of them.
+    /// Index of the first of these entries.
     pub(super) first: usize,
 }
 

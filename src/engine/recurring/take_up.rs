@@ -1,4 +1,4 @@
-//! Putting a schedule in force: the schedule and what Redis knows of its entries tell where each stands.
+//! Puts a schedule in force: reads and changes the records of its entries, and computes where each continues.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -23,11 +23,11 @@ use crate::{
 };
 
 impl<S: Store> Recurring<S> {
-    /// Puts `schedule` in force at `now`. Entries whose timing stays go on where they are; others
-    /// resume from what Redis knows of them; new ones have missed nothing.
+    /// Puts `schedule` in force at `now`. Entries with an unchanged timing continue where they are, other known
+    /// entries continue from their records, and entries that are seen for the first time have missed nothing.
     ///
     /// # Errors
-    /// [`StoreError`]; the schedule in force is then the old one.
+    /// [`StoreError`]; the previous schedule is still in force.
     pub async fn take_up(
         &mut self,
         schedule: &Schedule,
@@ -46,7 +46,7 @@ impl<S: Store> Recurring<S> {
         let sightings = sightings(schedule.entries(), &records, &mut breath).await;
         self.leaving = Leaving::default();
         if let Some(dynamic) = &mut self.dynamic {
-            // They are among all that have records.
+            // These entries are among those with records, which are looked at below.
             drop(dynamic.take_removed());
         }
         let left = if self.is_whole(schedule) && !self.keeps_all {
@@ -72,9 +72,9 @@ impl<S: Store> Recurring<S> {
         Ok(self.agenda.until(now))
     }
 
-    /// Puts the next schedule on the way from `old`, which is in force, to `schedule` in force at `now`, and
-    /// returns it: `schedule` itself, unless very many entries are not the same in both, for fires wait
-    /// meanwhile. Reads and writes only the records of entries that change. `None`: the lease is lost.
+    /// Puts `schedule` in force at `now`, and returns it. If very many entries differ from `old`, the schedule in
+    /// force, it puts an intermediate schedule in force and returns that one, because fires wait meanwhile. Reads
+    /// and writes only the records of entries that change. Returns `None` if the lease is lost.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -92,14 +92,14 @@ impl<S: Store> Recurring<S> {
         } = changes;
         let schedule = &*next;
         if let Some(dynamic) = &mut self.dynamic {
-            // Also those that were not in force, as they had an error.
+            // Includes entries that were never in force because they had an error.
             let gone = dynamic.take_removed();
             removed.extend(
                 gone.filter(|name| old.get(name).is_none() && schedule.get(name).is_none()),
             );
         }
         let names = [&added[..], &changed, &removed].concat();
-        // What we read from now on may be newer.
+        // The records that are read from here on may be newer than the witness.
         self.memory.witness = None;
         let mut records = self.store.records_of(&names).await?;
         report_ignored(&records, &self.events);
@@ -139,13 +139,13 @@ impl<S: Store> Recurring<S> {
         Ok(Some(next))
     }
 
-    /// Whether entries that are not in `schedule` have left: with neither entries nor dynamic ones it is for delayed
-    /// jobs only, and all are another's.
+    /// Whether entries that are not in `schedule` have left. A scheduler with neither files nor dynamic entries
+    /// only moves delayed jobs, and all records belong to other schedulers.
     pub(super) fn is_whole(&self, schedule: &Schedule) -> bool {
         self.dynamic.is_some() || schedule.entries().len() > 0
     }
 
-    /// Removes the records of entries that left a day ago. `false`: the lease is lost.
+    /// Removes the records of entries that left a day ago. Returns `false` if the lease is lost.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -157,9 +157,9 @@ impl<S: Store> Recurring<S> {
             .await
     }
 
-    /// Records the changes that put a schedule in force: what there is to record of the entries that are in it, and of
-    /// those that left. Reads the records again where another scheduler may have been first, and returns the names of
-    /// these entries. `None`: the lease is lost.
+    /// Records the changes for entries of the schedule (`changes`) and for entries that left it. Afterwards, reads
+    /// the records again of entries that another scheduler may have recorded first, and returns their names.
+    /// Returns `None` if the lease is lost.
     async fn record(
         &self,
         mut changes: Vec<RecordChange>,
@@ -178,15 +178,15 @@ impl<S: Store> Recurring<S> {
         if !change_records(&self.store, &changes, now).await? {
             return Ok(None);
         }
-        // Of many entries they are much.
+        // Free this early, because it is large if there are many entries.
         drop(changes);
-        // Another that believes that it leads may have been first.
+        // Another process that believes to be the leader may have recorded these entries first.
         records.extend(self.store.records_of(&again).await?);
         Ok(Some(again.into_iter().collect()))
     }
 }
 
-/// Whether an entry of that name may be among the dynamic ones, though it is not in force.
+/// Whether a dynamic entry of that name may exist, although it is not in force.
 fn may_have(dynamic: Option<&Dynamic>, name: &str) -> bool {
     dynamic.is_some_and(|it| it.may_have(name))
 }

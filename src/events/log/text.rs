@@ -1,14 +1,14 @@
-//! How values look in the log.
+//! Formats values for the log.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// How many names of entries a log line lists, and how many characters of each.
+/// Maximum number of entry names in a log line, and of characters of each name.
 const LISTED: usize = 20;
 const NAME: usize = 100;
 
-/// Returns names as logs list them: the first ones, and how many more there are.
+/// Returns names as logs list them: the first ones, and the number of the others.
 pub(super) fn listed(names: &[impl AsRef<str>]) -> String {
     let cut = |name: &str| match name.char_indices().nth(NAME) {
         Some((end, _)) => format!("{}…", &name[..end]),
@@ -22,7 +22,7 @@ pub(super) fn listed(names: &[impl AsRef<str>]) -> String {
     }
 }
 
-/// Returns how many of something each name has, as logs list them: `mail=3 low=2`, the first ones.
+/// Returns the first counts as logs list them: `mail=3 low=2`.
 pub(super) fn counted(counts: &BTreeMap<String, usize>) -> String {
     let pairs = counts.iter().map(|(name, count)| format!("{name}={count}"));
     listed(&pairs.collect::<Vec<_>>())

@@ -3,7 +3,13 @@
 use chrono::{DateTime, Utc, serde::ts_milliseconds};
 use serde::{Deserialize, Serialize};
 
-use crate::store::{console::Console, error::StoreError};
+use crate::store::{
+    console::{Console, transaction},
+    error::StoreError,
+};
+
+/// How many events Redis keeps.
+pub(in crate::store) const EVENTS: isize = 1_000;
 
 /// An event, or an action of a person. docs/protocol.md describes its JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +33,19 @@ pub struct EventRecord {
 }
 
 impl Console {
+    /// Adds an event, which is the newest then.
+    ///
+    /// # Errors
+    /// As [`Self::enqueue`].
+    pub async fn note_event(&self, event: &EventRecord) -> Result<(), StoreError> {
+        let key = self.keys.events();
+        let mut add = transaction();
+        // It has no map whose keys are not texts, which is all that could fail.
+        let json = serde_json::to_string(event).unwrap_or_default();
+        add.lpush(&key, json).ltrim(&key, 0, EVENTS - 1);
+        self.execute(add, &key).await
+    }
+
     /// Returns the newest events, newest first, `limit` at most. Leaves out texts that are not events.
     ///
     /// # Errors

@@ -1,8 +1,20 @@
 //! Access to Redis for apps and people. It needs no lease, and each change is one transaction.
 
+#[cfg(feature = "daemon")]
+pub(super) mod delayed;
+#[cfg(feature = "daemon")]
+pub(super) mod entries;
 pub(super) mod events;
 pub(super) mod history;
+#[cfg(feature = "daemon")]
+pub(super) mod jobs;
+#[cfg(feature = "daemon")]
+pub(super) mod leader;
 pub(super) mod pauses;
+#[cfg(feature = "daemon")]
+pub(super) mod quarantine;
+#[cfg(feature = "daemon")]
+mod records;
 pub(super) mod schedulers;
 
 use std::fmt;

@@ -1,6 +1,9 @@
 //! Pauses of entries.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc, serde::ts_seconds_option};
+use redis::Cmd;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{
@@ -10,6 +13,24 @@ use crate::store::{
 
 /// The field that pauses all entries.
 const ALL: &str = "*";
+
+/// The pauses that are recorded, whether they are over or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pauses {
+    /// The pause of all entries.
+    pub all: Option<Pause>,
+    /// The pauses of single entries, by name.
+    pub entries: BTreeMap<String, Pause>,
+}
+
+impl Pauses {
+    /// Returns the pause that holds for the entry `name` at `now`: its own, or that of all entries.
+    pub fn of(&self, name: &str, now: DateTime<Utc>) -> Option<&Pause> {
+        let lasts = |pause: &&Pause| pause.until.is_none_or(|until| now < until);
+        let own = self.entries.get(name).filter(lasts);
+        own.or_else(|| self.all.as_ref().filter(lasts))
+    }
+}
 
 /// What Redis stores about a pause.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +51,23 @@ pub struct Pause {
 }
 
 impl Console {
+    /// Reads all pauses. A pause that cannot be read is one without an end, as `fire.lua` takes it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn pauses(&self) -> Result<Pauses, StoreError> {
+        let key = self.keys.paused();
+        let fields: BTreeMap<String, Vec<u8>> =
+            self.connection.command(&Cmd::hgetall(&key), &key).await?;
+        let read = |(name, json): (String, Vec<u8>)| {
+            let pause = serde_json::from_slice(&json).unwrap_or_default();
+            (name, pause)
+        };
+        let mut entries: BTreeMap<String, Pause> = fields.into_iter().map(read).collect();
+        let all = entries.remove(ALL);
+        Ok(Pauses { all, entries })
+    }
+
     /// Pauses an entry, or all entries if `None`, replacing an existing pause. Paused fires are not caught up
     /// later.
     ///

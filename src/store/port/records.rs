@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
-use crate::store::error::StoreError;
+use crate::{
+    core::{firing::history::History, schedule::entry::Entry},
+    store::error::StoreError,
+};
 
 /// The records of entries in Redis, by name.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +57,30 @@ impl Records {
     pub fn last_fire(&self, name: &str) -> Option<DateTime<Utc>> {
         let last = self.fired.get(name).or_else(|| self.lost.get(name));
         last.copied()
+    }
+
+    /// Returns when `entry` was first seen with its present timing. UTC, whole seconds.
+    pub fn first_seen(&self, entry: &Entry) -> Option<DateTime<Utc>> {
+        let (first_seen, timing) = self.seen.get(&entry.name)?;
+        entry.timing.is_identified_by(timing).then_some(*first_seen)
+    }
+
+    /// Returns what has happened to `entry` before `now`. If `first_seen` is `None`, the entry is first seen now.
+    pub fn history(
+        &self,
+        entry: &Entry,
+        first_seen: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> History {
+        let name = &entry.name;
+        let fires = self.fires.get(name).filter(|_| first_seen.is_some());
+        History {
+            first_seen: first_seen.unwrap_or(now),
+            last_fire: self.last_fire(name),
+            enqueued_elsewhere: self.enqueued_elsewhere.get(name).copied(),
+            returned: (self.away.get(name)).map(|away| away.until.unwrap_or(now)),
+            fires: fires.copied().unwrap_or_default(),
+        }
     }
 
     /// Replaces the records of each entry that `newer` contains.

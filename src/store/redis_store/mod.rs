@@ -10,13 +10,13 @@ use std::{
 };
 
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
-use redis::{Cmd, FromRedisValue};
+use redis::Cmd;
 
 use crate::core::firing::outcome::Outcome;
 use crate::store::{
     address::Address,
     connection::Connection,
-    console::events::EventRecord,
+    console::events::{EVENTS, EventRecord},
     error::StoreError,
     keys::Keys,
     limits::Limits,
@@ -35,9 +35,6 @@ use crate::store::{
         time::{self, TimeReply},
     },
 };
-
-/// Maximum number of events that Redis keeps.
-const EVENTS: isize = 1_000;
 
 /// A Redis, under one namespace.
 pub struct RedisStore {
@@ -84,32 +81,6 @@ impl RedisStore {
             self.connection.reopen().await;
         }
         answer
-    }
-
-    /// Calls `visit` for each field of a hash and its value, reading about `page` fields per call.
-    ///
-    /// Pages keep other clients from waiting for long and limit our memory. A failover may make the scan miss
-    /// fields; this does no harm, because the scripts decide by what Redis has. The return value of `visit` is
-    /// ignored.
-    async fn scan<T: FromRedisValue>(
-        &self,
-        key: &str,
-        page: usize,
-        mut take: impl FnMut(T, T) -> Option<()>,
-    ) -> Result<(), StoreError> {
-        let mut cursor = 0_u64;
-        loop {
-            let mut scan = redis::cmd("HSCAN");
-            scan.arg(key).arg(cursor).arg("COUNT").arg(page);
-            let (next, fields): (u64, Vec<(T, T)>) = self.connection.command(&scan, key).await?;
-            for (field, value) in fields {
-                take(field, value);
-            }
-            if next == 0 {
-                return Ok(());
-            }
-            cursor = next;
-        }
     }
 
     /// Returns a connection for a small call: the shared one, unless it would have to be opened, which delays the
@@ -205,22 +176,26 @@ impl Store for RedisStore {
     }
 
     async fn records(&self) -> Result<Records, StoreError> {
-        self.read_records(None).await
+        self.reader().records(None).await
     }
 
     async fn records_of(&self, names: &[String]) -> Result<Records, StoreError> {
-        self.read_records(Some(names)).await
+        self.reader().records(Some(names)).await
     }
 
     async fn last_enqueued(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
-        self.read_last_enqueued().await
+        self.reader().last_enqueued().await
     }
 
     async fn last_outcomes(
         &self,
         names: &[String],
     ) -> Result<HashMap<String, Outcome>, StoreError> {
-        self.read_last_outcomes(names).await
+        let records = self.reader().last_records(names).await?;
+        Ok(records
+            .into_iter()
+            .map(|(name, it)| (name, it.outcome))
+            .collect())
     }
 
     async fn change_records(

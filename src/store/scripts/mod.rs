@@ -13,6 +13,9 @@ macro_rules! script {
 
 pub(super) mod ack_changes;
 pub(super) mod aside;
+pub(super) mod browse;
+pub(super) mod change_delayed;
+pub(super) mod count;
 pub(super) mod due;
 pub(super) mod fire;
 pub(super) mod forget;
@@ -25,8 +28,10 @@ pub(super) mod publish;
 pub(super) mod quarantine;
 pub(super) mod release;
 pub(super) mod reply;
+pub(super) mod restore;
 pub(super) mod seen;
 pub(super) mod time;
+pub(super) mod trigger;
 
 /// Adds the four arguments that `heartbeat.lua` describes to a call.
 fn add_heartbeat(

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use super::{super::world::now, scenario::Run, versions::dynamic};
 
 impl Run {
-    /// Apps: set, change and remove dynamic entries; as the gem does, or in one transaction.
+    /// Apps set, change and remove dynamic entries, with the commands of resque-scheduler or in one transaction.
     pub async fn apps(self: Arc<Self>) {
         while self.changes() {
             sleep(self.milliseconds(20..1_500)).await;
@@ -34,7 +34,7 @@ impl Run {
         }
     }
 
-    /// An app sets an entry, sets it again as it is, or removes it.
+    /// An app sets an entry, sets it again unchanged, or removes it.
     fn write(&self) -> &'static str {
         let world = &mut *self.world();
         let entry = dynamic(&mut world.rng);

@@ -1,4 +1,4 @@
-//! The laws of entries that come, change, and go, as invariants: judged at each change of the model.
+//! Laws for entries that are added, changed and removed. They are checked after each change of the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,41 +19,40 @@ use super::{
 };
 
 const DAY: i64 = 86_400;
-/// How far two hosts' clocks may be apart, and that of Redis, in seconds.
+/// Maximum difference in seconds between the clocks of two hosts, and between a host's clock and Redis's.
 const SLACK: i64 = 3;
 
-/// What became of one entry. Fire times are in seconds, moments of the server's clock in milliseconds.
+/// The history of one entry. Fire times are in seconds, times of the server's clock in milliseconds.
 #[derive(Debug, Clone, Default)]
 pub struct Course {
-    /// When it was first seen, with which timing, and when that was recorded.
+    /// When the entry was first seen, with which timing, and when that was recorded.
     seen: Option<(i64, String, i64)>,
-    /// How many fires it had since.
+    /// Number of fires since then.
     fires: usize,
-    /// The last one.
+    /// The last fire time.
     pub last: Option<i64>,
-    /// All of them, whatever was forgotten.
+    /// All fire times, including those whose records were removed.
     ever: BTreeSet<i64>,
-    /// When it was out of the schedule the last time, and when that was recorded.
+    /// When the entry was last out of the schedule, and when that was recorded.
     away: Option<(AwaySeconds, i64)>,
-    /// Its records are wrong: a request that changed them arrived late, when its sender had given up on it and
-    /// something else was in force.
+    /// Whether its records are wrong because a request arrived late: its sender had given up on it, and another
+    /// schedule was in force.
     late: bool,
 }
 
-/// All that the laws must remember; a failover takes it back together with the model.
+/// Everything that the laws remember. A failover reverts it together with the model.
 #[derive(Debug, Clone, Default)]
 pub struct Courses {
     by_name: BTreeMap<String, Course>,
     /// When an app last set or removed each dynamic entry.
     pub changed_at: BTreeMap<Vec<u8>, Instant>,
-    /// Names of dynamic entries whose last change was acknowledged before the leader read it, by a request that
-    /// arrived late.
+    /// Names of dynamic entries whose last change was acknowledged by a late request, before the leader read it.
     pub unheard: BTreeSet<Vec<u8>>,
-    /// The oldest version of each dynamic entry that may be in force, by what was acknowledged.
+    /// For each dynamic entry, the oldest version that may be in force, according to the acknowledgements.
     oldest: BTreeMap<String, usize>,
 }
 
-/// Says what is wrong unless something holds.
+/// Returns an error unless a law holds.
 macro_rules! ensure {
     ($law:expr, $($broken:tt)+) => {
         if !$law {
@@ -71,7 +70,7 @@ impl Courses {
         self.by_name.get(name).cloned().unwrap_or_default()
     }
 
-    /// After a change is acknowledged, no older version is in force.
+    /// Checks that no version is in force that is older than the last acknowledged change.
     pub fn judge_version(
         &self,
         name: &str,
@@ -87,8 +86,7 @@ impl Courses {
         Ok(())
     }
 
-    /// Whether what the model did at `now` (milliseconds) is lawful. `leader`: what the leader
-    /// knows then.
+    /// Checks a change of the model at `now` (milliseconds). `leader` is what the leader knows at that time.
     pub fn judge(
         &mut self,
         change: &Change,
@@ -111,7 +109,7 @@ impl Courses {
             }
             Change::Left { name, was, since } => {
                 let course = self.course(name);
-                // A day that begins again and again would never be over.
+                // If the time of leaving were recorded again and again, the day would never end.
                 let again = matches!(was, Some((before, None)) if before <= since);
                 ensure!(!again, "{name} left at {since} again after {was:?}");
                 course.away = Some(((*since, None), now));
@@ -128,7 +126,8 @@ impl Courses {
             Change::Settled { name, json } => {
                 let read = leader.and_then(|view| view.read.get(name));
                 if read.map_or(&b""[..], Vec::as_slice) != json {
-                    // The request arrived late, and the entry was once more as its sender had read it.
+                    // The request arrived late, and by then the entry had returned to the version that its sender
+                    // had read.
                     self.unheard.insert(name.clone());
                     return Ok(());
                 }
@@ -152,7 +151,7 @@ impl Courses {
 }
 
 impl Course {
-    /// An entry is first seen if nothing is known of it, or if its timing is another one.
+    /// An entry is first seen if Redis has no record of it, or if its timing is another one.
     fn see(&mut self, name: &str, timing: &str, since: i64, now: i64) -> Result<(), String> {
         let known = self.seen.as_ref().is_some_and(|(_, it, _)| it == timing);
         ensure!(!known, "{name} is seen for the first time again");
@@ -162,7 +161,7 @@ impl Course {
         Ok(())
     }
 
-    /// It is forgotten when it was out of every leader's schedule for a day.
+    /// An entry is forgotten after it was out of every leader's schedule for a day.
     fn forget(&mut self, name: &str, now: i64) -> Result<(), String> {
         let since = match self.away {
             Some(((since, None), _)) => since,
@@ -213,8 +212,9 @@ impl Course {
         }
     }
 
-    /// Whether this is a fire time that the timing has, none is left out before it that is not to be, and the entry was
-    /// in the schedule then. A request that was sent before the last change of its records knows nothing of that.
+    /// Checks that the timing has this fire time, that no earlier fire was left out against the rules, and that the
+    /// entry was in the schedule at that time. Skips requests that were sent before the last change of the entry's
+    /// records.
     fn judge_time(&self, entry: &Entry, shot: &Shot, now: i64) -> Result<(), String> {
         let (name, fire_time) = (&shot.name, shot.fire_time);
         let (seen, timing, seen_at) = self.seen.as_ref().unwrap();
@@ -240,7 +240,7 @@ impl Course {
             ensure!(its_own, "{name}: {fire_time}, first seen at {seen}");
             return Ok(());
         }
-        // Nothing between the fire before and this one, as long as it is not too long ago.
+        // There is no fire time between the previous fire and this one, unless it is too long ago to be caught up.
         let window = now / 1000 - entry.catch_up.window.num_seconds() + SLACK;
         let first = match entry.catch_up.policy {
             CatchUpPolicy::All => self.base().max(window).min(fire_time - 1),
@@ -254,19 +254,20 @@ impl Course {
         Ok(())
     }
 
-    /// Since when it is in the schedule.
+    /// Returns since when the entry has been in the schedule.
     fn present_since(&self) -> i64 {
         let seen = self.seen.as_ref().map_or(0, |(at, ..)| *at);
         let returned = self.away.and_then(|((_, until), _)| until);
         seen.max(returned.unwrap_or_default())
     }
 
-    /// Nothing is due before or at that time.
+    /// Returns the time until which nothing is due any more.
     fn base(&self) -> i64 {
         self.present_since().max(self.last.unwrap_or_default())
     }
 
-    /// The first fire time after `after`. Intervals are counted from the last fire, whatever has changed since.
+    /// Returns the first fire time after `after`. Intervals are counted from the last fire, whatever has changed
+    /// since.
     fn next_after(&self, entry: &Entry, after: i64) -> Option<i64> {
         let seen = self.seen.as_ref().map(|(at, ..)| *at);
         let anchor = at(self.last.or(seen)?);
@@ -274,8 +275,8 @@ impl Course {
         next.map(|it| it.timestamp())
     }
 
-    /// Whether nothing is due that is not fired, among what was due from `since` until `until`, in seconds. In that
-    /// time the entry was in the schedule of a leader for whom all went well.
+    /// Checks that all fires were enqueued that became due from `since` until `until` (seconds). During that time
+    /// the entry was in the schedule of a leader that had no trouble.
     pub fn judge_silence(&self, entry: &Entry, since: i64, until: i64) -> Result<(), String> {
         let name = &entry.name;
         if self.late {
@@ -301,7 +302,7 @@ impl Course {
         Ok(())
     }
 
-    /// Whether an entry that is not in the schedule is known to have left, and is forgotten after a day.
+    /// Checks that an entry that is not in the schedule is recorded as left, and forgotten after a day.
     pub fn judge_absence(&self, name: &str, until: i64) -> Result<(), String> {
         if self.late || self.seen.is_none() && self.last.is_none() && self.away.is_none() {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Schedules that change: schedulers with a part of the entries each, that lead in turn, reloads, runs with `--once`,
-//! and apps that set, change and remove dynamic entries.
+//! Schedules that change: schedulers with different parts of the entries take turns as the leader, reload, and run
+//! `--once`, while apps set, change and remove dynamic entries.
 
 mod apps;
 mod laws;
@@ -18,21 +18,21 @@ use tokio::time::Instant;
 pub use self::{laws::Courses, scenario::simulate, versions::Versions, view::View};
 use super::{model::Model, world::now};
 
-/// How many calls a change may take, one after the other, until it is in force.
+/// Maximum number of calls in a row until a change is in force.
 const CALLS: u32 = 12;
 
-/// Who knows what, and how calm it is. A failover takes nothing of it back.
+/// What each process knows, and since when there has been no trouble. A failover does not revert it.
 pub struct Changing {
     pub versions: Versions,
-    /// By the number of the process.
+    /// What each process knows, by the number of the process.
     pub views: BTreeMap<u32, View>,
     /// The number of the process that holds the lock.
     pub leader: Option<u32>,
-    /// Since then nothing went wrong; it may be still to come.
+    /// Since when there has been no trouble. Lies in the future while trouble lasts.
     pub calm_since: Instant,
-    /// Until then a leader may not know that another one led in between: somebody deleted the lock.
+    /// Until when a leader may not know that another process led in between, because somebody deleted the lock.
     pub in_doubt_until: Instant,
-    /// In how long a leader for whom all goes well has a change in force, and fires what is due.
+    /// How long a leader without trouble may take to put a change in force and to enqueue what is due.
     pub patience: Duration,
 }
 
@@ -50,29 +50,29 @@ impl Changing {
         changing
     }
 
-    /// A message takes no longer than that now.
+    /// From now on, a message takes at most `slowest`.
     pub fn slow_down(&mut self, slowest: Duration) {
         self.patience = Duration::from_secs(5) + 2 * CALLS * slowest;
     }
 
-    /// Something goes wrong, for so long.
+    /// Trouble lasts for `length` from now.
     pub fn disturb(&mut self, length: Duration) {
         self.calm_since = self.calm_since.max(now() + length);
     }
 
-    /// The same, and the leader may have changed without the leader's knowledge.
+    /// Like [`Self::disturb`], and the leader may not know that another process led in between.
     pub fn doubt(&mut self, length: Duration) {
         self.disturb(length);
         self.in_doubt_until = self.in_doubt_until.max(now() + length);
     }
 
-    /// Whether a process leads, and knows all that others did.
+    /// Whether a process is the leader and knows everything that others did.
     pub fn leads(&self, model: &Model, number: u32) -> bool {
         let leads = model.holder_token() == Some(&number.to_string());
         leads && now() >= self.in_doubt_until
     }
 
-    /// Takes note of who leads.
+    /// Records which process is the leader.
     pub fn note_leader(&mut self, model: &Model) {
         let leader = model.holder_token().map(|token| token.parse().unwrap());
         if leader.is_none() || leader != self.leader {
@@ -81,7 +81,8 @@ impl Changing {
         self.leader = leader;
     }
 
-    /// Whether the leader has all in force that it should have by now, if nothing went wrong for a while.
+    /// Checks that the leader has everything in force that it should. Returns whether it was checked, which
+    /// requires some time without trouble.
     pub fn watch(&mut self, model: &Model, courses: &Courses) -> Result<bool, String> {
         self.note_leader(model);
         let Some(view) = self.leader.and_then(|leader| self.views.get(&leader)) else {
@@ -110,7 +111,7 @@ impl Changing {
             let course = courses.get(name);
             course.judge_silence(entry, seconds(since.unwrap()) + 1, until)?;
         }
-        // With neither entries nor dynamic ones it is for delayed jobs only.
+        // A scheduler with neither files nor dynamic entries only moves delayed jobs.
         if view.dynamic || !view.files.is_empty() {
             let recorded = model.seen.keys().chain(model.fired.keys());
             let recorded: BTreeSet<_> = recorded.chain(model.away.keys()).collect();
@@ -127,7 +128,7 @@ impl Changing {
     }
 }
 
-/// Each change of a dynamic entry is in force and acknowledged, and no other name is there.
+/// Checks that each change of a dynamic entry is in force and acknowledged, and that no other entry is known.
 fn judge_dynamic(view: &View, model: &Model, is_old: impl Fn(&[u8]) -> bool) -> Result<(), String> {
     let waiting = model.changed_entries.iter().find(|name| is_old(name));
     if let Some(name) = waiting {

@@ -1,4 +1,4 @@
-//! One run: two hosts with schedules of their own, runs with `--once`, apps, and what befalls them.
+//! One run: two hosts with different schedules, runs of `--once`, apps, and trouble.
 
 use std::{
     hash::Hasher as _,
@@ -35,25 +35,25 @@ use super::{
 };
 use crate::store::options;
 
-/// Misfortunes happen until then.
+/// Trouble happens until then.
 pub const TROUBLE: Duration = Duration::from_secs(20);
 /// Schedules change until then.
 const CHANGES: Duration = Duration::from_secs(28);
-/// Then a day passes, in no time.
+/// At this time, all clocks advance by a day.
 pub const DAY_LATER: Duration = Duration::from_secs(40);
 const END: Duration = Duration::from_secs(50);
-/// Processes stop.
+/// Processes are stopped at this time.
 const STOP: Duration = Duration::from_secs(51);
 
-/// One run; everybody in it has it.
+/// State of one run, shared by everyone in it.
 pub struct Run {
     world: Arc<Mutex<World>>,
     pub hosts: [Arc<Host>; 2],
-    /// The present version of each entry of files, and what each host has of them.
+    /// The current version of each entry of the files, and the versions that each host has.
     files: Mutex<(Files, [Files; 2])>,
-    /// Whether each host has `--dynamic`.
+    /// Whether each host runs with `--dynamic`.
     dynamic: [bool; 2],
-    /// When the one-shot is due.
+    /// When the one-shot entry is due.
     moment: i64,
     pub lease: Duration,
     processes: AtomicU32,
@@ -149,7 +149,7 @@ impl Run {
         now() < self.start + CHANGES
     }
 
-    /// Whether it could be told that the leader has all in force.
+    /// Checks that the leader has everything in force. Returns whether it could be checked.
     fn watch(&self) -> bool {
         let world = &mut *self.world();
         world.model();
@@ -174,7 +174,7 @@ impl Run {
         hosts[host].clone()
     }
 
-    /// A host: one process after the other.
+    /// Runs one process after the other on a host.
     async fn host(self: Arc<Self>, number: usize) {
         sleep(self.milliseconds(0..2_000)).await;
         loop {
@@ -228,7 +228,7 @@ impl Run {
         changing.as_ref().unwrap().versions.schedule(files)
     }
 
-    /// A process, until it crashes or its death comes.
+    /// Runs a process until it crashes or until `death`.
     async fn process(&self, host: usize, death: Instant) {
         let (files, dynamic) = (
             self.files.lock().unwrap().1[host].clone(),
@@ -270,7 +270,7 @@ impl Run {
         changing.as_mut().unwrap().disturb(length);
     }
 
-    /// Has the files read again from time to time, edited or with an error.
+    /// Reloads the files from time to time, edited or with an error.
     async fn reload(
         &self,
         host: usize,
@@ -283,7 +283,7 @@ impl Run {
             if !self.changes() {
                 return std::future::pending().await;
             }
-            // The thread that reads wakes the engine when nobody else is awake: the course of events stays one.
+            // The thread that reads wakes the engine when nothing else runs, so that the run can be repeated.
             for _ in 0..50 {
                 yield_now().await;
             }
@@ -303,7 +303,7 @@ impl Run {
         }
     }
 
-    /// Runs with `--once`, for one entry or none but dynamic ones.
+    /// Runs `--once` from time to time, with one entry of the files or with dynamic entries only.
     async fn single_runs(self: Arc<Self>) {
         while self.changes() {
             sleep(self.milliseconds(1..6_000)).await;

@@ -1,4 +1,4 @@
-//! What befalls hosts and Redis.
+//! Trouble of hosts and of Redis.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -15,11 +15,11 @@ use super::{
 const HOUR: i64 = 3_600_000;
 
 impl Run {
-    /// What befalls hosts and Redis, and the end of it.
+    /// Causes trouble for hosts and Redis until the time of trouble is over, then ends it.
     pub async fn trouble(self: Arc<Self>) {
         let mut saved = self.world().state.clone();
         let end = self.start + TROUBLE;
-        // What was on its way may be seen for so long.
+        // Messages that are on their way may have an effect for this long.
         let after = Duration::from_secs(4);
         let doubt = self.lease + after;
         loop {

@@ -1,4 +1,4 @@
-//! Every version of every entry that a run has, in files and in Redis. A job has its version as its first argument.
+//! All versions of all entries of a run, in files and in Redis. The first argument of a job is its version.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -29,7 +29,7 @@ const OF_FILES: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// Dynamic entries, likewise: the interval, and what only this scheduler has. Some stand over those of files.
+/// Dynamic entries: the interval, and fields that only this scheduler has. Some replace entries of files.
 const OF_APPS: [(&str, &[(&str, &str)]); 5] = [
     ("each", &[("1s", EACH)]),
     ("few", &[("2s", r#","times":3"#)]),
@@ -42,13 +42,13 @@ const OF_APPS: [(&str, &[(&str, &str)]); 5] = [
 ];
 const EACH: &str = r#","catch_up":"all","catch_up_window":"1m""#;
 
-/// The version of each entry that a file has, by name.
+/// For each entry of a file, by name, its version.
 pub type Files = BTreeMap<String, usize>;
 
 /// One version of an entry.
 #[derive(Debug)]
 pub struct Version {
-    /// `None`: it has an error.
+    /// `None` if this version has an error.
     pub entry: Option<Arc<Entry>>,
     pub is_dynamic: bool,
 }
@@ -69,7 +69,7 @@ impl Versions {
         &self.all[number]
     }
 
-    /// The version of this JSON; `None`: it has an error.
+    /// Returns the version of this JSON, or `None` if it has an error.
     pub fn of_json(&self, json: &[u8]) -> Option<usize> {
         let number = *self.by_json.get(json)?;
         self.all[number].entry.as_ref().map(|_| number)
@@ -120,7 +120,7 @@ impl Versions {
         entries.map(Option::unwrap).collect::<Vec<_>>().into()
     }
 
-    /// Edits files: each entry is in them or not, some in another version.
+    /// Edits files: each entry may be in them or not, and some get another version.
     pub fn edit(&mut self, rng: &mut fastrand::Rng, moment: i64, all: &mut Files) -> Files {
         for (name, timings) in OF_FILES {
             if !all.contains_key(name) || rng.u8(0..6) == 0 {
@@ -137,12 +137,12 @@ impl Versions {
     }
 }
 
-/// A dynamic entry for an app to write.
+/// Returns a dynamic entry for an app to write.
 pub fn dynamic(rng: &mut fastrand::Rng) -> (&'static str, &'static [(&'static str, &'static str)]) {
     rng.choice(OF_APPS).unwrap()
 }
 
-/// The version that a job is of, and its fire time.
+/// Returns the version of a job and its fire time.
 pub fn of_payload(payload: &str) -> Option<(usize, i64)> {
     let payload: Value = serde_json::from_str(payload).ok()?;
     let (version, metadata) = (&payload["args"][0], &payload["args"][1]);

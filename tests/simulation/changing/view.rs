@@ -1,4 +1,4 @@
-//! What a process knows of the schedule, and whether it may ask for what it asks.
+//! What a process knows about the schedule, and which requests it may therefore send.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,24 +15,26 @@ use super::{
     versions::{Files, Versions, of_payload},
 };
 
-/// What a process knows.
+/// What a process knows about the schedule.
 #[derive(Debug, Clone)]
 pub struct View {
-    /// It runs with `--once`.
+    /// Whether the process runs with `--once`.
     pub once: bool,
-    /// It runs with `--dynamic`.
+    /// Whether the process runs with `--dynamic`.
     pub dynamic: bool,
     pub files: Files,
-    /// What the files had before, and when that was replaced.
+    /// Former versions of the files, and when each was replaced.
     replaced: Vec<(Files, Instant)>,
     pub loaded_at: Instant,
     /// The JSON of each dynamic entry, as it was last read.
     pub read: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// The version of each dynamic entry without errors that it read last.
+    /// For each dynamic entry, the version without errors that was read last.
     known: BTreeMap<String, usize>,
-    /// The same for those that had an error when all were read: another leader may have replaced it since.
+    /// The same for entries that had an error when all entries were read. Another leader may have replaced that
+    /// version.
     unsure: BTreeMap<String, usize>,
-    /// Names of dynamic entries that changed while it may not have led; none is in force until it is read.
+    /// Names of dynamic entries that changed while the process may not have been the leader. They are not in force
+    /// until they are read.
     in_doubt: BTreeSet<Vec<u8>>,
 }
 
@@ -51,14 +53,14 @@ impl View {
         }
     }
 
-    /// The files have changed.
+    /// Replaces the files.
     pub fn load(&mut self, files: Files) {
         let before = std::mem::replace(&mut self.files, files);
         self.loaded_at = now();
         self.replaced.push((before, self.loaded_at));
     }
 
-    /// It knows which of the dynamic entries are the ones that it has read.
+    /// Records that the process now knows which of the dynamic entries it has read in their current version.
     pub fn note_listed(&mut self, entries: &BTreeMap<Vec<u8>, Vec<u8>>) {
         self.forget(|name| !entries.contains_key(name));
         let other = |(name, json): &(&Vec<u8>, &Vec<u8>)| self.read.get(*name) != Some(*json);
@@ -72,7 +74,8 @@ impl View {
         self.unsure.retain(|name, _| !gone(name.as_bytes()));
     }
 
-    /// It read the dynamic entries of these names. One with an error does not replace the one before.
+    /// Records that the process read the dynamic entries of these names. An entry with an error does not replace
+    /// its previous version.
     pub fn note_read(
         &mut self,
         names: &[Vec<u8>],
@@ -97,7 +100,7 @@ impl View {
         self.in_doubt.retain(|name| !asked_for(name));
     }
 
-    /// The version of each entry that is in force, or will be, as far as that is sure.
+    /// Returns the version of each entry that certainly is, or will be, in force.
     pub fn in_force(&self) -> Files {
         let mut all = self.files.clone();
         all.extend(self.known.clone());
@@ -106,13 +109,13 @@ impl View {
         all
     }
 
-    /// The version of an entry that is in force, or will be.
+    /// Returns the version of an entry that is, or will be, in force.
     pub fn version(&self, name: &str) -> Option<usize> {
         self.known.get(name).or(self.files.get(name)).copied()
     }
 
-    /// The versions of an entry that may be in force; `None`: it may not be in force. Files that were replaced count
-    /// for a while.
+    /// Returns the versions of an entry that may be in force. `None` means that it may not be in force. Former
+    /// versions of the files count for a while.
     fn versions_of(&self, name: &str, patience: Duration) -> Vec<Option<usize>> {
         if self.in_doubt.contains(name.as_bytes()) {
             return vec![None];
@@ -125,8 +128,8 @@ impl View {
         replaced.chain([of(&self.files)]).chain(unsure).collect()
     }
 
-    /// Fires of the versions in force, none of them early, none of a version that was replaced. `leads`: what it
-    /// knows is up to date.
+    /// Checks that fires are not early and are of versions in force. `leads`: whether the knowledge of the
+    /// process is up to date; only then are the versions checked.
     pub fn judge_fires(
         &self,
         shots: &[Shot],
@@ -154,7 +157,8 @@ impl View {
         Ok(())
     }
 
-    /// Only entries that are not in its schedule leave it, and only those that are return. With `--once` none leaves.
+    /// Checks that only entries that are not in the schedule are recorded as left, and only entries in it as
+    /// returned. `--once` records none as left.
     pub fn judge_changes(
         &self,
         changes: &[RecordChange],
@@ -177,7 +181,7 @@ impl View {
         Ok(())
     }
 
-    /// It forgets only entries that are not in its schedule, and none with `--once`.
+    /// Checks that only entries that are not in the schedule are forgotten, and none with `--once`.
     pub fn judge_forget(
         &self,
         entries: &[(String, i64)],
@@ -190,14 +194,15 @@ impl View {
         }
     }
 
-    /// Whether the entry is not in its schedule, and it may say so. Of a dynamic entry with an error, or in doubt, it may not.
+    /// Whether the process may record that an entry is not in its schedule. It may not for a dynamic entry that has
+    /// an error or is in doubt.
     fn lacks(&self, name: &str, patience: Duration) -> bool {
         let name_of = name.as_bytes();
         let may_have = self.read.contains_key(name_of) || self.in_doubt.contains(name_of);
         !(self.once || self.dynamic && may_have) && self.versions_of(name, patience).contains(&None)
     }
 
-    /// It acknowledges only what it has read.
+    /// Checks that only changes that were read are acknowledged.
     pub fn judge_settle(&self, changes: &[(Vec<u8>, Vec<u8>)]) -> Result<(), String> {
         for (name, json) in changes {
             let read = self.read.get(name).map_or(&b""[..], Vec::as_slice);

@@ -1,4 +1,4 @@
-//! Delayed jobs.
+//! Random calls for delayed jobs.
 
 use chrono::DateTime;
 use redis::Commands as _;
@@ -23,7 +23,7 @@ impl Both<'_> {
             && from.items > 0
             && self.rng.bool()
         {
-            // Its items stay, as far as they were read. It may be another one by now.
+            // The items of the last bucket stay, as far as they were read. The bucket may be another one by now.
             let last = self.due.buckets.last();
             let last = last.filter(|it| it.member == from.member);
             from.staying = last.and_then(|it| it.items.last()).cloned();
@@ -48,7 +48,7 @@ impl Both<'_> {
         let _ = agree!(self, who, take_jobs(&["q", "r"]), |it| it);
     }
 
-    /// Mostly what was due a while ago; much may have happened since.
+    /// Moves what was due at some earlier look, which may have changed since.
     pub async fn move_batch(&mut self, who: usize) {
         let rng = &mut self.rng;
         let target = |item: &Vec<u8>| match rng.u8(0..7) {
@@ -61,7 +61,7 @@ impl Both<'_> {
             },
             queue => Destination::Queue {
                 name: ["q", "r"][usize::from(queue % 2)].to_owned(),
-                // Another text, or, as of what Ruby writes, what an item begins with.
+                // Either another text or, as in items that Ruby writes, a prefix of the item.
                 payload: if rng.bool() {
                     format!("payload {}", rng.u32(..))
                 } else {
@@ -79,7 +79,7 @@ impl Both<'_> {
         let _ = agree!(self, who, move_batch(&self.due.buckets, &targets), |it| it);
     }
 
-    /// The same items again and again, some of them large.
+    /// Returns one of a few items, some of them large.
     fn an_item(&mut self) -> (i64, Vec<u8>) {
         let length = self
             .rng

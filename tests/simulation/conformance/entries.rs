@@ -1,4 +1,4 @@
-//! Records of entries, dynamic entries, and entries that are published.
+//! Random calls for records of entries, dynamic entries, and published entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use rescue_scheduler::store::{
 use super::{Both, agree, told};
 
 impl Both<'_> {
-    /// A scheduler settles a change that it has read, or thinks that it has.
+    /// A scheduler acknowledges a change that it has read, or believes to have read.
     pub async fn change_entries(&mut self, who: usize) {
         self.change_entry();
         let _ = agree!(self, who, changed_entries(), BTreeSet::from_iter);
@@ -28,10 +28,10 @@ impl Both<'_> {
         let _ = agree!(self, who, changed_entries(), BTreeSet::from_iter);
     }
 
-    /// A scheduler publishes entries, or takes them away.
+    /// A scheduler publishes or removes entries.
     pub async fn publish(&mut self, who: usize) {
         let rng = &mut self.rng;
-        // A name is there once.
+        // Each name occurs only once.
         let publications: BTreeMap<_, _> = (0..rng.usize(0..4))
             .map(|_| (a_name(rng), rng.bool().then(|| rng.u8(0..3).to_string())))
             .collect();
@@ -89,7 +89,7 @@ fn a_name(rng: &mut fastrand::Rng) -> String {
     rng.choice(["a", "b", "c"]).unwrap().to_owned()
 }
 
-/// A change of the records of an entry, which may be out of date.
+/// Returns a change of an entry's records, which may be out of date.
 fn a_change(rng: &mut fastrand::Rng) -> RecordChange {
     let name = a_name(rng);
     let mut at = || DateTime::from_timestamp(rng.i64(0..4), 0).unwrap();

@@ -1,4 +1,4 @@
-//! Fires, queues, and what workers do.
+//! Random calls for fires, queues and workers.
 
 use std::num::{NonZeroU64, NonZeroUsize};
 
@@ -68,7 +68,7 @@ impl Both<'_> {
         let _ = agree!(self, who, note_missed(&missed, now), |it| it);
     }
 
-    /// A person pauses an entry, or all, for a while or for good, or resumes.
+    /// A person pauses an entry or all entries, for a while or for good, or resumes them.
     pub fn pause_or_resume(&mut self) {
         let name = self.rng.choice(["a", "b", "*"]).unwrap();
         let until = self.rng.i64(1..40);
@@ -90,7 +90,7 @@ impl Both<'_> {
         let () = redis.hset(PAUSED, name, json).unwrap();
     }
 
-    /// What may lie in a queue, or be worked on: a job, one that is nearly the same, or none.
+    /// Returns a job for a queue or a worker: the entry's own, a similar one, or no job at all.
     fn a_job(&mut self) -> String {
         let fire_time = self.rng.i64(1..30);
         let (job, _) = a_payload(&mut self.rng, fire_time);
@@ -106,7 +106,7 @@ impl Both<'_> {
         }
     }
 
-    /// A worker comes, goes, or says something of what it works on.
+    /// A worker registers, leaves, or changes the record of its current job.
     pub fn work(&mut self) {
         let id = self.rng.choice(["host:1:q", "host:2:*"]).unwrap();
         let job = self.a_job();
@@ -127,7 +127,7 @@ impl Both<'_> {
         }
         let () = redis.sadd("resque:workers", id).unwrap();
         let text = match kind {
-            // It waits for a job.
+            // The worker waits for a job.
             1 => None,
             2 => {
                 let () = redis.rpush(&key, "a list").unwrap();
@@ -174,7 +174,7 @@ impl Both<'_> {
     }
 }
 
-/// A payload, and the fixed parts of those that are identical, where they are not the same.
+/// Returns a payload, and its fixed parts if identical jobs may have other bytes.
 fn a_payload(rng: &mut fastrand::Rng, fire_time: i64) -> (String, Option<Vec<String>>) {
     let fixed_parts: &[&str] = match rng.u8(0..6) {
         0 => return ("{\"n\":1}".to_owned(), None),

@@ -1,5 +1,5 @@
-//! The model is Redis: random calls and what apps do between them, on the model and on a real
-//! redis-server, give the same replies and leave the same behind.
+//! Checks the model against Redis: random calls, and changes by apps between them, give the same replies on the
+//! model and on a real redis-server, and leave the same data.
 
 mod delayed;
 mod entries;
@@ -33,21 +33,21 @@ const CASES: u64 = 300;
 const STEPS: usize = 40;
 const TOKEN: &str = "resque:rescue_scheduler:token";
 const LEASE: Duration = Duration::from_secs(3_600);
-/// Far ahead of the clocks of both.
+/// A time far ahead of both clocks.
 const FUTURE: i64 = 4_000_000_000;
 
-/// Two schedulers on each of both.
+/// Two schedulers on the model, and two on a real Redis.
 struct Both<'a> {
     redis: &'a mut Redis,
     real: [RedisStore; 2],
     model: [ModelStore; 2],
     rng: fastrand::Rng,
-    /// What was due when they last looked.
+    /// The delayed jobs that the last look returned.
     due: Due,
     told: Vec<String>,
 }
 
-/// A reply without what need not be the same: the words of errors.
+/// Returns a reply as text, without the parts that may differ, such as the text of errors.
 fn told(reply: &impl Debug) -> String {
     let reply = format!("{reply:?}");
     if reply.starts_with("Err(Corrupt") {
@@ -61,8 +61,8 @@ fn told(reply: &impl Debug) -> String {
     })
 }
 
-/// Calls both stores of a scheduler, holds the replies (or what is made of them) against each other,
-/// and returns the model's.
+/// Sends a call to both stores of a scheduler, asserts that the replies (or what `$made` makes of them) are equal,
+/// and returns the model's reply.
 macro_rules! agree {
     ($both:ident, $who:expr, $call:ident($($argument:expr),*), $made:expr) => {{
         let model = $both.model[$who].$call($($argument),*).await.map($made);
@@ -81,7 +81,7 @@ impl Both<'_> {
             0..3 => {
                 let stuck = self.rng.choice([None, Some("ruby:1")]).unwrap();
                 let _ = agree!(self, who, take_lease(LEASE, stuck, None), |(lease, _)| {
-                    // The time that is left is not the same to the millisecond.
+                    // The remaining time may differ by some milliseconds.
                     let lease = format!("{lease:?}");
                     lease.split("Some(").next().map(str::to_owned)
                 });
@@ -107,7 +107,7 @@ impl Both<'_> {
         Arc::clone(&self.model[0].process.host.world)
     }
 
-    /// A lock that ends or has no end, a key that is no list, or is one again.
+    /// Sets a lock with or without a TTL, replaces a list by a string, or restores it.
     fn break_something(&mut self) {
         let world = self.world();
         let mut world = world.lock().unwrap();
@@ -144,7 +144,7 @@ impl Both<'_> {
         }
     }
 
-    /// Holds all that is left in both against each other.
+    /// Asserts that both have the same data.
     fn compare(&mut self) {
         let world = self.world();
         let mut world = world.lock().unwrap();
@@ -208,7 +208,7 @@ impl Both<'_> {
     }
 }
 
-/// A record of the model as Redis holds it, without a reason.
+/// Returns a record of the model as Redis stores it, without the reason.
 fn history_record(record: &Record) -> String {
     let Record {
         outcome,
@@ -228,9 +228,9 @@ fn without_reason(record: &str) -> String {
     parts.join(" ")
 }
 
-/// Puts a string in the place of a list.
+/// Replaces a list by a string.
 fn set_aside(redis: &mut redis::Connection, key: &str) {
-    // There may be none.
+    // The list may not exist.
     let _ = redis.rename::<_, _, ()>(key, format!("aside:{key}"));
     let () = redis.set(key, "a string").unwrap();
 }
@@ -240,7 +240,7 @@ fn put_back(redis: &mut redis::Connection, key: &str) {
     let _ = redis.rename::<_, _, ()>(format!("aside:{key}"), key);
 }
 
-/// A scheduler on the model, where nothing goes wrong.
+/// Returns a scheduler on the model without trouble.
 fn on_model(identity: Identity, world: &Arc<Mutex<World>>) -> ModelStore {
     ModelStore::new(Arc::new(Process {
         number: 0,
@@ -254,7 +254,7 @@ fn on_model(identity: Identity, world: &Arc<Mutex<World>>) -> ModelStore {
 async fn the_model_does_what_redis_does() {
     let mut redis = Redis::start();
     let identity = |rng: &mut fastrand::Rng, number: usize| Identity {
-        // Sometimes both have one name, as process 1 in two containers of one host.
+        // Sometimes both have the same name, as process 1 in two containers of one host.
         holder: format!("host{}:1", rng.usize(0..=number)),
         token: number.to_string(),
     };

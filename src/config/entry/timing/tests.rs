@@ -1,11 +1,11 @@
-//! What an entry says about its timing.
+//! Which keys of an entry give which timing, and the errors in them.
 
 use super::*;
 use crate::config::{Source, read::toml};
 
 const PARIS: Zone = Zone::Named(chrono_tz::Europe::Paris);
 
-/// The timing of an entry with these lines, and what is wrong with them.
+/// Returns the timing of an entry with these lines, and the errors and warnings about it.
 fn read(lines: &str) -> (Option<Timing>, Vec<String>) {
     let source = Source::new("a.toml", lines);
     let fields = toml::parse(&source).unwrap().root;
@@ -47,7 +47,7 @@ fn a_moment_is_a_duration_or_a_time() {
     first("2026-12-24T15:00:00", "at 2026-12-24T14:00:00Z");
     first("2026-12-24t15:00:00.5", "at 2026-12-24T14:00:00Z");
     first("2026-07-01", "at 2026-06-30T22:00:00Z");
-    // Clocks go forward over it.
+    // Clocks go forward and skip this time.
     first("'2026-03-29 02:30'", "at 2026-03-29T01:00:00Z");
     for refusal in [
         "-5",
@@ -70,7 +70,7 @@ fn a_moment_is_a_duration_or_a_time() {
 }
 
 #[test]
-fn options_stand_beside_the_pattern_or_in_the_entry() {
+fn options_can_be_next_to_the_pattern_or_in_the_entry() {
     let all = "every 1h, first in 5m, last in 1d, 3 times";
     case(
         "every = '1h'\nfirst_in = '5m'\nlast_in = '1d'\ntimes = 3",
@@ -116,7 +116,7 @@ fn an_empty_item_in_a_cron_list_is_a_warning() {
 }
 
 #[test]
-fn an_entry_has_one_pattern() {
+fn an_entry_has_at_most_one_pattern() {
     case("at = '2026-12-24 15:00'", "once at 2026-12-24T14:00:00Z");
     case("in = '10m'\njitter = 30", "once in 10m, jitter 30s");
     refused("at = '2026'", "`2026` is neither a duration nor a time");
@@ -141,7 +141,7 @@ fn an_entry_has_one_pattern() {
 }
 
 #[test]
-fn a_span_has_a_start_and_a_later_end() {
+fn an_end_must_be_late_enough_for_a_fire() {
     case(
         "cron = '@daily'\nstarts_at = 2026-12-01\nends_at = '2026-12-24 00:00'",
         "cron 0 0 * * * in Europe/Paris, from 2026-11-30T23:00:00Z, until 2026-12-23T23:00:00Z",

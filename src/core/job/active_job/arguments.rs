@@ -1,4 +1,4 @@
-//! Arguments in the form in which ActiveJob keeps them.
+//! Arguments as ActiveJob serializes them.
 
 use std::fmt;
 
@@ -13,25 +13,27 @@ use crate::core::job::{
     payload::{appended, quoted},
 };
 
-/// The key in a hash of keyword arguments by which ActiveJob knows it.
+/// The key that marks a hash as keyword arguments in ActiveJob.
 const KEYWORDS: &str = "_aj_ruby2_keywords";
 
-/// How many levels of arrays and objects are around a job's arguments when a worker performs it: those
-/// around the wrapper's argument list, that list, and its argument.
+/// The number of levels of arrays and objects around a job's arguments in a worker's status record.
+///
+/// These are the levels around the wrapper's argument list, the list itself, and the argument in it.
 pub const AROUND: usize = AROUND_ARGUMENTS + 2;
 
-/// The arguments in ActiveJob's form, one JSON array: those of `list`, a JSON array, and behind them
-/// the keyword arguments in `kwargs`, a JSON object.
+/// Returns arguments in ActiveJob's form, as one JSON array.
 ///
-/// `{"symbol":"daily"}` is a symbol; an object with a key of ActiveJob's own (`_aj_…`) is taken as it
-/// is; any other is a hash, whose keys that begin with a colon are symbols. The bytes of numbers and
-/// text are kept.
+/// `list` is a JSON array of positional arguments. The keyword arguments in `kwargs`, a JSON object, follow them.
+///
+/// `{"symbol":"daily"}` becomes a symbol. An object with a key of ActiveJob's own (`_aj_…`) is copied as it is. Any
+/// other object becomes a hash, and its keys that begin with a colon become symbols. The bytes of numbers and strings
+/// do not change.
 ///
 /// # Errors
-/// Where one of the two is not what it should be, or a worker would exit on the job
+/// Returns an error if `list` is not an array, if `kwargs` is not an object, or if a worker would exit on the job
 /// ([`json::Unperformable`]).
 pub fn arguments(list: &str, kwargs: Option<&str>) -> Result<String, Error> {
-    // Before we go down into them: as they are, they might be deeper than our stack.
+    // Checked before the recursion, which would overflow the stack if the nesting were too deep.
     for json in [list, kwargs.unwrap_or_default()] {
         check(json)?;
     }
@@ -50,12 +52,12 @@ fn check(arguments: &str) -> Result<(), Error> {
     json::check(arguments, AROUND).map_err(Error::custom)
 }
 
-/// What ActiveJob notes in a hash about its keys.
+/// The marker that ActiveJob adds to a hash to describe its keys.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Marker {
-    /// Which of them are symbols.
+    /// Lists the keys that are symbols.
     Symbols,
-    /// They are keywords.
+    /// Lists all keys, as keyword arguments.
     Keywords,
 }
 
@@ -93,7 +95,7 @@ fn write_argument(json: &str, out: &mut String) -> Result<(), Error> {
     Ok(())
 }
 
-/// A hash, and behind its members what ActiveJob notes about their keys.
+/// Writes a hash with its marker as the last member.
 fn write_hash(members: Members<'_>, marker: Marker, out: &mut String) -> Result<(), Error> {
     let mut noted = vec![];
     out.push('{');
@@ -116,7 +118,7 @@ fn write_hash(members: Members<'_>, marker: Marker, out: &mut String) -> Result<
     Ok(())
 }
 
-/// The members of a JSON object, in their order.
+/// The members of a JSON object in their original order.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -143,13 +145,14 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// `list`, arguments in ActiveJob's form, with one more positional argument behind the others. Ruby
-/// takes a hash for keyword arguments only if it is the last argument, so that it has to stay the last.
+/// Returns `list`, which is in ActiveJob's form, with one more positional argument after the others.
+///
+/// Ruby treats a hash as keyword arguments only if it is the last argument, so the hash stays last.
 pub(super) fn with_positional(list: &str, argument: &str) -> String {
     let elements: Vec<&RawValue> = serde_json::from_str(list).unwrap_or_default();
     match elements.last().map(|it| it.get()) {
         Some(keywords) if is_keywords(keywords) => {
-            // They are a part of `list`.
+            // `keywords` borrows from `list`, so the difference of the addresses is its index.
             let at = keywords.as_ptr().addr() - list.as_ptr().addr();
             [&list[..at], argument, ",", &list[at..]].concat()
         }
@@ -176,7 +179,7 @@ mod tests {
         r#"{"_aj_serialized":"ActiveJob::Serializers::SymbolSerializer","value":"daily"}"#;
 
     #[test]
-    fn hashes_tell_which_of_their_keys_are_symbols() {
+    fn a_hash_lists_which_of_its_keys_are_symbols() {
         case("[]", None, "[]");
         case("[{}]", None, r#"[{"_aj_symbol_keys":[]}]"#);
         case(
@@ -214,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_further_positional_argument_is_before_the_keywords() {
+    fn an_added_positional_argument_is_before_the_keywords() {
         for (list, expected) in [
             ("[]", "[7]"),
             ("[ ]", "[ 7]"),
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_active_job_s_form_is_taken_as_it_is() {
+    fn an_argument_that_is_in_active_job_s_form_is_copied_as_it_is() {
         let user = r#"[{"_aj_globalid":"gid://app/User/1","x":{"y":1}}]"#;
         case(user, None, user);
     }
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_worker_would_not_survive_is_refused() {
+    fn arguments_on_which_a_worker_would_exit_are_refused() {
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(arguments(&nested(96), None).is_ok());
         let too_deep = |list: &str, kwargs: Option<&str>| {
@@ -271,7 +274,7 @@ mod tests {
         too_deep(&nested(97), None);
         too_deep(&nested(1_000_000), None);
         too_deep("[]", Some(&format!("{{\"a\":{}}}", nested(1_000_000))));
-        // The hash itself would fit, what ActiveJob notes in it doesn't.
+        // The hash itself is not too deep, but the list in ActiveJob's marker is.
         let hash = format!("{}{{}}{}", "[".repeat(95), "]".repeat(95));
         too_deep(&hash, None);
     }

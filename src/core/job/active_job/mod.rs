@@ -1,5 +1,7 @@
-//! Jobs of ActiveJob, the way its Resque adapter stores them: one argument, which names the class
-//! and carries the arguments in a form of its own (as ActiveJob 7.1; older ones ignore what is new).
+//! ActiveJob jobs as ActiveJob's Resque adapter stores them.
+//!
+//! The payload has a single argument: an object with the job's class and its arguments in ActiveJob's own form. The
+//! format is that of ActiveJob 7.1. Older versions ignore keys that are new in it.
 
 mod arguments;
 
@@ -16,19 +18,19 @@ use crate::core::{
 
 pub use self::arguments::{AROUND, arguments};
 
-/// The class that Resque workers perform; it finds the job's own class in its argument.
+/// The class that Resque workers perform. It reads the job's own class from its argument.
 pub const WRAPPER: &str = "ActiveJob::QueueAdapters::ResqueAdapter::JobWrapper";
 
-/// Under which our job ids are unique: `uuid5(NAMESPACE_URL, "rescue-scheduler")`.
+/// The namespace of our job ids: `uuid5(NAMESPACE_URL, "rescue-scheduler")`.
 const JOB_IDS: Uuid = Uuid::from_u128(0x1e26_12a4_4933_5a57_a9cf_7b7a_4d4f_ad63);
 
-/// What all fires of an entry have in common.
+/// The parts of an ActiveJob that are the same for all fires of an entry.
 ///
-/// Everything in a payload comes from the entry and the fire time, so that a fire that is tried
-/// again is the same job, byte for byte.
+/// A payload depends only on the entry, the cause and the fire time. A retried fire is therefore the same job, byte for
+/// byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveJob {
-    /// The entry's name; a part of each job's id.
+    /// The entry's name, from which the job ids are made.
     pub entry: String,
     /// Name of the Ruby class, a descendant of `ActiveJob::Base`.
     pub class: String,
@@ -36,33 +38,26 @@ pub struct ActiveJob {
     pub queue: String,
     /// The arguments as ActiveJob serializes them: one JSON array in compact form.
     pub arguments: String,
-    /// What I18n speaks while the job is performed.
+    /// The I18n locale while the job is performed.
     pub locale: String,
-    /// The time zone while the job is performed, as Rails names it; without one, that of the app.
+    /// The Rails name of the time zone while the job is performed. `None` means the app's own zone.
     pub timezone: Option<String>,
-    /// Small ones first, for adapters that know priorities (Resque's does not).
+    /// The priority, smallest first, for adapters with priorities. Resque's adapter ignores it.
     pub priority: Option<i64>,
-    /// With each fire, `{"scheduled_at":<fire time>}` is the last positional argument.
+    /// Whether every fire appends `{"scheduled_at":<fire time>}` as the last positional argument.
     pub include_metadata: bool,
 }
 
 impl ActiveJob {
-    /// The payload for one fire. The job's id is the same for the same entry, cause and fire time; only a fire
-    /// that was caught up with has the id that it would have had on time.
+    /// Returns the payload for one fire.
     pub fn payload(&self, cause: Cause, fire_time: DateTime<Utc>) -> String {
-        let (entry, seconds) = (&self.entry, fire_time.timestamp());
-        let id = match cause {
-            Cause::Scheduled | Cause::CaughtUp => format!("{seconds} {entry}"),
-            Cause::Backfilled => format!("backfilled {seconds} {entry}"),
-            // A person may ask for it twice in a second.
-            Cause::Triggered => format!("triggered {} {entry}", fire_time.timestamp_micros()),
-        };
-        let id = Uuid::new_v5(&JOB_IDS, id.as_bytes()).to_string();
+        let id = job_id(&self.entry, cause, fire_time);
         self.payload_of(&id, &fire_time.timestamp().to_string(), &shown(fire_time))
     }
 
-    /// The payload with these texts in the places of what comes from the fire time: the job's id, the
-    /// fire time in Unix seconds, and as text. They are not escaped.
+    /// Returns the payload with these texts for the job id, and for the fire time in Unix seconds and as text.
+    ///
+    /// The texts are not escaped.
     pub(super) fn payload_of(&self, id: &str, seconds: &str, at: &str) -> String {
         let metadata = format!("{{\"scheduled_at\":{seconds},\"_aj_symbol_keys\":[]}}");
         let arguments = if self.include_metadata {
@@ -83,26 +78,41 @@ impl ActiveJob {
     }
 }
 
-/// What the wrapper's argument holds of a job.
+/// Returns the id of an ActiveJob, which is the same for the same entry, cause and fire time.
+///
+/// A fire that is caught up has the same id as a fire that is on time.
+pub(super) fn job_id(entry: &str, cause: Cause, fire_time: DateTime<Utc>) -> String {
+    let seconds = fire_time.timestamp();
+    let id = match cause {
+        Cause::Scheduled | Cause::CaughtUp => format!("{seconds} {entry}"),
+        Cause::Backfilled => format!("backfilled {seconds} {entry}"),
+        // A person may trigger an entry twice in a second.
+        Cause::Triggered => format!("triggered {} {entry}", fire_time.timestamp_micros()),
+    };
+    Uuid::new_v5(&JOB_IDS, id.as_bytes()).to_string()
+}
+
+/// The parts of a job in the argument of [`WRAPPER`].
 #[derive(Debug, Clone, Copy)]
 pub struct Wrapped<'a> {
     /// Name of the Ruby class.
     pub class: &'a str,
     /// Name of the queue, without namespace.
     pub queue: &'a str,
-    /// Small ones first.
+    /// The priority, smallest first.
     pub priority: Option<i64>,
-    /// In ActiveJob's form: one JSON array in compact form (see [`arguments`]).
+    /// The arguments in ActiveJob's form (see [`arguments`]): one JSON array in compact form.
     pub arguments: &'a str,
-    /// What I18n speaks.
+    /// The I18n locale.
     pub locale: &'a str,
-    /// As Rails names it.
+    /// The Rails name of the time zone.
     pub timezone: Option<&'a str>,
 }
 
 impl Wrapped<'_> {
-    /// The argument list of [`WRAPPER`] for the job `id` (any text, a UUID in Rails), enqueued at one
-    /// time to be performed at another, or at once: a JSON array, keys in the order of ActiveJob 7.1.
+    /// Returns the argument list of [`WRAPPER`]: a JSON array, with keys in the order of ActiveJob 7.1.
+    ///
+    /// `id` can be any text; Rails uses a UUID. `scheduled_at` is `None` for a job that is performed at once.
     pub fn argument_list(
         &self,
         id: &str,
@@ -114,7 +124,7 @@ impl Wrapped<'_> {
         self.written(&quoted(id), &time(enqueued_at), &scheduled_at)
     }
 
-    /// The same, with an id and times that are JSON already.
+    /// Returns the argument list of [`WRAPPER`], with an id and times that are already JSON.
     fn written(&self, id: &str, enqueued_at: &str, scheduled_at: &str) -> String {
         let (class, queue, locale) = (quoted(self.class), quoted(self.queue), quoted(self.locale));
         let priority = self.priority.map_or_else(null, |it| it.to_string());
@@ -133,10 +143,10 @@ fn null() -> String {
     "null".to_owned()
 }
 
-/// A time as ActiveJob writes it.
-fn shown(at: DateTime<Utc>) -> String {
+/// Returns a time as ActiveJob writes it: RFC 3339, UTC, nanoseconds.
+pub(super) fn shown(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Nanos, true)
 }
 
-/// What I18n speaks where nothing is said: Rails' own default.
+/// The default I18n locale, which is also Rails' default.
 pub const LOCALE: &str = "en";

@@ -1,19 +1,18 @@
-//! A cron expression's fields as bit sets, and the walk over civil time: a calendar that knows
-//! nothing of zones.
+//! The fields of a cron expression as bit sets, and the search for the next matching civil time, without time zones.
 //!
-//! Why not the crate `cron`: its schedule can't say "the last day", "the second Monday", "every
-//! third week" or "either day field", so that its walk would have to be filtered and merged; and
-//! it takes five times the memory and twice the time. It is the oracle of a property below.
+//! The crate `cron` is not used because its schedules cannot express "the last day", "the second Monday", "every third
+//! week" or "either day field". Its results would have to be filtered and merged, and it takes five times the memory
+//! and twice the time. A property test below uses it as an oracle.
 
 use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, TimeDelta, Timelike};
 
-/// The walk gives up after this year, so that it ends where nothing matches.
+/// The last year of the search, so that the search ends if nothing matches.
 const LAST_YEAR: i32 = 2199;
 
-/// The Monday that begins week 0 of `%`, as fugit counts (`rweek`). The compiler checks the date.
+/// The Monday of week 0 for `%`, as fugit counts weeks (`rweek`). The compiler checks the date.
 const WEEK_ZERO: NaiveDate = NaiveDate::from_ymd_opt(2018, 12, 31).unwrap();
 
-/// After so many steps fugit gives up (`MAX_ITERATION_COUNT`).
+/// The number of steps after which fugit stops the search (`MAX_ITERATION_COUNT`).
 const MOST_STEPS: usize = 2048;
 
 /// The fields of an expression. Bit `n` of a set is the value `n`.
@@ -22,18 +21,18 @@ pub(super) struct Calendar {
     pub(super) seconds: u64,
     pub(super) minutes: u64,
     pub(super) hours: u64,
-    /// The hour field is unrestricted, so that it follows real time; a list of all hours is not.
+    /// Whether the hour field is unrestricted, so that the entry follows elapsed time. A list of all hours does not.
     pub(super) hourly: bool,
     pub(super) months: u64,
-    /// `None`: unrestricted.
+    /// `None` if unrestricted.
     pub(super) days: Option<Days>,
-    /// `None`: unrestricted.
+    /// `None` if unrestricted.
     pub(super) weekdays: Option<Weekdays>,
-    /// A day needs both its day of month and its weekday (`&`), where either is enough otherwise.
+    /// Whether a day must match both day of month and weekday (`&`). Otherwise, either is enough.
     pub(super) both: bool,
 }
 
-/// Days of month, from both ends. Bit 1 is the first and the last day.
+/// Days of the month, counted from both ends. Bit 1 is the first day in one set and the last day in the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Days {
     pub(super) from_start: u64,
@@ -43,11 +42,11 @@ pub(super) struct Days {
 /// Days of week. Bit 0 of a set is Sunday.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Weekdays {
-    /// Those that are the first, second, … fifth of their month; a plain weekday is in all five.
+    /// Weekdays that are the first, second, … fifth of their month. A plain weekday is in all five sets.
     pub(super) from_start: [u8; 5],
-    /// The same from the end: the last, the one before it, ….
+    /// Weekdays that are the last, the second last, … of their month.
     pub(super) from_end: [u8; 5],
-    /// Those of some weeks only.
+    /// Weekdays of some weeks only.
     pub(super) in_weeks: Box<[InWeeks]>,
 }
 
@@ -60,8 +59,9 @@ pub(super) struct InWeeks {
 }
 
 impl Calendar {
-    /// The first matching civil time at or after `from` (whole seconds); `None` where there is
-    /// none before the year 2200.
+    /// Returns the first matching civil time at or after `from`, a whole second.
+    ///
+    /// Returns `None` if there is none before the year 2200.
     pub(super) fn next(&self, from: NaiveDateTime) -> Option<NaiveDateTime> {
         let day = from.date().day();
         let month = from.date().with_day(1)?;
@@ -78,8 +78,9 @@ impl Calendar {
         date.and_hms_opt(hour, minute, second)
     }
 
-    /// Returns the first matching civil time after `from` if fugit finds it: by `next_time` of fugit 1.14,
-    /// step by step.
+    /// Returns the first matching civil time after `from`, if fugit finds it.
+    ///
+    /// Repeats the steps of `next_time` in fugit 1.14.
     pub(super) fn next_in_steps(&self, from: NaiveDateTime) -> Option<NaiveDateTime> {
         let mut at = from;
         for _ in 0..MOST_STEPS {
@@ -109,7 +110,7 @@ impl Calendar {
         None
     }
 
-    /// The first matching time of day at or after the one given.
+    /// Returns the first matching time of day at or after the given one.
     fn time(&self, hour: u32, minute: u32, second: u32) -> Option<(u32, u32, u32)> {
         let first_second = next_bit(self.seconds, 0)?;
         let first_minute = next_bit(self.minutes, 0)?;
@@ -127,8 +128,7 @@ impl Calendar {
         Some((hour, first_minute, first_second))
     }
 
-    /// The first matching date in `month` (given by its first day) from `day` on, or in a later
-    /// month.
+    /// Returns the first matching date in `month` (given by its first day) from `day` on, or in a later month.
     fn date(&self, mut month: NaiveDate, mut day: u32) -> Option<NaiveDate> {
         loop {
             if let Some(day) = next_bit(self.days_of(month), day) {
@@ -146,7 +146,7 @@ impl Calendar {
         }
     }
 
-    /// The matching days of `month` (given by its first day), as a set.
+    /// Returns the set of matching days in `month`, which is given by its first day.
     fn days_of(&self, month: NaiveDate) -> u64 {
         if self.months & 1 << month.month() == 0 {
             return 0;
@@ -166,24 +166,25 @@ impl Calendar {
 }
 
 impl Days {
-    /// Those of a month of `length` days; bits above that are meaningless.
+    /// Returns the days in a month of `length` days. Bits above `length` have no meaning.
     fn of(self, length: u32) -> u64 {
-        // The last day's bit 1 goes to bit `length`, bit 2 to the one below, and so on: mirrored,
-        // it is at bit 62.
+        // Bit 1 of `from_end` (the last day) must become bit `length`, bit 2 the bit below it, and so on. Reversing the
+        // bits moves bit 1 to bit 62.
         self.from_start | self.from_end.reverse_bits() >> (62 - length)
     }
 }
 
 impl Weekdays {
-    /// Those that don't depend on the week.
+    /// Returns the weekdays that match in every week.
     pub(super) fn plain(&self) -> u8 {
         self.from_start
             .iter()
             .fold(0b111_1111, |all, set| all & set)
     }
 
-    /// Those of `month`, given by its first day, of `length` days; bits above that are
-    /// meaningless.
+    /// Returns the days in `month`, which is given by its first day and has `length` days.
+    ///
+    /// Bits above `length` have no meaning.
     fn of(&self, month: NaiveDate, length: u32) -> u64 {
         const WEEK: usize = 7;
         let first = month.weekday().num_days_from_sunday();
@@ -194,7 +195,7 @@ impl Weekdays {
             days |= starting(*set, first) << (1 + WEEK * week);
         }
         for (week, set) in self.from_end.iter().enumerate() {
-            // Day 0 at bit 7, so that the week before the first day fits.
+            // Shifted by a week (day 0 is bit 7), because a week may start before the first day of the month.
             let start = 7 + 1 + length as usize - WEEK * (week + 1);
             days |= starting(*set, after) << start >> WEEK;
         }
@@ -206,7 +207,7 @@ impl Weekdays {
 }
 
 impl InWeeks {
-    /// Those of `month`, given by its first day and its weekday, of `length` days.
+    /// Returns the days in `month`, which is given by its first day, the weekday of that day, and its length in days.
     fn of(self, month: NaiveDate, first: u32, length: u32) -> u64 {
         let monday_is_zero = i64::from((first + 6) % 7);
         let since_zero = month.signed_duration_since(WEEK_ZERO).num_days() - monday_is_zero;
@@ -225,19 +226,19 @@ impl InWeeks {
     }
 }
 
-/// Seven bits of `set` as the days of a week that starts on weekday `first`.
+/// Rotates a set of weekdays for a week that starts on weekday `first`.
 fn starting(set: u8, first: u32) -> u64 {
     let twice = u64::from(set) | u64::from(set) << 7;
     twice >> first & 0b111_1111
 }
 
-/// The first value of `set` that is at least `from`.
+/// Returns the first value of `set` that is at least `from`.
 pub(super) fn next_bit(set: u64, from: u32) -> Option<u32> {
     let rest = set.checked_shr(from)?;
     (rest != 0).then(|| from + rest.trailing_zeros())
 }
 
-/// The set of 1 to `last`, which is below 63.
+/// Returns the set of 1 to `last`. `last` must be below 63.
 pub(super) fn up_to(last: u32) -> u64 {
     (2 << last) - 2
 }
@@ -251,7 +252,7 @@ mod tests {
     use super::*;
     use crate::core::time::cron::Cron;
 
-    /// A field as a list of numbers, and the same of the crate `cron`.
+    /// Generates the values of a field.
     fn list(min: u32, max: u32) -> impl Strategy<Value = Vec<u32>> {
         btree_set(min..=max, 1..6).prop_map(|set| set.into_iter().collect())
     }
@@ -265,14 +266,14 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
 
         #[test]
-        fn the_walk_is_that_of_the_crate_cron(
+        fn the_next_time_is_that_of_the_crate_cron(
             times in (list(0, 59), list(0, 59), list(0, 23)),
             (days, months, weekdays) in (list(1, 31), list(1, 12), list(0, 6)),
             field in 0..3,
             seconds in 0_i64..4_000_000_000,
         ) {
             let time = [join(&times.0), join(&times.1), join(&times.2)].join(" ");
-            // It counts weekdays from 1, and always needs both day fields.
+            // The crate counts weekdays from 1, and requires both day fields to match.
             let theirs: Vec<u32> = weekdays.iter().map(|day| day + 1).collect();
             let (days, months) = (join(&days), join(&months));
             let (ours, theirs) = match field {
@@ -291,7 +292,7 @@ mod tests {
             };
             let from = chrono::DateTime::from_timestamp(seconds, 0).unwrap();
             let before = from - chrono::TimeDelta::seconds(1);
-            // It ends with the year 2100.
+            // The crate's schedules end with the year 2100.
             if let Some(at) = cron::Schedule::from_str(&theirs).unwrap().after(&before).next() {
                 prop_assert_eq!(cron.calendar.next(from.naive_utc()), Some(at.naive_utc()));
             }
@@ -305,7 +306,7 @@ mod tests {
         let next = cron.calendar.next(from.into()).unwrap();
         assert_eq!(next.to_string(), "2072-02-29 00:00:00");
         let next = cron.calendar.next(next + chrono::TimeDelta::seconds(1));
-        // 2100 is no leap year.
+        // 2100 is not a leap year.
         assert_eq!(next.unwrap().to_string(), "2112-02-29 00:00:00");
     }
 }

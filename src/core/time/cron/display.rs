@@ -1,4 +1,4 @@
-//! A calendar as text, which reads back as an equal one.
+//! The canonical text of a calendar. It parses to an equal calendar.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ impl Cron {
 }
 
 impl fmt::Display for Cron {
-    /// The expression in numbers and ranges, which reads back as an equal one under any name.
+    /// Writes the expression in numbers and ranges. The text parses to an equal expression, for an entry of any name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.canonical())?;
         match self.zone {
@@ -26,8 +26,9 @@ impl fmt::Display for Cron {
 }
 
 impl Calendar {
-    /// Returns the fields in numbers and ranges. Redis stores this text as a part of what identifies a
-    /// timing (`core::identity`), so it must never change.
+    /// Returns the fields in numbers and ranges.
+    ///
+    /// Redis stores this text as a part of a timing's identity (`core::time::identity`), so it must never change.
     fn canonical(&self) -> String {
         let seconds = match self.seconds {
             1 => String::new(),
@@ -35,7 +36,7 @@ impl Calendar {
         };
         let minutes = times(self.minutes, 0, 59);
         let hours = match times(self.hours, 0, 23).as_str() {
-            // All of them, one by one, are a restriction.
+            // A list of all hours is not unrestricted, so it must not be shown as `*`.
             "*" if !self.hourly => "0-22,23".to_owned(),
             hours => hours.to_owned(),
         };
@@ -47,9 +48,9 @@ impl Calendar {
     }
 }
 
-/// A field whose full set is unrestricted.
+/// Returns the text of a field in which a full set is the same as `*`.
 fn times(set: u64, min: u32, max: u32) -> String {
-    // Most sets are small, and then no step is tried.
+    // A set of one or two values is never shown as a step.
     let steps = 1..=if set.count_ones() > 2 { 30 } else { 0 };
     match steps.into_iter().find(|step| every(min, max, *step) == set) {
         Some(1) => "*".to_owned(),
@@ -58,13 +59,13 @@ fn times(set: u64, min: u32, max: u32) -> String {
     }
 }
 
-/// The set of `min`, `min + step`, … up to `max`.
+/// Returns the set of `min`, `min + step`, … up to `max`.
 fn every(min: u32, max: u32, step: usize) -> u64 {
     (min..=max).step_by(step).fold(0, |set, n| set | 1 << n)
 }
 
 fn days(days: Days) -> String {
-    // All of them, one by one, are a restriction; `1-31` would be none.
+    // A list of all days is a restriction, but `1-31` would be unrestricted.
     if days.from_start == up_to(31) {
         let from_start = "1-30,31".to_owned();
         let from_end = days_from_end(days.from_end);
@@ -98,7 +99,7 @@ fn weekdays(weekdays: &Weekdays) -> String {
     join(items)
 }
 
-/// The values of a set, in order.
+/// Returns the values of a set in ascending order.
 fn values(set: u64) -> Vec<i32> {
     let next = |from| next_bit(set, from);
     std::iter::successors(next(0), |last| next(last + 1))
@@ -106,7 +107,7 @@ fn values(set: u64) -> Vec<i32> {
         .collect()
 }
 
-/// `1,3-5,8`.
+/// Returns values as a list with ranges, such as `1,3-5,8`.
 fn list(values: &[i32]) -> String {
     let runs = values.chunk_by(|a, b| a + 1 == *b);
     join(runs.map(|run| match run {
@@ -115,7 +116,7 @@ fn list(values: &[i32]) -> String {
     }))
 }
 
-/// The items that aren't empty, with commas.
+/// Joins the items that are not empty with commas.
 fn join(items: impl IntoIterator<Item = String>) -> String {
     let items: Vec<String> = items.into_iter().filter(|item| !item.is_empty()).collect();
     items.join(",")

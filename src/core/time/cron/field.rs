@@ -1,4 +1,4 @@
-//! The fields of an expression, and the values of one item: a value, a range, a step, a random one.
+//! The six fields of an expression, and the values of one item: a single value, a range, a step or a random value.
 
 use crate::core::time::{
     cron::piece::{CronError, Piece},
@@ -9,31 +9,31 @@ use crate::core::time::{
 #[derive(Debug)]
 pub(super) struct Field {
     kind: FieldKind,
-    /// As in "`60` is not a minute".
+    /// The noun for one value, as in "`60` is not a minute".
     one: &'static str,
-    /// What it may hold.
+    /// The text that tells users which values are allowed.
     allowed: &'static str,
     pub(super) min: i32,
-    /// The maximum of `*`; the hour 24 and the weekday 7 are above it, and wrap.
+    /// The maximum of `*`. The hour 24 and the weekday 7 are above it and mean 0.
     pub(super) max: i32,
     highest: i32,
     digits: usize,
-    /// Names of the values from `min`, in any case.
+    /// Names of the values, starting with `min`. Case is ignored.
     pub(super) words: &'static [&'static str],
 }
 
-/// What values a field may hold beside numbers.
+/// The values that a field allows in addition to numbers from `min` to `max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FieldKind {
-    /// None.
+    /// No other values.
     Number,
     /// `L`, and days counted from the end of the month.
     DayOfMonth,
-    /// `sun#2`, `sun%2`, and Sunday as 7.
+    /// `sun#2`, `sun%2`, and 7 for Sunday.
     DayOfWeek,
 }
 
-/// In the order of an expression.
+/// The fields in the order of an expression.
 pub(super) const FIELDS: [&Field; 6] = [&SECOND, &MINUTE, &HOUR, &DAY, &MONTH, &WEEKDAY];
 
 const SECOND: Field = Field {
@@ -94,18 +94,19 @@ pub(super) const WEEKDAY: Field = Field {
     ..SECOND
 };
 
-/// What random items are chosen by.
+/// What determines the values of random items.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Choice {
-    /// The same chooses the same.
+    /// The same seed always chooses the same values.
     pub(super) seed: u64,
-    /// From 0: each try takes the value after that of the last one, around the end.
+    /// The number of the attempt, from 0. Each attempt chooses the value after that of the previous attempt.
     pub(super) attempt: u64,
 }
 
 impl Field {
-    /// The values of an item in the order in which they are walked: the last day of the month as
-    /// -1, the hour 24 and the weekday 7 as they are. Of a random one, only the chosen.
+    /// Returns the values of an item in the order of its range; for a random item, only the chosen value.
+    ///
+    /// The last day of the month is -1. The hour 24 and the weekday 7 are not converted to 0.
     pub(super) fn values(&self, item: Piece<'_>, choice: Choice) -> Result<Vec<i32>, CronError> {
         let (range, step) = match item.text.find('/') {
             Some(slash) => (item.part(0, slash), Some(self.step(item, slash)?)),
@@ -116,7 +117,7 @@ impl Field {
         let from = low.unwrap_or(self.min);
         let to = match (low, high) {
             (_, Some(high)) => high,
-            // `1/2` runs to the end of the field, but in day-of-week it is Monday alone.
+            // `1/2` runs to the end of the field, but in day of week it is Monday only.
             (Some(low), None) if !is_random && (step.is_none() || self.is_weekday()) => low,
             _ => self.max,
         };
@@ -133,14 +134,14 @@ impl Field {
         Ok(values)
     }
 
-    /// The bit of a value.
+    /// Returns the bit of a value.
     pub(super) fn bit(&self, value: i32) -> u64 {
-        // 24 and 7 are 0; elsewhere nothing wraps.
+        // The hour 24 and the weekday 7 are 0. No other value is above the maximum.
         let above = value > self.max && self.min == 0;
         if above { 1 } else { 1 << value.unsigned_abs() }
     }
 
-    /// What stands before and after a `-` or `~`; nothing where it is left out, or for `*`.
+    /// Returns the values before and after a `-` or `~`; `None` for a value that is left out, and for `*`.
     fn bounds(
         &self,
         range: Piece<'_>,
@@ -157,19 +158,19 @@ impl Field {
             let low = bound(range.part(0, tilde))?;
             return Ok((low, bound(range.part(tilde + 1, range.text.len()))?));
         }
-        // The first character may be the sign of a day.
+        // A `-` as the first character is the sign of a day, so `split` skips it.
         match range.split('-') {
             Some((low, high)) => Ok((Some(self.value(low)?), Some(self.value(high)?))),
             None => Ok((Some(self.value(range)?), None)),
         }
     }
 
-    /// Every value from `from` to `to`, around the end of the field where `from` is the later one.
+    /// Returns every value from `from` to `to`, wrapping at the end of the field if `from` is larger.
     fn walk(&self, item: Piece<'_>, from: i32, to: i32) -> Result<Vec<i32>, CronError> {
         let (mut min, mut max) = (self.min, self.max);
         let (mut from, mut to) = (from, to);
         if self.is_weekday() && from > max {
-            // Sunday, said as 7, begins the week.
+            // Sunday, written as 7, starts the week.
             to = if to == from { min } else { to };
             from = min;
         }
@@ -190,7 +191,7 @@ impl Field {
             value += 1;
             if value > max {
                 value = min;
-                // To the hour 24 or the weekday 7 is to the first value of the next round.
+                // The hour 24 and the weekday 7 are the first value after the wrap.
                 to = if to > max { min } else { to };
             }
             values.push(value);
@@ -198,7 +199,7 @@ impl Field {
         Ok(values)
     }
 
-    /// Reads one value.
+    /// Parses one value.
     pub(super) fn value(&self, piece: Piece<'_>) -> Result<i32, CronError> {
         self.read(piece.text).ok_or_else(|| match piece.text {
             "" => self.missing(piece),
@@ -235,7 +236,7 @@ impl Field {
             .then_some(sign * value)
     }
 
-    /// Reads the step behind the `slash`.
+    /// Parses the step after the `slash`.
     fn step(&self, item: Piece<'_>, slash: usize) -> Result<usize, CronError> {
         let digits = &item.text[slash + 1..];
         let is_number = digits.len() <= 2 && digits.bytes().all(|digit| digit.is_ascii_digit());
@@ -249,7 +250,7 @@ impl Field {
         }
     }
 
-    /// What the user may have meant.
+    /// Returns the help for an invalid value: what the user may have meant, or what is allowed.
     fn suggestion(&self, text: &str) -> String {
         let lower = text.to_lowercase();
         let word = self.words.iter().find(|word| lower.starts_with(**word));
@@ -272,7 +273,7 @@ impl Field {
         self.kind == FieldKind::DayOfWeek
     }
 
-    /// Differs by seed and field, in every bit (the last steps of `SplitMix64`).
+    /// Returns a hash of seed and field whose bits are all well mixed (by the last steps of `SplitMix64`).
     fn hash(&self, seed: u64) -> u64 {
         let field = extend(seed, self.one.bytes());
         let mixed = (field ^ field >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! The items of one field → its set.
+//! Parses the items of one field into the set of its values.
 
 use crate::core::time::cron::{
     calendar::{Days, InWeeks, Weekdays},
@@ -6,8 +6,9 @@ use crate::core::time::cron::{
     piece::{CronError, Piece},
 };
 
-/// Returns the items of a list. Empty ones are skipped, as fugit skips them: between commas a space
-/// may stand, before a comma that follows an item none.
+/// Returns the items of a list. Empty items are skipped, as fugit skips them.
+///
+/// Spaces are allowed between commas, but not between an item and the comma after it.
 pub(super) fn items<'a>(field: &Field, list: Piece<'a>) -> Result<Vec<Piece<'a>>, CronError> {
     let mut items: Vec<Piece<'a>> = Vec::new();
     let mut start = 0;
@@ -46,7 +47,7 @@ pub(super) fn read_times(
     Ok(set)
 }
 
-/// The hours, and whether they are unrestricted: one item is all of them.
+/// Returns the set of hours, and whether it is unrestricted, which means that a single item contains all hours.
 pub(super) fn read_hours(items: &[Piece<'_>], choice: Choice) -> Result<(u64, bool), CronError> {
     let mut unrestricted = false;
     for item in items {
@@ -97,7 +98,7 @@ pub(super) fn read_weekdays(
             }
         }
     }
-    // A plain weekday wins over the same in some weeks.
+    // A plain weekday includes the same weekday of some weeks only.
     let plain = weekdays.plain();
     weekdays.from_end.iter_mut().for_each(|set| *set &= !plain);
     in_weeks.retain(|rule| plain >> rule.weekday & 1 == 0);
@@ -109,11 +110,11 @@ pub(super) fn read_weekdays(
 }
 
 fn weekday_bit(value: i32) -> u8 {
-    // The seven weekdays are in the lowest byte.
+    // Weekdays are bits 0 to 6, so they are in the lowest byte.
     WEEKDAY.bit(value).to_le_bytes()[0]
 }
 
-/// Reads what is behind a `#`: the week of the month, from 0, and whether it counts from the end.
+/// Parses the text after a `#`. Returns the week of the month, from 0, and whether it counts from the end.
 fn read_nth(item: Piece<'_>, nth: Piece<'_>) -> Result<(usize, bool), CronError> {
     let (number, from_end) = match nth.text.strip_prefix('-') {
         Some(number) => (number, true),
@@ -136,7 +137,7 @@ fn read_nth(item: Piece<'_>, nth: Piece<'_>) -> Result<(usize, bool), CronError>
     })
 }
 
-/// Reads what is behind a `%`: the divisor of the week number, and perhaps `+` the remainder.
+/// Parses the text after a `%`: the divisor of the week number, optionally followed by `+` and the remainder.
 fn read_weeks(item: Piece<'_>, weekday: u32, rule: Piece<'_>) -> Result<InWeeks, CronError> {
     let digits = |text: &str| -> Option<u32> {
         let digits = text.bytes().all(|digit| digit.is_ascii_digit());

@@ -1,12 +1,12 @@
-//! The cron expression → instants, in resque-scheduler's dialect.
+//! Cron expressions in resque-scheduler's dialect, and the instants at which they fire.
 //!
-//! `parse` reads the text, `calendar` walks over civil time, and this file carries its civil times
-//! over daylight saving:
+//! `parse` reads the text, `calendar` finds matching civil times, and this file converts them to instants. The rules
+//! for daylight saving time are:
 //!
-//! * An entry that fires **every hour** follows real time: each instant whose civil time matches.
-//!   Nothing in a gap, both passes of a fold, so that elapsed time never jumps.
-//! * Any other is **fixed** to the local day: each matching civil time fires once. In a gap it
-//!   fires when the gap ends, and several there make one fire; in a fold, in the first pass.
+//! * An entry that fires **every hour** follows elapsed time. It fires at every instant whose civil time matches: never
+//!   in a gap, and in both passes of a fold.
+//! * Any other entry is **fixed** to the local day. Every matching civil time fires once. Civil times in a gap fire when
+//!   the gap ends, as a single fire. Civil times in a fold fire in the first pass.
 
 mod calendar;
 mod display;
@@ -22,10 +22,9 @@ pub use piece::CronError;
 
 use crate::core::time::zone::{Instants, Zone};
 
-/// A cron expression in resque-scheduler's dialect: the fields as bit sets, and the zone that it
-/// names, if it names one.
+/// A cron expression in resque-scheduler's dialect: its fields as bit sets, and its own time zone, if it has one.
 ///
-/// Two are equal if their fields, and so their fire times, are.
+/// Two expressions are equal if their fields and zones are equal, however they are written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cron {
     calendar: Calendar,
@@ -33,13 +32,15 @@ pub struct Cron {
 }
 
 impl Cron {
-    /// The zone that the expression names itself.
+    /// Returns the zone that is part of the expression.
     pub fn zone(&self) -> Option<Zone> {
         self.zone
     }
 
-    /// The first fire time strictly later than `after`: a whole second. `zone` is the one in
-    /// force, whatever the expression names. `None` where there is none before the year 2200.
+    /// Returns the first fire time later than `after`, a whole second.
+    ///
+    /// `zone` is used even if the expression names another zone. Returns `None` if there is no fire time before the
+    /// year 2200.
     pub fn next_after(&self, after: DateTime<Utc>, zone: Zone) -> Option<DateTime<Utc>> {
         let hourly = self.calendar.hourly;
         let mut from = self.start(after, zone, hourly)?;
@@ -62,7 +63,7 @@ impl Cron {
         }
     }
 
-    /// The civil time from which on to look for the first fire time later than `after`.
+    /// Returns the civil time from which to search for the first fire time later than `after`.
     fn start(&self, after: DateTime<Utc>, zone: Zone, hourly: bool) -> Option<NaiveDateTime> {
         let here = zone.civil(after)?.with_nanosecond(0)?;
         let from = second_after(here)?;
@@ -71,11 +72,11 @@ impl Cron {
         };
         let in_first_pass = after < fold.turn;
         if hourly && in_first_pass && self.calendar.next(from)? >= fold.end {
-            // The first pass is over, and the second comes before the rest of the day.
+            // Nothing is left in the first pass, and the second pass comes before the rest of the day.
             return Some(fold.start);
         }
         if !hourly && !in_first_pass {
-            // What is left of the fold has fired in the first pass.
+            // The rest of the fold has already fired in the first pass.
             return Some(fold.end);
         }
         Some(from)

@@ -1,10 +1,10 @@
-//! The text of an expression → its calendar and zone.
+//! Parses the text of an expression into its calendar and zone.
 //!
 //! ```text
 //! expression  fields zone?  |  @special fields? zone?
 //! fields      [second] minute hour day-of-month month day-of-week
 //! field       item (, item)*        empty items are skipped
-//! item        *  a  a-b  ~  a~b     each with /step, which alone means */step
+//! item        *  a  a-b  ~  a~b     each may have a /step; /step alone means */step
 //!             d#n  d%m  d%m+p       day of week only
 //! ```
 
@@ -25,7 +25,7 @@ use crate::core::{
     },
 };
 
-/// What the specials stand for; what follows one is appended.
+/// The specials and the fields that replace them. The text after a special stays.
 const SPECIALS: [(&str, &str); 8] = [
     ("@yearly", "0 0 1 1 *"),
     ("@annually", "0 0 1 1 *"),
@@ -37,23 +37,26 @@ const SPECIALS: [(&str, &str); 8] = [
     ("@hourly", "0 * * * *"),
 ];
 
-/// An expression has to fire between this day (this was written in its year) and the year 2100. The
-/// compiler checks the date.
+/// An expression must fire between this day, in the year in which this was written, and the year 2100.
+///
+/// The compiler checks the date.
 const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
 const END_YEAR: i32 = 2100;
 
-/// So many fires must be found in fugit's way; to ask for more would refuse what goes well for decades.
+/// The number of fires that fugit's search must find. More would refuse expressions that work for decades.
 const FIRES: usize = 5;
 
 const ALL_MONTHS: u64 = (1 << 13) - 2;
 
 impl Cron {
-    /// Reads an expression, as fugit 1.14 reads it. `name` is its entry's: the values of random
-    /// fields (`~`) are chosen by it, so that every scheduler, and every restart, chooses the same;
-    /// where it is empty, by the expression's text.
+    /// Parses an expression as fugit 1.14 does.
+    ///
+    /// `name` is the name of the entry. It determines the values of random fields (`~`), so that every scheduler chooses
+    /// the same values after every restart. If `name` is empty, the text of the expression determines them.
     ///
     /// # Errors
-    /// [`CronError`] for the first mistake, and for an expression that never fires before 2100.
+    /// Returns [`CronError`] for the first error in the text, if the expression never fires before 2100, and if it fires
+    /// too rarely for fugit.
     pub fn parse(text: &str, name: &str) -> Result<Self, CronError> {
         let start = text.len() - text.trim_start().len();
         let whole = Piece {
@@ -66,8 +69,7 @@ impl Cron {
         let zone = zone.map(read_zone).transpose()?;
         let seed = if name.is_empty() { whole.text } else { name };
         let seed = extend(BASIS, seed.bytes());
-        // A random day or month may be one that never comes: then it is the one after it, up to all
-        // days of a month.
+        // If a random day or month never comes, the next value is tried, for up to all days of a month.
         let attempts = if whole.text.contains('~') { 31 } else { 1 };
         let mut rare = false;
         for attempt in 0..attempts {
@@ -96,7 +98,7 @@ impl Cron {
     }
 }
 
-/// The expression at its spaces and tabs, a special replaced by its fields.
+/// Splits the expression at spaces and tabs, and replaces a special by its fields.
 fn pieces(whole: Piece<'_>) -> Result<Vec<Piece<'_>>, CronError> {
     if whole.text.contains(['\n', '\r']) {
         return Err(CronError {
@@ -114,7 +116,7 @@ fn pieces(whole: Piece<'_>) -> Result<Vec<Piece<'_>>, CronError> {
     {
         if start < end {
             match pieces.last_mut() {
-                // Empty items may have spaces between them; `&` ends a field.
+                // There may be spaces before the comma of an empty item. After `&`, a new field begins.
                 Some(last) if whole.text[start..].starts_with(',') && !last.text.ends_with('&') => {
                     *last = whole.part(last.at - whole.at, end);
                 }
@@ -146,7 +148,7 @@ fn unknown_special(special: Piece<'_>) -> CronError {
     )
 }
 
-/// Parts the fields from the zone behind them: the sixth or seventh piece, to the end.
+/// Splits the fields from the time zone, which is the text from the sixth or seventh piece to the end.
 fn split_zone<'a, 'b>(
     whole: Piece<'a>,
     pieces: &'b [Piece<'a>],
@@ -183,7 +185,7 @@ fn split_zone<'a, 'b>(
     Ok((fields, Some(zone)))
 }
 
-/// Rather a zone than a sixth field: a word, but not a weekday's, or a sign with two digits.
+/// Whether a piece is a zone rather than a sixth field: a word that is not a weekday, or a sign with two digits.
 fn looks_like_zone(text: &str) -> bool {
     let starts_with = |word: &str| {
         text.get(..word.len())
@@ -211,7 +213,7 @@ fn read_zone(piece: Piece<'_>) -> Result<Zone, CronError> {
     })
 }
 
-/// Reads five or six fields.
+/// Parses five or six fields.
 fn read_fields(pieces: &[Piece<'_>], choice: Choice) -> Result<Calendar, CronError> {
     let (and_day, and_weekday) = (pieces.len() - 3, pieces.len() - 1);
     let mut both = false;
@@ -247,8 +249,9 @@ fn read_fields(pieces: &[Piece<'_>], choice: Choice) -> Result<Calendar, CronErr
     Ok(calendar)
 }
 
-/// Drops the months that have none of the days of month, and the days that none of the months has;
-/// whether any are left. It matters where a weekday alone is enough, and is as fugit does it.
+/// Drops months without any of the days of month, and days that are in none of the months, as fugit does.
+///
+/// Returns whether any months are left. This matters if a weekday alone is enough for a match.
 fn drop_impossible_days(calendar: &mut Calendar) -> bool {
     const LENGTHS: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let Some(days) = &mut calendar.days else {
@@ -277,8 +280,9 @@ fn fires(calendar: &Calendar) -> bool {
     first.is_some_and(|first| first.year() < END_YEAR)
 }
 
-/// Whether fugit finds the first [`FIRES`] fires. Only a weekday of some weeks, or one that a day of
-/// month has to meet, can make it search for too long.
+/// Whether fugit finds the first [`FIRES`] fires.
+///
+/// fugit's search can be too long only for a weekday of some weeks, or if both day fields must match.
 fn fires_in_time(calendar: &Calendar) -> bool {
     let weekdays = calendar.weekdays.as_ref();
     let may_be_rare = calendar.both || weekdays.is_some_and(|it| !it.in_weeks.is_empty());

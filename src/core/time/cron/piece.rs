@@ -1,12 +1,12 @@
-//! A part of the text of an expression, with its place, and the error that marks it.
+//! A piece of an expression's text with its position, and errors that point at it.
 
 use std::ops::Range;
 
-/// Why an expression was refused, and where.
+/// Why an expression is invalid, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct CronError {
-    /// Bytes of the expression that it is about.
+    /// The range of bytes in the expression that the problem is about.
     pub span: Range<usize>,
     /// What is wrong there.
     pub problem: String,
@@ -14,12 +14,12 @@ pub struct CronError {
     pub help: Option<String>,
 }
 
-/// A piece of the expression, and where it is.
+/// A piece of the expression and its position.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Piece<'a> {
     pub(super) text: &'a str,
     pub(super) at: usize,
-    /// Bytes of the expression that it stands for; for a piece of a special, the special's.
+    /// The number of bytes in the expression. For a field of a special such as `@daily`, the length of the special.
     pub(super) length: usize,
 }
 
@@ -28,7 +28,7 @@ impl Piece<'_> {
         self.at..self.at + self.length
     }
 
-    /// The part from `start` to `end`.
+    /// Returns the part from `start` to `end`.
     pub(super) fn part(self, start: usize, end: usize) -> Self {
         Self {
             text: &self.text[start..end],
@@ -37,7 +37,7 @@ impl Piece<'_> {
         }
     }
 
-    /// The parts before and after the first `separator` that isn't at the very start.
+    /// Splits at the first `separator` that is not the first character.
     pub(super) fn split(self, separator: char) -> Option<(Self, Self)> {
         let (at, _) = self
             .text

@@ -1,4 +1,4 @@
-//! When an expression fires, daylight saving included.
+//! When an expression fires, also across changes of daylight saving time.
 
 use chrono::{Datelike, NaiveDate};
 use chrono_tz::TZ_VARIANTS;
@@ -14,7 +14,7 @@ fn cron(text: &str) -> Cron {
     Cron::parse(text, "").unwrap()
 }
 
-/// The next fires of `text`, in the civil time of its zone.
+/// Checks the next fires of `text` after `after`, in the civil time of its zone.
 #[track_caller]
 fn case(text: &str, after: &str, expected: &[&str]) {
     let cron = cron(text);
@@ -82,7 +82,7 @@ fn a_fixed_time_in_a_fold_fires_in_the_first_pass() {
             "11-02 01:00:00 -05:00",
         ],
     );
-    // From within the second pass, nothing of it is left.
+    // `after` is in the second pass: the rest of that pass does not fire.
     case(
         "*/30 1,3 * * * America/New_York",
         "2026-11-01T06:10:00Z",
@@ -106,18 +106,18 @@ fn an_hourly_entry_skips_the_gap_and_fires_in_both_passes_of_a_fold() {
             "11-01 02:30:00 -05:00",
         ],
     );
-    // The last hour of a day that doesn't come again for a year: its second pass does.
+    // This day comes again in a year only, but its last hour has a second pass.
     case(
         "30 * 17 2 * America/Sao_Paulo",
         "2018-02-18T01:30:00Z",
         &["02-17 23:30:00 -03:00", "02-17 00:30:00 -03:00"],
     );
-    let list = "30 0-11,12-23 * * * America/New_York"; // is a restriction, if to all hours
+    let list = "30 0-11,12-23 * * * America/New_York"; // a list of all hours is not unrestricted
     case(list, "2026-11-01T05:30:00Z", &["11-01 02:30:00 -05:00"]);
 }
 
 #[test]
-fn outside_the_calendar_there_is_no_fire() {
+fn there_is_no_fire_from_the_year_2200_on() {
     let daily = cron("0 0 * * *");
     let zone = "Europe/Paris".parse().unwrap();
     assert_eq!(daily.next_after(DateTime::<Utc>::MAX_UTC, zone), None);
@@ -127,7 +127,7 @@ fn outside_the_calendar_there_is_no_fire() {
 }
 
 #[test]
-fn a_random_field_is_chosen_by_the_entry_for_ever() {
+fn a_random_field_depends_only_on_the_name_of_the_entry() {
     let chosen = |text: &str, name: &str| Cron::parse(text, name).unwrap().to_string();
     assert_eq!(chosen("~ ~ ~ ~ ~", "clean_up"), "9 1 18 1 1");
     assert_eq!(chosen("~ 2 * * *", "clean_up"), "9 2 * * *");
@@ -136,7 +136,7 @@ fn a_random_field_is_chosen_by_the_entry_for_ever() {
     assert_eq!(chosen("58~2/4 * * * *", "a"), "58 * * * *");
 }
 
-/// Whether a civil time matches, said as plainly as possible.
+/// Whether a civil time matches, computed in the simplest way.
 fn matches(calendar: &Calendar, civil: NaiveDateTime) -> bool {
     let has = |set: u64, value: u32| set >> value & 1 == 1;
     let in_month = has(calendar.months, civil.month());
@@ -169,7 +169,9 @@ fn matches(calendar: &Calendar, civil: NaiveDateTime) -> bool {
     }
 }
 
-/// The first fire in the minutes of the day after `after`, by the rule in the head of this file.
+/// Returns the first fire within 24 hours after `after`, by the rules in the docs of the module `cron`.
+///
+/// Tries every minute.
 fn next_by_rule(cron: &Cron, after: DateTime<Utc>, zone: Zone) -> Option<DateTime<Utc>> {
     let hours = |hours| TimeDelta::hours(hours);
     let minutes = |from: i64, to: i64| (from.div_euclid(60)..=to.div_euclid(60)).map(|m| m * 60);
@@ -233,7 +235,7 @@ fn weekday() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Expressions in minutes.
+/// Generates expressions without seconds.
 fn any_cron() -> impl Strategy<Value = Cron> {
     (item(0, 59), item(0, 24), day(), item(1, 12), weekday())
         .prop_map(|(minute, hour, day, month, weekday)| {
@@ -246,7 +248,7 @@ fn any_zone() -> impl Strategy<Value = Zone> {
     proptest::sample::select(&TZ_VARIANTS[..]).prop_map(Zone::Named)
 }
 
-/// An instant near a change of the zone's clocks, if there is one in its year.
+/// Returns an instant near a change of the zone's clocks, if there is one in the year after `seconds`.
 fn near_a_change(zone: Zone, seconds: i64, distance: i64) -> DateTime<Utc> {
     let at = |hours: i64| DateTime::from_timestamp(seconds + hours * 3600, 0).unwrap();
     let offset = |hours| *zone.local(at(hours)).offset();
@@ -258,7 +260,7 @@ fn near_a_change(zone: Zone, seconds: i64, distance: i64) -> DateTime<Utc> {
 }
 
 proptest! {
-    // Some 15 s of one core in all, without optimization.
+    // Takes about 15 s of one core in total without optimization.
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
@@ -278,7 +280,7 @@ proptest! {
     }
 
     #[test]
-    fn changes_of_the_clocks_are_carried_by_the_rule(
+    fn the_next_fire_near_a_change_of_the_clocks_follows_the_rules(
         cron in any_cron(),
         zone in any_zone(),
         seconds in 0_i64..4_000_000_000,
@@ -293,9 +295,9 @@ proptest! {
         }
     }
 
-    // So that stepping through time in any parts gives the same fires.
+    // The scheduler must find the same fires no matter when it asks.
     #[test]
-    fn the_next_fire_is_the_same_from_anywhere_before_it(
+    fn the_next_fire_is_the_same_from_any_instant_before_it(
         cron in any_cron(),
         zone in any_zone(),
         seconds in 0_i64..4_000_000_000,
@@ -311,7 +313,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_shown_reads_back(
+    fn a_shown_expression_parses_to_an_equal_expression(
         cron in any_cron(),
         second in item(0, 59),
         zone in any_zone(),
@@ -354,11 +356,11 @@ fn a_daily_entry_fires_once_on_each_day_in_every_zone() {
 }
 
 #[test]
-fn an_hourly_entry_keeps_its_distance_in_every_zone() {
+fn a_quarter_hourly_entry_fires_every_15_minutes_in_every_zone() {
     let quarters = cron("*/15 * * * *");
     for zone in TZ_VARIANTS.map(Zone::Named) {
         let mut at = utc("2026-01-01T12:00:00Z");
-        // Clocks change twice in this year at most, by quarters of an hour.
+        // Days without a change of the clocks are skipped.
         while at.year() == 2026 {
             let next = quarters.next_after(at, zone).unwrap();
             assert_eq!(next - at, TimeDelta::minutes(15), "{zone}");

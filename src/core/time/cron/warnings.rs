@@ -1,16 +1,17 @@
-//! Parts of a valid expression that may not mean what its author wants.
+//! Warnings about parts of a valid expression that its author may have meant differently.
 
 use std::ops::Range;
 
 use crate::core::time::cron::{Cron, calendar::InWeeks, field::WEEKDAY};
 
 impl Cron {
-    /// Returns the weekdays with a modulo, such as `tue%2`, that et-orbi before 1.4.0 finds in other weeks
-    /// than fugit 1.14 does, each with what they are called here, `tue%2+1`.
+    /// Returns the items with a modulo, such as `tue%2`, that fire in other weeks with et-orbi before 1.4.0.
     ///
-    /// Before, the weeks were counted from Tuesday 2019-01-01 as the first of week 1 (`rweek` of et-orbi
-    /// 1.2.11), and not from Monday 2018-12-31 as the first of week 0: every day but Monday had a number
-    /// that was higher by one.
+    /// Each item comes with the item that fires here in those other weeks, such as `tue%2+1`.
+    ///
+    /// et-orbi before 1.4.0 counted weeks from Tuesday 2019-01-01, which was the first day of week 1 (`rweek` of et-orbi
+    /// 1.2.11). Since then, weeks count from Monday 2018-12-31, the first day of week 0. In the old numbering, every day
+    /// except Monday had a week number that was higher by one.
     pub fn weeks_before_et_orbi_1_4(&self) -> Vec<(String, String)> {
         let rules = self.calendar.weekdays.as_ref().map(|it| &*it.in_weeks);
         let days = rules
@@ -25,8 +26,9 @@ impl Cron {
         differ.flatten().map(shown).collect()
     }
 
-    /// Returns the place of the first comma beside which the text has an empty item, as `1,,2` has. Fugit
-    /// skips such items, but they may be slips.
+    /// Returns the position of the first comma next to an empty item, as in `1,,2`.
+    ///
+    /// fugit skips empty items, but they may be typing errors.
     pub fn empty_item(text: &str) -> Option<Range<usize>> {
         let text = text.trim_end().as_bytes();
         let is_end = |byte: &u8| matches!(byte, b',' | b' ' | b'\t' | b'&');
@@ -41,7 +43,9 @@ impl Cron {
 
 const MONDAY: u32 = 1;
 
-/// Returns the rule that fires here when `rule` fired with et-orbi before 1.4.0, if not on a Monday.
+/// Returns the rule that fires here in the weeks in which `rule` fired with et-orbi before 1.4.0.
+///
+/// Does not apply to Mondays.
 fn before(rule: &InWeeks) -> InWeeks {
     InWeeks {
         remainder: (rule.remainder + rule.divisor - 1) % rule.divisor,
@@ -61,10 +65,10 @@ fn item(rule: &InWeeks) -> String {
 mod tests {
     use super::*;
 
-    /// Both versions of et-orbi, asked through fugit 1.14 from 2026-11-24 on: with 1.2.11, `tue%2` fires on
-    /// 2026-12-01 and `sat%3+2` on 2026-11-28; with 1.4.1, `tue%2+1` and `sat%3+1` do.
+    /// Checked with both versions of et-orbi through fugit 1.14, from 2026-11-24 on: with 1.2.11, `tue%2` fires on
+    /// 2026-12-01 and `sat%3+2` on 2026-11-28. With 1.4.1, `tue%2+1` and `sat%3+1` fire on these days.
     #[test]
-    fn weeks_differ_on_every_day_but_monday() {
+    fn week_numbers_differ_on_every_day_except_monday() {
         let differ = |days: &str| {
             let cron = Cron::parse(&format!("0 0 * * {days}"), "").unwrap();
             let items = cron.weeks_before_et_orbi_1_4().into_iter();
@@ -80,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comma_beside_nothing_is_found() {
+    fn a_comma_next_to_an_empty_item_is_found() {
         let at = |text| Cron::empty_item(text).map(|comma| comma.start);
         assert_eq!(at(",1 * * * *"), Some(0));
         assert_eq!(at("1,2,,3 * * * *"), Some(3));

@@ -1,4 +1,4 @@
-//! Texts of durations, and what is wrong with them.
+//! Which texts are durations, and the errors for other texts.
 
 use proptest::prelude::*;
 
@@ -38,7 +38,7 @@ fn a_bare_number_is_seconds() {
 }
 
 #[test]
-fn a_sign_holds_until_the_next_separator() {
+fn a_sign_applies_until_the_next_separator() {
     case("-1h10m", -4_200);
     case("-1h 10m", -3_000);
     case("1h -10m", 3_000);
@@ -47,7 +47,7 @@ fn a_sign_holds_until_the_next_separator() {
 }
 
 #[test]
-fn case_counts_for_months_and_minutes() {
+fn case_matters_for_months_and_minutes() {
     case("1M", 2_592_000);
     case("1m", 60);
     case("1 HOURS", 3_600);
@@ -55,7 +55,7 @@ fn case_counts_for_months_and_minutes() {
 }
 
 #[test]
-fn mistakes_are_shown_where_they_are() {
+fn an_error_marks_the_wrong_part_of_the_text() {
     refused("", "", "a duration is missing");
     refused("  ", "", "a duration is missing");
     refused("1hr", "hr", "`hr` is not a unit of time");
@@ -92,7 +92,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
-    fn what_is_shown_reads_back(seconds in any::<i64>(), nanos in 0_u32..1_000_000_000) {
+    fn a_shown_duration_parses_to_the_same_duration(seconds in any::<i64>(), nanos in 0_u32..1_000_000_000) {
         let longest = i64::MAX / 1_000 - 1;
         let length = TimeDelta::new(seconds % longest, nanos).unwrap();
         prop_assert_eq!(parse(&display(length)), Ok(length));

@@ -1,4 +1,4 @@
-//! Which expressions are read, which are refused, and how that is said.
+//! Which expressions are valid, and the errors for invalid ones.
 
 use super::*;
 
@@ -83,7 +83,7 @@ fn the_number_of_fields_is_shown() {
 }
 
 #[test]
-fn a_wrong_zone_is_shown_with_the_nearest() {
+fn an_unknown_zone_is_shown_with_a_similar_known_one() {
     let paris = "unknown time zone `Europe/Pariss`";
     case(
         "@hourly Europe/Pariss",
@@ -109,7 +109,7 @@ fn a_wrong_zone_is_shown_with_the_nearest() {
 }
 
 #[test]
-fn a_wrong_special_is_shown_with_those_there_are() {
+fn an_unknown_special_is_shown_with_the_known_ones() {
     case(
         "@dayly",
         "@dayly",
@@ -131,7 +131,7 @@ fn a_wrong_special_is_shown_with_those_there_are() {
 }
 
 #[test]
-fn what_never_fires_is_refused() {
+fn an_expression_that_never_fires_is_refused() {
     case("0 0 30 2 *", "30 2 *", "this never fires", "2100");
     case("0 0 30 2 mon", "30 2 mon", "this never fires", "2100");
     case("0 0 -30 2 * UTC", "-30 2 *", "this never fires", "2100");
@@ -149,9 +149,9 @@ fn what_never_fires_is_refused() {
     );
 }
 
-/// As fugit 1.14 does, asked with et-orbi 1.4.1: its `next_time` fails after 2,048 steps.
+/// Checked with fugit 1.14 and et-orbi 1.4.1: its `next_time` fails after 2,048 steps.
 #[test]
-fn what_fires_too_rarely_for_fugit_is_refused() {
+fn an_expression_that_fires_too_rarely_for_fugit_is_refused() {
     let rare = "this fires too rarely";
     case("27 9 last& * 1#4", "last& * 1#4", rare, "2,000 days");
     case("27 9 last& * 1#4 UTC", "last& * 1#4", rare, "months");
@@ -168,7 +168,7 @@ fn what_fires_too_rarely_for_fugit_is_refused() {
     }
 }
 
-/// As fugit 1.14 takes or refuses them.
+/// fugit 1.14 accepts and refuses the same expressions.
 #[test]
 fn empty_items_of_a_list_are_skipped() {
     let same = |text, as_if| {
@@ -201,7 +201,7 @@ fn empty_items_of_a_list_are_skipped() {
 }
 
 #[test]
-fn a_random_day_or_month_is_one_that_comes() {
+fn a_random_day_or_month_is_one_that_exists() {
     let texts = [
         "0 0 ~ 2 *",
         "0 0 25~ apr,feb *",
@@ -221,7 +221,7 @@ fn a_random_day_or_month_is_one_that_comes() {
 }
 
 #[test]
-fn months_without_a_listed_day_count_for_no_weekday() {
+fn a_weekday_does_not_fire_in_months_without_any_of_the_listed_days() {
     let parsed = Cron::parse("0 0 31 1,2 mon", "").unwrap();
     assert_eq!(parsed, Cron::parse("0 0 31 1 mon", "").unwrap());
 }
