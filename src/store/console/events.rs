@@ -8,7 +8,7 @@ use crate::store::{
     error::StoreError,
 };
 
-/// How many events Redis keeps.
+/// Maximum number of events that Redis keeps.
 pub(in crate::store) const EVENTS: isize = 1_000;
 
 /// An event, or an action of a person. docs/protocol.md describes its JSON.
