@@ -1,4 +1,4 @@
-//! Integration tests: the real program on a real redis-server. One file for each capability.
+//! Integration tests, most of them with the real program and a real redis-server. One file per capability.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Commands that people type because other programs have them, and what to type here.
+//! Suggestions for commands that other programs have and this one does not.
 
 use std::path::Path;
 
@@ -20,11 +20,11 @@ const COMMANDS: &[&str] = &[
     "quarantine",
 ];
 
-/// What to type instead of `path`, if that is a command by habit and not a file.
+/// Returns advice if `path` is no file but looks like a command or a URL.
 pub(super) fn advice(path: &Path) -> Option<String> {
     let word = path.to_str().filter(|_| !path.exists())?;
     if word.contains("://") {
-        // It may hold a password, so it is not repeated.
+        // The URL may contain a password, so the advice does not repeat it.
         let advice = "a URL is not a schedule file; set the Redis URL with the variable REDIS_URL or with --redis-url";
         return Some(advice.to_owned());
     }
@@ -59,7 +59,7 @@ pub(super) fn advice(path: &Path) -> Option<String> {
         }
         "help" => "`rescue-scheduler --help` lists the commands and options",
         "version" => "`rescue-scheduler --version` shows the version",
-        // The names of files have an ending, or a folder.
+        // A word with a dot or a slash is meant as a file name.
         _ if word.contains(['.', '/']) => return None,
         _ => {
             let command = nearest(word, COMMANDS.iter().copied())?;

@@ -1,4 +1,4 @@
-//! The command line: what can be typed (`args`), and which code answers. No logic of its own.
+//! The command line: parses it (`args`) and calls the code of the chosen command. No logic of its own.
 
 mod args;
 mod ask;
@@ -31,7 +31,7 @@ use clap::CommandFactory as _;
 
 use crate::cli::args::{Command, CommandLine, parse};
 
-/// Does what the command line asks for. Exit codes: 0 done, 1 mistakes or failure, 2 usage.
+/// Runs the command that the command line names. Exit codes: 0 done, 1 errors in a schedule or failure, 2 usage.
 pub fn main() -> ExitCode {
     let CommandLine { daemon, command } = parse();
     let done = match command {
@@ -58,7 +58,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            // Nobody may be listening.
+            // Standard error may be closed.
             let _ = writeln!(io::stderr(), "{failure}");
             failure.exit_code()
         }

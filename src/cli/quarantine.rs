@@ -1,4 +1,4 @@
-//! `rescue-scheduler quarantine …`: delayed jobs that could not be enqueued.
+//! `rescue-scheduler quarantine …`: lists, retries and discards delayed jobs that could not be enqueued.
 
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ use crate::{
     control::quarantine::{self, QuarantineAction, QuarantinedJob},
 };
 
-/// How many examples are shown before a change.
+/// Number of examples to print before a change.
 const EXAMPLES: usize = 3;
 
 /// List, retry and discard delayed jobs that could not be enqueued

@@ -1,4 +1,4 @@
-//! What `--help` and the errors of the program name is in the reference, and the reference names nothing else.
+//! The reference pages list every flag, variable and key that `--help` and errors name, and no others.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use crate::{docs::page, harness::Program};
 
-/// The texts in code, or a `part` of each, in one column of the tables of a page below a heading, or of the whole page.
+/// Returns the code words, or a `part` of each, in a column of the tables of a page, only below `heading` if given.
 fn in_tables(
     name: &str,
     column: usize,
@@ -64,7 +64,7 @@ fn help(command: &[&str]) -> String {
         .output
 }
 
-/// The long flags that a help text lists, and the variables that stand for them.
+/// Returns the long flags in a help text, and their environment variables.
 fn flags_and_variables(help: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut flags, mut variables) = (BTreeSet::new(), BTreeSet::new());
     for line in help.lines().map(str::trim) {
@@ -161,7 +161,7 @@ fn every_test_that_the_reliability_page_names_exists() {
     }
 }
 
-/// The text of all Rust files below a folder.
+/// Returns the text of all Rust files below a folder.
 fn rust_files(folder: &Path) -> String {
     let entries = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
     let read = |path: PathBuf| match path.extension() {

@@ -1,4 +1,4 @@
-//! The quarantine, as people ask for it.
+//! The quarantine, for commands.
 
 use redis::Cmd;
 
@@ -11,11 +11,11 @@ use crate::store::{
     scripts::restore,
 };
 
-/// How many records are read at a time.
+/// Number of records to read with one call.
 const PAGE: usize = 100;
 
 impl Console {
-    /// Calls `visit` for every record of the quarantine, the oldest first, until it returns `false`.
+    /// Calls `visit` for every record of the quarantine, oldest first, until it returns `false`.
     ///
     /// # Errors
     /// [`StoreError`].

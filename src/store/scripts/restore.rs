@@ -1,4 +1,4 @@
-//! `restore.lua`: take records out of the quarantine.
+//! `restore.lua`: takes records out of the quarantine.
 
 use redis::ScriptInvocation;
 
@@ -6,7 +6,7 @@ use crate::store::{console::jobs::Restored, keys::Keys};
 
 script!("restore.lua");
 
-/// Makes the call: these records, each with where its item goes.
+/// Builds the call. Each record comes with the destination of its item.
 pub(in crate::store) fn call(keys: &Keys, records: &[Restored]) -> ScriptInvocation<'static> {
     let mut call = SCRIPT.prepare_invoke();
     call.key(keys.delayed_schedule());
