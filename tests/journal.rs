@@ -87,7 +87,10 @@ fn a_reload_that_changes_nothing_is_logged_but_not_recorded() {
     scheduler.wait_for("schedule reloaded");
     scheduler.signal(Signal::SIGTERM);
     scheduler.ended();
-    assert_eq!(verbs(&mut redis), ["took_lease", "released_lease"]);
+    // An event whose reply was late may be there twice.
+    let mut verbs = verbs(&mut redis);
+    verbs.dedup();
+    assert_eq!(verbs, ["took_lease", "released_lease"]);
 }
 
 #[test]
