@@ -8,9 +8,9 @@ RUN cargo build --release --locked
 
 FROM scratch
 COPY --from=build /build/target/release/rescue-scheduler /rescue-scheduler
-# The authorities that rediss:// trusts without --tls-ca.
+# The certificate authorities that rediss:// trusts without --tls-ca.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-# This image has no user database; any number but root's will do.
+# The image has no user database, so any user ID other than root's works.
 USER 65532:65532
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/rescue-scheduler"]

@@ -1,4 +1,4 @@
-# What CI runs, and what a newcomer types; CONTRIBUTING.md lists the plain commands.
+# Commands for CI and for contributors. CONTRIBUTING.md lists the commands behind them.
 .DEFAULT_GOAL := help
 .PHONY: help run test interop bench fuzz soak failover redis
 

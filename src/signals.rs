@@ -1,4 +1,4 @@
-//! Signals → commands, with the meanings that resque-scheduler gives them.
+//! Turns signals into commands. The signals mean the same as in resque-scheduler.
 
 use std::{io, process, thread, time::Duration};
 
@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Commands;
 
-/// How long a stop may take. After that the process ends as it is, which is safe: laws 1 and 2 of
-/// docs/design.md hold whenever it is killed.
+/// Longest time that a stop may take. Then the process ends itself, which is as safe as a kill (docs/design.md,
+/// law 8).
 const STOP_LIMIT: Duration = Duration::from_millis(900);
 
-/// All signals that this process listens to, instead of ending by them.
+/// The signals that this process handles. By default, each of them would end it.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -25,12 +25,14 @@ struct Signals {
     user2: Signal,
 }
 
-/// Begins to listen, on a thread of its own, so that nothing that keeps other threads busy delays a signal. HUP
-/// and USR2 ask for a reload, USR1 for a status. TERM, INT and QUIT cancel `stop`; if the process still runs
-/// a second later, they end it with this exit code.
+/// Starts a thread that handles signals.
+///
+/// HUP and USR2 request a reload, USR1 requests a status. TERM, INT and QUIT cancel `stop`; if the process still
+/// runs 900 ms later, the thread ends it with `exit_code`. A thread of its own handles a signal even if all others
+/// are busy.
 ///
 /// # Errors
-/// If the system refuses.
+/// If the system cannot start the thread or register a handler.
 pub fn listen(commands: &Commands, stop: &CancellationToken, exit_code: i32) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let signals = runtime.block_on(async { Signals::new() })?;
@@ -60,7 +62,7 @@ impl Signals {
         })
     }
 
-    /// Turns signals into commands, for ever.
+    /// Turns signals into commands. Never returns.
     async fn pass_on(mut self, commands: &Commands, stop: &CancellationToken) {
         loop {
             tokio::select! {

@@ -1,4 +1,4 @@
-//! What can be typed, and what is answered.
+//! Command-line arguments, environment variables and their errors.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use redis::Commands;
 use crate::harness::{Program, Redis, Scheduler, eventually};
 
 #[test]
-fn a_mistake_in_a_schedule_is_shown_with_its_line_and_nothing_is_touched() {
+fn an_error_in_a_schedule_is_printed_with_its_line_and_nothing_changes_in_redis() {
     let mut redis = Redis::start();
     let mut program = Program::on(&redis).schedule(
         "[schedule.one]\ncron = \"61 * * * *\"\nqueue = \"q\"\n\n[schedule.two]\nevry = \"1s\"\nqueue = \"q\"\n",
@@ -35,7 +35,7 @@ fn a_mistake_in_a_schedule_is_shown_with_its_line_and_nothing_is_touched() {
 }
 
 #[test]
-fn commands_by_habit_are_answered_with_what_to_type() {
+fn a_command_of_another_program_gets_advice() {
     for (args, advice) in [
         (&["health"][..], "rescue-scheduler status"),
         (&["list"], "rescue-scheduler schedule list"),
@@ -77,7 +77,7 @@ fn completions_and_the_man_page_name_every_command() {
 }
 
 #[test]
-fn run_is_what_happens_without_a_command() {
+fn without_a_command_the_scheduler_runs() {
     let mut redis = Redis::start();
     let schedule = "[schedule.e]\ncron = '0 * * * *'\nqueue = 'q'\n";
     for (arguments, time) in [(&[][..], "11:30"), (&["run"], "12:00")] {
@@ -90,7 +90,7 @@ fn run_is_what_happens_without_a_command() {
 }
 
 #[test]
-fn a_time_in_the_future_for_once_needs_a_yes() {
+fn once_at_a_future_time_requires_yes() {
     let mut redis = Redis::start();
     redis.delay(4_102_444_800, crate::harness::item("q", 1));
     let once = || Program::on(&redis).args(["--once", "--at", "2100-01-02T00:00:00Z"]);
@@ -158,7 +158,7 @@ fn no_password_is_logged() {
 }
 
 #[test]
-fn the_environment_of_resque_scheduler_is_honoured() {
+fn the_variables_of_resque_scheduler_take_effect() {
     let redis = Redis::start();
     let program = Program::new().env("REDIS_URL", redis.url());
     let program = program
@@ -187,7 +187,7 @@ fn the_environment_of_resque_scheduler_is_honoured() {
 }
 
 #[test]
-fn an_error_about_a_variable_names_it() {
+fn an_error_in_the_value_of_a_variable_names_the_variable() {
     let names_variable = |program: Program| {
         let finished = program.env("RESQUE_SCHEDULER_INTERVAL", "soon").run();
         assert_eq!(finished.status.code(), Some(2));
@@ -209,7 +209,7 @@ fn log_lines_are_coloured_for_a_terminal_only_and_never_if_no_color_is_set() {
         let log = variables.iter().fold(program, with).run().succeeded().log;
         log.contains('\x1b')
     };
-    // What a terminal would do: standard error is a pipe here.
+    // Forces colour as for a terminal, because standard error is a pipe here.
     let terminal = ("CLICOLOR_FORCE", "1");
     assert!(coloured(&[terminal]));
     assert!(!coloured(&[terminal, ("NO_COLOR", "1")]));
@@ -217,7 +217,7 @@ fn log_lines_are_coloured_for_a_terminal_only_and_never_if_no_color_is_set() {
 }
 
 #[test]
-fn logs_go_to_a_file_as_logfmt_and_quiet_says_less() {
+fn logs_go_to_a_file_as_logfmt_and_quiet_omits_info_lines() {
     let redis = Redis::start();
     let mut program = Program::on(&redis).args(["--once", "-F", "logfmt", "-l", "out.log"]);
     assert_eq!(program.run().succeeded().log, "");
@@ -265,7 +265,7 @@ fn is_gone(client: &redis::Client, folder: &Path) {
 }
 
 #[test]
-fn dev_brings_its_own_redis_and_takes_it_away() {
+fn dev_starts_a_private_redis_and_removes_it_on_a_stop() {
     let (mut scheduler, client, folder) = dev();
     let mut connection = client.get_connection().unwrap();
     let queued: usize = connection.llen("shop:queue:it's").unwrap();
@@ -283,7 +283,7 @@ fn dev_killed_with_kill_9_leaves_no_redis_behind() {
 }
 
 #[test]
-fn dev_says_that_it_runs_and_how_to_see_a_job() {
+fn dev_prints_that_it_runs_and_a_command_that_shows_a_job() {
     let (scheduler, ..) = dev();
     let log = scheduler.log();
     assert!(log.contains("rescue-scheduler is running."), "{log}");
@@ -295,7 +295,7 @@ fn dev_says_that_it_runs_and_how_to_see_a_job() {
 }
 
 #[test]
-fn the_gem_s_own_flags_and_variables_are_taken_or_answered() {
+fn flags_and_variables_of_the_gem_are_accepted_or_rejected_with_a_reason() {
     let mut redis = Redis::start();
     (0..5).for_each(|number| redis.delay(1_000, crate::harness::item("q", number)));
     let finished = Program::on(&redis)
@@ -333,7 +333,7 @@ fn the_gem_s_own_flags_and_variables_are_taken_or_answered() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn the_app_s_name_is_in_the_process_title() {
+fn the_app_name_is_in_the_process_title() {
     let redis = Redis::start();
     let scheduler = Program::on(&redis).env("APP_NAME", "shop").start();
     scheduler.wait_for("became the leader holder=");

@@ -1,4 +1,4 @@
-//! Delayed jobs: moved in order, exactly once, and kept where they can't be moved.
+//! Delayed jobs are moved in order and exactly once, or kept if they cannot be moved.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -15,7 +15,7 @@ fn once(redis: &Redis) -> String {
     Program::on(redis).args(["--once"]).run().succeeded().log
 }
 
-/// What is left of the delayed jobs: keys of buckets, indexes and the sorted set.
+/// Returns the keys of delayed jobs that are left: buckets, reverse indexes and the sorted set.
 pub fn leftovers(redis: &mut Redis) -> Vec<String> {
     let dump = redis.dump();
     let keys = dump.as_object().unwrap().keys().cloned();
@@ -44,7 +44,7 @@ fn a_backlog_is_moved_in_order_with_far_fewer_commands_than_jobs() {
 }
 
 #[test]
-fn a_step_may_have_more_jobs_than_fit_into_one_command() {
+fn a_batch_may_have_more_jobs_than_fit_into_one_command() {
     const JOBS: usize = 10_000;
     for at_each in [1, JOBS] {
         let mut redis = Redis::start();
@@ -59,7 +59,7 @@ fn a_step_may_have_more_jobs_than_fit_into_one_command() {
     }
 }
 
-/// All that the server does, as it says itself.
+/// The output of the server's MONITOR command.
 struct Monitor(BufReader<UnixStream>);
 
 impl Monitor {
@@ -70,7 +70,7 @@ impl Monitor {
         Self(BufReader::new(stream))
     }
 
-    /// How many commands have come from clients until now; those of scripts don't count.
+    /// Counts the commands that clients have sent so far, without the commands of scripts.
     fn client_calls(self, redis: &mut Redis) -> usize {
         let () = redis::cmd("ECHO")
             .arg("the end")
@@ -83,7 +83,7 @@ impl Monitor {
 }
 
 #[test]
-fn what_can_not_be_enqueued_is_kept_in_quarantine_and_the_rest_flows() {
+fn jobs_that_cannot_be_enqueued_are_quarantined_and_the_others_are_moved() {
     let mut redis = Redis::start();
     redis.delay(1_000, item("q", 1));
     redis.delay(1_000, "garbage");
@@ -151,11 +151,11 @@ fn a_number_names_a_class_or_queue_as_the_gem_writes_it() {
 }
 
 #[test]
-fn what_stands_behind_a_batch_is_told_by_its_score_whatever_its_member_is() {
+fn the_next_batch_is_found_by_score_even_after_odd_members() {
     const MANY: usize = 900;
     let mut redis = Redis::start();
     let schedule = "resque:delayed_queue_schedule";
-    // More than fits in one step, in buckets that are due before and after ordinary ones.
+    // More items than fit into one batch, in odd buckets that are due before and after ordinary ones.
     let odd = [
         ("abc", "100"),
         ("1000000500", "7.5"),
@@ -182,17 +182,17 @@ fn what_stands_behind_a_batch_is_told_by_its_score_whatever_its_member_is() {
     }
     let ordinary: Vec<String> = (1..1_000).map(payload).collect();
     assert_eq!(redis.queue("ordinary"), ordinary, "{log}");
-    // 21 steps of two calls each, and the calls of this test. A look that says nothing would be followed by
-    // another from the oldest on: 21 more at least.
+    // 21 batches of two calls each, and the calls of this test. If a batch did not return its place, the next one
+    // would start at the oldest bucket again: at least 21 more calls.
     let calls = monitor.client_calls(&mut redis);
     assert!(calls < 95, "{calls}");
 }
 
 #[test]
-fn a_batch_may_end_in_a_bucket_that_can_not_be_read() {
+fn a_batch_may_end_at_a_bucket_that_cannot_be_read() {
     let mut redis = Redis::start();
     let schedule = "resque:delayed_queue_schedule";
-    // With 300 in a step, the broken one is the last one of the first.
+    // With 300 items and buckets per batch, the broken bucket is the last one of the first batch.
     for (member, score, items) in [("first", 1, 298), ("broken", 2, 0), ("behind", 3, 1)] {
         let () = redis.connection.zadd(schedule, member, score).unwrap();
         for number in 0..items {
@@ -223,7 +223,7 @@ fn a_queue_key_of_the_wrong_type_blocks_nothing_else() {
         redis.delay(1_000, item("broken", number));
         redis.delay(1_000, item("q", number));
     }
-    // A member whose bucket is no list: the gem's hash has the name of a bucket.
+    // A member whose bucket is not a list: the key of the gem's hash looks like that of a bucket.
     let schedule = "resque:delayed_queue_schedule";
     let () = redis
         .connection
@@ -261,7 +261,7 @@ fn a_queue_key_of_the_wrong_type_blocks_nothing_else() {
 }
 
 #[test]
-fn a_due_job_is_in_its_queue_without_waiting_for_a_poll() {
+fn a_running_scheduler_moves_a_job_when_it_is_due() {
     let mut redis = Redis::start();
     let scheduler = Program::on(&redis).start();
     scheduler.wait_for("became the leader holder=");

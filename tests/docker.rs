@@ -9,8 +9,7 @@ fn lines(file: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Whether `.dockerignore` hides a path of the root from the Docker engine: the last pattern that matches
-/// decides.
+/// Whether `.dockerignore` hides a path of the root from the Docker engine. The last matching pattern decides.
 fn is_hidden(path: &str) -> bool {
     let patterns = lines(".dockerignore").into_iter();
     let patterns = patterns.filter(|it| !it.is_empty() && !it.starts_with('#'));

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs the programs that are not there yet: `tests/install.sh redis-server ruby npm python3-venv`.
+# Installs missing programs: `tests/install.sh redis-server ruby npm python3-venv`.
 #
-# Uses apt-get or brew. A server that it installs is neither started nor enabled: the tests and
-# `--dev` start their own, and nothing must listen on port 6379 after a reboot.
+# Uses apt-get or brew. Does not start or enable the servers that it installs: the tests and `--dev` start their
+# own, and nothing must listen on port 6379 after a reboot.
 set -eu
 
 missing=
@@ -36,13 +36,13 @@ fi
 as_root=
 [ "$(id -u)" = 0 ] || as_root=sudo
 
-# Debian's packages start their services during the installation, unless policy-rc.d forbids it.
+# Debian's packages start their services when they are installed, unless policy-rc.d forbids it.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
   printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
   $as_root chmod +x $policy
   trap '$as_root rm -f $policy' EXIT
-  # A shell that ends by a signal does not run what is for EXIT.
+  # A shell that a signal kills does not run the EXIT trap.
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
 fi
@@ -55,8 +55,8 @@ $as_root env DEBIAN_FRONTEND=noninteractive \
 
 case $missing in
   *redis-server*)
-    # The package enables its service. This undoes it, for init scripts and for systemd; the variable
-    # is what the helper asks for outside of a package's own script.
+    # The package enables its service. This disables it again, for init scripts and for systemd. deb-systemd-helper
+    # needs the variable when it is called outside a package's own script.
     $as_root update-rc.d redis-server disable >/dev/null
     $as_root env DPKG_MAINTSCRIPT_PACKAGE=redis-server \
       deb-systemd-helper disable redis-server.service >/dev/null

@@ -1,4 +1,4 @@
-//! Integration tests: the real program on a real redis-server. One file for each capability.
+//! Integration tests, most of them with the real program and a real redis-server. One file per capability.
 
 #![expect(
     clippy::unwrap_used,
@@ -34,6 +34,7 @@ mod next;
 mod operating;
 mod pile_up;
 mod published;
+mod quarantine_commands;
 mod records;
 mod recurring;
 mod resque_web;

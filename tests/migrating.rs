@@ -1,4 +1,4 @@
-//! The dry run of docs/migrating.md: its commands, as they stand there, with what they are to say.
+//! Runs the commands of the dry run in docs/migrating.md, and checks what they print.
 
 use std::{
     path::Path,
@@ -7,7 +7,7 @@ use std::{
 
 use rescue_scheduler::store::free_port;
 
-/// The shell commands of the section, in order.
+/// Returns the shell commands of the section, in order.
 fn dry_run() -> String {
     let docs = include_str!("../docs/migrating.md");
     let section = docs.split("## A dry run").nth(1).unwrap();
@@ -18,11 +18,11 @@ fn dry_run() -> String {
 }
 
 #[test]
-fn the_dry_run_goes_as_the_docs_say() {
+fn the_commands_of_the_dry_run_print_what_the_docs_say() {
     let commands = dry_run();
     assert!(commands.matches("7777").count() == 2, "{commands}");
     let port = free_port().unwrap().to_string();
-    // If it ends too soon, nothing of it goes on.
+    // Stops the server even if the commands fail.
     let clean_up = format!("trap 'redis-cli -p {port} SHUTDOWN NOSAVE >/dev/null 2>&1' EXIT");
     let folder = tempfile::tempdir().unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_rescue-scheduler"));
@@ -37,7 +37,7 @@ fn the_dry_run_goes_as_the_docs_say() {
         ])
         .output()
         .unwrap();
-    let (said, trace) = (
+    let (output, trace) = (
         String::from_utf8(stdout).unwrap(),
         String::from_utf8(stderr).unwrap(),
     );
@@ -52,10 +52,10 @@ fn the_dry_run_goes_as_the_docs_say() {
         "stopped",
     ] {
         assert!(
-            said.contains(expected),
-            "no `{expected}` in:\n{said}\n{trace}"
+            output.contains(expected),
+            "no `{expected}` in:\n{output}\n{trace}"
         );
     }
-    // The lock is free again.
-    assert_eq!(said.lines().last(), Some("0"), "{said}");
+    // The last command prints that the lock is free.
+    assert_eq!(output.lines().last(), Some("0"), "{output}");
 }

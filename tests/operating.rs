@@ -274,3 +274,86 @@ fn a_history_is_listed_oldest_first_and_filtered() {
     let wrong = run(&redis, &["history", "--outcome", "lost"]);
     assert_eq!(wrong.status.code(), Some(2));
 }
+
+#[test]
+fn one_job_is_enqueued_now_or_for_later_with_its_bytes() {
+    let mut redis = Redis::start();
+    let now = [
+        "enqueue",
+        "Reports::Daily",
+        r#"["all", 1.0e+20]"#,
+        "--queue",
+        "reports",
+    ];
+    let done = json_of(&redis, &now);
+    assert_eq!(
+        (&done["class"], &done["at"]),
+        (&json!("Reports::Daily"), &Value::Null)
+    );
+    assert_eq!(
+        redis.queue("reports"),
+        [r#"{"class":"Reports::Daily","args":["all", 1.0e+20]}"#]
+    );
+    let later = ["enqueue", "Mail", r#"{"to":"ada"}"#, "--queue", "mail"];
+    let done = json_of(
+        &redis,
+        &[
+            &later[..],
+            &["--at", "2099-01-01 01:00", "--timezone", "Europe/Paris"],
+        ]
+        .concat(),
+    );
+    assert_eq!(done["at"], "2099-01-01T00:00:00Z");
+    let bucket: Vec<String> = redis
+        .connection
+        .lrange("resque:delayed:4070908800", 0, -1)
+        .unwrap();
+    assert_eq!(
+        bucket,
+        [r#"{"class":"Mail","args":[{"to":"ada"}],"queue":"mail"}"#]
+    );
+    let text = run(&redis, &[&later[..], &["--in", "1h"]].concat())
+        .succeeded()
+        .output;
+    assert!(
+        text.starts_with("enqueued Mail in queue mail for 20"),
+        "{text}"
+    );
+    let active_job = [
+        "enqueue",
+        "ReportJob",
+        "[1]",
+        "--queue",
+        "r",
+        "--active-job",
+        "--kwargs",
+        r#"{"a":2}"#,
+    ];
+    let done = json_of(&redis, &active_job);
+    let payload: Value = serde_json::from_str(&redis.queue("r")[0]).unwrap();
+    assert_eq!(payload["args"][0]["job_id"], done["job_id"]);
+    assert_eq!(
+        payload["args"][0]["arguments"],
+        json!([1, {"a": 2, "_aj_ruby2_keywords": ["a"]}])
+    );
+}
+
+#[test]
+fn a_job_that_a_worker_cannot_read_is_not_enqueued() {
+    let mut redis = Redis::start();
+    let nested = "[".repeat(200) + &"]".repeat(200);
+    for (args, code) in [(&nested[..], 1), ("[1e400]", 1), ("[1", 2)] {
+        let finished = run(&redis, &["enqueue", "C", args, "--queue", "q"]);
+        assert_eq!(
+            finished.status.code(),
+            Some(code),
+            "{args}: {}",
+            finished.log
+        );
+    }
+    assert_eq!(
+        run(&redis, &["enqueue", "C", "--queue", ""]).status.code(),
+        Some(2)
+    );
+    assert_eq!(redis.dump(), json!({}));
+}

@@ -1,5 +1,5 @@
-//! What resque-scheduler's tabs of resque-web read, as they read it, beside ours: an app's page shows the
-//! same as beside the gem. (`wire.rs` has the bytes of each key, `leadership.rs` the lock's life.)
+//! What the resque-scheduler tabs of resque-web show: the same as with the gem. These tests read Redis as the tabs
+//! do. (`wire.rs` tests the bytes of each key, `leadership.rs` the lock.)
 
 use chrono::DateTime;
 use nix::sys::signal::Signal;
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::harness::{Program, Redis, eventually, unix_now};
 
-/// A line of the Delayed tab: timestamp, number of jobs, class of the first.
+/// A line of the Delayed tab: timestamp, number of jobs, class of the first job.
 type Line = (i64, usize, String);
 
-/// The Delayed tab: timestamps of the sorted set, in order, each with what is in its bucket.
+/// Reads the Delayed tab: the timestamps of the sorted set, in order, and their buckets.
 fn delayed_tab(redis: &mut Redis) -> Vec<Line> {
     let redis = &mut redis.connection;
     let schedule = "resque:delayed_queue_schedule";
@@ -29,7 +29,7 @@ fn delayed_tab(redis: &mut Redis) -> Vec<Line> {
     timestamps.into_iter().map(&mut line).collect()
 }
 
-/// The page of a delayed job: when it is to be enqueued.
+/// Reads the page of a delayed job: the buckets that it is in.
 fn scheduled_at(redis: &mut Redis, item: &str) -> Vec<String> {
     let index = format!("resque:timestamps:{item}");
     redis.connection.smembers(index).unwrap()
@@ -44,7 +44,7 @@ const NEW_YEAR: i64 = 4_102_444_800;
 const MAIL: &str = r#"{"class":"Mail","args":[7],"queue":"mail"}"#;
 
 #[tokio::test]
-async fn the_delayed_tab_shows_what_waits_and_no_more_what_is_moved() {
+async fn the_delayed_tab_shows_waiting_jobs_and_no_moved_ones() {
     let mut redis = Redis::start();
     let client = Client::open(redis.url(), "resque").unwrap();
     for (hours, class, queue) in [
@@ -62,7 +62,7 @@ async fn the_delayed_tab_shows_what_waits_and_no_more_what_is_moved() {
     let [_, second] = all.clone();
     assert_eq!(delayed_tab(&mut redis), all);
 
-    // A leader that is at work, and has moved another job since it leads, leaves them as they are.
+    // A leader that is running, and has moved another job, leaves these jobs alone.
     let mut scheduler = Program::on(&redis).start();
     scheduler.wait_for("became the leader holder=");
     redis.delay(unix_now(), r#"{"class":"Due","args":[],"queue":"due"}"#);
@@ -89,14 +89,14 @@ async fn the_delayed_tab_shows_what_waits_and_no_more_what_is_moved() {
     assert_eq!(scheduled_at(&mut redis, MAIL), Vec::<String>::new());
 }
 
-/// What the Schedule tab shows as "last enqueued", by entry.
+/// Reads "last enqueued" of the Schedule tab, by entry.
 fn last_enqueued(redis: &mut Redis) -> Vec<(String, String)> {
     let stamps = redis.connection.hgetall("resque:delayed:last_enqueued_at");
     stamps.unwrap()
 }
 
 #[test]
-fn the_schedule_tab_shows_when_each_entry_was_last_enqueued_in_the_clocks_of_the_scheduler() {
+fn the_schedule_tab_shows_the_last_enqueue_of_each_entry_in_the_zone_of_the_scheduler() {
     const SCHEDULE: &str = "[schedule.minutely]\ncron = \"* * * * *\"\nqueue = \"q\"\n\
                             [schedule.\"Reports::Daily\"]\ncron = \"0 12 * * * UTC\"\nqueue = \"my reports\"\n";
     let mut redis = Redis::start();
@@ -126,7 +126,7 @@ fn the_schedule_tab_shows_when_each_entry_was_last_enqueued_in_the_clocks_of_the
 }
 
 #[test]
-fn the_lock_is_where_the_gem_has_it_under_any_namespace_and_prefix() {
+fn the_lock_has_the_key_of_the_gem_for_any_namespace_and_prefix() {
     for (prefix, key) in [
         ("", "myapp:resque:myapp:resque:resque_scheduler_master_lock"),
         (
@@ -149,7 +149,7 @@ fn the_lock_is_where_the_gem_has_it_under_any_namespace_and_prefix() {
 }
 
 #[test]
-fn a_dynamic_schedule_is_left_to_ruby() {
+fn without_the_flag_dynamic_entries_are_left_to_ruby() {
     const HOURLY: &str = "[schedule.hourly]\nevery = \"1h\"\nqueue = \"q\"\n";
     const CONFIG: &str =
         r#"{"class":"SendEmail","args":"POC email subject","every":["1s"],"queue":"mail"}"#;

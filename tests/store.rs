@@ -1,5 +1,5 @@
-//! The scripts, each law by itself: two schedulers that both believe they lead, apps that race with
-//! them, keys of the wrong type, users who may not do all.
+//! The scripts, one law at a time: two schedulers that both believe they lead, apps that race with them, keys of
+//! the wrong type, and users without all rights.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,7 +38,7 @@ fn now() -> DateTime<chrono::FixedOffset> {
     at(2_000).fixed_offset()
 }
 
-/// How an engine works that asks for leases of this length.
+/// Returns engine options with this lease.
 pub fn options(lease: Duration) -> Options {
     Options {
         lease,
@@ -63,7 +63,7 @@ async fn take_lease(store: &RedisStore) -> Lease {
     lease
 }
 
-/// A store that leads.
+/// Returns a store that holds the lease.
 pub async fn leader(redis: &Redis) -> RedisStore {
     let store = store_as(redis.url(), "here:1", "a", None);
     assert_eq!(take_lease(&store).await, Lease::Taken);
@@ -95,7 +95,7 @@ fn fire(fire_time: i64) -> Fire<'static> {
     }
 }
 
-/// The entry is first seen with this timing.
+/// Returns the change for an entry that is first seen with this timing.
 fn first(timing: &str) -> RecordChange {
     RecordChange::First {
         name: "entry".to_owned(),
@@ -104,7 +104,7 @@ fn first(timing: &str) -> RecordChange {
 }
 
 #[tokio::test]
-async fn what_an_app_removes_meanwhile_is_not_moved_and_what_it_adds_stays() {
+async fn items_removed_after_the_read_are_not_moved_and_items_added_after_it_stay() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
     (0..4).for_each(|number| redis.delay(1_000, item(number)));
@@ -155,7 +155,7 @@ async fn without_the_lease_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn the_fence_lets_each_fire_time_through_once_and_none_before_it() {
+async fn the_fence_admits_each_fire_time_once_and_no_earlier_one() {
     let mut redis = Redis::start();
     let store = leader(&redis).await;
     let fires = [fire(10), fire(10), fire(9), fire(11)];
@@ -188,10 +188,10 @@ pub fn schedule(text: &str) -> Schedule {
 }
 
 #[tokio::test]
-async fn two_that_both_believe_they_lead_fire_once() {
+async fn two_schedulers_that_both_believe_they_lead_fire_once() {
     let mut redis = Redis::start();
     let schedule = schedule("[schedule.tick]\nevery = \"1s\"\nqueue = \"q\"\n");
-    // The same lock value, as of process 1 in two containers of one host.
+    // Both have the same lock value, like process 1 in two containers of one host.
     let store = leader(&redis).await;
     let engine = || {
         let clock = Arc::new(StoppedClock(at(0)));
@@ -216,7 +216,7 @@ async fn two_that_both_believe_they_lead_fire_once() {
 }
 
 #[tokio::test]
-async fn what_another_skips_is_none_of_the_times() {
+async fn a_skipped_fire_does_not_count_towards_times() {
     let mut redis = Redis::start();
     let schedule = schedule(
         "[schedule.few]\nevery = '1s'\ntimes = 3\nqueue = 'q'\noverlap = 'skip_if_queued'\n",
@@ -244,7 +244,7 @@ async fn what_another_skips_is_none_of_the_times() {
     second.tick(at(1_011)).await.unwrap();
     assert_eq!(redis.queue("q").len(), 1);
     assert_eq!(store.records().await.unwrap().fires["few"], 3);
-    // The one has fired one of the three, the other two.
+    // The first engine has fired one of the three times, the second two.
     let () = redis.connection.del("resque:queue:q").unwrap();
     for engine in [&mut first, &mut second] {
         while engine.tick(at(1_012)).await.unwrap() != (Tick::Done { until: None }) {}
@@ -253,7 +253,7 @@ async fn what_another_skips_is_none_of_the_times() {
 }
 
 #[tokio::test]
-async fn a_request_that_arrives_late_does_not_begin_an_entry_anew() {
+async fn a_late_request_does_not_restart_an_entry() {
     let redis = Redis::start();
     let store = leader(&redis).await;
     let every_second = [first("v1 every 1")];
@@ -269,7 +269,7 @@ async fn a_request_that_arrives_late_does_not_begin_an_entry_anew() {
     let records = store.records().await.unwrap();
     assert_eq!(records.seen["entry"].0, at(1_000));
     assert_eq!(records.fires["entry"], 1);
-    // With another timing it is another entry.
+    // With another timing, the entry starts again.
     let another = [first("v1 every 2")];
     let recorded = store.change_records(&another, at(1_002)).await;
     assert!(recorded.unwrap());
@@ -279,7 +279,7 @@ async fn a_request_that_arrives_late_does_not_begin_an_entry_anew() {
 }
 
 #[tokio::test]
-async fn a_rejected_fire_is_tried_again_soon_though_the_clock_goes_back() {
+async fn a_rejected_fire_is_retried_soon_even_if_the_clock_goes_back() {
     let mut redis = Redis::start();
     let schedule = schedule(
         "[schedule.entry]\nevery = \"1s\"\nqueue = \"q\"\ncatch_up = \"all\"\ncatch_up_window = \"1d\"\n",
@@ -296,7 +296,7 @@ async fn a_rejected_fire_is_tried_again_soon_though_the_clock_goes_back() {
     assert_eq!(recurring.rejected(), 0);
 }
 
-/// Ticks until nothing is left to do.
+/// Moves delayed jobs until nothing is due.
 async fn move_all(store: RedisStore) {
     let mut delayed = Delayed::new(
         store,
@@ -321,7 +321,7 @@ async fn a_reverse_index_of_the_wrong_type_does_not_double_a_job() {
 }
 
 #[tokio::test]
-async fn a_user_who_may_not_do_all_does_nothing_by_half() {
+async fn a_missing_right_never_leaves_a_fire_or_a_move_half_done() {
     let mut redis = Redis::start();
     for denied in ["ltrim", "zrem", "exists", "rpush", "sadd", "hset"] {
         let () = redis::cmd("FLUSHALL").query(&mut redis.connection).unwrap();
@@ -386,7 +386,7 @@ async fn a_lease_is_taken_renewed_and_handed_over() {
 }
 
 #[tokio::test]
-async fn schedulers_with_different_prefixes_do_not_meet() {
+async fn schedulers_with_different_lock_prefixes_are_independent() {
     let redis = Redis::start();
     let blue = store_as(redis.url(), "here:1", "a", Some("blue"));
     let green = store_as(redis.url(), "here:2", "b", Some("green"));
@@ -402,7 +402,7 @@ async fn schedulers_with_different_prefixes_do_not_meet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_removal_that_races_with_two_movers_removes_or_loses_but_never_both() {
+async fn a_removal_that_races_with_two_leaders_never_loses_or_doubles_a_job() {
     const JOBS: usize = 5_000;
     let mut redis = Redis::start();
     let store = leader(&redis).await;
@@ -431,7 +431,7 @@ async fn a_removal_that_races_with_two_movers_removes_or_loses_but_never_both() 
 }
 
 #[tokio::test]
-async fn a_batch_for_more_queues_than_a_header_can_name_is_moved_in_two_steps() {
+async fn a_batch_for_more_queues_than_a_header_can_name_is_moved_in_two_calls() {
     const QUEUES: usize = 66_000;
     let mut redis = Redis::start();
     let store = leader(&redis).await;

@@ -1,4 +1,4 @@
-//! Two engines in one process: nothing that they do or report is shared.
+//! Two engines in one process share neither work nor events.
 
 use std::{iter, sync::Arc};
 
@@ -19,14 +19,14 @@ use crate::{
     store::{LEASE, options, schedule, store_as},
 };
 
-/// What an engine reported: who leads, which entry fired.
+/// What an engine reported: that it became leader, or that an entry fired.
 #[derive(Debug, Clone, PartialEq)]
 enum Report {
     Leads(String),
     Fired(String),
 }
 
-/// Sends these events to the test.
+/// Sends these reports to the test.
 struct Collector(UnboundedSender<Report>);
 
 impl Sink for Collector {
@@ -36,12 +36,12 @@ impl Sink for Collector {
             Event::Fired { entry, .. } => Report::Fired(entry.name.clone()),
             _ => return,
         };
-        // The test may have seen enough.
+        // The test may no longer be receiving.
         let _ = self.0.send(report);
     }
 }
 
-/// An engine, and what it reports.
+/// Returns an engine and the receiver of its reports.
 fn engine(redis: &Redis, holder: &str) -> (Engine<RedisStore>, UnboundedReceiver<Report>) {
     let (sender, reports) = mpsc::unbounded_channel();
     let store = store_as(redis.url(), holder, "a", None);
@@ -50,7 +50,7 @@ fn engine(redis: &Redis, holder: &str) -> (Engine<RedisStore>, UnboundedReceiver
     (engine, reports)
 }
 
-/// Runs an engine with one entry, which fires each second.
+/// Runs an engine with one entry that fires every second.
 async fn run(engine: Engine<RedisStore>, entry: &str, stop: &CancellationToken) {
     let load = Arc::new(|| unreachable!("nobody asks for a reload"));
     let entry = format!("[schedule.{entry}]\nevery = '1s'\nqueue = 'q'\n");
@@ -58,7 +58,7 @@ async fn run(engine: Engine<RedisStore>, entry: &str, stop: &CancellationToken) 
     engine.run(schedule, load, requests, stop.clone()).await;
 }
 
-/// Collects reports until two fires are among them.
+/// Collects reports up to the second fire.
 async fn until_it_fired_twice(reports: &mut UnboundedReceiver<Report>) -> Vec<Report> {
     let (mut all, mut fires) = (vec![], 0);
     while fires < 2 {
@@ -70,7 +70,7 @@ async fn until_it_fired_twice(reports: &mut UnboundedReceiver<Report>) -> Vec<Re
     all
 }
 
-/// Asserts that an engine that has ended reported only what it did, on its own server.
+/// Asserts that a stopped engine reported only its own fires, on its own server.
 fn assert_alone(redis: &mut Redis, name: &str, holder: &str, reports: &[Report]) {
     let fires = reports.len() - 1;
     let mut expected = vec![Report::Fired(name.to_owned()); fires];

@@ -1,6 +1,6 @@
-//! Resque in other languages: workers take the jobs that we pushed, and apps delay jobs that we move.
-//! (Ruby's are covered by the wire vectors.) Each test installs what it needs from its registry, so all of
-//! them are for `make interop`.
+//! Resque in other languages: their workers take jobs that the scheduler enqueued, and their apps delay jobs that
+//! the scheduler moves. (The wire vectors cover Ruby.) Each test installs packages from a registry, so `make
+//! interop` runs them.
 
 mod producers;
 
@@ -24,14 +24,14 @@ const NODE_FILES: [&str; 4] = [
     "node_resque_queue.mjs",
 ];
 
-/// A folder for what is installed, kept from one run of the tests to the next.
+/// Returns a folder for installed packages, which the next test run uses again.
 pub fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-/// Runs an installation step.
+/// Runs an installation command and asserts that it succeeds.
 #[track_caller]
 pub fn install(command: &mut Command) {
     let why = match command.output() {
@@ -42,8 +42,9 @@ pub fn install(command: &mut Command) {
     panic!("{command:?} failed: {why}");
 }
 
-/// The folder with node-resque and our scripts for it. It is installed once, because `npm ci` would
-/// remove it while another test uses it.
+/// The folder with node-resque and our scripts for it.
+///
+/// It is installed once, because `npm ci` would remove it while another test uses it.
 static NODE_RESQUE: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = folder("node_resque");
     for file in NODE_FILES {
@@ -55,21 +56,21 @@ static NODE_RESQUE: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
-/// Returns node, about to run one of our scripts with node-resque.
+/// Returns a command that runs one of our scripts with node-resque.
 fn node(script: &str) -> Command {
     let mut node = Command::new("node");
     node.arg(NODE_RESQUE.join(script));
     node
 }
 
-/// The python of an environment of our own, which has pip.
+/// The Python of a virtual environment of our own, which has pip.
 static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     let mut venv = Command::new("python3");
     install(venv.args(["-m", "venv"]).arg(folder("python")));
     folder("python").join("bin/python3")
 });
 
-/// Returns `pip install`, to which options and packages are to be added.
+/// Returns `pip install`, to which the caller adds options and packages.
 pub fn pip_install() -> Command {
     let mut pip = Command::new(&*PYTHON);
     pip.args(["-m", "pip", "install", "--quiet"]);
@@ -77,10 +78,10 @@ pub fn pip_install() -> Command {
     pip
 }
 
-/// Returns python, about to run one of our scripts with pyres.
+/// Returns a command that runs one of our scripts with pyres.
 fn python(script: &str) -> Command {
     static PYRES: LazyLock<()> = LazyLock::new(|| {
-        // The newest redis that knows the ZADD of pyres.
+        // The newest redis package that supports ZADD as pyres calls it.
         install(pip_install().args(["pyres==1.5", "redis==2.10.6"]));
     });
     LazyLock::force(&PYRES);
@@ -89,7 +90,7 @@ fn python(script: &str) -> Command {
     python
 }
 
-/// The jobs that a worker takes, which are all that are in `queue`.
+/// Lets a worker take all jobs of `queue`, and returns them.
 fn taken(mut worker: Command, redis: &mut Redis, queue: &str) -> Vec<Value> {
     let count = redis.queue(queue).len().to_string();
     let Output {
@@ -109,7 +110,7 @@ fn taken(mut worker: Command, redis: &mut Redis, queue: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Enqueues a recurring and a delayed job of `class`, then lets `worker` take both.
+/// Enqueues a recurring and a delayed job of `class`, and asserts that `worker` takes both.
 fn a_worker_takes_our_jobs(worker: Command, class: &str) {
     let mut redis = Redis::on_port();
     let item = json!({"class": class, "args": [], "queue": "reports"});
@@ -151,7 +152,7 @@ fn a_pyres_worker_takes_our_jobs() {
 
 #[tokio::test]
 #[ignore = "needs npm: run `make interop`"]
-async fn a_worker_sees_what_active_job_s_wrapper_takes() {
+async fn a_worker_gets_the_arguments_of_the_active_job_wrapper() {
     let mut redis = Redis::on_port();
     let client = Client::open(redis.url(), "resque").unwrap();
     let job = ActiveJob::new("reports", "ReportJob", &("all", json!({"symbol": "daily"})));

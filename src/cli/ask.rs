@@ -1,4 +1,4 @@
-//! How commands ask Redis.
+//! Runs the requests of a command to Redis.
 
 use tokio::runtime::Builder;
 
@@ -8,7 +8,7 @@ use crate::{
     store::Console,
 };
 
-/// Asks a question, or does something, with a connection that lasts until it is answered.
+/// Connects, runs a request, and closes the connection.
 pub(super) fn ask<T>(
     arguments: &OperatorArguments,
     question: impl AsyncFnOnce(&Console) -> Result<T, ControlError>,
@@ -17,7 +17,7 @@ pub(super) fn ask<T>(
     let console = Console::open(&redis.address()?, redis.keys())?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let answer = runtime.block_on(question(&console));
-    // A host name's lookup may still hang in it.
+    // Does not wait for the lookup of a host name, which may hang.
     runtime.shutdown_background();
     Ok(answer?)
 }

@@ -1,4 +1,4 @@
-//! `rescue-scheduler next --batch`: questions as JSON Lines on standard input, an answer to each.
+//! `rescue-scheduler next --batch`: answers each JSON line on standard input with one JSON line.
 
 use std::io::{self, BufRead as _, Write as _};
 
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// What is asked; other keys are ignored.
+/// One line of input. Other keys are ignored.
 #[derive(Debug, Deserialize)]
 struct Question {
     cron: Option<String>,
@@ -25,7 +25,7 @@ struct Question {
     count: Option<u16>,
 }
 
-/// What is answered: exactly one of these, but for the length of a refused interval.
+/// One line of output. Exactly one field is set, except that a rejected interval has `seconds` and `error`.
 #[derive(Debug, Default, Serialize)]
 struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ struct Answer {
     seconds: Option<Number>,
 }
 
-/// Answers each line of standard input at once, until its end.
+/// Answers each line of standard input as soon as it is read, until the input ends.
 pub(super) fn answer_all() -> io::Result<()> {
     render::print(|output| {
         for line in io::stdin().lock().split(b'\n') {
@@ -96,7 +96,7 @@ fn seconds(text: &str) -> Result<Answer, String> {
     })
 }
 
-/// A mistake, and how to mend it, on one line.
+/// Returns the error and its help, if any, on one line.
 fn words(mistake: &Mistake) -> String {
     match mistake.help() {
         Some(help) => format!("{mistake}; {help}"),

@@ -1,4 +1,4 @@
-//! `rescue-scheduler check FILE...`: every mistake, or every entry.
+//! `rescue-scheduler check FILE...`: prints every error, or lists every entry.
 
 use std::{io::Write as _, path::PathBuf};
 
@@ -34,8 +34,9 @@ pub(super) struct Arguments {
     context: ContextArguments,
 }
 
-/// Lists the entries with their timings and next fires, or fails with all mistakes; with `--strict`, it
-/// does both if there are warnings.
+/// Lists the entries with their timings and next fires, or fails with every error.
+///
+/// With `--strict`, it also fails after the list if there are warnings.
 pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = arguments.context.load(&arguments.files)?;
     for warning in &loaded.warnings {

@@ -1,10 +1,10 @@
-//! Asking before something is changed that cannot be undone.
+//! Asks for confirmation before a change that cannot be undone.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::cli::failure::Failure;
 
-/// Asks on a terminal; `yes` answers in advance.
+/// Asks on the terminal. `yes` skips the question.
 ///
 /// # Errors
 /// [`Failure::NotConfirmed`] if there is no terminal to ask on.

@@ -1,4 +1,4 @@
-//! `rescue-scheduler convert FILE`: a schedule of resque-scheduler as TOML.
+//! `rescue-scheduler convert FILE`: converts a schedule of resque-scheduler to TOML.
 
 use std::{io::Write as _, path::PathBuf};
 
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     file: PathBuf,
 }
 
-/// Prints the schedule in TOML, or fails with all mistakes.
+/// Prints the schedule as TOML, or fails with every error.
 pub(super) fn convert(arguments: &Arguments) -> Result<(), Failure> {
     let toml = config::convert(&arguments.file)?;
     Ok(render::print(|output| output.write_all(toml.as_bytes()))?)

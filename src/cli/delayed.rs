@@ -1,4 +1,4 @@
-//! `rescue-scheduler delayed …`: what waits, and what people do with it.
+//! `rescue-scheduler delayed …`: lists and changes delayed jobs.
 
 use std::{
     convert::Infallible,
@@ -30,7 +30,7 @@ use crate::{
     store::DelayedJob,
 };
 
-/// How many examples are shown before a change.
+/// Number of examples to print before a change.
 const EXAMPLES: usize = 3;
 
 /// List, count, remove, run and reschedule delayed jobs
@@ -167,7 +167,7 @@ pub(super) fn delayed(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Prints each job as a line of JSON as soon as it is found.
+/// Prints each job as a JSON line as soon as it is found.
 fn stream(
     operator: &OperatorArguments,
     filter: &DelayedFilter,
@@ -273,7 +273,7 @@ fn change(
         let stop = options.stop.clone();
         let work = delayed::change(console, jobs, action, &options, &mut changed);
         let interrupted = async {
-            // Without the signal, Ctrl-C ends the process, which is as safe.
+            // If the handler cannot be installed, Ctrl-C ends the process, which is just as safe.
             let _ = tokio::signal::ctrl_c().await;
             stop.cancel();
             future::pending::<Infallible>().await

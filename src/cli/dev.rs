@@ -1,4 +1,4 @@
-//! `--dev`: a private redis-server for a first try, and what to type to see that it works.
+//! `--dev`: a private redis-server for a first try, and the command that shows its jobs.
 
 use std::io;
 
@@ -9,13 +9,14 @@ use crate::{
     store::{Keys, Listen, PrivateServer},
 };
 
-/// Starts the private redis-server. It ends, with its data, when the returned value is dropped or
-/// this process is killed.
+/// Starts the private redis-server.
+///
+/// The server stops and its data is removed when the returned value is dropped or this process is killed.
 pub(super) fn start() -> io::Result<PrivateServer> {
     PrivateServer::start(Listen::Port)
 }
 
-/// Returns where the private Redis is, and how to see the next job of `schedule`.
+/// Returns the text that says where the private Redis is and how to see the next job of `schedule`.
 pub(super) fn explanation(
     url: &str,
     keys: &Keys,

@@ -1,4 +1,4 @@
-//! `rescue-scheduler explain`: why an entry fired, or did not fire, at a time.
+//! `rescue-scheduler explain`: says why an entry fired, or did not fire, at a time.
 
 use std::process::ExitCode;
 

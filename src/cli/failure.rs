@@ -1,4 +1,4 @@
-//! Why a command failed, and the exit code of that.
+//! Why a command failed, and its exit code.
 
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -15,7 +15,7 @@ use crate::{
     store::StoreError,
 };
 
-/// Why a command failed; shown to the user as it is.
+/// Why a command failed. Its text is printed as it is.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error(transparent)]
@@ -85,7 +85,7 @@ impl Failure {
 /// The exit code if nothing matched.
 const NOTHING: u8 = 3;
 
-/// The exit code for what was typed wrong, as clap has it.
+/// Exit code for a wrong command line, as clap uses it.
 const USAGE: u8 = 2;
 
 fn did_you_mean(nearest: Option<&str>) -> String {

@@ -1,4 +1,4 @@
-//! `rescue-scheduler completions` and `rescue-scheduler man`: from the same definition as `--help`.
+//! `rescue-scheduler completions` and `rescue-scheduler man`, generated from the same definition as `--help`.
 
 use std::process::ExitCode;
 

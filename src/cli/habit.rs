@@ -1,10 +1,10 @@
-//! Commands that people type because other programs have them, and what to type here.
+//! Suggestions for commands that other programs have and this one does not.
 
 use std::path::Path;
 
 use crate::core::suggestion::nearest;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: &[&str] = &[
     "run",
     "next",
     "check",
@@ -17,13 +17,14 @@ const COMMANDS: [&str; 12] = [
     "events",
     "completions",
     "man",
+    "quarantine",
 ];
 
-/// What to type instead of `path`, if that is a command by habit and not a file.
+/// Returns advice if `path` is no file but looks like a command or a URL.
 pub(super) fn advice(path: &Path) -> Option<String> {
     let word = path.to_str().filter(|_| !path.exists())?;
     if word.contains("://") {
-        // It may hold a password, so it is not repeated.
+        // The URL may contain a password, so the advice does not repeat it.
         let advice = "a URL is not a schedule file; set the Redis URL with the variable REDIS_URL or with --redis-url";
         return Some(advice.to_owned());
     }
@@ -49,7 +50,7 @@ pub(super) fn advice(path: &Path) -> Option<String> {
         "log" | "why" => {
             "`rescue-scheduler history NAME` lists what became of the fires of an entry"
         }
-        "pause" | "resume" | "trigger" | "enqueue" => {
+        "pause" | "resume" | "trigger" => {
             "the command is `rescue-scheduler schedule`: `schedule pause NAME`, `schedule trigger NAME`"
         }
         "reload" => "send the signal HUP to the scheduler; it reloads its schedule",
@@ -58,10 +59,10 @@ pub(super) fn advice(path: &Path) -> Option<String> {
         }
         "help" => "`rescue-scheduler --help` lists the commands and options",
         "version" => "`rescue-scheduler --version` shows the version",
-        // The names of files have an ending, or a folder.
+        // A word with a dot or a slash is meant as a file name.
         _ if word.contains(['.', '/']) => return None,
         _ => {
-            let command = nearest(word, COMMANDS)?;
+            let command = nearest(word, COMMANDS.iter().copied())?;
             return Some(format!(
                 "there is no file `{word}`; did you mean the command `{command}`?"
             ));

@@ -1,4 +1,4 @@
-//! `rescue-scheduler history` and `rescue-scheduler events`: what happened.
+//! `rescue-scheduler history` and `rescue-scheduler events`: list what happened.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The command line: what can be typed (`args`), and which code answers. No logic of its own.
+//! The command line: parses it (`args`) and calls the code of the chosen command. No logic of its own.
 
 mod args;
 mod ask;
@@ -8,6 +8,7 @@ mod confirm;
 mod convert;
 mod delayed;
 mod dev;
+mod enqueue;
 mod explain;
 mod failure;
 mod generate;
@@ -15,6 +16,7 @@ mod habit;
 mod history;
 mod next;
 mod process;
+mod quarantine;
 mod render;
 mod run;
 mod schedule;
@@ -29,7 +31,7 @@ use clap::CommandFactory as _;
 
 use crate::cli::args::{Command, CommandLine, parse};
 
-/// Does what the command line asks for. Exit codes: 0 done, 1 mistakes or failure, 2 usage.
+/// Runs the command that the command line names. Exit codes: 0 done, 1 errors in a schedule or failure, 2 usage.
 pub fn main() -> ExitCode {
     let CommandLine { daemon, command } = parse();
     let done = match command {
@@ -45,6 +47,8 @@ pub fn main() -> ExitCode {
             generate::completions(&arguments, CommandLine::command())
         }
         Some(Command::Man(_)) => generate::man(CommandLine::command()),
+        Some(Command::Quarantine(arguments)) => quarantine::quarantine(&arguments),
+        Some(Command::Enqueue(arguments)) => enqueue::enqueue(&arguments),
         Some(Command::History(arguments)) => history::history(&arguments),
         Some(Command::Events(arguments)) => history::events(&arguments),
         Some(Command::Convert(arguments)) => {
@@ -54,7 +58,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            // Nobody may be listening.
+            // Standard error may be closed.
             let _ = writeln!(io::stderr(), "{failure}");
             failure.exit_code()
         }

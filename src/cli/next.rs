@@ -1,4 +1,4 @@
-//! `rescue-scheduler next`: the fires to come, of a schedule or of one expression.
+//! `rescue-scheduler next`: lists the next fires of a schedule or of one expression.
 
 use std::{io::Write as _, num::NonZeroUsize, path::PathBuf, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Lines short enough for a terminal of 80 columns, as they are not wrapped well.
+/// Lines are short enough for a terminal of 80 columns, because clap wraps them badly.
 const BATCH: &str = r#"Answer JSON Lines on standard input, each with one line:
 
 {"cron": "0 9 * * mon", "tz": "Europe/Paris",
@@ -82,7 +82,7 @@ pub(super) struct Arguments {
     context: ContextArguments,
 }
 
-/// A fire to come, as `--json` shows it.
+/// A fire, as `--json` prints it.
 #[derive(Serialize)]
 struct Fire<'a> {
     #[serde(flatten)]
@@ -92,7 +92,7 @@ struct Fire<'a> {
     timezone: String,
 }
 
-/// What only an entry of a file has.
+/// The fields that only fires of a schedule file have.
 #[derive(Serialize)]
 struct Named<'a> {
     entry: &'a str,
@@ -100,7 +100,7 @@ struct Named<'a> {
     queue: &'a str,
 }
 
-/// Shows the fires to come, or answers the questions on standard input.
+/// Lists the next fires, or answers the lines on standard input.
 pub(super) fn next(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.batch {
         return Ok(batch::answer_all()?);

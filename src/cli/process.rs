@@ -1,4 +1,4 @@
-//! The process: a file with its number, for as long as it lives, and its title.
+//! The pidfile and the title of this process.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -12,14 +12,14 @@ use nix::{errno::Errno, fcntl::OFlag, sys::signal, unistd::Pid};
 
 use crate::cli::failure::Failure;
 
-/// The file. It is removed when this is dropped, unless another process has replaced it.
+/// A pidfile. Dropping this removes the file, unless another process has replaced it.
 pub(super) struct Pidfile(PathBuf);
 
 impl Pidfile {
-    /// Creates the file, in place of one that names a process that has ended.
+    /// Creates the pidfile, replacing one whose process has ended.
     ///
     /// # Errors
-    /// If the file names another process that runs, or is no process number in a plain file.
+    /// If the file names another running process, or is not a plain file with a process ID.
     pub(super) fn write(path: &Path) -> Result<Self, Failure> {
         let written = remove_stale(path).and_then(|()| create(path));
         written.map_err(|error| Failure::File {
@@ -36,13 +36,13 @@ impl Drop for Pidfile {
         if let Ok(Some(text)) = content(&self.0)
             && text.trim_end() == process::id().to_string()
         {
-            // There is nobody left to tell if it cannot be removed.
+            // The process exits, so an error here could not be handled.
             let _ = fs::remove_file(&self.0);
         }
     }
 }
 
-/// Refuses whatever is there already, links included.
+/// Creates the file. Fails if anything exists at `path`, even a dangling link.
 fn create(path: &Path) -> io::Result<()> {
     writeln!(File::create_new(path)?, "{}", process::id())
 }
@@ -52,7 +52,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         return Ok(());
     };
     let process = match text.trim_end() {
-        // Whoever created it was killed before it was written.
+        // Its process was killed before it wrote its ID.
         "" => None,
         number => Some(number.parse::<i32>().ok().filter(|it| *it > 0).ok_or_else(|| {
             io::Error::other("the file is there and holds no process number; remove it, or name another one")
@@ -69,7 +69,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Returns the beginning of the file, or `None` if there is no file. Follows no link, and waits for no pipe.
+/// Returns the beginning of the file, or `None` if there is no file. Does not follow links or wait for pipes.
 fn content(path: &Path) -> io::Result<Option<String>> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -91,23 +91,23 @@ fn content(path: &Path) -> io::Result<Option<String>> {
 }
 
 fn is_alive(process: i32) -> bool {
-    // Signal 0 is sent to nobody. A process of another user refuses it, and is alive.
+    // Signal 0 only checks the process. If it belongs to another user, the call fails although it is alive.
     signal::kill(Pid::from_raw(process), None) != Err(Errno::ESRCH) && !is_thread(process)
 }
 
-/// Whether Linux has that number for a thread of a process with another number.
+/// Whether `number` is a thread of another process. Linux numbers threads and processes together.
 fn is_thread(number: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{number}/status")).unwrap_or_default();
     let process = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
     process.is_some_and(|process| process.trim().parse() != Ok(number))
 }
 
-/// The title as `ps -o comm` and `top` show it, as far as 15 bytes go.
+/// Sets the title that `ps -o comm` and `top` show. Linux keeps its first 15 bytes.
 #[cfg(target_os = "linux")]
 pub(super) fn name_process(app: &str) {
     let title: String = app.chars().filter(|it| *it != '\0').collect();
     if let Ok(title) = std::ffi::CString::new(format!("rescue:{title}")) {
-        // Only for people to look at.
+        // The title is cosmetic, so an error is ignored.
         let _ = nix::sys::prctl::set_name(&title);
     }
 }

@@ -1,4 +1,4 @@
-//! `rescue-scheduler [run] [SCHEDULE]...`: puts the floors together and runs the engine.
+//! `rescue-scheduler [run] [SCHEDULE]...`: builds the store and the engine, and runs the engine.
 
 use std::{convert::Infallible, future, io, process::ExitCode, sync::Arc, time::Duration};
 
@@ -19,17 +19,19 @@ use crate::{
     store::{Address, Credentials, Identity, PrivateServer, RedisStore, Store as _},
 };
 
-/// How long the last log lines may take to be written after a signal, and without one.
+/// How long the process waits for the last log lines: after a signal, and otherwise.
 const LAST_LINES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5)];
 
-/// When the first reading of the schedule is said to take long.
+/// When the scheduler logs a warning that it is still reading the schedule for the first time.
 const SLOW_LOAD: Duration = Duration::from_secs(30);
 
-/// Runs until a signal, or, with `--once`, until all that is due is enqueued. Logs its failure itself, because
-/// nobody may read standard error; only one that comes before the log starts is returned.
+/// Runs until a signal arrives, or, with `--once`, until everything that is due is enqueued.
+///
+/// Returns an error only if it happens before the log starts. Later errors are printed here without waiting,
+/// because standard error may be a pipe that nobody reads.
 pub(super) fn run(arguments: &DaemonArguments) -> Result<ExitCode, Failure> {
     let ((commands, requests), stop) = (Commands::new(), CancellationToken::new());
-    // A stop leaves the work of --once undone.
+    // A signal interrupts the work of --once, so it is a failure there.
     signals::listen(&commands, &stop, i32::from(arguments.once))?;
     if let Some(advice) = arguments.schedules.iter().find_map(|it| habit::advice(it)) {
         return Err(Failure::Habit(advice));
@@ -56,11 +58,11 @@ fn work(
     requests: Requests,
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
-    arguments.compat.take_up()?;
-    // One thread: Redis does the work, and each further one would take memory.
+    arguments.compat.apply()?;
+    // One thread is enough, because Redis does the work. More threads would need more memory.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(serve(arguments, logs, requests, stop));
-    // What may still hang in it, such as a host name's lookup, doesn't matter any more.
+    // Does not wait for what still hangs in the runtime, such as the lookup of a host name.
     runtime.shutdown_background();
     done
 }
@@ -125,7 +127,7 @@ fn load(arguments: &DaemonArguments) -> Load {
     })
 }
 
-/// Reads the schedule; `None` if a stop comes first, which does not wait for it.
+/// Reads the schedule for the first time. Returns `None` if a stop is requested before it is read.
 async fn first_load(load: &Load, stop: &CancellationToken) -> Result<Option<Schedule>, Failure> {
     let load = Arc::clone(load);
     let slow = async {
@@ -183,13 +185,13 @@ fn open_store(arguments: &DaemonArguments, address: &Address) -> Result<RedisSto
     let store = RedisStore::open(address, arguments.redis.keys(), identity)?;
     let mut limits = arguments.limits.limits();
     if arguments.at.is_some() {
-        // Whoever names a time does not go by the clock.
+        // With --at, the clock of this host does not matter.
         limits.clock_skew = None;
     }
     Ok(store.with_limits(limits))
 }
 
-/// The first lines of the log: what this process works on.
+/// Logs what this process works on: the first lines of the log.
 fn announce(
     arguments: &DaemonArguments,
     store: &RedisStore,

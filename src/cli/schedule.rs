@@ -1,4 +1,4 @@
-//! `rescue-scheduler schedule …`: the entries in force, and what people do with them.
+//! `rescue-scheduler schedule …`: lists, triggers, pauses and resumes the entries in force.
 
 use std::process::ExitCode;
 
@@ -212,7 +212,7 @@ fn show(operator: &OperatorArguments, name: &str, now: DateTime<Utc>) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
-/// `enqueued 48 s ago`, or `caught up 17 m ago (17 m late)`.
+/// Returns `enqueued 48 s ago`, or `caught up 17 m ago (17 m late)`.
 fn last(last: Option<&LastFire>, now: DateTime<Utc>) -> String {
     let Some(last) = last else {
         return "-".to_owned();
@@ -223,7 +223,7 @@ fn last(last: Option<&LastFire>, now: DateTime<Utc>) -> String {
     format!("{outcome} {}{late}", ago(last.fire_time, now))
 }
 
-/// `in 12 s`, or `paused by ada@web-1`.
+/// Returns `in 12 s`, or `paused by ada@web-1`.
 fn next(entry: &EntryStatus, now: DateTime<Utc>) -> String {
     match (&entry.paused, entry.next) {
         (Some(pause), _) => paused(pause),

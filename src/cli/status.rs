@@ -1,4 +1,4 @@
-//! `rescue-scheduler status`: who is the leader, what waits, and what is wrong.
+//! `rescue-scheduler status`: reports the leader, queue and delayed counts, and problems.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! One job of ActiveJob, as apps describe it to the [`super::Client`].
+//! Jobs of ActiveJob as apps describe them to the [`super::Client`].
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,31 +9,31 @@ use crate::{
     core::job::active_job::{LOCALE, Wrapped, arguments},
 };
 
-/// One job of a class that descends from `ActiveJob::Base`, which the Resque workers of a Rails app
-/// perform through ActiveJob's Resque adapter.
+/// A job of a subclass of `ActiveJob::Base`, for the Resque workers of a Rails app.
 ///
-/// Arguments are anything that serde can write as JSON, read as [`super::Client`] says, and written in
-/// ActiveJob's form:
+/// Arguments can be anything that serde writes as JSON, as for [`super::Client`]. They are written in ActiveJob's
+/// form:
 ///
 /// | JSON | Ruby |
 /// | --- | --- |
-/// | an object (a struct or map) | a hash with strings as keys; those that begin with `:` are symbols |
-/// | `{"symbol": "daily"}`, an object with this key only, and text | the symbol `:daily` |
-/// | an object with a key that begins with `_aj_` | what ActiveJob makes of it; it is taken as it is. `{"_aj_globalid": "gid://app/User/1"}` is that user |
+/// | an object (a struct or map) | a hash with string keys; keys that begin with `:` become symbols |
+/// | `{"symbol": "daily"}`: an object with only this key, whose value is a string | the symbol `:daily` |
+/// | an object with a key that begins with `_aj_` | whatever ActiveJob reads from it, because it is kept as it is. `{"_aj_globalid": "gid://app/User/1"}` is that user |
 ///
-/// The same rules hold for a schedule's entry with `active_job = true`. Mind a struct whose only field
-/// is text and called `symbol`.
+/// The same rules hold for an entry with `active_job = true`. Beware of a struct whose only field is a string
+/// called `symbol`.
 ///
-/// A value is one job: enqueued twice, it is in Redis twice, with the same id. So it may be tried again
-/// after [`crate::store::StoreError::Unavailable`], and where the first try was done after all, the id tells.
+/// A value is one job with one id: if you enqueue it twice, Redis has it twice, with the same id. You may
+/// therefore enqueue it again after [`crate::store::StoreError::Unavailable`]; the id shows whether the first
+/// attempt succeeded too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveJob {
     queue: String,
     class: String,
     id: String,
-    /// The argument list, before it is in ActiveJob's form.
+    /// The argument list, not yet in ActiveJob's form.
     list: String,
-    /// Both together, in ActiveJob's form.
+    /// The argument list and the keyword arguments, in ActiveJob's form.
     arguments: String,
     locale: String,
     timezone: Option<String>,
@@ -41,15 +41,14 @@ pub struct ActiveJob {
 }
 
 impl ActiveJob {
-    /// A job of class `class` for `queue`, with a random UUID as its id, `en` as its locale, and no
-    /// priority.
+    /// Creates a job of `class` for `queue`, with a random UUID as its id, the locale `en` and no priority.
     ///
     /// # Errors
-    /// [`ClientError::Nameless`], and [`ClientError::Arguments`] if serde cannot write the arguments as
-    /// JSON, or a worker would exit on them (see [`super::Client`]).
+    /// [`ClientError::Nameless`]; [`ClientError::Arguments`] if the arguments cannot be written as JSON or a
+    /// worker would exit on them (see [`super::Client`]).
     ///
     /// # Panics
-    /// Where the operating system has no random bytes.
+    /// If the operating system has no random bytes.
     pub fn new(
         queue: &str,
         class: &str,
@@ -69,55 +68,55 @@ impl ActiveJob {
         job.with_arguments(None)
     }
 
-    /// Keyword arguments: a struct or map.
+    /// Sets the keyword arguments: a struct or map.
     ///
     /// # Errors
-    /// [`ClientError::Arguments`], as for [`Self::new`], and for anything but a struct or map.
+    /// [`ClientError::Arguments`], as for [`Self::new`], and if `kwargs` is not a struct or map.
     pub fn kwargs(self, kwargs: &(impl Serialize + ?Sized)) -> Result<Self, ClientError> {
         let kwargs = json(&self.class, kwargs)?;
         self.with_arguments(Some(&kwargs))
     }
 
-    /// What I18n speaks while the job is performed.
+    /// Sets the I18n locale in which the job is performed.
     #[must_use]
     pub fn locale(self, locale: &str) -> Self {
         let locale = locale.to_owned();
         Self { locale, ..self }
     }
 
-    /// The time zone while the job is performed, as Rails names it (`Stockholm`); without one, that of
-    /// the app.
+    /// Sets the time zone in which the job is performed, by its Rails name (`Stockholm`). The default is the app's
+    /// zone.
     #[must_use]
     pub fn timezone(self, timezone: &str) -> Self {
         let timezone = Some(timezone.to_owned());
         Self { timezone, ..self }
     }
 
-    /// Small ones first, for adapters that know priorities (Resque's does not).
+    /// Sets the priority, for adapters that support it (Resque's does not). Smaller numbers come first.
     #[must_use]
     pub fn priority(self, priority: i64) -> Self {
         let priority = Some(priority);
         Self { priority, ..self }
     }
 
-    /// Another id than the random one: any text that no other job has.
+    /// Replaces the random id. Use a text that no other job has.
     #[must_use]
     pub fn job_id(self, id: &str) -> Self {
         let id = id.to_owned();
         Self { id, ..self }
     }
 
-    /// Its `job_id` in Ruby, by which Rails' log names it.
+    /// Returns the id: `job_id` in Ruby and in the log of Rails.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The queue's name, without namespace.
+    /// Returns the queue's name, without the namespace.
     pub fn queue(&self) -> &str {
         &self.queue
     }
 
-    /// Name of the Ruby class.
+    /// Returns the name of the Ruby class.
     pub fn class(&self) -> &str {
         &self.class
     }
@@ -132,8 +131,7 @@ impl ActiveJob {
         }
     }
 
-    /// The wrapper's argument list; `scheduled_at` is none for a job that is to be performed at once,
-    /// as in Rails.
+    /// Returns the argument list of the wrapper class. As in Rails, a job to perform now has no `scheduled_at`.
     pub(super) fn wrapped(
         &self,
         now: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! Arguments of jobs as JSON that a worker can read, and why something was not enqueued.
+//! Checks the arguments of a job and writes them as JSON that a worker can read.
 
 use serde::{Serialize, ser::Error as _};
 
@@ -10,29 +10,29 @@ use crate::{
     store::StoreError,
 };
 
-/// Why a job was not enqueued, or an entry not set.
+/// Why a job was not enqueued, or a dynamic entry not set.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Redis. After [`StoreError::Unavailable`] the job may have been enqueued.
+    /// An error of Redis. After [`StoreError::Unavailable`] the job may have been enqueued.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// serde cannot write the arguments as JSON, or a worker would exit on them.
+    /// The arguments cannot be written as JSON, or a worker would exit when it reads them.
     #[error("the arguments of {class} cannot be enqueued: {error}")]
     Arguments {
         /// The job's class.
         class: String,
-        /// What is wrong with them.
+        /// What is wrong with the arguments.
         error: serde_json::Error,
     },
-    /// A scheduler would refuse this dynamic entry.
+    /// A scheduler would reject this dynamic entry.
     #[error("the entry `{name}` has errors: {mistakes}")]
     Entry {
         /// The entry's name.
         name: String,
-        /// All of them, each with its path in the entry.
+        /// Every error, with its path in the entry, separated by `; `.
         mistakes: String,
     },
-    /// Resque takes no job without a class and a queue.
+    /// The class or the queue is empty.
     #[error("a job needs a class and a queue; class is `{class}`, queue is `{queue}`")]
     Nameless {
         /// The job's class.
@@ -42,7 +42,7 @@ pub enum ClientError {
     },
 }
 
-/// The argument list of a job that can be enqueued: a JSON array.
+/// Returns the argument list as a JSON array, or an error if the job cannot be enqueued.
 pub(super) fn checked(
     queue: &str,
     class: &str,
@@ -59,7 +59,7 @@ pub(super) fn checked(
     Ok(list)
 }
 
-/// Arguments of a job of class `class` as JSON.
+/// Writes arguments of a job of `class` as JSON.
 pub(super) fn json(
     class: &str,
     arguments: &(impl Serialize + ?Sized),

@@ -1,4 +1,4 @@
-//! The client for apps: enqueue a job now, at a time, or after a while; set and remove dynamic entries.
+//! The client for apps. It enqueues jobs now or later, and sets and removes dynamic entries.
 
 mod active_job;
 mod arguments;
@@ -20,13 +20,14 @@ use crate::{
 /// Enqueues jobs for Resque workers, now or later, with the keys and bytes of Resque 3.0 and
 /// resque-scheduler 5.0.
 ///
-/// Arguments are anything that serde can write as JSON: an array, tuple or `Vec` is the argument
-/// list; a struct or map is one argument, and so is a string, number or boolean; `()` is none.
-/// Arguments on which a Ruby worker would exit are rejected: arrays and objects nested more than 98
-/// levels deep, the argument list included (96 levels for an [`ActiveJob`]); and, in JSON that you bring
-/// yourself as a [`serde_json::value::RawValue`], half a surrogate pair or a number such as `1e400`.
+/// Arguments can be anything that serde writes as JSON. An array, tuple or `Vec` is the argument list. A struct,
+/// map, string, number or boolean is the only argument. `()` is an empty list.
 ///
-/// Cheap to clone; clones share a connection, which opens itself again when it breaks.
+/// Arguments on which a Ruby worker would exit are rejected: arrays and objects nested more than 98 levels deep,
+/// including the argument list (96 levels for an [`ActiveJob`]); and, in JSON that you pass as a
+/// [`serde_json::value::RawValue`], half a surrogate pair or a number such as `1e400`.
+///
+/// Cheap to clone. Clones share one connection, which reopens itself after it breaks.
 ///
 /// ```
 /// # use rescue_scheduler::store::{Listen, PrivateServer};
@@ -46,7 +47,7 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Jobs of a Rails app are mostly ActiveJob's; they are described by an [`ActiveJob`]:
+/// A Rails app mostly uses jobs of ActiveJob. An [`ActiveJob`] describes one:
 ///
 /// ```
 /// # use rescue_scheduler::store::{Listen, PrivateServer};
@@ -74,37 +75,45 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for the Redis at `url` (see [`Address::parse`]) and the namespace of the Resque
-    /// installation, mostly `resque`. Nothing is sent yet.
+    /// Creates a client for the Redis at `url` (see [`Address::parse`]). Sends nothing yet.
+    ///
+    /// `namespace` is that of the Resque installation, usually `resque`.
     ///
     /// # Errors
-    /// [`StoreError::Address`], and [`StoreError::NoHashTag`].
+    /// [`StoreError::Address`] and [`StoreError::NoHashTag`].
     pub fn open(url: &str, namespace: &str) -> Result<Self, StoreError> {
         Self::at(&Address::parse(url, Credentials::default())?, namespace)
     }
 
-    /// The same for an address that takes more than a URL: certificates, a password of the
+    /// Creates a client for an address that needs more than a URL, such as certificates or a password for the
     /// sentinels.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// [`StoreError::NoHashTag`].
     pub fn at(address: &Address, namespace: &str) -> Result<Self, StoreError> {
-        let console = Console::open(address, Keys::new(namespace, None))?;
-        let clock = Arc::new(SystemClock);
-        Ok(Self { console, clock })
+        Ok(Self::of(Console::open(
+            address,
+            Keys::new(namespace, None),
+        )?))
     }
 
-    /// The same client, which takes the time from `clock` and not from this host: for tests.
+    /// A client that shares a connection.
+    pub(crate) fn of(console: Console) -> Self {
+        let clock = Arc::new(SystemClock);
+        Self { console, clock }
+    }
+
+    /// Returns the same client, reading the time from `clock` instead of this host, for tests.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
         let clock = Arc::new(clock);
         Self { clock, ..self }
     }
 
-    /// Enqueues a job of class `class` at the end of `queue`, at once, in one transaction.
+    /// Enqueues a job of `class` at the end of `queue` now, in one transaction.
     ///
     /// # Errors
-    /// [`ClientError::Nameless`], [`ClientError::Arguments`], and [`ClientError::Store`].
+    /// [`ClientError::Nameless`], [`ClientError::Arguments`] and [`ClientError::Store`].
     pub async fn enqueue(
         &self,
         queue: &str,
@@ -115,11 +124,11 @@ impl Client {
         self.push(queue, class, &arguments).await
     }
 
-    /// Enqueues a job at `at`, cut to whole seconds; at once if that is not in the future.
-    /// In one transaction.
+    /// Enqueues a job at `at` (cut to whole seconds), in one transaction. Enqueues it now if `at` is not in the
+    /// future.
     ///
     /// # Errors
-    /// [`ClientError::Nameless`], [`ClientError::Arguments`], and [`ClientError::Store`].
+    /// [`ClientError::Nameless`], [`ClientError::Arguments`] and [`ClientError::Store`].
     pub async fn enqueue_at(
         &self,
         at: DateTime<Utc>,
@@ -132,10 +141,10 @@ impl Client {
         self.delay(at, now, queue, class, &arguments).await
     }
 
-    /// Enqueues a job after `delay` from now, by this host's clock; at once if that is not positive.
+    /// Enqueues a job after `delay`, by this host's clock. Enqueues it now if `delay` is not positive.
     ///
     /// # Errors
-    /// [`ClientError::Nameless`], [`ClientError::Arguments`], and [`ClientError::Store`].
+    /// [`ClientError::Nameless`], [`ClientError::Arguments`] and [`ClientError::Store`].
     pub async fn enqueue_in(
         &self,
         delay: TimeDelta,
@@ -147,7 +156,7 @@ impl Client {
         self.enqueue_at(at, queue, class, arguments).await
     }
 
-    /// Enqueues a job of ActiveJob at once, as `perform_later` does.
+    /// Enqueues an ActiveJob now, as `perform_later` does.
     ///
     /// # Errors
     /// [`ClientError::Store`].
@@ -156,8 +165,9 @@ impl Client {
         self.push(job.queue(), WRAPPER, &arguments).await
     }
 
-    /// Enqueues a job of ActiveJob at `at`, as `set(wait_until: at).perform_later` does: delayed until
-    /// then, cut to whole seconds; at once if that is not in the future.
+    /// Enqueues an ActiveJob at `at` (cut to whole seconds), as `set(wait_until: at).perform_later` does.
+    ///
+    /// Enqueues it now if `at` is not in the future.
     ///
     /// # Errors
     /// [`ClientError::Store`].
@@ -171,8 +181,9 @@ impl Client {
         self.delay(at, now, job.queue(), WRAPPER, &arguments).await
     }
 
-    /// Enqueues a job of ActiveJob after `delay` from now, by this host's clock, as
-    /// `set(wait: delay).perform_later` does; at once if that is not positive.
+    /// Enqueues an ActiveJob after `delay`, as `set(wait: delay).perform_later` does, by this host's clock.
+    ///
+    /// Enqueues it now if `delay` is not positive.
     ///
     /// # Errors
     /// [`ClientError::Store`].
@@ -206,7 +217,7 @@ impl Client {
     }
 }
 
-/// The moment that is `delay` after `now`, or the last one that there is.
+/// Returns the time `delay` after `now`, or the latest representable time.
 fn later(now: DateTime<Utc>, delay: TimeDelta) -> DateTime<Utc> {
     let at = now.checked_add_signed(delay);
     at.unwrap_or(DateTime::<Utc>::MAX_UTC)

@@ -1,4 +1,4 @@
-//! The client for apps, and dynamic entries.
+//! Dynamic entries in the client for apps.
 
 use serde::Serialize;
 
@@ -9,13 +9,14 @@ use crate::{
 };
 
 impl Client {
-    /// Sets the dynamic entry `name`, in place of the one of that name, in one transaction. A scheduler
-    /// with `--dynamic`, or the gem's with `DYNAMIC_SCHEDULE`, has it in force within a second or
-    /// five.
+    /// Sets the dynamic entry `name`, replacing any entry of that name, in one transaction.
     ///
-    /// `entry` is what `Resque.set_schedule` of resque-scheduler 5.0 takes, anything that serde writes
-    /// as a JSON object: `class`, `queue`, `args`, `cron` or `every`, `rails_env`, `description`; and
-    /// in `rescue_scheduler` what only this scheduler has. It is written as it is.
+    /// A scheduler with `--dynamic` loads it within a second, the gem's (with `DYNAMIC_SCHEDULE`) within five
+    /// seconds.
+    ///
+    /// `entry` is what `Resque.set_schedule` of resque-scheduler 5.0 takes, as anything that serde writes as a
+    /// JSON object: `class`, `queue`, `args`, `cron` or `every`, `rails_env`, `description`. Settings that only
+    /// this scheduler has are in the object `rescue_scheduler`. The JSON is stored unchanged.
     ///
     /// ```
     /// # use rescue_scheduler::{client::Client, store::{Listen, PrivateServer}};
@@ -33,8 +34,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`ClientError::Entry`] with all mistakes, if a scheduler would refuse it; nothing is written
-    /// then. Else [`ClientError::Store`].
+    /// [`ClientError::Entry`] with every error if a scheduler would reject the entry; nothing is written then.
+    /// [`ClientError::Store`].
     pub async fn set_schedule(
         &self,
         name: &str,
@@ -45,14 +46,14 @@ impl Client {
             mistakes,
         };
         let json = serde_json::to_string(entry).map_err(|error| refused(error.to_string()))?;
-        // Where and in which zone it fires is for the scheduler to say.
+        // The scheduler decides which environment and zone apply, so neither is checked here.
         let context = Context::default();
         let read = dynamic_entry(name, &json, &context).map_err(|found| {
             let mistakes = found.iter().filter(|it| !it.mistake.is_warning());
             let mistakes: Vec<_> = mistakes.map(ToString::to_string).collect();
             refused(mistakes.join("; "))
         })?;
-        // An entry of another environment has warnings here that are errors there.
+        // For an entry of another environment, errors in that environment are only warnings here.
         let elsewhere = |it: &&AtPath| matches!(it.mistake, Mistake::Elsewhere(_));
         let elsewhere = read.warnings.iter().filter(elsewhere);
         let elsewhere: Vec<_> = elsewhere.map(ToString::to_string).collect();
@@ -67,8 +68,9 @@ impl Client {
         Ok(self.console.set_entry(name, &json).await?)
     }
 
-    /// Removes the dynamic entry `name`, in one transaction; one of the files of that name is in force
-    /// again then. It is no error if there is none.
+    /// Removes the dynamic entry `name`, in one transaction. It is no error if there is none.
+    ///
+    /// An entry of that name in a schedule file takes effect again.
     ///
     /// # Errors
     /// [`ClientError::Store`].

@@ -1,6 +1,9 @@
 //! Why an operation failed.
 
-use crate::store::{StoreError, UnreadableEntry};
+use crate::{
+    client::ClientError,
+    store::{StoreError, UnreadableEntry},
+};
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +11,9 @@ pub enum ControlError {
     /// An error of Redis.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A job cannot be enqueued.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// No entry of that name is in force.
     #[error("no entry `{name}` is in force{}", did_you_mean(.nearest.as_deref()))]
     NoEntry {

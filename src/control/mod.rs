@@ -5,12 +5,14 @@
 
 pub mod actor;
 pub mod delayed;
+pub mod enqueue;
 pub mod entries;
 mod error;
 pub mod events;
 pub mod explain;
 pub mod history;
 pub mod pauses;
+pub mod quarantine;
 pub mod status;
 pub mod trigger;
 

@@ -210,7 +210,7 @@ fn problems(status: &Status, known: &Known, now: DateTime<Utc>) -> Vec<Problem> 
     if status.quarantine.size > 0 {
         let plural = if status.quarantine.size == 1 { "" } else { "s" };
         let text = format!("{} job{plural} in quarantine", status.quarantine.size);
-        add(text, None);
+        add(text, Some("quarantine list"));
     }
     problems
 }

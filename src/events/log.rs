@@ -2,6 +2,8 @@
 
 mod text;
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use tracing::{debug, error, info, warn};
 
@@ -224,7 +226,11 @@ impl Sink for Log {
             } => {
                 let leader = leader.map(excerpt);
                 let leader = leader.as_deref();
-                let lease_left_s = lease_left.map(|it| it.as_secs_f64());
+                // Milliseconds are enough for people.
+                let lease_left_s = lease_left.map(|it| {
+                    Duration::from_millis(it.as_millis().try_into().unwrap_or(u64::MAX))
+                        .as_secs_f64()
+                });
                 let skew_s = skew.map(TimeDelta::as_seconds_f64);
                 let next_entry = next.map(|(entry, _)| excerpt(entry));
                 let next_entry = next_entry.as_deref();

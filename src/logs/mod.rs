@@ -1,6 +1,6 @@
-//! Where log lines go, and how they look: text, JSON or logfmt; times in RFC 3339, UTC.
+//! Sets up the log: text, JSON or logfmt, to standard error or a file. Times are RFC 3339 in UTC.
 //!
-//! Whoever logs never waits for the pipe or the disk: a thread writes the lines.
+//! Logging never waits for a pipe or a disk, because a thread writes the lines.
 
 mod plain;
 mod queue;
@@ -30,12 +30,12 @@ use tracing_subscriber::{
 
 use crate::logs::{plain::plain, queue::Queue};
 
-/// How a log line looks. The names are those of resque-scheduler's `LOGFORMAT`.
+/// Format of a log line. The names are those of resque-scheduler's `LOGFORMAT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
     /// `key=value` pairs.
     Logfmt,
@@ -45,15 +45,16 @@ pub enum Format {
 #[derive(Debug, Clone)]
 pub struct Logs {
     lines: Queue,
-    /// The queue of standard error: that of the log, or one that starts when it is needed.
+    /// The queue of standard error: the same as `lines`, or one that starts at its first use.
     errors: Arc<OnceLock<Queue>>,
 }
 
-/// Sends all log lines of `level` and worse to `file` (appended to), or to standard error. From now on, the
-/// message of a panic goes to standard error without waiting for it, too.
+/// Sends log lines of `level` and worse to `file` (appended), or to standard error if there is none.
+///
+/// Also installs a panic hook that writes the message to standard error without waiting for it.
 ///
 /// # Errors
-/// If the file cannot be opened.
+/// If the file cannot be opened, or the system cannot start a thread.
 pub fn start(format: Format, level: LevelFilter, file: Option<&Path>) -> io::Result<Logs> {
     let errors = OnceLock::new();
     let (lines, colour) = if let Some(path) = file {
@@ -69,7 +70,7 @@ pub fn start(format: Format, level: LevelFilter, file: Option<&Path>) -> io::Res
         queue: lines.clone(),
         colour,
     };
-    // Internal errors would be written to standard error, and whoever logs would wait for it.
+    // The subscriber writes its internal errors to standard error, and the caller would wait for that.
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
         Format::Text => {
             let text = fmt::layer().with_target(false).with_ansi(colour);
@@ -96,7 +97,7 @@ pub fn start(format: Format, level: LevelFilter, file: Option<&Path>) -> io::Res
     Ok(logs)
 }
 
-/// Opens a file to append to. A pipe that nobody reads is refused: opening it would wait for a reader.
+/// Opens a file to append to. Refuses a pipe without a reader, because opening it would wait for one.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     let options = options.append(true).create(true);
@@ -108,21 +109,21 @@ fn open(path: &Path) -> io::Result<File> {
                 _ => error,
             },
         )?;
-    // The thread that writes waits for whoever reads.
+    // The writing thread may wait for the reader, so O_NONBLOCK is removed.
     fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
     Ok(file)
 }
 
 impl Logs {
-    /// Writes `text` to standard error, after what was written there before, without waiting.
+    /// Queues `text` for standard error. Does not wait.
     pub fn say(&self, text: &str) {
-        // Without a thread there is no way to write without waiting.
+        // If the thread cannot start, the text is lost: writing it here could wait.
         if let Some(errors) = self.errors() {
             errors.push(text.as_bytes());
         }
     }
 
-    /// Waits until everything is written, at most for `limit`.
+    /// Waits until everything is written, for `limit` at most per queue.
     pub fn flush(&self, limit: Duration) {
         self.lines.flush(limit);
         if let Some(errors) = self.errors.get() {
@@ -137,7 +138,8 @@ impl Logs {
         self.errors.get()
     }
 
-    /// A loop that panics must not wait for a pipe that nobody reads: the process is to end.
+    /// Installs a panic hook that does not wait for standard error: the process must end even if nobody reads the
+    /// pipe.
     fn take_panics(self) {
         panic::set_hook(Box::new(move |panic| {
             let trace = Backtrace::capture();
@@ -150,7 +152,7 @@ impl Logs {
     }
 }
 
-/// Not through `io::stderr`, whose lock would be held while the pipe is full.
+/// Starts a queue to a copy of standard error. `io::stderr` would hold its lock while the pipe is full.
 fn standard_error() -> io::Result<Queue> {
     let pipe = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     Queue::start(pipe, report_dropped)
@@ -160,7 +162,7 @@ fn report_dropped(lines: u64) {
     warn!(lines, "dropped log lines that could not be written in time");
 }
 
-/// Takes formatted log lines, each in one call.
+/// A writer for formatted log lines. Each call of `write` gets one line.
 #[derive(Debug, Clone)]
 struct Lines {
     queue: Queue,

@@ -1,10 +1,12 @@
-//! Keeps a log line one line, and harmless to a terminal, whatever the values in it hold.
+//! Escapes control characters in a log line, so that it stays one line and cannot control a terminal.
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// Returns `line`, which ends with a line break, with `\n`, `\t`, `\u0085`, `\u202e` and the like in place of
-/// every other line break, control character and bidirectional control in it. These escapes are JSON's, so a
-/// line of JSON means the same afterwards. `colour`: escape sequences of the formatter itself stay.
+/// Returns `line` with every control character and bidirectional control escaped, except for the line break at its
+/// end.
+///
+/// The escapes (`\n`, `\t`, `\u0085`, `\u202e`) are those of JSON, so a line of JSON keeps its meaning. If
+/// `colour` is set, the formatter's own escape sequences stay.
 pub(super) fn plain(line: &str, colour: bool) -> Cow<'_, str> {
     let (text, end) = match line.strip_suffix('\n') {
         Some(text) => (text, "\n"),
@@ -20,7 +22,7 @@ pub(super) fn plain(line: &str, colour: bool) -> Cow<'_, str> {
             '\n' => plain.push_str("\\n"),
             '\r' => plain.push_str("\\r"),
             '\t' => plain.push_str("\\t"),
-            // All of these have four hexadecimal digits. Writing to a String cannot fail.
+            // Every harmful character has at most four hexadecimal digits. Writing to a String cannot fail.
             _ if is_harmful(letter) => drop(write!(plain, "\\u{:04x}", u32::from(letter))),
             _ => plain.push(letter),
         }

@@ -1,5 +1,5 @@
-//! A writer that never waits: a thread writes what it is given, and what that thread cannot write in time is
-//! dropped and counted.
+//! A writer that never waits for its file or pipe: a thread writes the lines. Lines that the thread cannot write
+//! in time are dropped and counted.
 
 use std::{
     io::{self, Write},
@@ -9,12 +9,12 @@ use std::{
     time::Duration,
 };
 
-/// How many bytes wait to be written, at most: a few seconds of a busy log.
+/// Maximum number of bytes that wait to be written: a few seconds of a busy log.
 const LIMIT: usize = 4 << 20;
-/// What the thread keeps of its buffer after a burst.
+/// Bytes of buffer that the thread keeps after a burst.
 const KEPT: usize = 64 << 10;
 
-/// Lines on their way to a file or pipe. Clones share it.
+/// Lines that wait to be written to a file or pipe. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Queue(Arc<Shared>);
 
@@ -26,23 +26,26 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Whole lines that are not yet with the thread, and their number.
+    /// Whole lines that the thread has not yet taken, and their number.
     waiting: Vec<u8>,
     lines: u64,
-    /// Whether the thread has lines that are not yet written.
+    /// Whether the thread holds lines that are not yet written.
     writing: bool,
-    /// Whether lines are dropped until everything that waits is written.
+    /// Whether new lines are dropped. They are, from the first one that did not fit until all waiting lines are
+    /// written.
     full: bool,
-    /// Lines that were dropped and not yet reported.
+    /// Number of dropped lines that are not yet reported.
     dropped: u64,
 }
 
 impl Queue {
-    /// Starts the thread that writes to `sink`. When `sink` takes bytes again, the thread calls `report` once with
-    /// the number of lines that were dropped.
+    /// Starts the thread that writes to `sink`.
+    ///
+    /// After lines were dropped, the thread calls `report` with their number as soon as `sink` has taken all lines
+    /// that waited.
     ///
     /// # Errors
-    /// If the system has no thread left.
+    /// If the system cannot start a thread.
     pub(super) fn start(
         sink: impl Write + Send + 'static,
         report: impl Fn(u64) + Send + 'static,
@@ -56,7 +59,7 @@ impl Queue {
         Ok(queue)
     }
 
-    /// Adds text that ends with a line break, or drops it if too much is waiting.
+    /// Adds `text`, which ends with a line break, or drops it if too much is waiting.
     pub(super) fn push(&self, text: &[u8]) {
         let mut state = self.lock();
         let fits = state.waiting.is_empty() || state.waiting.len() + text.len() <= LIMIT;
@@ -72,7 +75,7 @@ impl Queue {
         }
     }
 
-    /// Waits until everything is written, at most for `limit`.
+    /// Waits until everything is written, for `limit` at most.
     pub(super) fn flush(&self, limit: Duration) {
         let unwritten = |state: &mut State| state.writing || !state.waiting.is_empty();
         let waited = self
@@ -110,7 +113,7 @@ impl Queue {
             }
             drop(state);
             if dropped > 0 {
-                // This pushes a line.
+                // `report` logs a line, so `push` is called here.
                 report(dropped);
             }
             self.lock().writing = false;
@@ -131,7 +134,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// A sink that takes what it is given when the test lets it.
+    /// A sink that blocks each write until the test allows it.
     struct Gate {
         open: mpsc::Receiver<io::Result<()>>,
         written: mpsc::Sender<String>,
@@ -200,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_a_sink_refuses_are_reported_when_it_takes_one_again() {
+    fn lines_that_a_sink_refuses_are_reported_when_it_accepts_one_again() {
         let (queue, opener, lines, reports) = gate();
         for _ in 0..3 {
             opener.send(Err(io::ErrorKind::StorageFull.into())).unwrap();

@@ -1,5 +1,4 @@
-//! Where Redis is: a server, one that Sentinel names, or a cluster; how to prove who we are, and how
-//! to know that it is Redis.
+//! The address of Redis (a server, a Sentinel service or a cluster), and the credentials for it.
 
 use std::fmt;
 
@@ -12,24 +11,23 @@ use rustls::{
 
 use crate::store::{error::StoreError, keys::Keys};
 
-/// The port of a sentinel that names none.
+/// The default port of a sentinel.
 const SENTINEL_PORT: u16 = 26379;
 
-/// What the URL of a Redis does not say.
+/// What is needed to connect to Redis in addition to its URL.
 #[derive(Clone, Default)]
 pub struct Credentials {
-    /// PEM: the authorities whose signature on a server's certificate is trusted; without it those
-    /// of this host.
+    /// PEM: the certificate authorities to trust. `None`: those of this host.
     pub ca: Option<Vec<u8>>,
-    /// PEM: our own certificate, and its key.
+    /// PEM: the client certificate and its private key.
     pub certificate: Option<(Vec<u8>, Vec<u8>)>,
-    /// The user at the sentinels, where they ask for one; the URL has that of Redis itself.
+    /// The user name for the sentinels, if they require one. The user name for Redis itself is in the URL.
     pub sentinel_username: Option<String>,
-    /// The password at the sentinels.
+    /// The password for the sentinels.
     pub sentinel_password: Option<String>,
 }
 
-/// The address of a Redis, checked as far as that is possible without asking it.
+/// The address of a Redis. It is valid, but nothing has connected to it yet.
 #[derive(Clone)]
 pub struct Address {
     pub(super) place: Place,
@@ -43,14 +41,14 @@ pub(super) enum Place {
     Sentinel {
         sentinels: Vec<ConnectionAddr>,
         service: String,
-        /// User, password and database of the server; its host and port mean nothing.
+        /// User, password and database of the server. Its host and port are placeholders.
         server: ConnectionInfo,
     },
     Cluster(Vec<ConnectionInfo>),
 }
 
 impl Address {
-    /// Reads a URL ([`Address::parse`]), without asking whether a client can be made of it.
+    /// Reads a URL as [`Address::parse`] does, without checking that a client accepts the address.
     pub(super) fn read(url: &str, credentials: Credentials) -> Result<Self, StoreError> {
         check_encoding(url)?;
         check_options(url)?;
@@ -88,7 +86,7 @@ impl Address {
         if !holds_some(own) {
             return refused("the --tls-cert file holds no PEM certificate");
         }
-        // What a handshake would need is seen now, and not when Redis is first used.
+        // Checked now, because rustls would report it only when the first connection is opened.
         let own: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(own).collect();
         let Ok(own) = own else {
             return refused("the --tls-cert file holds something other than PEM");
@@ -105,7 +103,7 @@ impl Address {
         }
     }
 
-    /// In a cluster all keys must be on one node, which takes a hash tag in the namespace.
+    /// Checks that the namespace of a cluster has a hash tag, which keeps all keys on one node.
     pub(super) fn check_namespace(&self, keys: &Keys) -> Result<(), StoreError> {
         match self.place {
             Place::Cluster(_) if !keys.have_hash_tag() => {
@@ -120,21 +118,22 @@ impl Address {
         let with_tls = |it: &ConnectionInfo| matches!(it.addr(), ConnectionAddr::TcpTls { .. });
         match &self.place {
             Place::Server(server) | Place::Sentinel { server, .. } => with_tls(server),
-            // All have the scheme of the one URL.
+            // All nodes have the scheme of the URL.
             Place::Cluster(nodes) => nodes.iter().any(with_tls),
         }
     }
 }
 
-/// Hosts, ports and database, without user and password.
+/// Shows hosts, ports and database, without user and password.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
     }
 }
 
-/// Refuses a user or password in which a letter has a meaning of its own in a URL: what follows it would be
-/// taken for the path, and what stands before it for the host.
+/// Rejects a user or password with an unencoded `/`, `?` or `#`.
+///
+/// The text after such a character would be read as the path, and the text before it as the host.
 fn check_encoding(url: &str) -> Result<(), StoreError> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Ok(());
@@ -149,7 +148,7 @@ fn check_encoding(url: &str) -> Result<(), StoreError> {
     }
 }
 
-/// Refuses a fragment, and options that would be ignored, which may be a password at the wrong place.
+/// Rejects a fragment and unknown options: they would be ignored, and may be a misplaced password.
 fn check_options(url: &str) -> Result<(), StoreError> {
     let refused = |reason: &str| Err(StoreError::Address(reason.to_owned()));
     if url.ends_with("#insecure") {
@@ -230,7 +229,7 @@ fn cluster(scheme: &str, rest: &str) -> Result<(Place, String), StoreError> {
     Ok((Place::Cluster(nodes), format!("cluster {hosts}")))
 }
 
-/// `USER:PASSWORD@` or nothing, the hosts, and the path without the `/` in front.
+/// Returns `USER:PASSWORD@` or an empty text, the hosts, and the path without its leading `/`.
 fn parts(rest: &str) -> Result<(&str, &str, &str), StoreError> {
     let at = rest.rfind('@').map_or(0, |at| at + 1);
     let (user, rest) = rest.split_at(at);
@@ -242,14 +241,13 @@ fn parts(rest: &str) -> Result<(&str, &str, &str), StoreError> {
     Ok((user, hosts, path))
 }
 
-/// Without telling the server the name of the client's library, which takes a right of its own.
+/// Omits CLIENT SETINFO, because the Redis user may lack the right to call it.
 fn quiet(info: ConnectionInfo) -> ConnectionInfo {
     let settings = info.redis_settings().clone().set_skip_set_lib_name();
     info.set_redis_settings(settings)
 }
 
-/// The address is not repeated, in no part: it may hold a password, and in places that only a parser that had
-/// understood it would know.
+/// Returns an error without any part of the URL: a password may be anywhere in a URL that cannot be parsed.
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn unreadable(error: redis::RedisError) -> StoreError {
     let text = error.to_string();
@@ -284,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_used_is_refused_without_repeating_it() {
+    fn an_unusable_url_is_rejected_without_repeating_it() {
         for url in [
             "http://:secret@host",
             "redis+sentinel://:secret@host",
@@ -300,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_with_letters_of_a_url_is_to_be_percent_encoded() {
+    fn a_password_with_reserved_characters_must_be_percent_encoded() {
         for (url, hint) in [
             ("redis://:sec/ret@host", "write `%2F`"),
             ("redis://user:12#secret@host", "write `%23`"),
@@ -318,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentinel_without_a_port_has_the_usual_one() {
+    fn a_sentinel_without_a_port_has_the_default_one() {
         let address = Address::parse("redis+sentinel://a,b:1/main", Credentials::default());
         let Place::Sentinel { sentinels, .. } = address.unwrap().place else {
             panic!("not of sentinels");

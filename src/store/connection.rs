@@ -1,4 +1,4 @@
-//! The connection to Redis: timeouts, and opening it again.
+//! A shared connection to Redis, which is reopened after it breaks.
 
 use std::{
     sync::{
@@ -21,13 +21,14 @@ use crate::store::{
     link::Link,
 };
 
-/// How long opening a connection may take, with all that it takes to find the server.
+/// Longest time to open a connection, including the time to find the server.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// After a call that took more bytes than this, the connection is opened again: its buffers never shrink.
+/// A connection on which one call took more bytes than this is reopened, because its buffers never shrink.
 const SWOLLEN: u64 = 4 << 20;
 
-/// A shared connection that is opened when it is first used, and again after it broke. A call that
-/// fails is never repeated here: the loops do so, at their own pace.
+/// A connection that opens at its first use and reopens after it breaks. Clones share it.
+///
+/// It never repeats a call that failed: the loops do that, each with its own back-off.
 #[derive(Clone)]
 pub(super) struct Connection {
     address: Arc<Address>,
@@ -40,7 +41,7 @@ pub(super) struct Connection {
 #[derive(Default)]
 struct Slot {
     link: Option<Open>,
-    /// Counts the links, so that a call that failed on an old one doesn't drop a newer.
+    /// Number of the current link. A call that failed on an older link must not drop this one.
     number: u64,
 }
 
@@ -52,7 +53,7 @@ enum Open {
 }
 
 impl Connection {
-    /// Prepares a connection to `address`; nothing is sent yet.
+    /// Creates a connection to `address`. Sends nothing yet.
     pub(super) fn open(address: &Address) -> Self {
         Self {
             address: Arc::new(address.clone()),
@@ -62,7 +63,7 @@ impl Connection {
         }
     }
 
-    /// Another connection to the same address.
+    /// Returns a separate connection to the same address.
     pub(super) fn another(&self) -> Self {
         Self {
             slot: Arc::default(),
@@ -70,12 +71,12 @@ impl Connection {
         }
     }
 
-    /// Host, port and database; no password.
+    /// Returns host, port and database, without the password.
     pub(super) fn server(&self) -> &str {
         &self.server
     }
 
-    /// Calls a script. `key` is the one that an error is most likely about, here as below.
+    /// Calls a script. `key` is the key that an error most likely concerns, here and below.
     pub(super) async fn script<T: FromRedisValue>(
         &self,
         call: &ScriptInvocation<'_>,
@@ -128,7 +129,8 @@ impl Connection {
         }
     }
 
-    /// Waits for at most `timeout` (a second or less) until `list` has an element, and takes it.
+    /// Waits until `list` has an element and removes it, or until `timeout` (a second at most) has passed.
+    ///
     /// Blocks the connection.
     pub(super) async fn wait_for(&self, list: &str, timeout: Duration) -> Result<(), StoreError> {
         let wait = Cmd::blpop(list, timeout.as_secs_f64());
@@ -140,7 +142,7 @@ impl Connection {
         key: &str,
         send: impl AsyncFnOnce(&mut Open) -> RedisResult<T>,
     ) -> Result<T, StoreError> {
-        // Those that wait here while another opens the connection don't wait longer than it does.
+        // The timeout also covers waiting for another call that is opening the connection.
         let opened = match timeout(OPEN_TIMEOUT, self.link()).await {
             Ok(opened) => opened,
             Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
@@ -161,19 +163,20 @@ impl Connection {
         reply.map_err(|error| self.error(key, &error))
     }
 
-    /// Sorts an error; until Redis has answered once, with a hint if the two sides may disagree about TLS.
+    /// Converts an error. Until Redis has answered once, adds a hint if only one of the two sides may be using
+    /// TLS.
     fn error(&self, key: &str, error: &RedisError) -> StoreError {
         let sorted = StoreError::new(&self.server, key, error);
         if self.answered.load(Ordering::Relaxed) {
             return sorted;
         }
-        // A Redis without TLS waits for the end of a line, or answers in text.
+        // A Redis without TLS waits for the end of a line, or answers the handshake in text.
         let is_plain = error.is_timeout() || error.to_string().contains("corrupt message");
         let hint = match self.address.uses_tls() {
             true if is_plain => {
                 "if this port does not use TLS, the Redis URL must begin with `redis`, not `rediss`"
             }
-            // A Redis with TLS closes a connection on which it understands nothing.
+            // A Redis with TLS closes a connection when it cannot read a handshake.
             false if error.kind() == ErrorKind::Parse || is_closed(error) => {
                 "if this port uses TLS, the Redis URL must begin with `rediss`, not `redis`"
             }
@@ -193,13 +196,14 @@ impl Connection {
         }
     }
 
-    /// Whether a call would find an open connection, and need not wait for one.
+    /// Whether the connection is open and can be used without waiting.
     pub(super) fn is_open(&self) -> bool {
         self.slot.try_lock().is_ok_and(|slot| slot.link.is_some())
     }
 
-    /// Opens another connection for the next call: this one may lead to a server that is not the
-    /// master any more, and doesn't know it.
+    /// Makes the next call open a new connection.
+    ///
+    /// The current one may lead to an old master that does not know about the failover.
     pub(super) async fn reopen(&self) {
         self.slot.lock().await.link = None;
     }
@@ -209,14 +213,14 @@ impl Connection {
         if let Some(link) = &slot.link {
             return Ok((link.clone(), slot.number));
         }
-        // On the heap: it is large, and each call has room for it.
+        // Boxed, because the future is large and every call would reserve space for it.
         let link = Box::pin(self.address.connector()?.connect()).await?;
         slot.number += 1;
         Ok((slot.link.insert(link).clone(), slot.number))
     }
 }
 
-/// Whether the server closed a connection that it had accepted.
+/// Whether the server closed a connection after accepting it.
 fn is_closed(error: &RedisError) -> bool {
     let text = error.to_string();
     error.is_connection_dropped() && ["reset", "end of file"].iter().any(|it| text.contains(it))
@@ -237,7 +241,7 @@ impl Connector {
 }
 
 impl Open {
-    /// How many bytes have passed; of a cluster's connections that is not known.
+    /// Bytes sent and received so far; always 0 for a cluster, which does not count them.
     fn passed(&self) -> u64 {
         match self {
             Self::Server(link) => link.passed(),

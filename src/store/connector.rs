@@ -1,4 +1,4 @@
-//! The address of a Redis → what opens connections to it.
+//! Turns an address into something that opens connections to it.
 
 use redis::{
     ClientTlsConfig, ConnectionAddr, ConnectionInfo, RedisResult, TlsCertificates, TlsMode,
@@ -14,7 +14,7 @@ use crate::store::{
     tls::{self, TlsConfig},
 };
 
-/// How connections to an address are made.
+/// Opens connections to an address.
 pub(super) enum Connector {
     Server(Box<ConnectionInfo>, Option<TlsConfig>),
     Sentinel(Box<SentinelClient>, Option<TlsConfig>),
@@ -22,26 +22,28 @@ pub(super) enum Connector {
 }
 
 impl Address {
-    /// Reads `url`:
+    /// Reads a Redis URL:
     ///
     /// * `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, `unix:///PATH[?db=…&user=…&pass=…]`: a server;
-    /// * `redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT][,HOST…]/SERVICE[/DB]`: the one that these
-    ///   sentinels name as the master of `SERVICE`; user, password and database are the server's;
-    /// * `redis+cluster://[[USER]:PASSWORD@]HOST[:PORT][,HOST…]`: a cluster that these nodes know.
+    /// * `redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT][,HOST…]/SERVICE[/DB]`: the server that these sentinels name as the
+    ///   master of `SERVICE`; user, password and database are those of the server;
+    /// * `redis+cluster://[[USER]:PASSWORD@]HOST[:PORT][,HOST…]`: the cluster that these nodes belong to.
     ///
-    /// With `rediss` in place of `redis` over TLS, to the sentinels, too.
+    /// With `rediss` in place of `redis`, all connections use TLS, including those to sentinels.
     ///
     /// # Errors
-    /// [`StoreError::Address`], without the URL, for it may hold a password.
+    /// [`StoreError::Address`], which omits the URL because it may contain a password;
+    /// [`StoreError::Certificate`].
     pub fn parse(url: &str, credentials: Credentials) -> Result<Self, StoreError> {
         let address = Self::read(url, credentials)?;
-        // What no client can be made of is seen now, and not when it is first used.
+        // Builds a client now, so that an unusable address is reported here and not at its first use.
         address.connector().map_err(invalid)?;
         Ok(address)
     }
 
-    /// What opens a connection. A new one each time, for a sentinel's client would ask the sentinels
-    /// on connections of its own that may be dead.
+    /// Returns a new connector for each connection.
+    ///
+    /// A Sentinel client must not be reused: it keeps connections to the sentinels, which may be broken by then.
     pub(super) fn connector(&self) -> RedisResult<Connector> {
         match &self.place {
             Place::Server(info) => Ok(Connector::Server(Box::new(info.clone()), self.tls()?)),
@@ -54,7 +56,7 @@ impl Address {
         }
     }
 
-    /// How TLS is made, if it is used.
+    /// Returns the TLS configuration if the URL asks for TLS.
     fn tls(&self) -> RedisResult<Option<TlsConfig>> {
         let tls = self.uses_tls().then(|| tls::config(&self.credentials));
         tls.transpose()
@@ -92,7 +94,7 @@ impl Address {
     }
 
     fn cluster_connector(&self, nodes: &[ConnectionInfo]) -> RedisResult<Connector> {
-        // A call that fails is never repeated by the client: the loops do so, at their own pace.
+        // The client must not repeat a call that failed: the loops do that, each with its own back-off.
         let mut client = ClusterClient::builder(nodes.iter().cloned())
             .retries(0)
             .connection_timeout(link::NODE_TIMEOUT)
@@ -103,11 +105,11 @@ impl Address {
         Ok(Connector::Cluster(Box::new(client.build()?)))
     }
 
-    /// What TLS needs, if it is used.
+    /// Returns the certificates in the form of the redis crate, if the URL asks for TLS.
     fn certificates(&self) -> Option<TlsCertificates> {
         let tls = self.uses_tls();
         if tls {
-            // An error means that another part of this process has chosen one.
+            // It fails if this process has already chosen a provider, which is then used.
             let _ = ring::default_provider().install_default();
         }
         let own = self.credentials.certificate.clone();

@@ -1,4 +1,4 @@
-//! What can go wrong with Redis, by what to do about it.
+//! Errors of Redis, sorted by what an operator can do about them.
 
 use redis::{ErrorKind, RedisError};
 
@@ -7,25 +7,26 @@ use crate::core::excerpt::excerpt;
 /// An error of the store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// No answer, or one that says "not now" (loading, a replica, out of memory). What was sent
-    /// may have been done. Trying again helps, and is safe.
+    /// Redis did not answer, or cannot answer now (loading, a replica, out of memory).
+    ///
+    /// The call may have been done. Repeating it is safe and can succeed.
     #[error("Redis at {server} is unavailable: {reason}")]
     Unavailable {
-        /// Where, without password.
+        /// Host, port and database, without the password.
         server: String,
-        /// What was seen.
+        /// What happened.
         reason: String,
-        /// Whether that was the end of a connection; the next one may do.
+        /// Whether an open connection was closed. A new connection may work.
         dropped: bool,
     },
-    /// Redis rejects the user or the password, until someone corrects its users or the URL.
+    /// Redis rejects the user or the password, until someone corrects them in Redis or in the URL.
     #[error(
         "Redis at {server} rejects the user or the password: {reason}; check both in the Redis URL"
     )]
     Unauthenticated {
-        /// Where, without password.
+        /// Host, port and database, without the password.
         server: String,
-        /// Redis' own words.
+        /// The error text of Redis.
         reason: String,
     },
     /// Redis has no database of that number, until someone corrects its settings or the URL.
@@ -33,51 +34,51 @@ pub enum StoreError {
         "Redis at {server} has no such database: {reason}; check the number at the end of the Redis URL"
     )]
     NoDatabase {
-        /// Where, without password.
+        /// Host, port and database, without the password.
         server: String,
-        /// Redis' own words.
+        /// The error text of Redis.
         reason: String,
     },
-    /// The user lacks a right, until someone grants it.
+    /// The Redis user lacks a right, until someone grants it.
     #[error(
         "Redis at {server} denies a command or a key to this user: {reason}; docs/configuration.md lists the rights that the scheduler needs"
     )]
     Denied {
-        /// Where, without password.
+        /// Host, port and database, without the password.
         server: String,
-        /// Redis' own words, and the key if they are about one.
+        /// The error text of Redis, with the key if the error is about one.
         reason: String,
     },
-    /// Redis answered no, and will again until someone mends its settings or the URL.
+    /// Redis refuses a command, and will until someone corrects its settings or the URL.
     #[error("Redis at {server} refuses a command on `{key}`: {reason}")]
     Refused {
-        /// Where, without password.
+        /// Host, port and database, without the password.
         server: String,
-        /// The key that it is most likely about.
+        /// The key that the error is most likely about.
         key: String,
-        /// Redis' own words.
+        /// The error text of Redis.
         reason: String,
     },
-    /// A key holds what it should not.
+    /// A key has the wrong type, or a reply has an unexpected form.
     #[error("Redis at {server} holds something unexpected, most likely in `{key}`: {reason}")]
     Corrupt {
-        /// Where, without password.
+        /// Host, port and database, without the password.
         server: String,
-        /// The key that it is most likely about.
+        /// The key that the error is most likely about.
         key: String,
-        /// Redis' own words.
+        /// The error text of Redis.
         reason: String,
     },
-    /// The address can't be used; it is not shown, for it may hold a password.
+    /// The URL cannot be used. It is not shown, because it may contain a password.
     #[error(
         "cannot use the Redis URL: {0}; expected redis://host:port/db, unix:///path, \
          redis+sentinel://host:port,host:port/service or redis+cluster://host:port; for TLS, rediss"
     )]
     Address(String),
-    /// The certificates, or the key of one, cannot be used.
+    /// The certificates or a private key cannot be used.
     #[error("cannot use the certificates of --tls-ca, --tls-cert and --tls-key: {0}")]
     Certificate(String),
-    /// A cluster runs a script only where all its keys are on one node.
+    /// The namespace of a cluster has no hash tag, so its keys are not all on one node, as scripts require.
     #[error(
         "on a Redis Cluster the namespace needs a hash tag, so that all keys are on one node: \
          expected for example `{{{namespace}}}`, not `{namespace}`; apps and workers need the same"
@@ -89,7 +90,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Sorts an error of the Redis client.
+    /// Converts an error of the Redis client.
     pub(super) fn new(server: &str, key: &str, error: &RedisError) -> Self {
         let (server, key) = (server.to_owned(), key.to_owned());
         let reason = excerpt(&error.to_string()).into_owned();
@@ -132,12 +133,12 @@ impl StoreError {
                 key,
                 reason,
             },
-            // Redis names a command that is denied, but not within a script.
+            // Redis names the command that is denied, except within a script.
             Some(_) if reason.contains("user executing the script") => {
                 Self::Denied { server, reason }
             }
             Some("NOPERM") if reason.contains("command") => Self::Denied { server, reason },
-            // It does not name a key that is denied.
+            // Redis does not name the key that is denied.
             Some("NOPERM") => Self::Denied {
                 server,
                 reason: format!("{reason} (most likely `{key}`)"),
@@ -152,7 +153,7 @@ impl StoreError {
 }
 
 impl StoreError {
-    /// Whether the error is about single keys or commands: others may still work.
+    /// Whether the error concerns single keys or commands, so that others may still work.
     pub fn is_partial(&self) -> bool {
         matches!(
             self,
@@ -161,8 +162,7 @@ impl StoreError {
     }
 }
 
-/// Whether another connection may fare better: this one is broken, or leads to a server that is no
-/// master any more.
+/// Whether a new connection may help: this one is broken, or leads to a server that is not the master.
 pub(super) fn is_of_the_connection(error: &RedisError) -> bool {
     match code(error).as_deref() {
         None => error.kind() != ErrorKind::UnexpectedReturnType,
@@ -180,10 +180,10 @@ pub(super) fn is_of_the_connection(error: &RedisError) -> bool {
     }
 }
 
-/// What we call an error that has no code of its own: the server takes no more connections.
+/// Our own code for an error that has none: the server accepts no more connections.
 const MAX_CLIENTS: &str = "MAXCLIENTS";
 
-/// The code of the server's (first) error.
+/// Returns the code of the server's error (of a pipeline, of the first one).
 fn code(error: &RedisError) -> Option<String> {
     let errors = error.clone().into_server_errors()?;
     let (_, error) = errors.first()?;
@@ -195,8 +195,10 @@ fn code(error: &RedisError) -> Option<String> {
     Some(inner.unwrap_or_else(|| error.code()).to_owned())
 }
 
-/// The code of what failed in a script. Redis 6.2 wraps it: `Error running script (call to f_…):
-/// @user_script:1: @user_script: 1: -READONLY You can't write…`.
+/// Returns the code of a command that failed within a script.
+///
+/// Redis 6.2 wraps it: `Error running script (call to f_…): @user_script:1: @user_script: 1: -READONLY You can't
+/// write…`.
 fn code_within_script(details: &str) -> Option<&str> {
     let (_, inner) = details
         .strip_prefix("Error running script")?

@@ -1,12 +1,12 @@
-//! Every Redis key: its name, its Redis type, and who owns it.
+//! The name, type and owner of every Redis key.
 //!
-//! The first group is resque-scheduler's and Resque's own (as their versions 5.0 and 3.0 write
-//! them); the second, under `{namespace}:rescue_scheduler:`, is ours alone.
+//! The keys of Resque 3.0 and resque-scheduler 5.0 come first. Only this scheduler uses those under
+//! `{namespace}:rescue_scheduler:`.
 
-/// What stands before the member in the key of [`Keys::aside`], without the namespace.
+/// The key of [`Keys::aside`], without the namespace and the member at its end.
 pub(super) const ASIDE: &str = "rescue_scheduler:quarantine:delayed:";
 
-/// The names of all keys under one namespace.
+/// The names of all keys in one namespace.
 #[derive(Debug, Clone)]
 pub struct Keys {
     namespace: String,
@@ -14,7 +14,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Keys under `namespace`; `lock_prefix` is `RESQUE_SCHEDULER_MASTER_LOCK_PREFIX`.
+    /// Creates the keys of `namespace`; `lock_prefix` is `RESQUE_SCHEDULER_MASTER_LOCK_PREFIX`.
     pub fn new(namespace: &str, lock_prefix: Option<&str>) -> Self {
         let filled = |prefix: &&str| !prefix.is_empty();
         Self {
@@ -23,15 +23,16 @@ impl Keys {
         }
     }
 
-    /// Whether all keys are in one slot of a cluster: what stands between the first `{` of a key and
-    /// the next `}` decides about that, if it is anything.
+    /// Whether all keys are in one slot of a cluster.
+    ///
+    /// They are if there is text between the first `{` of the namespace and the next `}`.
     pub(super) fn have_hash_tag(&self) -> bool {
         let tag = self.namespace.split_once('{');
         let tag = tag.and_then(|(_, rest)| rest.split_once('}'));
         tag.is_some_and(|(tag, _)| !tag.is_empty())
     }
 
-    /// The namespace.
+    /// Returns the namespace.
     pub(super) fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -55,13 +56,15 @@ impl Keys {
         self.key(&format!("queue:{name}"))
     }
 
-    /// Set: the ids of the workers that there are. What each works on is in the string
-    /// `{namespace}:worker:ID`, JSON; it is not there while the worker waits for a job.
+    /// Set: ids of all workers.
+    ///
+    /// While a worker runs a job, its string `{namespace}:worker:ID` holds JSON about the job. Otherwise there is
+    /// no string.
     pub fn workers(&self) -> String {
         self.key("workers")
     }
 
-    /// Sorted set: a member for each bucket, member and score its timestamp.
+    /// Sorted set: one member per bucket. Member and score are its timestamp.
     pub fn delayed_schedule(&self) -> String {
         self.key("delayed_queue_schedule")
     }
@@ -71,7 +74,7 @@ impl Keys {
         [self.key("delayed:").as_bytes(), member].concat()
     }
 
-    /// Set, the reverse index: the buckets that hold this very item, without namespace.
+    /// Set, the reverse index: names of the buckets that hold this item, without the namespace.
     pub fn timestamps(&self, item: &[u8]) -> Vec<u8> {
         [self.key("timestamps:").as_bytes(), item].concat()
     }
@@ -86,44 +89,47 @@ impl Keys {
         self.key("persistent_schedules")
     }
 
-    /// Set: names of dynamic entries that were set or removed; the leader takes them out.
+    /// Set: names of dynamic entries that were set or removed. The leader removes the names when it has loaded the
+    /// change.
     pub fn changed_entries(&self) -> String {
         self.key("schedules_changed")
     }
 
-    /// String: `hostname:pid` of the leader. The namespace stands twice in it, as in the gem.
+    /// String: `hostname:pid` of the leader. As in the gem, the key contains the namespace twice.
     pub fn lock(&self) -> String {
         let (namespace, prefix) = (&self.namespace, self.prefix());
         format!("{namespace}:{namespace}:{prefix}resque_scheduler_master_lock")
     }
 
-    /// A key of ours that schedulers with different lock prefixes don't share.
+    /// Returns a key of this scheduler that contains the lock prefix, if there is one.
     fn own(&self, name: &str) -> String {
         self.key(&format!("rescue_scheduler:{}{name}", self.prefix()))
     }
 
-    /// String: token of the leader's process. Tells apart two processes with the same lock value,
-    /// such as process 1 in two containers of one host.
+    /// String: token of the leader's process.
+    ///
+    /// It tells two processes with the same lock value apart, such as process 1 in two containers of one host.
     pub fn token(&self) -> String {
         self.own("token")
     }
 
-    /// List: an element for a moment after a leader stops; a follower that waits for it takes over.
+    /// List: has an element for one second after a leader releases its lease. The follower that gets it takes
+    /// over.
     pub fn handover(&self) -> String {
         self.own("handover")
     }
 
-    /// String, with an end: what the process `holder` says of itself, JSON.
+    /// String with a TTL: status of the process `holder`, JSON.
     pub fn scheduler(&self, holder: &str) -> String {
         self.own(&format!("schedulers:{holder}"))
     }
 
-    /// Hash: `hostname:pid` of each process → when its [`Self::scheduler`] ends, Unix seconds.
+    /// Hash: `hostname:pid` of each process → when its [`Self::scheduler`] expires, Unix seconds.
     pub fn schedulers(&self) -> String {
         self.own("schedulers")
     }
 
-    /// List: what happened to schedulers and what people did, JSON, newest first.
+    /// List: events of the schedulers and actions of people, JSON, newest first.
     pub fn events(&self) -> String {
         self.own("events")
     }
@@ -133,22 +139,23 @@ impl Keys {
         self.own("fired")
     }
 
-    /// Hash: entry name → number of its fires since it was first seen, where that is limited.
+    /// Hash: entry name → number of its fires since it was first seen. Only for entries with `times`.
     pub fn fires(&self) -> String {
         self.own("fires")
     }
 
-    /// Hash: entry name → when it was first seen (Unix seconds), a space, and its timing.
+    /// Hash: entry name → when it was first seen (Unix seconds), a space, and the identity of its timing.
     pub fn seen(&self) -> String {
         self.own("seen")
     }
 
-    /// Hash: entry name → when it left the schedule (Unix seconds); and, if it returned, a space and when.
+    /// Hash: entry name → when it left the schedule (Unix seconds); if it has returned, also a space and when it
+    /// did.
     pub fn away(&self) -> String {
         self.own("away")
     }
 
-    /// List: what became of the fires of the entry `name`, newest first.
+    /// List: outcomes of the fires of the entry `name`, newest first.
     pub fn history(&self, name: &str) -> String {
         self.own(&format!("history:{name}"))
     }
@@ -163,26 +170,30 @@ impl Keys {
         self.own("entries")
     }
 
-    /// Hash: entry name → the time, Unix seconds, that one of us stamped on it in
-    /// [`Self::last_enqueued_at`], which all share, and the fire time that was enqueued then; between them
-    /// `stamp_prefix`. A later stamp there is a Ruby scheduler's.
+    /// Hash: entry name → two times in Unix seconds, with [`Self::stamp_prefix`] between them and a space before
+    /// the second.
+    ///
+    /// The first is the time that a scheduler of ours wrote to [`Self::last_enqueued_at`], a key that all
+    /// schedulers share. The second is the fire time that was enqueued then. If `last_enqueued_at` has a later
+    /// time, a Ruby scheduler wrote it.
     pub fn stamps(&self) -> String {
         self.key("rescue_scheduler:stamps")
     }
 
-    /// What tells our stamps from those of schedulers with another lock prefix: a space and ours, if there is one.
+    /// Returns the part of a stamp that names the scheduler's lock prefix: a space and the prefix, or nothing.
     pub(super) fn stamp_prefix(&self) -> String {
         let prefix = self.lock_prefix.as_ref();
         prefix.map_or_else(String::new, |prefix| format!(" {prefix}"))
     }
 
-    /// List: JSON records of delayed items that can't be enqueued.
+    /// List: JSON records of delayed items that cannot be enqueued.
     pub fn quarantine(&self) -> String {
         self.key("rescue_scheduler:quarantine")
     }
 
-    /// List: the items of the timestamp `member` that were too large to be read, oldest first. Their
-    /// records in [`Self::quarantine`] name it without the namespace.
+    /// List: items of the timestamp `member` that were too large to read, oldest first.
+    ///
+    /// Their records in [`Self::quarantine`] name this key, without the namespace.
     pub fn aside(&self, member: &[u8]) -> Vec<u8> {
         [self.key(ASIDE).as_bytes(), member].concat()
     }

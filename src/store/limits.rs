@@ -1,17 +1,17 @@
-//! What is too much for the scheduler.
+//! Limits that protect the scheduler and its Redis.
 
 use chrono::TimeDelta;
 
-/// What is too much.
+/// Limits that protect the scheduler and its Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a delayed item that is read.
+    /// Maximum size of a delayed item in bytes. Larger items are set aside unread.
     pub item: usize,
-    /// Records in quarantine.
+    /// Maximum number of records in the quarantine.
     pub quarantine: usize,
-    /// Records in the history of an entry; 0: there is none.
+    /// Maximum number of records in the history of an entry; 0: no history.
     pub history: usize,
-    /// How far this host's clock may be off Redis' clock; any distance if `None`.
+    /// Maximum difference between the clocks of this host and of Redis; `None`: any.
     pub clock_skew: Option<TimeDelta>,
 }
 

@@ -1,5 +1,7 @@
-//! One open connection to a server, which is given up when the server is silent, however long a whole
-//! reply takes: a large one on a slow network may take longer than any timeout for a small one.
+//! One open connection to a server. It fails when the server is silent for too long.
+//!
+//! The time for a whole reply is not limited in the same way, because a large reply on a slow network may take
+//! longer than any reasonable timeout for a small one.
 
 use std::{
     io,
@@ -32,37 +34,37 @@ use crate::{
     store::tls::TlsConfig,
 };
 
-/// How long a server may take to accept a connection.
+/// Longest time to connect to a server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a server may be silent while a reply is due.
+/// Longest silence of a server while a reply is due.
 const SILENCE: Duration = Duration::from_secs(2);
-/// How long a cluster's node may take for either: while a connection is opened, each node that
-/// hangs is waited for twice.
+/// The same two limits for a node of a cluster. They are shorter, because opening a cluster connection waits twice
+/// for each node that hangs.
 pub(super) const NODE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a whole reply may take, however slowly it arrives.
+/// Longest time for a whole reply, even if bytes keep arriving.
 const WHOLE: Duration = Duration::from_secs(600);
-/// The same in a cluster, whose client may wait for other things.
+/// The same in a cluster, where the client may also wait for other things.
 pub(super) const CLUSTER_WHOLE: Duration = Duration::from_secs(60);
-/// How many bytes the kernel takes from us before the other side has received them (Linux allows twice as
-/// many). While it takes more, the connection is alive.
+/// Size of the kernel's send buffer in bytes (Linux doubles it). While the kernel keeps taking more bytes than
+/// this, the other side is receiving them, so the connection is alive.
 const SEND_BUFFER: u32 = 128 << 10;
-/// So many of the bytes that were sent may still be on their way, in buffers here and between, and the server
-/// cannot answer before they have arrived. They travel at least at this speed, in bytes per second.
+/// Maximum number of sent bytes that may still be in buffers here and on the network. The server cannot answer
+/// before they arrive, so the timeout is extended by the time that they need at `SLOWEST` bytes per second.
 const ON_THE_WAY: u64 = 1 << 20;
 const SLOWEST: u64 = 128 << 10;
 
-/// An open connection to one server. Clones share it; when the last one is dropped, it is closed.
+/// An open connection to one server. Clones share it. It closes when the last clone is dropped.
 #[derive(Clone)]
 pub(super) struct Link {
     connection: MultiplexedConnection,
     life: Arc<Life>,
-    /// How long the server may be silent; `None`: the connection has a timeout for whole replies.
+    /// Longest silence of the server; `None`: the connection has a timeout for whole replies instead.
     silence: Option<Duration>,
     _driver: Option<Arc<AbortOnDropHandle<()>>>,
 }
 
 impl Link {
-    /// Opens a connection to a server. `tls` is needed if `info` asks for TLS.
+    /// Opens a connection to a server. `tls` is required if `info` asks for TLS.
     pub(super) async fn open(info: &ConnectionInfo, tls: Option<&TlsConfig>) -> RedisResult<Self> {
         Self::within(CONNECT_TIMEOUT, SILENCE, info, tls).await
     }
@@ -94,7 +96,7 @@ impl Link {
         opened.await.unwrap_or_else(|_| Err(timed_out()))
     }
 
-    /// Begins to speak on `stream`.
+    /// Performs the Redis handshake on `stream`.
     #[expect(
         clippy::disallowed_methods,
         reason = "this task has nothing to tell: it ends with its connection, and so does its error"
@@ -120,7 +122,7 @@ impl Link {
         })
     }
 
-    /// How many bytes have passed, in both directions.
+    /// Bytes sent and received so far.
     pub(super) fn passed(&self) -> u64 {
         self.life.passed.load(Relaxed)
     }
@@ -133,7 +135,7 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
-        // A request that is written in parts must not wait for the acknowledgement of the first.
+        // Without this, the second part of a request would wait until the first is acknowledged.
         socket.set_nodelay(true)?;
         socket.set_send_buffer_size(SEND_BUFFER)?;
         match socket.connect(address).await {
@@ -148,8 +150,10 @@ fn timed_out() -> redis::RedisError {
     io::Error::from(io::ErrorKind::TimedOut).into()
 }
 
-/// A cluster's client opens the connections to its nodes by this. It does not say how TLS is set up, so
-/// that nodes with TLS have the client's own connection, and its timeout for whole replies.
+/// Opens the connections of the cluster client to its nodes.
+///
+/// The client does not pass its TLS configuration on. With TLS, it therefore opens the connections itself, with a
+/// timeout for whole replies.
 impl Connect for Link {
     fn connect_with_config<'a, T>(info: T, config: AsyncConnectionConfig) -> RedisFuture<'a, Self>
     where
@@ -195,7 +199,7 @@ impl ConnectionLike for Link {
     }
 }
 
-/// Waits for `reply` until the server is silent for longer than `silence`.
+/// Waits for `reply`. Fails if the server is silent for longer than `silence`.
 async fn unless_silent<T>(
     life: &Life,
     silence: Option<Duration>,
@@ -214,11 +218,11 @@ async fn unless_silent<T>(
 /// Signs of life of a connection.
 #[derive(Default)]
 struct Life {
-    /// Bytes in both directions.
+    /// Bytes sent and received.
     passed: AtomicU64,
-    /// Bytes that were sent since the server last sent any.
+    /// Bytes sent since the server last sent any.
     unanswered: AtomicU64,
-    /// When bytes passed last.
+    /// When a byte was last sent or received.
     last: Mutex<Option<Instant>>,
 }
 
@@ -238,7 +242,7 @@ impl Life {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(SystemClock.monotonic());
     }
 
-    /// Waits until nothing has passed for `silence`, from now on.
+    /// Waits until no byte has been sent or received for `silence`, beginning now.
     async fn silent_for(&self, silence: Duration) {
         let asked = SystemClock.monotonic();
         let mut left = silence;
@@ -253,7 +257,7 @@ impl Life {
     }
 }
 
-/// A stream that takes note of what passes.
+/// A stream that records its traffic in `life`.
 struct Watched<S> {
     stream: S,
     life: Arc<Life>,

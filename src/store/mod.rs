@@ -1,5 +1,5 @@
-//! Redis: the only floor that knows a key. `port` is what the loops want done, `redis_store` does it; `console` is
-//! what apps and people want done. What must be atomic is one Lua script (`scripts/`).
+//! All code that knows Redis. `port` is the interface for the engine and `redis_store` implements it. `console` is
+//! for apps and people. Every change that must be atomic is one Lua script (`scripts/`) or one transaction.
 
 mod address;
 mod connection;
@@ -39,7 +39,7 @@ pub use self::{
     console::{
         delayed::DelayedCounts,
         entries::{Entries, UnreadableEntry},
-        jobs::{Cursor, DelayedChange, DelayedJob, DelayedOutcome, Span},
+        jobs::{Cursor, DelayedChange, DelayedJob, DelayedOutcome, Restored, Span},
         leader::LeaderLock,
     },
     limits::Limits,

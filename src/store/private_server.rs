@@ -1,4 +1,4 @@
-//! A redis-server of our own, for `--dev`, tests and benchmarks: private, nothing kept.
+//! A private redis-server for `--dev`, tests and benchmarks. It stores nothing permanently.
 
 use std::{
     ffi::OsStr,
@@ -16,16 +16,18 @@ use tempfile::TempDir;
 pub enum Listen {
     /// On a free TCP port of the loopback interface.
     Port,
-    /// On a unix socket in its own folder.
+    /// On a unix socket in the server's folder.
     Socket,
 }
 
-/// A shell script that ends the server and removes its folder if our process is killed. `read` returns when the
-/// other end of its pipe closes, and only our process holds that end.
+/// A shell script that kills the server and removes its folder when our process ends.
+///
+/// `read` returns when the other end of its pipe is closed, and only our process holds that end.
 const WATCH: &str = r#"read -r _; kill -9 "$1"; rm -rf "$2""#;
 
-/// A `redis-server` process with its data in a temporary folder. Both end when it is dropped, and also
-/// when our process is killed.
+/// A `redis-server` process with its data in a temporary folder.
+///
+/// The process is killed and the folder removed when the value is dropped or our process is killed.
 #[derive(Debug)]
 pub struct PrivateServer {
     command: Command,
@@ -36,15 +38,15 @@ pub struct PrivateServer {
 }
 
 impl PrivateServer {
-    /// Starts `redis-server` (found on `PATH`) and returns once it accepts connections.
+    /// Starts `redis-server` from `PATH` and waits until it accepts connections.
     ///
     /// # Errors
-    /// Where the program is not installed, or does not come up; says how to mend it.
+    /// If the program is not installed or does not start. The message says what to do.
     pub fn start(listen: Listen) -> io::Result<Self> {
         Self::launch("redis-server", listen, &[])
     }
 
-    /// The same with a program that is as `redis-server` is, and more options for it.
+    /// Starts `program`, which must accept the options of `redis-server`, with additional `options`.
     ///
     /// # Errors
     /// As [`Self::start`].
@@ -63,7 +65,7 @@ impl PrivateServer {
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            // Ctrl-C is for us, who need the server to stop in order.
+            // Ctrl-C must not reach the server: the scheduler still needs it while it stops.
             .process_group(0);
         let url = match listen {
             Listen::Port => {
@@ -96,20 +98,19 @@ impl PrivateServer {
         Ok(server)
     }
 
-    /// Kills it as `kill -9` does.
+    /// Kills the server with SIGKILL.
     ///
     /// # Errors
-    /// None that is expected.
+    /// If the system refuses. It is not expected to.
     pub fn kill(&mut self) -> io::Result<()> {
-        // First, for it would kill whoever has the server's process number later.
+        // First, because the watch would later kill whatever process has the server's ID by then.
         self.watch.kill()?;
         self.watch.wait()?;
         self.process.kill()?;
         self.process.wait().map(drop)
     }
 
-    /// Starts it again after [`Self::kill`], at the same place, with the data that it had written to
-    /// its folder.
+    /// Starts the server again after [`Self::kill`], at the same address, with the data in its folder.
     ///
     /// # Errors
     /// As [`Self::start`].
@@ -119,8 +120,9 @@ impl PrivateServer {
         self.wait_until_ready()
     }
 
-    /// Reads the server's log up to the line that says it is ready; what follows is not wanted
-    /// (redis-server ignores SIGPIPE).
+    /// Reads the server's log up to the line that says it is ready.
+    ///
+    /// The rest of the log is not read. redis-server ignores SIGPIPE, so closing the pipe does not stop it.
     fn wait_until_ready(&mut self) -> io::Result<()> {
         let log = self
             .process
@@ -140,17 +142,17 @@ impl PrivateServer {
         )))
     }
 
-    /// Its address, as `--redis-url` takes it.
+    /// Returns the server's URL, as `--redis-url` takes it.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The folder that holds its data, and goes with it.
+    /// Returns the folder that holds the server's data.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Its process number.
+    /// Returns the server's process ID.
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
@@ -158,7 +160,7 @@ impl PrivateServer {
 
 impl Drop for PrivateServer {
     fn drop(&mut self) {
-        // It keeps nothing, so there is nothing to say goodbye to; a failure means it is gone.
+        // If this fails, the server is already gone.
         let _ = self.kill();
     }
 }
@@ -175,10 +177,10 @@ fn watch(process: &Child, folder: &Path) -> io::Result<Child> {
         .spawn()
 }
 
-/// A port that nobody listened on a moment ago.
+/// Returns a TCP port of the loopback interface that was free a moment ago.
 ///
 /// # Errors
-/// Where the loopback interface has none.
+/// If no port is free.
 pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
         .local_addr()?

@@ -1,4 +1,4 @@
-//! Reads the records of entries: when each was first seen, what it fired, when it left the schedule.
+//! Reads the records of entries: when each was first seen, when it last fired, when it left the schedule.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,16 +20,16 @@ use crate::{
     },
 };
 
-/// How many fields of a hash are read at a time.
+/// Number of fields of a hash to read with one call.
 const SCAN: usize = 1_000;
 
-/// How many histories are read at a time.
+/// Number of histories to read with one call.
 const HISTORIES: usize = 200;
 
-/// How many ignored records are remembered, to name them.
+/// Maximum number of ignored records to remember, so that the log can name them.
 const IGNORED: usize = 100;
 
-/// The records that no scheduler can have written: they are as if they were not there.
+/// Records that no scheduler can have written. They are treated as missing.
 #[derive(Default)]
 struct Ignored(Vec<String>);
 
@@ -49,8 +49,9 @@ pub(super) struct RecordReader<'a> {
 }
 
 impl RecordReader<'_> {
-    /// Calls `visit` for each field of a hash and its value, or for those of the fields `names` that are there.
-    /// If it returns `None`, or if they are no text, the field is `ignored`.
+    /// Calls `visit` for each field of a hash and its value, or only for the fields `names`, if they exist.
+    ///
+    /// Adds a field to `ignored` if `visit` returns `None`, or if its name or value is not UTF-8.
     async fn for_each(
         &self,
         key: &str,
@@ -83,13 +84,16 @@ impl RecordReader<'_> {
             .await
     }
 
-    /// How many fields a hash has: growing step by step, what is made of it would leave gaps behind.
+    /// Returns the number of fields of a hash. Reserving memory for all at once avoids the gaps that a growing map
+    /// leaves.
     async fn length(&self, key: &str) -> Result<usize, StoreError> {
         self.connection.command(&Cmd::hlen(key), key).await
     }
 
-    /// Adds what others enqueued last, since we did: what they wrote is not what we stamped. And the last fires
-    /// of which only the stamp is left.
+    /// Adds the times at which Ruby schedulers enqueued entries later than we did, and lost last fire times.
+    ///
+    /// `last_enqueued_at` has the time of a Ruby scheduler if it is later than our stamp. If the fence has lost
+    /// the field of an entry, its stamp still has the last fire time that was enqueued.
     async fn read_stamps(
         &self,
         names: Option<&[String]>,
@@ -116,7 +120,7 @@ impl RecordReader<'_> {
             if elsewhere.get(name).is_some_and(|at| *at <= ours) {
                 elsewhere.remove(name);
             }
-            // The first versions stamped no fire time.
+            // Early versions wrote stamps without a fire time.
             if let Some((prefix, fire_time)) = rest.rsplit_once(' ')
                 && prefix == our_prefix
                 && !fired.contains_key(name)
@@ -128,7 +132,7 @@ impl RecordReader<'_> {
         .await
     }
 
-    /// Reads all that is known of entries, or of those of the given names.
+    /// Reads the records of all entries, or of those with the given names.
     pub(super) async fn records(&self, names: Option<&[String]>) -> Result<Records, StoreError> {
         let (mut records, mut ignored) = (Records::default(), Ignored::default());
         if names.is_none() {
@@ -165,7 +169,7 @@ impl RecordReader<'_> {
         .await?;
         let read = self.read_stamps(names, &mut records, &mut ignored).await;
         match read {
-            // Other programs write there, too; what they broke must not stop our fires.
+            // Other programs write these keys too. If one has the wrong type, entries must still fire.
             Err(error @ StoreError::Corrupt { .. }) => {
                 records.enqueued_elsewhere.clear();
                 records.unreadable = Some(error);
@@ -176,7 +180,7 @@ impl RecordReader<'_> {
         Ok(records)
     }
 
-    /// Reads which fire of each entry was enqueued last.
+    /// Reads the last fire time of each entry that was enqueued.
     pub(super) async fn last_enqueued(&self) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
         let (mut enqueued, mut ignored) = (HashMap::new(), Ignored::default());
         self.for_each(&self.keys.stamps(), None, &mut ignored, |name, stamp| {
@@ -188,8 +192,7 @@ impl RecordReader<'_> {
         Ok(enqueued)
     }
 
-    /// Returns the newest record in the history of each of these entries, by name. An entry without a history has
-    /// none.
+    /// Returns the newest record in the history of each of these entries, by name. Leaves out entries without one.
     pub(super) async fn last_records(
         &self,
         names: &[String],
@@ -200,7 +203,7 @@ impl RecordReader<'_> {
             for name in names {
                 newest.lrange(self.keys.history(name), 0, 0);
             }
-            // A history of another type has none.
+            // A key of another type counts as an empty history.
             let newest: Vec<RedisResult<Vec<String>>> = self
                 .connection
                 .pipeline(newest.ignore_errors(), &self.keys.history("*"))
@@ -215,7 +218,7 @@ impl RecordReader<'_> {
     }
 }
 
-/// When an entry was out of the schedule, as Redis has it.
+/// Reads a value of the hash `away`.
 fn away(text: &str) -> Option<Away> {
     let (since, until) = match text.split_once(' ') {
         Some((since, until)) => (since, Some(sensible(until)?)),
@@ -225,13 +228,13 @@ fn away(text: &str) -> Option<Away> {
     Some(Away { since, until })
 }
 
-/// The instant of a number of seconds, if a scheduler can have written it.
+/// Returns the instant of Unix seconds in decimal digits, if a scheduler can have written them.
 fn sensible(seconds: &str) -> Option<DateTime<Utc>> {
     let at = DateTime::from_timestamp(digits(seconds)?, 0)?;
     is_sensible(at).then_some(at)
 }
 
-/// The number in a record, if it is one that a scheduler can have written: digits only, as `fire.lua` reads it.
+/// Returns the number in a record, if a scheduler can have written it: ten digits at most, as `fire.lua` reads it.
 fn digits(text: &str) -> Option<i64> {
     let is_one = text.len() <= 10 && text.bytes().all(|it| it.is_ascii_digit());
     is_one.then(|| text.parse().ok()).flatten()

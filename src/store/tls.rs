@@ -1,4 +1,4 @@
-//! What TLS needs: whom we trust, and how we prove who we are.
+//! The TLS configuration: whom to trust, and the client certificate.
 
 use std::{fmt, sync::Arc};
 
@@ -11,10 +11,10 @@ use rustls::{
 
 use crate::store::address::Credentials;
 
-/// How connections with TLS are made.
+/// A TLS configuration, shared by connections.
 pub(super) type TlsConfig = Arc<ClientConfig>;
 
-/// Makes the configuration of TLS for `credentials`.
+/// Builds the TLS configuration for `credentials`.
 ///
 /// # Errors
 /// If a certificate or a key cannot be used.
@@ -28,7 +28,8 @@ pub(super) fn config(credentials: &Credentials) -> RedisResult<TlsConfig> {
             roots.add(certificate).map_err(because(AUTHORITIES))?;
         }
     } else {
-        // The host may have some of a kind that is not known here; the others do.
+        // Certificates that rustls cannot parse are skipped, because a host may have some that are not needed
+        // here.
         let found = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(found.certs);
     }

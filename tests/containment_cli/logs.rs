@@ -1,4 +1,4 @@
-//! A log that nobody reads, and log lines with hostile values.
+//! A log pipe without a reader, and log lines with hostile values.
 
 use std::{fmt::Write as _, io::Read as _, time::Duration};
 
@@ -14,7 +14,8 @@ use crate::harness::{
     ticks::{EACH_SECOND, goes_on_without_a_gap, wait_for_fires},
 };
 
-/// How many log lines fill a quarter of the pipe and everything behind it: each is more than 600 bytes.
+/// Number of entries, and so of status lines: more than 600 bytes each, they fill a quarter of the pipe and the
+/// queue behind it.
 const ENTRIES: usize = 2_500;
 
 /// A schedule that fires every second, and whose status is 1.5 MB of log lines.
@@ -27,13 +28,13 @@ fn talkative() -> String {
     schedule
 }
 
-/// Asks for the status until the log must be full.
+/// Requests the status until the pipe and the queue behind it are full.
 fn fill(redis: &mut Redis, scheduler: &Scheduler) {
     wait_for_fires(redis, scheduler, 1);
     for _ in 0..4 {
         let before = redis.commands_processed();
         scheduler.signal(Signal::SIGUSR1);
-        // The status reads the records of all entries.
+        // A status reads the records of all entries from Redis.
         eventually(|| match redis.commands_processed() - before {
             0..=3 => Err("no status"),
             _ => Ok(()),
@@ -70,24 +71,24 @@ fn when_the_pipe_is_read_again_one_line_says_how_many_lines_were_dropped() {
     scheduler.signal(Signal::SIGTERM);
     assert_eq!(scheduler.ended().code(), Some(0));
     let log = reader.join().unwrap();
-    let told: Vec<_> = log
+    let reports: Vec<_> = log
         .lines()
         .filter(|line| {
             line.contains("WARN dropped log lines that could not be written in time lines=")
         })
         .collect();
-    let [told] = *told else {
-        panic!("{} lines say it", told.len());
+    let [report] = *reports else {
+        panic!("{} lines say it", reports.len());
     };
-    let (_, dropped) = told.split_once("lines=").unwrap();
-    assert!(dropped.parse::<usize>().unwrap() > ENTRIES, "{told}");
+    let (_, dropped) = report.split_once("lines=").unwrap();
+    assert!(dropped.parse::<usize>().unwrap() > ENTRIES, "{report}");
     let whole = |line: &&str| line.starts_with("20") && line.contains('Z');
     assert_eq!(log.lines().find(|line| !whole(line)), None);
     assert!(log.lines().last().unwrap().ends_with("stopped"));
 }
 
 #[test]
-fn a_failure_is_the_last_thing_on_standard_error() {
+fn an_error_that_ends_the_process_is_the_last_line_on_standard_error() {
     let finished = Program::new()
         .args(["--once", "--redis-url", "redis://127.0.0.1:1"])
         .run();
@@ -105,11 +106,11 @@ fn a_failure_is_the_last_thing_on_standard_error() {
     );
 }
 
-/// Letters that would break a line, move the cursor of a terminal, or turn the text around.
+/// Characters that would break a line, control a terminal, or reverse the direction of text.
 const HOSTILE: &str = "\n\r\t\u{1b}[2J\u{7f}\u{85}\u{9b}\u{2028}\u{2029}\u{202e}\u{2066}";
 
 #[test]
-fn no_value_breaks_a_log_line_or_brings_control_characters_into_it() {
+fn no_value_breaks_a_log_line_or_puts_control_characters_into_it() {
     let forged = "2026-01-01T00:00:00Z  INFO leading";
     let hostile = format!("x{HOSTILE}{forged}");
     let entry =
@@ -171,7 +172,7 @@ fn a_log_file_that_is_a_pipe_without_a_reader_is_refused() {
     assert!(finished.log.contains(error), "{}", finished.log);
 
     let reader = std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap());
-    // Until the reader has opened it, it is refused.
+    // The program refuses the pipe until the reader has opened it.
     eventually(|| match program.run() {
         finished if finished.status.success() => Ok(()),
         finished => Err(finished.log),

@@ -1,5 +1,5 @@
-//! One bad thing around the process stops one thing: a log that nobody reads, signals at any moment, schedule
-//! files that hang, and values that forge or reveal.
+//! Trouble around the process affects only what it concerns: a log pipe without a reader, signals at any moment,
+//! schedule files that hang, and values that forge log lines or contain secrets.
 
 mod logs;
 mod pidfile;

@@ -1,4 +1,4 @@
-//! `--pidfile` harms no other process and no other file.
+//! `--pidfile` never harms another process or another file.
 
 use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
@@ -28,7 +28,7 @@ fn is_refused(finished: &Finished, reason: &str) {
 }
 
 #[test]
-fn the_pidfile_of_a_process_that_runs_is_refused_and_kept() {
+fn the_pidfile_of_a_running_process_is_not_replaced() {
     let redis = Redis::start();
     let mut running = Program::on(&redis).args(["--pidfile", "pid"]).start();
     running.wait_for("became the leader holder=");
@@ -61,16 +61,16 @@ fn the_pidfile_of_a_process_that_has_ended_is_replaced() {
     assert_eq!(fs::read_to_string(killed.program.path("pid")).unwrap(), pid);
 }
 
-/// In a container, a process may get the number that the file has from an earlier life for one of its threads.
+/// In a container, one of the new process's threads may have the ID that an earlier process left in the pidfile.
 #[cfg(target_os = "linux")]
 #[test]
-fn the_number_of_a_thread_in_a_pidfile_is_no_process_that_runs() {
+fn a_pidfile_with_the_id_of_a_thread_is_replaced() {
     let redis = Redis::start();
     let (mut program, path) = program(&redis);
     let this = std::process::id().to_string();
     let threads = fs::read_dir("/proc/self/task").unwrap();
     let threads = threads.map(|it| it.unwrap().file_name().into_string().unwrap());
-    // The harness of the tests runs each in a thread of its own.
+    // The test harness runs each test in its own thread.
     let thread = threads.into_iter().find(|it| *it != this).unwrap();
     fs::write(&path, thread).unwrap();
     program.run().succeeded();
@@ -87,7 +87,7 @@ fn an_empty_pidfile_is_replaced() {
 }
 
 #[test]
-fn a_link_a_pipe_and_another_file_are_refused_and_left_alone() {
+fn a_pidfile_that_is_a_link_a_pipe_or_another_file_is_not_replaced() {
     let redis = Redis::start();
     let (mut program, path) = program(&redis);
     let precious = program.write("precious", "1");

@@ -1,4 +1,4 @@
-//! Schedule files that hang, are endless, or are full of mistakes.
+//! Schedule files that hang, never end, or are full of errors.
 
 use std::{fmt::Write as _, fs, os::unix::fs::symlink, path::Path, time::Duration};
 
@@ -24,7 +24,7 @@ fn start(redis: &mut Redis) -> Scheduler {
     scheduler
 }
 
-/// Replaces the schedule file, and waits until the reload is refused for this reason.
+/// Replaces the schedule file, and waits until the log contains `reason`.
 fn is_refused(scheduler: &Scheduler, replace: impl FnOnce(&Path), reason: &str) {
     let path = scheduler.program.path("schedule.toml");
     fs::remove_file(&path).unwrap();
@@ -109,7 +109,7 @@ fn a_file_on_standard_input_is_read_and_a_pipe_is_refused() {
 }
 
 #[test]
-fn ten_thousand_mistakes_on_reload_delay_no_fire() {
+fn ten_thousand_errors_on_reload_delay_no_fire() {
     let mut redis = Redis::start();
     let scheduler = start(&mut redis);
     let mut lines = String::new();
@@ -137,7 +137,7 @@ fn ten_thousand_mistakes_on_reload_delay_no_fire() {
 }
 
 #[test]
-fn a_refused_reload_is_a_problem_until_another_one_is_taken() {
+fn a_rejected_reload_is_a_problem_until_a_reload_succeeds() {
     let mut redis = Redis::start();
     let scheduler = start(&mut redis);
     is_refused(
@@ -181,7 +181,7 @@ fn the_errors_of_a_rejected_reload_are_one_record_in_json_and_logfmt() {
 }
 
 #[test]
-fn of_ten_thousand_warnings_fifty_are_logged_and_the_rest_is_counted() {
+fn fifty_of_ten_thousand_warnings_are_logged_and_the_others_counted() {
     let redis = Redis::start();
     let mut yaml = String::new();
     for number in 0..10_000 {
@@ -198,7 +198,7 @@ fn of_ten_thousand_warnings_fifty_are_logged_and_the_rest_is_counted() {
 }
 
 #[test]
-fn ten_thousand_files_and_mistakes_are_read_in_seconds() {
+fn ten_thousand_files_with_errors_are_checked_in_seconds() {
     let mut program = Program::new().args(["check", "schedules"]);
     let folder = program.path("schedules");
     fs::create_dir(&folder).unwrap();

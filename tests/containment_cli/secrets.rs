@@ -1,4 +1,4 @@
-//! Neither logs, errors nor `--help` show a secret.
+//! Logs, errors and `--help` never show a secret.
 
 use crate::harness::Program;
 
@@ -48,7 +48,7 @@ fn tls_without_a_check_of_the_certificate_is_refused_at_the_start() {
 }
 
 #[test]
-fn help_shows_neither_the_user_at_the_sentinels_nor_where_the_key_is() {
+fn help_shows_neither_the_sentinel_user_nor_the_path_of_the_tls_key() {
     let program = Program::new()
         .env("REDIS_SENTINEL_USERNAME", "s3cret")
         .env("REDIS_SENTINEL_PASSWORD", "s3cret")

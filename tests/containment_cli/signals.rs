@@ -1,4 +1,4 @@
-//! Signals at any moment, and a stop within a second whatever the process is doing.
+//! Signals at any moment; a stop takes less than a second whatever the process is doing.
 
 use std::{fmt::Write as _, fs, time::Duration};
 
@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use crate::harness::{Program, Redis, Scheduler, eventually, now};
 
-/// A schedule that takes seconds to read.
+/// Returns a schedule that takes seconds to read.
 fn huge(entries: usize) -> String {
     let mut text = String::new();
     for number in 0..entries {
@@ -19,7 +19,7 @@ fn huge(entries: usize) -> String {
     text
 }
 
-/// Waits until the process listens to HUP; it has read nothing yet.
+/// Waits until the process handles HUP. It has not read the schedule by then.
 fn wait_until_it_listens(scheduler: &Scheduler) {
     let status = format!("/proc/{}/status", scheduler.pid());
     eventually(|| {
@@ -51,11 +51,11 @@ fn signals_while_the_schedule_is_first_read_do_not_end_the_process() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn term_while_a_huge_schedule_is_read_ends_within_a_second() {
+fn term_while_a_huge_schedule_is_read_ends_the_process_within_a_second() {
     let redis = Redis::start();
     let mut scheduler = Program::on(&redis).schedule(&huge(300_000)).start();
     wait_until_it_listens(&scheduler);
-    // It is in the middle of the file by then.
+    // By then, the process is reading the file.
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(scheduler.log(), "");
     let started = now();
@@ -74,7 +74,7 @@ fn term_while_a_huge_schedule_is_read_ends_within_a_second() {
 }
 
 #[test]
-fn term_with_a_huge_schedule_in_force_ends_within_a_second() {
+fn term_with_a_huge_schedule_in_force_ends_the_process_within_a_second() {
     let redis = Redis::start();
     let mut scheduler = Program::on(&redis).schedule(&huge(100_000)).start();
     scheduler.wait_for("became the leader holder=");

@@ -6,7 +6,7 @@ use redis::Commands;
 use super::{does_its_work, program};
 use crate::harness::{LOCK, Redis, Scheduler, eventually};
 
-/// The `ACL` line of docs/configuration.md: the words after the command's name.
+/// Returns the words of the ACL line in docs/configuration.md, without the command's name.
 fn documented_line() -> Vec<String> {
     let page = include_str!("../../docs/configuration.md");
     let line = page
@@ -16,7 +16,7 @@ fn documented_line() -> Vec<String> {
     words.map(|it| it.replace("PASSWORD", "pw")).collect()
 }
 
-/// A server with that user, perhaps with one `more` rule; and the user's URL.
+/// Starts a server with that user and an optional `more` rule. Returns the user's URL, too.
 fn server(line: &[String], more: Option<String>) -> (Redis, String) {
     let mut redis = Redis::start();
     let mut user = redis::cmd("ACL");
@@ -26,8 +26,8 @@ fn server(line: &[String], more: Option<String>) -> (Redis, String) {
     (redis, url)
 }
 
-/// Gives `redis` that user, `rescue:pw`, for `namespace`, and with the further rights that docs/configuration.md names for
-/// such a server.
+/// Adds the user `rescue:pw` for `namespace` to `redis`, with the `more` rights that docs/configuration.md adds for such
+/// a server.
 pub fn add_user(redis: &mut Redis, namespace: &str, more: &[&str]) {
     let page = include_str!("../../docs/configuration.md");
     let for_namespace = |it: String| it.replace("~resque:*", &format!("~{namespace}:*"));
@@ -48,15 +48,15 @@ pub fn add_user(redis: &mut Redis, namespace: &str, more: &[&str]) {
     user.exec(&mut redis.connection).unwrap();
 }
 
-/// The commands that were refused.
+/// Returns the commands that Redis denied.
 pub fn denied(redis: &mut Redis) -> Vec<String> {
     let mut log = redis::cmd("ACL");
     let entries: Vec<redis::Value> = log.arg("LOG").query(&mut redis.connection).unwrap();
     entries.iter().map(|it| format!("{it:?}")).collect()
 }
 
-/// A leader, a follower, and a handover.
-fn whole_life(redis: &mut Redis, url: &str) -> Scheduler {
+/// Runs a leader and a follower, stops the leader, and waits for the takeover.
+fn leads_and_takes_over(redis: &mut Redis, url: &str) -> Scheduler {
     let mut first = does_its_work(redis, program(url, &[]));
     let second = program(url, &[]).start();
     second.wait_for("following");
@@ -69,9 +69,9 @@ fn whole_life(redis: &mut Redis, url: &str) -> Scheduler {
 }
 
 #[test]
-fn acl_user_with_the_least_rights() {
+fn the_acl_documented_line_has_every_right_that_the_scheduler_needs() {
     let (mut redis, url) = server(&documented_line(), None);
-    whole_life(&mut redis, &url);
+    leads_and_takes_over(&mut redis, &url);
     assert_eq!(denied(&mut redis), Vec::<String>::new());
 }
 
@@ -113,7 +113,7 @@ fn the_documented_rights_are_enough_for_every_command() {
 }
 
 #[test]
-fn dynamic_entries_need_no_further_right() {
+fn dynamic_entries_need_no_additional_right() {
     let mut redis = Redis::start();
     add_user(&mut redis, "resque", &[]);
     let entry = r#"{"every":"1h","queue":"q"}"#;
@@ -138,7 +138,7 @@ fn dynamic_entries_need_no_further_right() {
     assert_eq!(denied(&mut redis), Vec::<String>::new());
 }
 
-/// What a scheduler does in its life, as far as it comes with the rights that it has.
+/// Runs a scheduler without `right` through all its duties, until Redis denies something. Returns what was denied.
 fn denied_without(right: &str) -> Vec<String> {
     let (mut redis, url) = server(&documented_line(), Some(format!("-{right}")));
     let () = redis.connection.pset_ex(LOCK, "other:1", 60_000).unwrap();
@@ -148,13 +148,13 @@ fn denied_without(right: &str) -> Vec<String> {
         log if log.contains("following") || !denied(&mut redis).is_empty() => Ok(()),
         log => Err(log),
     });
-    // It is to lead now.
+    // The scheduler takes over when this lock expires.
     let () = redis.connection.pexpire(LOCK, 500).unwrap();
     let mut left = 600;
     eventually(|| {
         left -= 1;
         let said = denied(&mut redis);
-        // Giving the lease back takes a right of its own.
+        // The right that releasing the lease needs is denied only after the signal below.
         if said.is_empty() && left > 0 {
             Err(scheduler.log())
         } else {

@@ -1,4 +1,4 @@
-//! A cluster of three masters, and a replica of the one that has our keys.
+//! A cluster of three masters, and a replica of the master that has our keys.
 
 use nix::sys::signal::Signal;
 use redis::RedisResult;
@@ -6,7 +6,7 @@ use rescue_scheduler::store::{Listen, PrivateServer, free_port};
 
 use super::{
     acl::{add_user, denied},
-    is_held, program,
+    program, wait_until_skipped,
 };
 use crate::harness::{
     Redis, eventually,
@@ -27,7 +27,7 @@ fn node() -> Redis {
     Redis::new(PrivateServer::launch("redis-server", Listen::Port, &options).unwrap())
 }
 
-/// Three masters, each with a third of the slots, that know each other and all of `others`.
+/// Starts three masters with a third of the slots each, and joins them and all of `others` to a cluster.
 fn cluster(others: &mut [Redis]) -> [Redis; 3] {
     let mut masters = [(); 3].map(|()| node());
     for (master, slots) in masters
@@ -64,7 +64,7 @@ fn info(node: &mut Redis) -> RedisResult<String> {
         .query(&mut node.connection)
 }
 
-/// Waits until the queue of `node` has `count` fires.
+/// Waits until `node` has `count` fires in its queue, and returns their fire times.
 fn wait_for_fires(node: &mut Redis, count: usize) -> Vec<i64> {
     eventually(|| {
         let queue: RedisResult<Vec<String>> = redis::cmd("LRANGE")
@@ -79,7 +79,7 @@ fn wait_for_fires(node: &mut Redis, count: usize) -> Vec<i64> {
 }
 
 #[test]
-fn cluster_with_a_hash_tag_and_its_failover() {
+fn after_a_cluster_failover_no_fire_is_missing() {
     let mut replica = [node()];
     let mut masters = cluster(&mut replica);
     for node in masters.iter_mut().chain(&mut replica) {
@@ -109,7 +109,7 @@ fn cluster_with_a_hash_tag_and_its_failover() {
     );
     let scheduler = program(&url, &["--namespace", "{resque}"]).start();
     let fires = wait_for_fires(owner, 3);
-    is_held(owner, "{resque}", &scheduler);
+    wait_until_skipped(owner, "{resque}", &scheduler);
     let fires = wait_for_fires(owner, fires.len() + 1);
     eventually(|| {
         let copy: RedisResult<()> = redis::cmd("READONLY").exec(&mut replica.connection);
@@ -152,7 +152,7 @@ fn cluster_with_a_hash_tag_and_its_failover() {
 }
 
 #[test]
-fn a_cluster_node_that_hangs_does_not_hang_us() {
+fn a_cluster_node_that_hangs_does_not_stop_the_scheduler() {
     let mut masters = cluster(&mut []);
     let slot: usize = redis::cmd("CLUSTER")
         .arg(&["KEYSLOT", "{resque}:queues"])
@@ -168,7 +168,7 @@ fn a_cluster_node_that_hangs_does_not_hang_us() {
     let url = format!("redis+cluster://127.0.0.1:{owner_port},127.0.0.1:{other_port}");
     let scheduler = program(&url, &["--namespace", "{resque}"]).start();
     assert_gapless(&wait_for_fires(&mut masters[owner], 2));
-    // All connections break while it hangs.
+    // Breaks all connections while the other node hangs.
     masters[owner].command("CLIENT KILL TYPE normal SKIPME yes");
     let before = wait_for_fires(&mut masters[owner], 1).len();
     assert_gapless(&wait_for_fires(&mut masters[owner], before + 3));
@@ -185,7 +185,7 @@ fn cluster_without_a_hash_tag_is_refused_at_the_start() {
 }
 
 #[test]
-fn a_cluster_by_the_url_of_one_node_is_told_how_it_is_reached() {
+fn the_error_for_the_url_of_a_cluster_node_names_the_url_of_a_cluster() {
     let masters = cluster(&mut []);
     for node in masters {
         let scheduler = program(node.url(), &["--namespace", "{elsewhere}"]).start();

@@ -1,5 +1,5 @@
-//! Redis in all its deployments, on real servers: each fires without a gap, moves delayed jobs, and
-//! survives a kill.
+//! All deployments of Redis, with real servers. With each, entries fire without a gap, delayed jobs are moved, and
+//! a killed scheduler continues.
 
 mod acl;
 mod cluster;
@@ -13,7 +13,7 @@ use crate::harness::{
     ticks::{EACH_SECOND, goes_on_without_a_gap, wait_for_fires},
 };
 
-/// An entry whose fires are skipped once a worker works on its job.
+/// An entry whose fires are skipped while its job is queued or a worker runs it.
 const HELD: &str = r#"
 [schedule.held]
 every = "1s"
@@ -22,15 +22,16 @@ overlap = "skip_if_running"
 max_queue_length = 1000
 "#;
 
-/// A worker that works on the job of [`HELD`], as Resque's writes it.
+/// A worker that runs the job of [`HELD`], as Resque writes it: id and status.
 const WORKER: [&str; 2] = [
     "host:1:held",
     r#"{"queue":"held","run_at":"2026-11-23T16:25:34Z","payload":{"class":"held","args":[]}}"#,
 ];
 
-/// Waits until the fires of [`HELD`] are skipped, because its job waits and because it is worked on.
-/// `redis` has the keys of `namespace`.
-fn is_held(redis: &mut Redis, namespace: &str, scheduler: &Scheduler) {
+/// Waits until fires of [`HELD`] are skipped, first because its job is queued and then because a worker runs it.
+///
+/// `redis` is the server that has the keys of `namespace`.
+fn wait_until_skipped(redis: &mut Redis, namespace: &str, scheduler: &Scheduler) {
     scheduler.wait_for("outcome=\"skipped_queued\"");
     let [id, job] = WORKER;
     let () = redis::pipe()
@@ -42,7 +43,7 @@ fn is_held(redis: &mut Redis, namespace: &str, scheduler: &Scheduler) {
     scheduler.wait_for("outcome=\"skipped_running\"");
 }
 
-/// A program with a schedule at `url`, with more arguments.
+/// Returns a program with a schedule, the Redis URL `url` and the arguments `args`.
 fn program(url: &str, args: &[&str]) -> Program {
     let program = Program::new().args(["--redis-url", url, "--lease", "1s"]);
     program
@@ -50,8 +51,9 @@ fn program(url: &str, args: &[&str]) -> Program {
         .schedule(&[EACH_SECOND, HELD].concat())
 }
 
-/// The whole work once: fires, a kill -9, a restart, delayed jobs, quarantine, pile-ups. `redis` is a view of
-/// the same data without what is tested.
+/// Runs the program through all its duties: fires, a kill, a restart, delayed jobs, quarantine, skipped fires.
+///
+/// `redis` connects to the same data without the deployment under test.
 fn does_its_work(redis: &mut Redis, program: Program) -> Scheduler {
     let scheduler = program.start();
     wait_for_fires(redis, &scheduler, 1);
@@ -66,7 +68,7 @@ fn does_its_work(redis: &mut Redis, program: Program) -> Scheduler {
         }
     });
     scheduler.wait_for("quarantine");
-    is_held(redis, "resque", &scheduler);
+    wait_until_skipped(redis, "resque", &scheduler);
     goes_on_without_a_gap(redis, &scheduler, 2);
     scheduler
 }

@@ -1,4 +1,4 @@
-//! A server by its port, its unix socket, and its database.
+//! A server at a TCP port, at a unix socket, and another database.
 
 use redis::Commands;
 

@@ -1,4 +1,4 @@
-//! A master, a replica, and three sentinels that agree when the master is gone.
+//! A master, a replica, and three sentinels that promote the replica when the master is gone.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use crate::harness::{
     ticks::{fire_times, goes_on_without_a_gap, wait_for_fires},
 };
 
-/// One sentinel; dropping it ends it.
+/// A sentinel process. Dropping it kills the process.
 struct Sentinel {
     process: Child,
     port: u16,
@@ -44,7 +44,7 @@ impl Sentinel {
         }
     }
 
-    /// How many sentinels and replicas of the master it knows, beside itself.
+    /// Returns how many other sentinels and how many replicas of the master it knows.
     fn knows(&self) -> redis::RedisResult<(usize, usize)> {
         let client = redis::Client::open(("127.0.0.1", self.port))?;
         let mut connection = client.get_connection()?;
@@ -67,7 +67,7 @@ impl Drop for Sentinel {
 }
 
 #[test]
-fn sentinel_failover_is_followed() {
+fn after_a_sentinel_failover_the_scheduler_uses_the_new_master() {
     let mut master = Redis::on_port();
     let mut replica = Redis::on_port();
     for redis in [&mut master, &mut replica] {
@@ -101,7 +101,7 @@ fn sentinel_failover_is_followed() {
     scheduler
         .wait_for("cannot use Redis")
         .wait_for("Redis is back");
-    // The sentinels closed all connections to it.
+    // The sentinels closed all connections to the replica.
     replica.connection = replica.connect();
     let fires = goes_on_without_a_gap(&mut replica, &scheduler, 3);
     println!("{} fires, of which the new master has each", fires.len());
@@ -115,7 +115,7 @@ fn sentinel_failover_is_followed() {
 }
 
 #[test]
-fn an_unknown_service_is_told() {
+fn an_unknown_sentinel_service_is_reported() {
     let master = Redis::on_port();
     let sentinel = Sentinel::watching(&master.port());
     eventually(|| sentinel.knows());

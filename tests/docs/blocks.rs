@@ -1,9 +1,11 @@
-//! Blocks of the documentation that are marked for it are run as they are printed, on a private Redis.
+//! Runs the marked code blocks of the documentation on a private Redis, and compares the output.
 //!
-//! `<!-- run -->` before a fenced block: a shell runs it, in a folder with the repository's schedules.
-//! `<!-- run: exits 1 -->`: it ends with that exit code. `<!-- run until "TEXT" -->`: it runs until it has printed
-//! TEXT, and is stopped then. `<!-- file: NAME -->`: the blocks below find it as a file. `<!-- prints -->` before the next block: that is what it prints, to the letter;
-//! `<!-- prints some -->`: these lines in this order, where `…` stands for anything, a line or a part of one.
+//! - `<!-- run -->` before a fenced block: a shell runs the block in a folder with the repository's schedules.
+//! - `<!-- run: exits 1 -->`: the same, and the exit code is 1.
+//! - `<!-- run until "TEXT" -->`: the shell is stopped when it has printed TEXT.
+//! - `<!-- file: NAME -->`: the block is the content of a file that the blocks below it can read.
+//! - `<!-- prints -->` before the next block: the exact output.
+//! - `<!-- prints some -->`: lines of the output in this order. `…` stands for any lines, or for any part of a line.
 
 use std::{
     fs,
@@ -25,14 +27,14 @@ use crate::{
     harness::Redis,
 };
 
-/// A fenced block, and the mark before it.
+/// A fenced block and the mark before it.
 struct Block {
     line: usize,
     mark: Option<String>,
     text: String,
 }
 
-/// The blocks of a page.
+/// Returns the blocks of a page.
 fn blocks(page: &Page) -> Vec<Block> {
     let (mut blocks, mut mark, mut block) = (vec![], None, None);
     for (event, range) in Parser::new(&page.text).into_offset_iter() {
@@ -91,7 +93,7 @@ fn marked_blocks_run_as_they_are_printed() {
     assert!(run > 0, "no block is marked");
 }
 
-/// Returns what a shell prints that runs `commands` as the mark `how` says.
+/// Runs `commands` in a shell as the mark `how` says, and returns the output.
 fn execute(commands: &str, how: &str, files: &[(&str, &str)]) -> String {
     let redis = Redis::on_port();
     let folder = folder(&redis);
@@ -111,7 +113,7 @@ fn execute(commands: &str, how: &str, files: &[(&str, &str)]) -> String {
         .env("REDIS_URL", redis.url())
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    // A group of its own, so that all that it starts can be stopped.
+    // A separate process group, so that everything that the shell starts can be stopped.
     std::os::unix::process::CommandExt::process_group(&mut shell, 0);
     let mut shell = shell.spawn().unwrap();
     let printed = if let Some(text) = how.strip_prefix("run until ") {
@@ -131,7 +133,7 @@ fn execute(commands: &str, how: &str, files: &[(&str, &str)]) -> String {
     printed
 }
 
-/// A folder with the repository's schedules, and a `redis-cli` that means `redis`.
+/// Creates a folder with the repository's schedules, and a `redis-cli` that connects to `redis`.
 fn folder(redis: &Redis) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -155,7 +157,8 @@ fn folder(redis: &Redis) -> TempDir {
     folder
 }
 
-/// Reads what `shell` prints up to a line with `text` in it, and stops it and all that it has started.
+/// Reads the output of `shell` up to a line that contains `text`, then stops the shell and everything that it
+/// started.
 fn until(shell: &mut Child, text: &str) -> String {
     let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
     let mut printed = String::new();
@@ -180,7 +183,7 @@ fn until(shell: &mut Child, text: &str) -> String {
     printed
 }
 
-/// Fails unless the lines of `expected` are in `printed`, in this order.
+/// Asserts that the lines of `expected` are in `printed`, in this order.
 #[track_caller]
 fn prints_some(printed: &str, expected: &str, place: &str) {
     let mut rest = printed.lines();
@@ -190,7 +193,7 @@ fn prints_some(printed: &str, expected: &str, place: &str) {
     }
 }
 
-/// Whether `line` is like `pattern`, in which `…` stands for anything.
+/// Whether `line` matches `pattern`, in which `…` stands for any text.
 fn is_like(line: &str, pattern: &str) -> bool {
     let mut parts = pattern.split('…');
     let Some(mut rest) = line.strip_prefix(parts.next().unwrap_or_default()) else {

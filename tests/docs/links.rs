@@ -1,4 +1,4 @@
-//! Relative links name a file and a heading that exist.
+//! Every relative link leads to a file and a heading that exist.
 
 use std::{collections::HashSet, fs, path::Path};
 
@@ -34,7 +34,7 @@ fn every_relative_link_leads_to_a_file_and_a_heading() {
     assert!(dead.is_empty(), "dead links:\n{}", dead.join("\n"));
 }
 
-/// The anchors of the headings of a page, as GitHub makes them.
+/// Returns the anchors of a page's headings, as GitHub makes them.
 fn anchors(page: &Path) -> HashSet<String> {
     let text = fs::read_to_string(page).unwrap();
     let (mut anchors, mut heading) = (HashSet::new(), None);

@@ -1,4 +1,4 @@
-//! The documentation: its links lead somewhere, its commands print what it says, and it names every option and key.
+//! The documentation: links, the output of commands, and completeness of the reference tables.
 
 mod blocks;
 mod links;
@@ -15,7 +15,7 @@ struct Page {
     text: String,
 }
 
-/// The pages that a reader of the repository sees, in the order of their names.
+/// Returns the pages at the root and in `docs`, sorted by path.
 fn pages() -> Vec<Page> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths: Vec<PathBuf> = [root.to_owned(), root.join("docs")]
@@ -32,7 +32,7 @@ fn pages() -> Vec<Page> {
     paths.into_iter().map(read).collect()
 }
 
-/// The page `docs/NAME`.
+/// Returns the page whose path ends with `name`.
 fn page(name: &str) -> Page {
     let mut pages = pages().into_iter();
     pages.find(|page| page.path.ends_with(name)).unwrap()

@@ -1,4 +1,4 @@
-//! What `--help` and the errors of the program name is in the reference, and the reference names nothing else.
+//! The reference pages list every flag, variable and key that `--help` and errors name, and no others.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use crate::{docs::page, harness::Program};
 
-/// The texts in code, or a `part` of each, in one column of the tables of a page below a heading, or of the whole page.
+/// Returns the code words, or a `part` of each, in a column of the tables of a page, only below `heading` if given.
 fn in_tables(
     name: &str,
     column: usize,
@@ -64,7 +64,7 @@ fn help(command: &[&str]) -> String {
         .output
 }
 
-/// The long flags that a help text lists, and the variables that stand for them.
+/// Returns the long flags in a help text, and their environment variables.
 fn flags_and_variables(help: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut flags, mut variables) = (BTreeSet::new(), BTreeSet::new());
     for line in help.lines().map(str::trim) {
@@ -104,14 +104,16 @@ fn every_flag_of_the_commands_is_documented() {
     let pages = ["schedule.md", "yaml.md", "commands.md", "configuration.md"];
     let pages = pages.map(|name| page(&format!("docs/{name}")).text);
     let commands = [
-        "next", "check", "convert", "status", "explain", "history", "events",
+        "next", "check", "convert", "status", "enqueue", "explain", "history", "events",
     ];
     let of_schedule = ["list", "show", "trigger", "pause", "resume"];
     let commands = commands.map(|it| vec![it]).into_iter();
     let of_delayed = ["list", "count", "stats", "remove", "run-now", "reschedule"];
+    let of_quarantine = ["list", "show", "retry", "discard"];
     let commands = commands
         .chain(of_schedule.map(|it| vec!["schedule", it]))
-        .chain(of_delayed.map(|it| vec!["delayed", it]));
+        .chain(of_delayed.map(|it| vec!["delayed", it]))
+        .chain(of_quarantine.map(|it| vec!["quarantine", it]));
     for command in commands {
         let flags = flags_and_variables(&help(&command)).0;
         assert!(!flags.is_empty() || command == ["convert"], "{command:?}");
@@ -159,7 +161,7 @@ fn every_test_that_the_reliability_page_names_exists() {
     }
 }
 
-/// The text of all Rust files below a folder.
+/// Returns the text of all Rust files below a folder.
 fn rust_files(folder: &Path) -> String {
     let entries = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
     let read = |path: PathBuf| match path.extension() {

@@ -1,4 +1,4 @@
-//! Delayed jobs: what apps write, and what becomes of them.
+//! Delayed jobs as apps write them.
 
 use redis::{Commands as _, Pipeline};
 
@@ -14,7 +14,7 @@ impl Redis {
         pipe.exec(&mut self.connection).unwrap();
     }
 
-    /// Adds delayed items for `queue` that are all due, so many of them at each timestamp.
+    /// Adds `number` delayed items for `queue`, all due, `at_each` of them at each timestamp.
     pub fn delay_many(&mut self, queue: &str, number: usize, at_each: usize) {
         let mut pipe = redis::pipe();
         for job in 0..number {
@@ -24,7 +24,7 @@ impl Redis {
         pipe.exec(&mut self.connection).unwrap();
     }
 
-    /// Waits until no delayed job is left, for as long as they become fewer.
+    /// Waits until no delayed job is left. Fails if their number stops decreasing.
     #[track_caller]
     pub fn wait_until_all_are_moved(&mut self) {
         let mut left = usize::MAX;
@@ -37,7 +37,7 @@ impl Redis {
     }
 }
 
-/// Adds what `enqueue_at` of an app does.
+/// Adds the commands that `enqueue_at` sends in an app.
 pub fn delay(pipe: &mut Pipeline, timestamp: i64, item: &[u8]) {
     let bucket = format!("delayed:{timestamp}");
     pipe.rpush(format!("resque:{bucket}"), item).ignore();
@@ -46,12 +46,12 @@ pub fn delay(pipe: &mut Pipeline, timestamp: i64, item: &[u8]) {
     pipe.zadd(SCHEDULE, timestamp, timestamp).ignore();
 }
 
-/// The item of a delayed job for `queue`; each number is another job.
+/// Returns the item of a delayed job for `queue`. Each number is a different job.
 pub fn item(queue: &str, number: usize) -> String {
     format!(r#"{{"class":"Job","args":[{number}],"queue":"{queue}"}}"#)
 }
 
-/// What that job is in its queue.
+/// Returns the payload of that job in its queue.
 pub fn payload(number: usize) -> String {
     format!(r#"{{"class":"Job","args":[{number}]}}"#)
 }

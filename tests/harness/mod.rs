@@ -1,4 +1,4 @@
-//! What every integration test needs: a redis-server of its own, and the real program.
+//! What integration tests share: a private redis-server and the real program.
 
 mod delayed;
 pub mod proxy;
@@ -20,13 +20,13 @@ use rescue_scheduler::store::{Listen, PrivateServer};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-/// No state of a test takes longer to come, or the test has failed.
+/// A test fails if it waits longer than this for a state.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The leader's lock.
 pub const LOCK: &str = "resque:resque:resque_scheduler_master_lock";
 
-/// Delayed items that can't be enqueued.
+/// List of quarantined delayed items.
 pub const QUARANTINE: &str = "resque:rescue_scheduler:quarantine";
 
 /// A private redis-server, and a connection to it.
@@ -40,17 +40,17 @@ impl Redis {
         Self::on(Listen::Socket)
     }
 
-    /// One for workers that know no unix sockets.
+    /// Starts a server on a TCP port, for clients that do not support unix sockets.
     pub fn on_port() -> Self {
         Self::on(Listen::Port)
     }
 
-    /// One with more options, on a unix socket.
+    /// Starts a server with additional options, on a unix socket.
     pub fn with(options: &[&str]) -> Self {
         Self::of("redis-server", options)
     }
 
-    /// One of another program, on a unix socket.
+    /// Starts another program as the server, on a unix socket.
     pub fn of(program: impl AsRef<std::ffi::OsStr>, options: &[&str]) -> Self {
         Self::new(PrivateServer::launch(program, Listen::Socket, options).unwrap())
     }
@@ -75,7 +75,7 @@ impl Redis {
         self.connection = connect(self.server.url());
     }
 
-    /// Sends a command, in words, and returns nothing of its reply.
+    /// Sends a command, given as words separated by spaces. Ignores the reply, but not an error.
     #[track_caller]
     pub fn command(&mut self, words: &str) {
         let mut words = words.split(' ');
@@ -86,7 +86,7 @@ impl Redis {
         command.exec(&mut self.connection).unwrap();
     }
 
-    /// How many commands the server has had, those of scripts included.
+    /// Returns how many commands the server has processed, including those of scripts.
     pub fn commands_processed(&mut self) -> u64 {
         let info: String = redis::cmd("INFO")
             .arg("stats")
@@ -97,7 +97,7 @@ impl Redis {
         count.unwrap().parse().unwrap()
     }
 
-    /// A further connection.
+    /// Opens another connection.
     pub fn connect(&self) -> Connection {
         connect(self.url())
     }
@@ -106,18 +106,18 @@ impl Redis {
         self.server.url()
     }
 
-    /// The port of a server [`Self::on_port`].
+    /// Returns the port of a server that [`Self::on_port`] started.
     pub fn port(&self) -> String {
         let (_, port) = self.url().trim_end_matches("/0").rsplit_once(':').unwrap();
         port.to_owned()
     }
 
-    /// Stops the server and lets it go on, by signals.
+    /// Sends a signal to the server, for example to stop and to continue it.
     pub fn signal(&self, signal: signal::Signal) {
         send(self.server.pid(), signal);
     }
 
-    /// Writes keys as the wire vectors hold them: `{key: {"type", "value"}}`.
+    /// Writes keys in the form of the wire vectors: `{key: {"type", "value"}}`.
     pub fn seed(&mut self, keys: &Value) {
         for (key, entry) in keys.as_object().into_iter().flatten() {
             let value = &entry["value"];
@@ -134,7 +134,7 @@ impl Redis {
         }
     }
 
-    /// All keys but our own, in the form of the wire vectors.
+    /// Returns all keys except our own, in the form of the wire vectors.
     pub fn dump(&mut self) -> Value {
         let mut keys: Vec<String> = self.connection.keys("*").unwrap();
         keys.retain(|key| !key.contains(":rescue_scheduler:"));
@@ -177,7 +177,7 @@ impl Redis {
         }
     }
 
-    /// The payloads in a queue of the namespace `resque`.
+    /// Returns the payloads in a queue of the namespace `resque`.
     pub fn queue(&mut self, name: &str) -> Vec<String> {
         self.connection
             .lrange(format!("resque:queue:{name}"), 0, -1)
@@ -194,14 +194,14 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-/// The program under test and its command line; files live as long as this.
+/// The program under test, its command line and a folder for its files. Dropping this removes the folder.
 pub struct Program {
     command: Command,
     folder: TempDir,
 }
 
 impl Program {
-    /// The program on `redis`, free of this machine's environment.
+    /// Returns the program for `redis`, without the environment of this machine.
     pub fn on(redis: &Redis) -> Self {
         Self::new().args(["--redis-url", redis.url()])
     }
@@ -237,7 +237,7 @@ impl Program {
         self
     }
 
-    /// A file in the folder where the program runs.
+    /// Returns the path of a file in the folder where the program runs.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -248,7 +248,7 @@ impl Program {
         path
     }
 
-    /// Runs it to its end.
+    /// Runs the program until it exits.
     pub fn run(&mut self) -> Finished {
         let output = self.command.output().unwrap();
         Finished {
@@ -258,7 +258,7 @@ impl Program {
         }
     }
 
-    /// Runs it to its end, and gives it each line once it has answered the one before.
+    /// Runs the program until it exits, sending each line of input after the answer to the previous one.
     pub fn converse<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>) -> Vec<String> {
         let (input, output) = (Stdio::piped(), Stdio::piped());
         let command = self.command.stdin(input).stdout(output);
@@ -276,7 +276,7 @@ impl Program {
         answered
     }
 
-    /// Starts it as a daemon whose log goes to a pipe. If nobody reads it, it fills.
+    /// Starts the program with its log going to a pipe, which fills up if nobody reads it.
     pub fn start_with_pipe(mut self) -> (Scheduler, ChildStderr) {
         let command = self.command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
@@ -290,7 +290,7 @@ impl Program {
         (scheduler, pipe)
     }
 
-    /// Starts it as a daemon; its log goes to a file.
+    /// Starts the program with its log going to a file.
     pub fn start(mut self) -> Scheduler {
         let log = self.folder.path().join("log");
         let file = fs::File::options()
@@ -312,7 +312,7 @@ impl Program {
     }
 }
 
-/// What a program that ran to its end left behind.
+/// Result of a program that has exited.
 pub struct Finished {
     pub status: ExitStatus,
     pub log: String,
@@ -320,7 +320,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Panics unless it succeeded.
+    /// Asserts that the program succeeded.
     #[track_caller]
     pub fn succeeded(self) -> Self {
         assert!(self.status.success(), "{}", self.log);
@@ -328,7 +328,7 @@ impl Finished {
     }
 }
 
-/// A running program; dropping it kills it.
+/// A running program. Dropping it kills the process.
 pub struct Scheduler {
     pub program: Program,
     process: Child,
@@ -336,7 +336,7 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Its log so far.
+    /// Returns the log so far.
     pub fn log(&self) -> String {
         read(&self.log)
     }
@@ -345,7 +345,7 @@ impl Scheduler {
         self.process.id()
     }
 
-    /// Its memory in kB: `VmRSS` now, `VmHWM` at most.
+    /// Returns a value in kB from the process status: `VmRSS` is the current memory, `VmHWM` its maximum.
     pub fn memory(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let mut lines = status.lines();
@@ -354,20 +354,20 @@ impl Scheduler {
         kilobytes.parse().unwrap()
     }
 
-    /// What it writes into the lock.
+    /// Returns the value that the program writes into the lock.
     pub fn holder(&self) -> String {
         let host = gethostname::gethostname();
         format!("{}:{}", host.to_string_lossy(), self.pid())
     }
 
-    /// Asks it how it is, and waits until it says that it is so.
+    /// Requests the status until the log contains `expected`.
     #[track_caller]
     pub fn status(&self, expected: &str) -> &Self {
-        let said = self.log().len();
+        let before = self.log().len();
         eventually(|| {
             self.signal(signal::Signal::SIGUSR1);
             std::thread::sleep(Duration::from_millis(20));
-            match self.log()[said..].to_owned() {
+            match self.log()[before..].to_owned() {
                 log if log.contains(expected) => Ok(()),
                 log => Err(format!("no `{expected}` in:\n{log}")),
             }
@@ -375,7 +375,7 @@ impl Scheduler {
         self
     }
 
-    /// Waits until its log holds `text`.
+    /// Waits until the log contains `text`.
     #[track_caller]
     pub fn wait_for(&self, text: &str) -> &Self {
         eventually(|| match self.log() {
@@ -389,12 +389,12 @@ impl Scheduler {
         send(self.pid(), signal);
     }
 
-    /// Waits for its end, after a signal that asks for it.
+    /// Waits until the process exits. Something must have made it exit.
     pub fn ended(&mut self) -> ExitStatus {
         self.process.wait().unwrap()
     }
 
-    /// Kills it as `kill -9` does.
+    /// Kills the process with SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -405,7 +405,7 @@ impl Scheduler {
         self.process = self.program.command.spawn().unwrap();
     }
 
-    /// Kills it as `kill -9` does, and starts it again.
+    /// Kills the process with SIGKILL and starts it again.
     pub fn restart(mut self) -> Self {
         self.kill();
         self.start_again();
@@ -429,7 +429,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// Asks again and again until the answer is `Ok`; fails with the last `Err` after [`PATIENCE`].
+/// Calls `ask` until it returns `Ok`. Fails with the last `Err` after [`PATIENCE`].
 #[track_caller]
 pub fn eventually<T, E: fmt::Display>(mut ask: impl FnMut() -> Result<T, E>) -> T {
     let started = now();
@@ -447,19 +447,19 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// A whole number from the environment, or what the short run in CI takes.
+/// Reads a whole number from the environment. The default is for the short run in CI.
 pub fn argument(name: &str, short: u64) -> u64 {
     let given = std::env::var_os(name).map(|it| it.into_string().unwrap());
     given.map_or(short, |it| it.parse().unwrap())
 }
 
-/// What an app's clock shows: Unix seconds.
+/// Returns the current time in Unix seconds.
 pub fn unix_now() -> i64 {
     use rescue_scheduler::clock::{Clock as _, SystemClock};
     SystemClock.now().timestamp()
 }
 
-/// Returns the text of a file of golden data, whose forms `tests/data/vectors/README.md` describes.
+/// Returns the text of a file of golden data. `tests/data/vectors/README.md` describes the files.
 pub fn vectors(file: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/vectors");
     let text = fs::read_to_string(folder.join(file));

@@ -1,4 +1,4 @@
-//! A network between the program and a server, which breaks when it is told to.
+//! A network between the program and a server, which the test can break.
 
 use std::{
     io::{Read, Write},
@@ -14,7 +14,7 @@ use std::{
 
 use super::Redis;
 
-/// Passes bytes on between clients of its socket and a server, each connection by itself.
+/// Forwards bytes between the clients of its socket and a server, one server connection per client.
 pub struct Proxy {
     folder: tempfile::TempDir,
     state: Arc<State>,
@@ -22,27 +22,27 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct State {
-    /// Path of the server that new connections lead to.
+    /// Path of the server for new connections.
     server: Mutex<String>,
     connections: Mutex<Vec<Arc<Pair>>>,
-    /// New connections are silent from their start.
+    /// Whether new connections are silent from the start.
     isolated: AtomicBool,
-    /// So many replies to scripts are still to be lost.
+    /// Number of replies to scripts that are still to be lost.
     to_lose: AtomicUsize,
     lost: AtomicUsize,
     traffic: Mutex<Traffic>,
-    /// Bytes per second that pass in all, both ways together; 0 is no limit.
+    /// Maximum bytes per second, of all connections and both directions together; 0: no limit.
     bandwidth: AtomicUsize,
-    /// A connection that sends more bytes than this for one reply is silent from then on; 0 is no limit.
+    /// A connection that sends more bytes than this before a reply becomes silent; 0: no limit.
     longest_request: AtomicUsize,
-    /// Held while bytes are on the line.
+    /// Locked while bytes are being transferred.
     line: Mutex<()>,
 }
 
-/// What has passed through a network.
+/// Traffic that a proxy has forwarded.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Traffic {
-    /// Requests that followed a reply, or were the first of their connection.
+    /// Requests that were the first of their connection or came after a reply.
     pub round_trips: usize,
     /// Bytes to the server.
     pub sent: usize,
@@ -50,18 +50,18 @@ pub struct Traffic {
     pub received: usize,
 }
 
-/// Both ends of one connection.
+/// The two streams of one connection.
 struct Pair {
     client: UnixStream,
     server: UnixStream,
     silent: AtomicBool,
-    /// The next bytes of the server are lost, and the connection with them.
+    /// Whether the next bytes from the server are dropped and the connection is closed.
     doomed: AtomicBool,
-    /// The lease was taken or renewed through it.
+    /// Whether the lease was taken or renewed through this connection.
     leadership: AtomicBool,
-    /// The server has spoken last, or nobody has.
+    /// Whether the server sent the last bytes, or nothing was sent yet.
     answered: AtomicBool,
-    /// How many bytes the client has sent since the server has spoken.
+    /// Bytes from the client since the last bytes from the server.
     unanswered: AtomicUsize,
 }
 
@@ -73,7 +73,7 @@ impl Proxy {
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                // A server that is not there closes the connection.
+                // If the server is down, the connection is closed.
                 let server = shared.server.lock().unwrap().clone();
                 if let Ok(server) = UnixStream::connect(server) {
                     shared.accept(client, server);
@@ -85,7 +85,7 @@ impl Proxy {
         proxy
     }
 
-    /// New connections lead to this server from now on; the others stay where they are.
+    /// Makes new connections lead to this server. Existing connections stay.
     pub fn lead_to(&self, redis: &Redis) {
         let path = redis.url().trim_start_matches("unix://");
         path.clone_into(&mut self.state.server.lock().unwrap());
@@ -104,15 +104,15 @@ impl Proxy {
         format!("unix://{}", self.folder.path().join("proxy.sock").display())
     }
 
-    /// From now on nothing passes through the connections that there are; none is closed.
+    /// Makes existing connections forward nothing from now on. They stay open.
     pub fn silence(&self) {
         for pair in self.state.open() {
             pair.silent.store(true, Ordering::SeqCst);
         }
     }
 
-    /// Silences all connections and those to come; or lets new ones through again, and closes the old
-    /// ones.
+    /// Silences all existing and new connections, or ends that: closes all connections and forwards new ones
+    /// again.
     pub fn isolate(&self, isolated: bool) {
         self.state.isolated.store(isolated, Ordering::SeqCst);
         if isolated {
@@ -122,37 +122,37 @@ impl Proxy {
         }
     }
 
-    /// Closes all connections, whatever is under way in them.
+    /// Closes all connections immediately.
     pub fn cut(&self) {
         for pair in self.state.open() {
             pair.close();
         }
     }
 
-    /// The next `count` scripts reach the server, and their replies are lost with the connection.
+    /// Forwards the next `count` script calls, but drops their replies and closes the connections.
     pub fn lose_replies(&self, count: usize) {
         self.state.to_lose.store(count, Ordering::SeqCst);
     }
 
-    /// What has passed since it was asked last.
+    /// Returns the traffic since the last call.
     pub fn traffic(&self) -> Traffic {
         std::mem::take(&mut *self.state.traffic.lock().unwrap())
     }
 
-    /// From now on, so many bytes per second pass through all connections together; 0 is no limit.
+    /// Limits the bytes per second of all connections together; 0: no limit.
     pub fn limit(&self, bytes_per_second: usize) {
         self.state
             .bandwidth
             .store(bytes_per_second, Ordering::SeqCst);
     }
 
-    /// From now on, a connection that sends more bytes than this for one reply falls silent, as if they took too
-    /// long; 0 is no limit.
+    /// Silences each connection that sends more than `bytes` before a reply, as if the request took too long; 0:
+    /// no limit.
     pub fn swallow_requests_of(&self, bytes: usize) {
         self.state.longest_request.store(bytes, Ordering::SeqCst);
     }
 
-    /// How many replies were lost.
+    /// Returns the number of lost replies.
     pub fn lost(&self) -> usize {
         self.state.lost.load(Ordering::SeqCst)
     }
@@ -237,7 +237,7 @@ impl State {
         self.forget(pair);
     }
 
-    /// Takes as long as so many bytes take on this line.
+    /// Sleeps for the time that `bytes` need at the current bandwidth.
     fn take_time(&self, bytes: usize) {
         let bandwidth = self.bandwidth.load(Ordering::SeqCst);
         if let Some(nanos) = (bytes * 1_000_000_000).checked_div(bandwidth) {
@@ -255,7 +255,7 @@ impl State {
 
 impl Pair {
     fn close(&self) {
-        // One that is closed already is what was wanted.
+        // An error means that the stream is already closed.
         let _ = self.client.shutdown(Shutdown::Both);
         let _ = self.server.shutdown(Shutdown::Both);
     }

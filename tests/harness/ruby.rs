@@ -1,4 +1,4 @@
-//! Ruby, which knows what Resque's workers do.
+//! Runs Ruby scripts, to compare with what Resque's workers do.
 
 use std::{
     io::Write as _,
@@ -7,8 +7,7 @@ use std::{
     thread,
 };
 
-/// Runs a script of `tests/ruby`, which answers each line of its input with one line. Lines need not be
-/// UTF-8.
+/// Runs a script of `tests/ruby`, which prints one line for each line of input. Input need not be UTF-8.
 #[track_caller]
 pub fn ask_ruby(script: &str, questions: &[Vec<u8>]) -> Vec<String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -20,7 +19,7 @@ pub fn ask_ruby(script: &str, questions: &[Vec<u8>]) -> Vec<String> {
     let mut ruby = ruby.unwrap_or_else(|error| panic!("this test needs ruby: {error}"));
     let mut input = ruby.stdin.take().unwrap();
     let lines = questions.join(&b'\n');
-    // Ruby answers before it has read all.
+    // A thread of its own, because Ruby answers before it has read everything.
     let writer = thread::spawn(move || input.write_all(&lines));
     let output = ruby.wait_with_output().unwrap();
     assert!(output.status.success(), "Ruby failed");

@@ -1,4 +1,4 @@
-//! An entry that fires each second, and what is to be seen of it.
+//! An entry that fires every second, and assertions about its fires.
 
 use redis::Commands as _;
 use rescue_scheduler::{core::firing::outcome::Outcome, store::FireRecord};
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Redis, Scheduler, eventually};
 
-/// Fires each second, and each second that was missed.
+/// An entry that fires every second and catches up all missed fires.
 pub const EACH_SECOND: &str = r#"
 [schedule.tick]
 every = "1s"
@@ -16,7 +16,7 @@ include_metadata = true
 catch_up = "all"
 "#;
 
-/// The fire time of each payload in the queue, in order.
+/// Returns the fire time of each payload in the queue, in order.
 pub fn fire_times(redis: &mut Redis) -> Vec<i64> {
     redis
         .queue("ticks")
@@ -25,7 +25,7 @@ pub fn fire_times(redis: &mut Redis) -> Vec<i64> {
         .collect()
 }
 
-/// The fire time that a payload names.
+/// Returns the fire time in the arguments of a payload.
 pub fn fire_time(payload: &str) -> i64 {
     let payload: Value = serde_json::from_str(payload).unwrap();
     payload["args"][0]["scheduled_at"].as_i64().unwrap()
@@ -40,7 +40,7 @@ pub fn wait_for_fires(redis: &mut Redis, scheduler: &Scheduler, count: usize) ->
     })
 }
 
-/// The fire times that the history of an entry says were enqueued, oldest first.
+/// Returns the fire times that are enqueued according to the entry's history, oldest first.
 pub fn enqueued_by_history(redis: &mut Redis, entry: &str) -> Vec<i64> {
     let key = format!("resque:rescue_scheduler:history:{entry}");
     let records: Vec<String> = redis.connection.lrange(key, 0, -1).unwrap();
@@ -51,24 +51,28 @@ pub fn enqueued_by_history(redis: &mut Redis, entry: &str) -> Vec<i64> {
     records.filter(enqueued).map(fire_time).collect()
 }
 
-/// Waits for `more` fires, and for each second since the first one, once and in order; the history says the same of
-/// the newest ones.
+/// Waits for `more` fires, and asserts that each second since the first fire is there once and in order.
+///
+/// Also asserts that the history has the same fires, as far as it goes back.
 #[track_caller]
 pub fn goes_on_without_a_gap(redis: &mut Redis, scheduler: &Scheduler, more: usize) -> Vec<i64> {
     let before = fire_times(redis).len();
     let fires = wait_for_fires(redis, scheduler, before + more);
     assert_gapless(&fires);
     let history = enqueued_by_history(redis, "tick");
-    // One more may have come since.
-    let told = history.into_iter().filter(|it| fires.contains(it));
-    let told: Vec<i64> = told.collect();
-    let newest = &fires[fires.len().saturating_sub(told.len())..];
-    assert_eq!(told, newest, "the history is another one");
-    assert!(told.len() >= fires.len().min(40), "{told:?} of {fires:?}");
+    // Another fire may have been recorded since the queue was read.
+    let recorded = history.into_iter().filter(|it| fires.contains(it));
+    let recorded: Vec<i64> = recorded.collect();
+    let newest = &fires[fires.len().saturating_sub(recorded.len())..];
+    assert_eq!(recorded, newest, "the history is another one");
+    assert!(
+        recorded.len() >= fires.len().min(40),
+        "{recorded:?} of {fires:?}"
+    );
     fires
 }
 
-/// Each second once, in order.
+/// Asserts that consecutive seconds are there once each and in order.
 #[track_caller]
 pub fn assert_gapless(fires: &[i64]) {
     let expected: Vec<i64> = (fires[0]..).take(fires.len()).collect();

@@ -1,5 +1,5 @@
-# Performs the ActiveJob in each line, a payload, as a worker does, and answers with its positional and its
-# keyword arguments, or with the error.
+# Performs the ActiveJob in each payload as a worker does. Answers each line with the positional and the keyword
+# arguments of the job, or with the error.
 require 'active_job'
 require 'json'
 

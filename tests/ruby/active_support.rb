@@ -1,5 +1,5 @@
-# Answers each line, a payload, with the payload as a worker of an app with ActiveSupport writes it into
-# its status record, and as the app enqueues it: by `to_json`, which Resque calls by way of MultiJson.
+# Answers each payload with its form in an app with ActiveSupport: in the worker's status record, and in jobs that
+# the app enqueues. Both use `to_json`, which Resque calls through MultiJson.
 require 'active_support'
 require 'active_support/json'
 

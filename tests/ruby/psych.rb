@@ -1,5 +1,5 @@
-# Answers each line, a JSON string with a schedule in YAML, with the arguments of its entry `j` as
-# Resque would write them; with false if Ruby can't load or write them, with null if it is no YAML.
+# Answers each line, a JSON string with a YAML schedule, with the arguments of the entry `j` as Resque would write
+# them: false if Ruby cannot load or write them, null if the text is not YAML.
 require 'json'
 require 'yaml'
 

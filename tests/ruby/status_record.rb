@@ -1,5 +1,5 @@
-# Answers each line, a payload, with "ok" if a Resque worker survives it, else with the error: the worker
-# parses the payload, and generates its status record with the payload in it.
+# Answers each payload with "ok" if a Resque worker can handle it, else with the error. The worker parses the
+# payload and generates its status record, which contains the payload.
 require 'json'
 
 STDIN.binmode

@@ -1,4 +1,4 @@
-//! Apps that add delayed jobs, and take some of them back, with the gem's commands.
+//! Apps that add delayed jobs and remove some of them, with the gem's commands.
 
 use std::{
     sync::{
@@ -14,24 +14,26 @@ use redis::{Commands, Connection};
 use super::faults::Gate;
 use crate::harness::{Redis, delay, now, unix_now};
 
-/// What the apps did: for each job, by number, its timestamp, and whether it was removed.
+/// What the apps did: timestamp of each job, by number, and whether it was removed.
 #[derive(Debug, Default)]
 pub struct Jobs {
     pub timestamps: Vec<i64>,
     pub removed: Vec<bool>,
 }
 
-/// The apps, at work.
+/// Apps that are running.
 pub struct Apps(JoinHandle<Jobs>);
 
-/// The item of job `number`; its payload names both.
+/// Returns the item of job `number`. Its arguments are the number and the timestamp.
 pub fn item(number: usize, timestamp: i64) -> String {
     format!(r#"{{"class":"Job","args":[{number},{timestamp}],"queue":"bulk"}}"#)
 }
 
 impl Apps {
-    /// Adds `rate` jobs a second until it is over, in buckets of one job to some hundreds, due three to six
-    /// seconds later; and removes one in fifty when it is about to be due.
+    /// Adds `rate` jobs per second until `over`, due three to six seconds later, in buckets of one job to some
+    /// hundreds.
+    ///
+    /// Removes every fiftieth job in the second in which it is due.
     pub fn start(
         redis: &Redis,
         rate: u64,
@@ -71,7 +73,7 @@ fn add(mut redis: Connection, rate: u64, seed: u64, gate: &Gate, over: &AtomicBo
         if !adds.is_empty() {
             adds.exec(&mut redis).unwrap();
         }
-        // Around the second in which it is due: often too late, sometimes just in time.
+        // Tries the removal in the second in which the job is due: often too late, sometimes just in time.
         to_remove.retain(|&(number, timestamp)| {
             let due = timestamp <= unix_now();
             if due {
@@ -85,7 +87,7 @@ fn add(mut redis: Connection, rate: u64, seed: u64, gate: &Gate, over: &AtomicBo
     jobs
 }
 
-/// `remove_delayed`: whether it was there.
+/// `remove_delayed` of the gem. Returns whether the job was still there.
 fn remove(redis: &mut Connection, number: usize, timestamp: i64) -> bool {
     let (item, bucket) = (item(number, timestamp), format!("delayed:{timestamp}"));
     let removed: usize = redis.lrem(format!("resque:{bucket}"), 0, &item).unwrap();

@@ -1,4 +1,4 @@
-//! What is done to the schedulers, their networks and their Redis. None of it makes Redis forget.
+//! Faults of schedulers, networks and Redis. No fault makes Redis lose data.
 
 use std::{
     collections::BTreeMap,
@@ -15,17 +15,17 @@ use redis::Commands as _;
 use super::Host;
 use crate::harness::{LOCK, Redis, now};
 
-/// No fault but a kill lasts longer.
+/// Longest duration of a fault in milliseconds.
 const LONGEST_MS: u64 = 1_500;
 
-/// Faults of Redis that apps and workers would see, too, and could not work with: they wait until it is over.
+/// Locked during faults of Redis with which apps and workers could not work. They wait until the fault is over.
 pub type Gate = RwLock<()>;
 
-/// The faults so far: how many of each kind.
+/// Number of faults of each kind so far.
 #[derive(Debug, Default)]
 pub struct Faults(BTreeMap<&'static str, usize>);
 
-/// Kills and cuts, in quick succession: mostly of the leader.
+/// Kills, cuts or stops one host, mostly the leader's.
 pub fn strike(hosts: &mut [Host], redis: &mut Redis, random: &mut Rng, faults: &mut Faults) {
     let holder: Option<String> = redis.connection.get(LOCK).unwrap();
     let leader = hosts
@@ -74,7 +74,7 @@ pub fn strike(hosts: &mut [Host], redis: &mut Redis, random: &mut Rng, faults: &
     faults.count(kind);
 }
 
-/// Waits until a reply is lost; an idle follower has none for a while.
+/// Waits until a reply is lost. Returns `false` if none was: an idle follower calls few scripts.
 fn lose_a_reply(host: &Host) -> bool {
     let (before, asked) = (host.network.lost(), now());
     host.network.lose_replies(1);
@@ -85,7 +85,7 @@ fn lose_a_reply(host: &Host) -> bool {
     host.network.lost() > before
 }
 
-/// One fault of Redis, which concerns all schedulers. Returns when it was over.
+/// Causes a fault of Redis, which affects all schedulers. Returns when it was over.
 pub fn strike_redis(
     redis: &mut Redis,
     gate: &Gate,
@@ -153,7 +153,7 @@ pub fn strike_redis(
     now()
 }
 
-/// Runs a script without an end, and kills it after a while.
+/// Runs an endless script and kills it after a while.
 fn be_busy(redis: &mut Redis, random: &mut Rng) {
     let mut other = redis.connect();
     let busy = thread::spawn(move || {
@@ -163,7 +163,7 @@ fn be_busy(redis: &mut Redis, random: &mut Rng) {
             .exec(&mut other);
         assert!(endless.is_err(), "it was killed");
     });
-    // Until it runs, there is nothing to kill; until its time is up, nobody is let in.
+    // SCRIPT KILL fails until the script runs, and until Redis has been busy long enough to accept it.
     pause(random);
     while redis::cmd("SCRIPT")
         .arg("KILL")

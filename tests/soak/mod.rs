@@ -1,5 +1,6 @@
-//! Three schedulers, a chaos that kills them, cuts their connections and disturbs their Redis, apps that add and
-//! remove delayed jobs, and workers that take all jobs and count. A short run in CI; `make soak` for longer.
+//! Three schedulers, faults that kill them, cut their connections and disturb their Redis, apps that add and
+//! remove delayed jobs, and workers that take and count all jobs. CI runs this for a short time, `make soak` for
+//! longer.
 
 mod apps;
 mod faults;
@@ -21,7 +22,7 @@ use self::{
 };
 use crate::harness::{Program, Redis, Scheduler, argument, now, proxy::Proxy};
 
-/// Entries that fire each second.
+/// Number of entries. Each fires every second.
 const ENTRIES: usize = 5;
 
 /// A scheduler and its own network.
@@ -44,16 +45,16 @@ impl Host {
     fn on(redis: &Redis) -> Self {
         let network = Proxy::to(redis);
         let url = format!("{}?user=scheduler&pass=pw", network.url());
-        // One lease is enough for a kill each second.
+        // With this lease, a follower takes over within about a second.
         let program = Program::new().args(["--redis-url", &url, "--lease", "1s", "--quiet"]);
-        // All fires, for the verdict.
+        // The verdict needs the records of all fires.
         let program = program.args(["--history", "1000000"]);
         let scheduler = program.schedule(&schedule()).start();
         Self { scheduler, network }
     }
 }
 
-/// `SOAK_SECONDS` long, from the seed `SOAK_SEED`, with `SOAK_JOBS` delayed jobs a second.
+/// Runs for `SOAK_SECONDS` with the random seed `SOAK_SEED` and `SOAK_JOBS` delayed jobs per second.
 #[test]
 fn soak() {
     let seconds = argument("SOAK_SECONDS", 20);
@@ -86,7 +87,7 @@ fn soak() {
     enough.store(true, Ordering::SeqCst);
     let apps = apps.join();
     redis.wait_until_all_are_moved();
-    // All are well again, and fire on time: what is to be caught up with is caught up with.
+    // Without faults, the schedulers have time to catch up all missed fires.
     thread::sleep(Duration::from_secs(3));
     over.store(true, Ordering::SeqCst);
     let verdict = worker.join(&apps, &mut redis);

@@ -1,4 +1,4 @@
-//! Workers that take every job from its queue, and the verdict on what they took.
+//! A worker that takes every job from its queue, and the verdict on the jobs that it took.
 
 use std::{
     collections::BTreeSet,
@@ -21,16 +21,16 @@ use crate::harness::{
     unix_now,
 };
 
-/// One job as it was taken: when, its number, and its timestamp.
+/// A job that was taken: when, its number, and its timestamp.
 type Taken = (i64, usize, i64);
 
-/// Takes all jobs until it is over.
+/// A thread that takes all jobs until the test is over.
 pub struct Worker {
     thread: JoinHandle<Collected>,
     seen: Arc<Seen>,
 }
 
-/// How many jobs of each kind were taken so far.
+/// Number of jobs that were taken so far.
 #[derive(Default)]
 struct Seen {
     jobs: AtomicUsize,
@@ -41,10 +41,10 @@ struct Seen {
 struct Collected {
     /// Delayed jobs in the order of their queue.
     jobs: Vec<Taken>,
-    /// The fire times of each entry in the order of its queue, and how many of them came early.
+    /// Fire times of each entry in the order of its queue, and the number of fires that came early.
     fires: Vec<Vec<i64>>,
     early_fires: usize,
-    /// When it was over.
+    /// When the last round was done, Unix seconds.
     end: i64,
 }
 
@@ -68,7 +68,7 @@ impl Worker {
         });
     }
 
-    /// The verdict on all that it took, once it is over, and on what the histories in `redis` say of it.
+    /// Waits for the thread and judges what it took, and the histories in `redis`.
     pub fn join(self, jobs: &Jobs, redis: &mut Redis) -> Verdict {
         let collected = self.thread.join().unwrap();
         Verdict {
@@ -134,7 +134,7 @@ fn taken(now: i64, payload: &str) -> Taken {
     (now, number.parse().unwrap(), timestamp.parse().unwrap())
 }
 
-/// What became of the workload.
+/// What became of the jobs.
 #[derive(Debug, Default)]
 pub struct Verdict {
     jobs: usize,
@@ -146,18 +146,18 @@ pub struct Verdict {
     out_of_order: usize,
     lost_fires: usize,
     doubled_fires: usize,
-    /// Fires that a history lacks, or has and were not taken.
+    /// Number of fires that were taken but are missing in a history, or the reverse.
     wrong_histories: usize,
 }
 
-/// How many of the fires the histories lack, or have in vain.
+/// Counts the fires that were taken but are missing in a history, or the reverse.
 fn wrong_histories(fires: &[Vec<i64>], redis: &mut Redis) -> usize {
     let entry = |(number, fires): (usize, &Vec<i64>)| {
-        let told = enqueued_by_history(redis, &format!("entry{number}"));
+        let recorded = enqueued_by_history(redis, &format!("entry{number}"));
         let last = fires.last().copied().unwrap_or_default();
-        let told: BTreeSet<i64> = told.into_iter().filter(|it| *it <= last).collect();
+        let recorded: BTreeSet<i64> = recorded.into_iter().filter(|it| *it <= last).collect();
         let taken: BTreeSet<i64> = fires.iter().copied().collect();
-        told.symmetric_difference(&taken).count()
+        recorded.symmetric_difference(&taken).count()
     };
     fires.iter().enumerate().map(entry).sum()
 }
@@ -168,7 +168,7 @@ fn judge(collected: &Collected, jobs: &Jobs) -> Verdict {
         early: collected.early_fires,
         ..Verdict::default()
     };
-    // A removed job has been taken once already: by the app.
+    // A job that an app removed counts as taken once.
     let mut times: Vec<usize> = jobs.removed.iter().map(|it| usize::from(*it)).collect();
     verdict.removed = times.iter().sum();
     for &(now, number, timestamp) in &collected.jobs {
@@ -189,7 +189,7 @@ fn judge(collected: &Collected, jobs: &Jobs) -> Verdict {
                 gap => verdict.lost_fires += usize::try_from(gap - 1).unwrap(),
             }
         }
-        // That of this second, and of the one before, may be under way.
+        // The fires of this second and of the one before may not have been enqueued yet.
         let last = fires.last().copied().unwrap_or_default();
         let missing = (collected.end - 2 - last).max(0);
         verdict.lost_fires += usize::try_from(missing).unwrap();

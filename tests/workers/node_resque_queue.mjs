@@ -1,5 +1,5 @@
-// Calls methods of node-resque's Queue. A line of standard input is one call, ["method", argument...]
-// as JSON; it is answered by a line with what the method returned.
+// Calls methods of node-resque's Queue. Each line of standard input is a call, ["method", argument...] as JSON.
+// Prints one line for each: the method's result as JSON.
 // Argument: PORT
 import { createInterface } from "node:readline";
 import { Queue } from "node-resque";

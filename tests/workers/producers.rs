@@ -1,4 +1,4 @@
-//! Apps in other languages delay jobs, and take some of them back; ours moves the rest.
+//! Apps in other languages delay jobs and remove some of them. The scheduler moves the others.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use crate::{
     harness::{Program, Redis, unix_now},
 };
 
-/// node-resque's `Queue`, in a process of its own.
+/// node-resque's `Queue`, in a separate process.
 struct Queue {
     process: Child,
     calls: ChildStdin,
@@ -34,7 +34,7 @@ impl Queue {
         }
     }
 
-    /// Calls a method with arguments, in JSON, and waits for what it returns.
+    /// Calls a method with JSON arguments, and returns its result.
     #[track_caller]
     fn call(&mut self, method: &str, arguments: &str) -> Value {
         writeln!(self.calls, "[\"{method}\",{arguments}]").unwrap();
@@ -42,13 +42,13 @@ impl Queue {
         serde_json::from_str(&reply).unwrap()
     }
 
-    /// `enqueueAt`, at a Unix time in seconds.
+    /// Calls `enqueueAt` with Unix seconds.
     fn enqueue_at(&mut self, timestamp: i64, job: &str) {
         let delayed = self.call("enqueueAt", &format!("{timestamp}000,{job}"));
         assert_eq!(delayed, true);
     }
 
-    /// `delDelayed`: returns the timestamps at which the job was.
+    /// Calls `delDelayed`, which returns the timestamps from which it removed the job.
     fn remove(&mut self, job: &str) -> Vec<i64> {
         let timestamps = self.call("delDelayed", job);
         serde_json::from_value(timestamps).unwrap()
@@ -62,20 +62,20 @@ impl Drop for Queue {
     }
 }
 
-/// What all jobs have as arguments beside their numbers: what is easily lost on the way.
+/// Arguments of all jobs after the number: values that are easily changed on the way.
 const ARGUMENTS: &str = r#""é/\n",1e+100,{"b":[],"a":{}},null"#;
 
-/// A job as node-resque's methods take it: queue, class, arguments.
+/// Returns a job as node-resque's methods take it: queue, class, arguments.
 fn job(number: usize) -> String {
     format!(r#""reports","Reports::Daily",[{number},{ARGUMENTS}]"#)
 }
 
-/// What that job is in its queue.
+/// Returns the payload of that job in its queue.
 fn payload(number: usize) -> String {
     format!(r#"{{"class":"Reports::Daily","args":[{number},{ARGUMENTS}]}}"#)
 }
 
-/// Moves what is due until 2100; nothing of it is left then.
+/// Moves everything that is due before 2100-01-01T02:00:00Z, and asserts that nothing is left.
 fn move_all(redis: &mut Redis) {
     let program = Program::on(redis).args(["--once", "--yes", "--at", "2100-01-01T02:00:00Z"]);
     { program }.run().succeeded();
@@ -84,7 +84,7 @@ fn move_all(redis: &mut Redis) {
 
 #[test]
 #[ignore = "needs npm: run `make interop`"]
-fn what_node_resque_delayed_and_did_not_take_back_is_performed_once() {
+fn jobs_that_node_resque_delays_and_does_not_remove_are_performed_once() {
     const NEW_YEAR: i64 = 4_102_444_800;
     let mut redis = Redis::on_port();
     let mut queue = Queue::open(&redis);
@@ -106,7 +106,7 @@ fn what_node_resque_delayed_and_did_not_take_back_is_performed_once() {
     let mut both = queue.remove(&job(4));
     both.sort_unstable();
     assert_eq!(both, [NEW_YEAR, NEW_YEAR + 3_600]);
-    // It rounds to the nearest second.
+    // node-resque rounds to the nearest second.
     let in_an_hour = before + 3_600..=unix_now() + 3_601;
     assert!(in_an_hour.contains(&queue.remove(&job(6))[0]));
     move_all(&mut redis);
@@ -122,8 +122,9 @@ fn what_node_resque_delayed_and_did_not_take_back_is_performed_once() {
 const APPS: usize = 2;
 const JOBS_EACH: usize = 1_500;
 
-/// One app: delays its jobs until now or the next second, and takes every other one back after a while.
-/// Returns the jobs that it took back.
+/// Runs an app that delays its jobs until now or the next second, and removes every second one after a while.
+///
+/// Returns the numbers of the jobs that it removed.
 fn app(mut queue: Queue, first: usize) -> JoinHandle<Vec<usize>> {
     thread::spawn(move || {
         let mut random = fastrand::Rng::with_seed(first as u64);
@@ -151,7 +152,7 @@ fn app(mut queue: Queue, first: usize) -> JoinHandle<Vec<usize>> {
 
 #[test]
 #[ignore = "needs npm: run `make interop`"]
-fn what_node_resque_takes_back_while_it_is_moved_is_taken_back_or_moved() {
+fn a_job_that_node_resque_removes_during_a_move_is_either_removed_or_moved() {
     let mut redis = Redis::on_port();
     let queues: Vec<_> = (0..APPS).map(|_| Queue::open(&redis)).collect();
     let often = ["--interval", "0.02", "--delayed-requeue-batch-size", "5"];
@@ -183,7 +184,7 @@ fn what_node_resque_takes_back_while_it_is_moved_is_taken_back_or_moved() {
 
 #[test]
 #[ignore = "needs pip: run `make interop`"]
-fn what_pyres_delayed_is_performed_by_its_worker() {
+fn jobs_that_pyres_delays_are_performed_by_a_pyres_worker() {
     let mut redis = Redis::on_port();
     let mut producer = python("pyres_producer.py");
     let delayed = producer.args([&redis.port(), "reports", "4102444800"]);
@@ -193,7 +194,7 @@ fn what_pyres_delayed_is_performed_by_its_worker() {
         "{}",
         String::from_utf8_lossy(&delayed.stderr)
     );
-    // It writes no index of the jobs, and escapes its text.
+    // pyres writes no reverse index, and escapes text.
     let buckets = ["resque:delayed:4102444800", "resque:delayed:4102448400"];
     assert_eq!(
         leftovers(&mut redis),

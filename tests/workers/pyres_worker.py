@@ -16,7 +16,7 @@ class Daily:
         print(json.dumps({"class": "reports.Daily", "args": args}))
 
 
-# pyres imports the module that the class name begins with.
+# pyres imports the module in front of the class name.
 sys.modules["reports"] = types.ModuleType("reports")
 sys.modules["reports"].Daily = Daily
 

@@ -1,4 +1,4 @@
-//! Where Redis is, as the command line and the environment say it.
+//! The Redis address, from the command line and the environment.
 
 use std::{fmt, fs, path::PathBuf};
 
@@ -9,7 +9,7 @@ use crate::{
     store::{Address, Credentials, Keys},
 };
 
-/// What it takes to reach Redis.
+/// Arguments that say how to reach Redis.
 #[derive(Args)]
 #[command(next_help_heading = "Redis")]
 pub(in crate::cli) struct RedisArguments {
@@ -67,7 +67,7 @@ pub(in crate::cli) struct RedisArguments {
     sentinel_password: Option<String>,
 }
 
-/// Without the passwords.
+/// Omits all values that may contain a password.
 impl fmt::Debug for RedisArguments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("RedisArguments");
@@ -82,7 +82,7 @@ impl RedisArguments {
         Keys::new(&self.namespace, self.lock_prefix.as_deref())
     }
 
-    /// The address that all this makes; certificates are read.
+    /// Returns the address of Redis. Reads the certificate files.
     pub(in crate::cli) fn address(&self) -> Result<Address, Failure> {
         let read = |path: &PathBuf| {
             fs::read(path).map_err(|error| Failure::File {

@@ -1,12 +1,12 @@
-//! What resque-scheduler's own command line and environment have and ours need not: taken all the
-//! same, so that a team can start ours in its place, and answered where it can't be had.
+//! Flags and variables of resque-scheduler 5.0 that this scheduler does not need. They are accepted so that a team
+//! can replace resque-scheduler without changing its command line.
 
 use clap::{Args, builder::FalseyValueParser};
 use tracing::warn;
 
 use crate::cli::{failure::Failure, process::name_process};
 
-/// Flags and variables of resque-scheduler 5.0 that have no meaning of their own here.
+/// Flags and variables of resque-scheduler 5.0 that this scheduler does not need.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "As resque-scheduler")]
 pub(in crate::cli) struct CompatArguments {
@@ -29,8 +29,11 @@ pub(in crate::cli) struct CompatArguments {
 }
 
 impl CompatArguments {
-    /// Refuses what can't be had, tells what is ignored, and names the process.
-    pub(in crate::cli) fn take_up(&self) -> Result<(), Failure> {
+    /// Sets the process title and logs a warning for a flag that is ignored.
+    ///
+    /// # Errors
+    /// [`Failure::Background`] for `--background`, which is not supported.
+    pub(in crate::cli) fn apply(&self) -> Result<(), Failure> {
         if self.background {
             return Err(Failure::Background);
         }

@@ -1,4 +1,4 @@
-//! What decides about the meaning of schedule files.
+//! Arguments that change what a schedule file means.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::{
     core::time::zone::Zone,
 };
 
-/// Options that decide what schedule files mean. All commands that read such files share them.
+/// Arguments that change what a schedule file means. All commands that read schedule files share them.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ContextArguments {
     /// Environment to load: an entry with `env` is loaded only if it names this one

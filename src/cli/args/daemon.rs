@@ -1,4 +1,4 @@
-//! What the daemon takes.
+//! Arguments of the daemon.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     logs::Format,
 };
 
-/// What the daemon takes.
+/// Arguments of the daemon.
 #[derive(Debug, Args)]
 #[expect(
     clippy::struct_excessive_bools,

@@ -1,4 +1,4 @@
-//! Which delayed jobs a command is about.
+//! The filter for delayed jobs, shared by several commands.
 
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -56,7 +56,7 @@ fn json(text: &str) -> Result<serde_json::Value, String> {
 }
 
 impl FilterArguments {
-    /// The filter, with times as of `now`.
+    /// Returns the filter. Relative times are counted from `now`.
     pub(in crate::cli) fn filter(&self, now: DateTime<Utc>) -> Result<DelayedFilter, Failure> {
         let time = |text: &Option<String>| {
             let text = text.as_deref();
@@ -77,7 +77,7 @@ impl FilterArguments {
         })
     }
 
-    /// The time that was typed.
+    /// Returns the time that was typed.
     pub(in crate::cli) fn time(
         &self,
         text: &str,

@@ -1,11 +1,11 @@
-//! What is too much, as the command line and the environment say it.
+//! Size and number limits, from the command line and the environment.
 
 use chrono::TimeDelta;
 use clap::Args;
 
 use crate::{config::settings, store::Limits};
 
-/// Limits that keep one bad thing from stopping all others.
+/// Limits that keep one oversized or broken thing from stopping everything else.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(in crate::cli) struct LimitArguments {
@@ -31,7 +31,7 @@ pub(in crate::cli) struct LimitArguments {
 }
 
 impl LimitArguments {
-    /// What all this makes.
+    /// Returns the limits for the store.
     pub(in crate::cli) fn limits(&self) -> Limits {
         Limits {
             item: self.max_item_size,

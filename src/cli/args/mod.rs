@@ -1,4 +1,4 @@
-//! What can be typed, and which variables of the environment stand for it.
+//! The arguments and the environment variables that set them.
 
 pub(super) mod address;
 pub(super) mod compat;
@@ -17,8 +17,8 @@ use clap::{
 };
 
 use crate::cli::{
-    args::daemon::DaemonArguments, check, convert, delayed, explain, generate, history, next,
-    schedule, status,
+    args::daemon::DaemonArguments, check, convert, delayed, enqueue, explain, generate, history,
+    next, quarantine, schedule, status,
 };
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -49,17 +49,20 @@ pub(super) enum Command {
     Status(status::Arguments),
     Schedule(schedule::Arguments),
     Delayed(delayed::Arguments),
+    Enqueue(enqueue::Arguments),
     Explain(explain::Arguments),
+    Quarantine(quarantine::Arguments),
     History(history::HistoryArguments),
     Events(history::EventsArguments),
     Completions(generate::CompletionsArguments),
     Man(generate::ManArguments),
 }
 
-/// Reads the command line and the environment, or ends the process with usage or help.
+/// Parses the command line and the environment. On an error, `--help` or `--version`, prints the text and exits.
 pub(super) fn parse() -> CommandLine {
     let command = without_empty_variables(CommandLine::command());
-    // The variables of the daemon are none of the commands': a wrong value does not stop `next`.
+    // Variables of the daemon do not apply to the other commands: `next` must work even if a variable has a wrong
+    // value.
     let without_variables = |argument: clap::Arg| argument.env(Resettable::Reset);
     let of_a_command = command.clone().mut_args(without_variables);
     let matches = of_a_command.try_get_matches().ok();
@@ -69,13 +72,13 @@ pub(super) fn parse() -> CommandLine {
     parsed.unwrap_or_else(|error| with_variable(error, &command).exit())
 }
 
-/// Names the variable in an error about a value that comes from one.
+/// Adds the name of the variable to an error about a value that comes from a variable.
 fn with_variable(mut error: clap::Error, command: &clap::Command) -> clap::Error {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         _ => String::new(),
     };
-    // As in `--interval <SECONDS>`.
+    // It looks like `--interval <SECONDS>`.
     let argument = text(ContextKind::InvalidArg);
     let flag = argument.trim_start_matches('-').split(' ').next();
     let value = text(ContextKind::InvalidValue);
@@ -94,7 +97,7 @@ fn with_variable(mut error: clap::Error, command: &clap::Command) -> clap::Error
     error
 }
 
-/// A variable that is set to nothing is not set, for this command and those below it.
+/// Treats variables that are set to an empty text as unset, in this command and its subcommands.
 fn without_empty_variables(mut command: clap::Command) -> clap::Command {
     let unset = |argument: &clap::Arg| {
         let value = argument.get_env().and_then(std::env::var_os);

@@ -1,4 +1,4 @@
-//! What every command takes that asks Redis.
+//! Arguments of every command that connects to Redis.
 
 use clap::Args;
 
@@ -26,7 +26,7 @@ pub(in crate::cli) struct ActorArguments {
     #[arg(long, value_name = "NAME")]
     actor: Option<String>,
 
-    /// The user's name, as the shell knows it
+    /// Returns the user's name from the environment of the shell.
     #[arg(long, env = "USER", hide = true)]
     user: Option<String>,
 }

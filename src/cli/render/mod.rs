@@ -1,4 +1,4 @@
-//! What commands print: data on standard output, everything else on standard error.
+//! Output of commands: data to standard output, everything else to standard error.
 
 pub(super) mod table;
 pub(super) mod times;
@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::cli::{failure::Failure, render::table::Table};
 
-/// Lets `write` write to standard output. A reader that has had enough, such as `head`, is no error.
+/// Calls `write` with standard output. A closed pipe is no error: readers such as `head` close it early.
 pub(super) fn print(write: impl FnOnce(&mut Output) -> io::Result<()>) -> io::Result<()> {
     let mut output = BufWriter::new(io::stdout().lock());
     match write(&mut output).and_then(|()| output.flush()) {
@@ -25,12 +25,12 @@ pub(super) fn print(write: impl FnOnce(&mut Output) -> io::Result<()>) -> io::Re
 
 pub(super) type Output = BufWriter<StdoutLock<'static>>;
 
-/// A time on the clocks of a zone, with its day and its distance from UTC.
+/// Formats a local time with its weekday and UTC offset.
 pub(super) fn time(local: DateTime<FixedOffset>) -> String {
     local.format("%a %Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
-/// An instant, RFC 3339 in UTC, whole seconds.
+/// Formats an instant as RFC 3339 in UTC, in whole seconds.
 pub(super) fn utc(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
@@ -38,7 +38,7 @@ pub(super) fn utc(at: DateTime<Utc>) -> String {
 /// The exit code if a change was not confirmed.
 pub(super) const NOT_CONFIRMED: u8 = 2;
 
-/// The exit code of an answer that is a problem.
+/// Exit code of an answer that reports a problem.
 pub(super) const PROBLEM: u8 = 10;
 
 /// The exit code if nothing matched.
@@ -69,7 +69,7 @@ pub(super) fn text(text: &str) -> io::Result<()> {
     print(|output| output.write_all(text.as_bytes()))
 }
 
-/// Prints an answer as JSON, or the text that it is for people.
+/// Prints an answer as JSON, or as text for people.
 pub(super) fn answer(as_json: bool, answer: &impl Serialize, for_people: &str) -> io::Result<()> {
     if as_json {
         json(answer)
@@ -78,7 +78,7 @@ pub(super) fn answer(as_json: bool, answer: &impl Serialize, for_people: &str) -
     }
 }
 
-/// Prints each item as a line of JSON; returns the exit code.
+/// Prints each item as a JSON line. Returns the exit code.
 pub(super) fn json_lines(items: &[impl Serialize]) -> Result<ExitCode, Failure> {
     print(|output| {
         for item in items {
@@ -90,7 +90,7 @@ pub(super) fn json_lines(items: &[impl Serialize]) -> Result<ExitCode, Failure> 
     Ok(code(items.is_empty()))
 }
 
-/// Prints a list as a JSON document with one field of that name, or as a table; returns the exit code.
+/// Prints a list as a JSON document with one field of that name, or as a table. Returns the exit code.
 pub(super) fn list(
     as_json: bool,
     name: &str,
@@ -114,7 +114,7 @@ pub(super) fn code(nothing: bool) -> ExitCode {
     }
 }
 
-/// Tells people something beside the data, on standard error.
+/// Prints a message for people to standard error.
 pub(super) fn note(text: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{text}")
 }

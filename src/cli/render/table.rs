@@ -8,7 +8,7 @@ use comfy_table::{ContentArrangement, presets::NOTHING};
 pub(in crate::cli) struct Table(comfy_table::Table);
 
 impl Table {
-    /// A table with these headers, or with none.
+    /// Creates a table with these headers, or without headers.
     pub(in crate::cli) fn new<const N: usize>(headers: [&str; N]) -> Self {
         let mut table = comfy_table::Table::new();
         table.load_style(NOTHING);
@@ -19,13 +19,13 @@ impl Table {
         Self(table)
     }
 
-    /// Adds a row. A control character in a cell is replaced, so that a row stays one line.
+    /// Adds a row. Replaces control characters, so that a row stays one line.
     pub(in crate::cli) fn row<const N: usize>(&mut self, cells: [&str; N]) {
         let cells = cells.map(|cell| cell.replace(char::is_control, "\u{fffd}"));
         self.0.add_row(cells);
     }
 
-    /// Whether there is no row.
+    /// Whether the table has no rows.
     pub(in crate::cli) fn is_empty(&self) -> bool {
         self.0.row_count() == 0
     }

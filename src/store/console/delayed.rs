@@ -1,4 +1,4 @@
-//! Delayed jobs, as people ask for them.
+//! Delayed jobs, for commands.
 
 use chrono::{DateTime, Utc};
 use redis::Cmd;
@@ -16,14 +16,14 @@ use crate::store::{
     },
 };
 
-/// How many delayed jobs there are.
+/// Numbers of delayed jobs and buckets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DelayedCounts {
-    /// All of them.
+    /// All delayed jobs.
     pub waiting: usize,
-    /// Those whose time has come.
+    /// Delayed jobs that are due.
     pub due: usize,
-    /// The buckets that they are in.
+    /// Buckets with delayed jobs.
     pub buckets: usize,
 }
 

@@ -23,16 +23,16 @@ use crate::{
     store::{console::Console, error::StoreError, port::entries::PublishedEntry, scripts::trigger},
 };
 
-/// How many entries are read at a time.
+/// Number of entries to read with one call.
 const PAGE: usize = 500;
 
-/// A published entry that this program cannot read, as another version or another program may have written it.
+/// A published entry that this program cannot read. Another version or another program may have written it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot read the published entry `{name}`: {problem}")]
 pub struct UnreadableEntry {
-    /// Its name.
+    /// Name of the entry.
     pub name: String,
-    /// What is wrong with it.
+    /// Why it cannot be read.
     pub problem: String,
 }
 
@@ -41,7 +41,7 @@ pub struct UnreadableEntry {
 pub struct Entries {
     /// The entries, by name.
     pub entries: BTreeMap<String, Entry>,
-    /// The entries that cannot be read.
+    /// Entries that cannot be read.
     pub unreadable: Vec<UnreadableEntry>,
 }
 
@@ -79,8 +79,9 @@ impl Console {
 }
 
 impl Console {
-    /// Enqueues the job of `entry` now, in one atomic step with a record in its history. The fence stays as it is, so
-    /// that the entry's next fire is not changed.
+    /// Enqueues the job of `entry` now and records it in the entry's history, in one atomic step.
+    ///
+    /// The fence does not change, so neither does the entry's next fire.
     ///
     /// # Errors
     /// [`StoreError`]. After [`StoreError::Unavailable`] it may have been done.
@@ -174,7 +175,7 @@ fn instant(text: &str) -> Result<DateTime<Utc>, String> {
         .map_err(|error| format!("`{text}`: {error}"))
 }
 
-/// A number of seconds, with a fraction or not. One that no entry can have is zero.
+/// Converts seconds, which may have a fraction. Returns zero for a number that no entry can have.
 fn length(seconds: &Number) -> TimeDelta {
     let whole = seconds.as_i64().and_then(TimeDelta::try_seconds);
     let fraction = || {

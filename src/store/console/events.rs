@@ -1,4 +1,4 @@
-//! What happened to the scheduler, and what people did, as Redis remembers it.
+//! Events of schedulers and actions of people, as Redis stores them.
 
 use chrono::{DateTime, Utc, serde::ts_milliseconds};
 use serde::{Deserialize, Serialize};
@@ -8,26 +8,26 @@ use crate::store::{
     error::StoreError,
 };
 
-/// How many events Redis keeps.
+/// Maximum number of events that Redis keeps.
 pub(in crate::store) const EVENTS: isize = 1_000;
 
-/// One thing that happened, or that someone did. Its form in JSON is described in docs/protocol.md.
+/// An event, or an action of a person. docs/protocol.md describes its JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRecord {
-    /// When, by the clock of who reports it. Milliseconds.
+    /// When it happened, by the clock of the reporting process. Milliseconds.
     #[serde(with = "ts_milliseconds")]
     pub at: DateTime<Utc>,
-    /// Who did it, or to whom it happened: a person, or the `hostname:pid` of a scheduler.
+    /// The person who acted, or the `hostname:pid` of the scheduler.
     pub actor: String,
     /// What happened, such as `took_lease`.
     pub verb: String,
-    /// What it was done to.
+    /// What the action was applied to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// Why.
+    /// Why it happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// To how many.
+    /// How many things it was applied to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<usize>,
 }
@@ -46,7 +46,7 @@ impl Console {
         self.execute(add, &key).await
     }
 
-    /// The newest events, at most `limit` of them, newest first. Texts that are no events are left out.
+    /// Returns the newest events, newest first, `limit` at most. Leaves out texts that are not events.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,4 +1,4 @@
-//! What became of the fires of an entry, as Redis remembers it.
+//! Outcomes of the fires of an entry, as Redis stores them.
 
 use std::str::FromStr;
 
@@ -9,26 +9,26 @@ use crate::{
     store::{console::Console, error::StoreError},
 };
 
-/// What became of a fire, or of several in a row.
+/// Outcome of one fire, or of several consecutive ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FireRecord {
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// The first fire time.
     pub first: DateTime<Utc>,
-    /// The last one.
+    /// The last fire time.
     pub last: DateTime<Utc>,
-    /// How many fire times these are; `None`: too many to be counted.
+    /// Number of fire times; `None`: too many to count.
     pub count: Option<u32>,
     /// When it was recorded, by the leader's clock. Milliseconds.
     pub at: DateTime<Utc>,
-    /// How long after it was due its job was enqueued, if it was. Milliseconds.
+    /// Time from when the fire was due to when its job was enqueued, if it was. Milliseconds.
     pub lateness: Option<TimeDelta>,
-    /// Redis' words, if it was rejected.
+    /// Redis' error, if the fire was rejected.
     pub reason: Option<String>,
 }
 
-/// A text is no record of a history.
+/// The error for a text that is not a history record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a history record (docs/protocol.md, History)")]
 pub struct NoFireRecord(String);
@@ -55,7 +55,7 @@ impl FromStr for FireRecord {
     }
 }
 
-/// A number, or none.
+/// Reads a number, or `-` for none.
 fn optional<T: FromStr>(text: &str) -> Result<Option<T>, T::Err> {
     match text {
         "-" => Ok(None),
@@ -64,8 +64,8 @@ fn optional<T: FromStr>(text: &str) -> Result<Option<T>, T::Err> {
 }
 
 impl Console {
-    /// The newest records of what became of the fires of an entry, at most `limit` of them, newest first. Texts
-    /// that are no records are left out.
+    /// Returns the newest records of an entry's history, newest first, `limit` at most. Leaves out texts that are
+    /// not records.
     ///
     /// # Errors
     /// [`StoreError`].

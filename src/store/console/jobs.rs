@@ -1,13 +1,13 @@
-//! A delayed job, where it is, and what it becomes.
+//! Delayed jobs, their places in buckets, and changes to them.
 
 use chrono::{DateTime, Utc};
 
 /// The buckets between two times.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Span {
-    /// Only jobs that are due at this time or later.
+    /// Earliest time at which a job is due.
     pub from: Option<DateTime<Utc>>,
-    /// Only jobs that are due before this time.
+    /// Time before which a job is due.
     pub until: Option<DateTime<Utc>>,
 }
 
@@ -26,58 +26,67 @@ impl Span {
 /// Where a page of delayed jobs begins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// The score of its first bucket; `None`: the first one of the span.
+    /// Score of the first bucket; `None`: the first bucket of the span.
     pub(in crate::store) score: Option<String>,
-    /// How many members of that score come before it.
+    /// Number of members of that score before it.
     pub(in crate::store) members: usize,
-    /// How many items of that bucket come before it.
+    /// Number of items of that bucket before the page.
     pub(in crate::store) items: usize,
 }
 
-/// A delayed job, as Redis has it.
+/// A delayed job as Redis stores it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DelayedJob {
-    /// The member of its bucket in the sorted set.
+    /// Member of its bucket in the sorted set.
     pub member: Vec<u8>,
-    /// When the bucket is due, Unix seconds.
+    /// Score of its bucket: when it is due, Unix seconds.
     pub score: f64,
-    /// Its place in the bucket when it was read.
+    /// Index in the bucket when the job was read.
     pub index: usize,
-    /// Its bytes.
+    /// The item, byte for byte.
     pub item: Vec<u8>,
 }
 
 impl DelayedJob {
-    /// Returns when it is due. Whole seconds, UTC; the epoch if that is no time.
+    /// Returns when the job is due, in whole seconds, UTC. Returns the epoch if the score is no time.
     pub fn at(&self) -> DateTime<Utc> {
         #[expect(clippy::cast_possible_truncation, reason = "from_timestamp checks it")]
         DateTime::from_timestamp(self.score.floor() as i64, 0).unwrap_or_default()
     }
 }
 
-/// What a delayed job becomes.
+/// A change to a delayed job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DelayedChange {
-    /// It is removed.
+    /// Removes the job.
     Remove,
-    /// It is put on its queue.
+    /// Puts the job on its queue.
     Enqueue {
         /// The queue, without namespace.
         queue: String,
-        /// What a scheduler would push.
+        /// The payload to push.
         payload: String,
     },
-    /// It is moved to another time.
+    /// Moves the job to another time.
     Move,
 }
 
-/// What became of the change of a delayed job.
+/// Outcome of a change to a delayed job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DelayedOutcome {
-    /// It is done.
+    /// The job was changed.
     Done,
-    /// The job is not in its bucket any more.
+    /// The job is no longer in its bucket.
     Gone,
-    /// Redis' error; the job stays.
+    /// The job was not changed, because of this error of Redis.
     Rejected(String),
+}
+
+/// A record to take out of the quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The record, byte for byte.
+    pub record: Vec<u8>,
+    /// The timestamp of the bucket that the item goes to, and the item; `None`: it is discarded.
+    pub to: Option<(i64, Vec<u8>)>,
 }

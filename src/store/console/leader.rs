@@ -1,4 +1,4 @@
-//! The leader, and the server.
+//! The leader's lock, and the Redis server.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use redis::{Cmd, Value};
 
 use crate::store::{console::Console, error::StoreError};
 
-/// The lock of the leader, as Redis has it now.
+/// The leader's lock, as it is in Redis now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaderLock {
     /// The leader's `hostname:pid`.
     pub holder: String,
-    /// How long the lock lasts if it is not renewed; `None`: it has no TTL.
+    /// Time until the lock expires; `None`: it has no TTL.
     pub lease_left: Option<Duration>,
 }
 
 impl Console {
-    /// Returns the leader's lock, if a scheduler holds it, this one or a Ruby scheduler.
+    /// Returns the leader's lock, if a scheduler (of this program or in Ruby) holds it.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -53,8 +53,9 @@ impl Console {
         Ok(DateTime::from_timestamp(seconds, micros * 1_000).unwrap_or_default())
     }
 
-    /// Returns a value of the server's `INFO`, such as `redis_version`; `None` if the server has none of that name, or
-    /// if our user may not ask for it.
+    /// Returns a field of the server's `INFO`, such as `redis_version`.
+    ///
+    /// Returns `None` if the server does not have the field or the Redis user may not use `INFO`.
     ///
     /// # Errors
     /// [`StoreError`], except [`StoreError::Denied`].

@@ -1,4 +1,4 @@
-//! What apps and people want done in Redis: no lease, and each change is one transaction.
+//! Access to Redis for apps and people. It needs no lease, and each change is one transaction.
 
 #[cfg(feature = "daemon")]
 pub(super) mod delayed;
@@ -12,6 +12,8 @@ pub(super) mod jobs;
 pub(super) mod leader;
 pub(super) mod pauses;
 #[cfg(feature = "daemon")]
+pub(super) mod quarantine;
+#[cfg(feature = "daemon")]
 mod records;
 pub(super) mod schedulers;
 
@@ -22,7 +24,7 @@ use redis::{Cmd, Pipeline};
 
 use crate::store::{address::Address, connection::Connection, error::StoreError, keys::Keys};
 
-/// A connection of an app or a person. Clones share it; it opens itself again when it breaks.
+/// A connection of an app or a person. Clones share it. It reopens itself after it breaks.
 #[derive(Clone)]
 pub struct Console {
     connection: Connection,
@@ -30,7 +32,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Prepares a connection to `address` under `keys`' namespace; nothing is sent yet.
+    /// Creates a connection to `address` with the names in `keys`. Sends nothing yet.
     ///
     /// # Errors
     /// [`StoreError::NoHashTag`].
@@ -43,7 +45,7 @@ impl Console {
     /// Enqueues a payload at the end of `queue`.
     ///
     /// # Errors
-    /// [`StoreError`]. After [`StoreError::Unavailable`] it may have been done.
+    /// [`StoreError`]. After [`StoreError::Unavailable`], the call may or may not have been done.
     pub async fn enqueue(&self, queue: &str, payload: &str) -> Result<(), StoreError> {
         let mut push = transaction();
         push.sadd(self.keys.queues(), queue)
@@ -51,7 +53,7 @@ impl Console {
         self.execute(push, &self.keys.queue(queue)).await
     }
 
-    /// Puts an item into the bucket of `at`, cut to whole seconds.
+    /// Adds an item to the bucket of `at`, cut to whole seconds.
     ///
     /// # Errors
     /// As [`Self::enqueue`].
@@ -68,7 +70,7 @@ impl Console {
         self.execute(delay, &self.keys.delayed_schedule()).await
     }
 
-    /// Sets a dynamic entry, in place of the one of that name.
+    /// Sets a dynamic entry, replacing any entry of that name.
     ///
     /// # Errors
     /// As [`Self::enqueue`].
@@ -93,7 +95,7 @@ impl Console {
         self.execute(change, &self.keys.dynamic_entries()).await
     }
 
-    /// The newest elements of a list that begins with them, at most `limit`.
+    /// Returns the first elements of a list that has its newest element first, `limit` at most.
     async fn newest(&self, key: &str, limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         let Some(last) = limit.checked_sub(1) else {
             return Ok(vec![]);

@@ -1,4 +1,4 @@
-//! Which entries are paused.
+//! Pauses of entries.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::store::{
     error::StoreError,
 };
 
-/// The name that stands for all entries.
+/// The field that pauses all entries.
 const ALL: &str = "*";
 
 /// The pauses that are recorded, whether they are over or not.
@@ -32,20 +32,20 @@ impl Pauses {
     }
 }
 
-/// What is said of a pause.
+/// What Redis stores about a pause.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pause {
-    /// Who paused it.
+    /// Who paused the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Since when. Whole seconds.
+    /// When the pause began. Whole seconds.
     #[serde(with = "ts_seconds_option", skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
-    /// Its end: fires due then or later are not paused. Whole seconds.
+    /// End of the pause: fires due at this time or later are not paused. Whole seconds.
     #[serde(with = "ts_seconds_option", skip_serializing_if = "Option::is_none")]
     pub until: Option<DateTime<Utc>>,
 }
@@ -68,21 +68,21 @@ impl Console {
         Ok(Pauses { all, entries })
     }
 
-    /// Pauses an entry, or all (`None`), in place of the pause that there is. Fires that are due meanwhile are not
-    /// caught up later.
+    /// Pauses an entry, or all entries if `None`, replacing an existing pause. Paused fires are not caught up
+    /// later.
     ///
     /// # Errors
     /// As [`Self::enqueue`].
     pub async fn pause(&self, entry: Option<&str>, pause: &Pause) -> Result<(), StoreError> {
         let key = self.keys.paused();
         let mut set = transaction();
-        // It has no map whose keys are not texts, which is all that could fail.
+        // Cannot fail: it has no maps whose keys are not strings.
         let json = serde_json::to_string(pause).unwrap_or_default();
         set.hset(&key, entry.unwrap_or(ALL), json);
         self.execute(set, &key).await
     }
 
-    /// Ends the pause of an entry, or that of all (`None`). It is no error if there is none.
+    /// Ends the pause of an entry, or the pause of all entries if `None`. It is no error if there is none.
     ///
     /// # Errors
     /// As [`Self::enqueue`].

@@ -1,4 +1,4 @@
-//! What Redis has recorded about entries, as people ask for it.
+//! Records of entries, for commands.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The processes of the scheduler that are there.
+//! The running processes of the scheduler.
 
 use chrono::{DateTime, Utc, serde::ts_seconds};
 use redis::Cmd;
@@ -6,42 +6,42 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{console::Console, error::StoreError};
 
-/// What a process does.
+/// The role of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// It leads.
+    /// The process is the leader.
     Leading,
-    /// It waits for the leader to go.
+    /// The process waits to take over.
     Following,
-    /// It may not lead: its host's clock is too far off Redis' clock.
+    /// The process must not lead, because its host's clock is too far off Redis' clock.
     ClockOff,
 }
 
-/// What a process says of itself.
+/// The status that a process publishes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scheduler {
-    /// Its version.
+    /// Version of the program.
     pub version: String,
-    /// Its host's name.
+    /// Host name.
     pub host: String,
-    /// The number of its process.
+    /// Process ID.
     pub pid: u32,
-    /// What it does, as of its last sign.
+    /// Role, as of the last heartbeat.
     pub role: Role,
-    /// When it started, by its own clock. Whole seconds, UTC.
+    /// When the process started, by its own clock. Whole seconds, UTC.
     #[serde(with = "ts_seconds")]
     pub since: DateTime<Utc>,
-    /// What identifies the texts of its schedule files; of two that read the same it is the same.
+    /// Digest of the schedule files. Processes that read the same texts have the same digest.
     pub schedule: String,
-    /// Where its HTTP server listens, if it has one.
+    /// Address of its HTTP server, if it has one.
     pub http: Option<String>,
-    /// What is wrong with it.
+    /// Problems of the process.
     pub problems: Vec<String>,
 }
 
 impl Console {
-    /// The processes that are there, by the name that they have in the leader's lock, `hostname:pid`.
+    /// Returns the running processes with their names in the leader's lock, `hostname:pid`.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,108 +1,110 @@
-//! Due delayed jobs, and what becomes of them.
+//! Due delayed jobs and their outcomes.
 
 use chrono::{DateTime, Utc};
 
-/// A due bucket, or as much of it as fits into a batch.
+/// A due bucket, or the part of it that fits into a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
-    /// Its member in the sorted set, byte for byte: Unix seconds, if a well-behaved app wrote it.
+    /// Member of the sorted set, byte for byte. A well-behaved app writes Unix seconds.
     pub member: Vec<u8>,
-    /// When it was due: the time that its member tells, or now if that is none, or later.
+    /// When the bucket was due: the time in `member`, or now if `member` is no time or a later one.
     pub due: DateTime<Utc>,
-    /// Items from its head, or behind [`Self::passed`], oldest first.
+    /// Items, oldest first, starting at the head of the bucket or after [`Self::passed`].
     pub items: Vec<Vec<u8>>,
-    /// What stays at its head; only the first bucket of a batch has it.
+    /// Items at the head of the bucket that stay there. Only the first bucket of a batch can have them.
     pub passed: Option<Passed>,
 }
 
-/// Items at the head of a bucket that stay there, for nothing takes them now.
+/// Items at the head of a bucket that stay there, because nothing takes them now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passed {
-    /// How many.
+    /// Number of these items.
     pub items: usize,
-    /// The last one of them. If it is not at its place any more, apps have removed some.
+    /// The last of these items. If it is no longer at its place, an app has removed items.
     pub last: Vec<u8>,
 }
 
-/// What is due: buckets by time, and those that can't be read with the reason.
+/// Due buckets in order of time, and those that cannot be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Due {
-    /// As many as fit into a batch.
+    /// As many buckets as fit into a batch.
     pub buckets: Vec<Bucket>,
-    /// Their members in the sorted set, and Redis' words.
+    /// Member and Redis' error of each bucket that cannot be read.
     pub unreadable: Vec<(Vec<u8>, String)>,
-    /// Members with an item that is too large to be read, and its bytes. What is before it in the bucket is in
-    /// [`Self::buckets`].
+    /// Member of each bucket whose next item is too large to read, and the item's size in bytes.
+    ///
+    /// The items before it are in [`Self::buckets`].
     pub too_large: Vec<(Vec<u8>, usize)>,
-    /// The last bucket that was read; `None`: nothing is due.
+    /// Place of the last bucket that was read; `None`: nothing is due.
     pub last: Option<Place>,
-    /// Whether the batch is full: there may be more behind it.
+    /// Whether the batch is full, so that more buckets may be due.
     pub full: bool,
 }
 
 /// A place among the due buckets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// A score, as Redis writes it.
+    /// Score of the bucket, as Redis writes it.
     pub score: String,
-    /// How many members of that score are before it.
+    /// Number of members with the same score before this one.
     pub before: usize,
-    /// The member there.
+    /// Member of the sorted set.
     pub member: Vec<u8>,
-    /// How many items at the head of its bucket are before it.
+    /// Number of items at the head of the bucket before this place.
     pub items: usize,
-    /// The last one of these items if they stay in the bucket; `None`: they are being moved out of it.
+    /// The last of these items if they stay in the bucket; `None`: they are being moved.
     pub staying: Option<Vec<u8>>,
 }
 
-/// Where a delayed item goes.
+/// Destination of a delayed item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
-    /// To its queue.
+    /// Its queue.
     Queue {
-        /// The queue's name.
+        /// Name of the queue.
         name: String,
-        /// What is pushed.
+        /// The payload to push.
         payload: String,
     },
-    /// To quarantine, whole.
+    /// The quarantine, with the whole item.
     Quarantine {
-        /// Why.
+        /// Why the item cannot be enqueued.
         reason: String,
-        /// When.
+        /// When it was quarantined.
         at: DateTime<Utc>,
     },
-    /// Nowhere: it stays in its bucket, and what is behind it is moved.
+    /// None: the item stays in its bucket, and the items after it are moved.
     Stay {
-        /// Why.
+        /// Why the item stays.
         reason: String,
     },
 }
 
-/// How much of the delayed jobs is handled in one call.
+/// Maximum size of a batch of delayed jobs.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchLimit {
-    /// Items and buckets, each counted: to move a bucket takes as long as an item in it.
+    /// Number of items plus buckets. Both count, because removing a bucket takes as long as moving an item.
     pub count: usize,
     /// Bytes of items.
     pub bytes: usize,
-    /// Bytes of an item; a larger one is not read, and neither is one of more than [`crate::store::Limits::item`].
+    /// Bytes of one item. A larger item is not read, nor is one larger than [`crate::store::Limits::item`].
     pub item: usize,
 }
 
-/// What became of one delayed item.
+/// Outcome of a delayed item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MoveOutcome {
-    /// It is where it was to go.
+    /// The item is at its destination.
     Moved,
-    /// Not moved: an app removed it.
+    /// Not moved: an app removed the item, or the batch has too many queues for one call. If it is still there, it
+    /// is read again.
     Left,
-    /// Its target can't take it; Redis' words. It stays in its bucket.
+    /// Not moved, with Redis' error: the destination does not accept it. It stays in its bucket.
     Rejected(String),
-    /// Our user may not write its target. It stays in its bucket.
+    /// Not moved, with the error: the Redis user may not write the destination. It stays in its bucket.
     Denied(String),
-    /// It stays in its bucket, as [`Destination::Stay`] says.
+    /// Not moved, because of [`Destination::Stay`].
     Stays,
-    /// Not moved: by Redis' clock it is not due for longer than [`crate::store::Store::max_clock_skew`].
+    /// Not moved: by Redis' clock, it is due later than [`crate::store::Store::max_clock_skew`] from now.
     TooEarly,
 }

@@ -1,6 +1,6 @@
-//! Digests of texts that Redis and we hold.
+//! Digests, to find out whether Redis has the same text as this process.
 
-/// The SHA-1 of `json` in hexadecimal digits: who knows a text sees by it that Redis has the same.
+/// Returns the SHA-1 of `json` in hexadecimal digits.
 pub fn digest(json: &[u8]) -> String {
     sha1_smol::Sha1::from(json).digest().to_string()
 }

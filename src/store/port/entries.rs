@@ -1,4 +1,5 @@
-//! Entries in force as the leader publishes them in Redis, so that commands know them without the schedule files.
+//! Entries in force as the leader publishes them in Redis, so that commands can list them without the schedule
+//! files.
 
 use std::{borrow::Cow, num::NonZeroU64};
 
@@ -20,77 +21,78 @@ use crate::{
     store::port::digest::digest,
 };
 
-/// An entry in force. Its form in JSON is described in docs/protocol.md.
+/// An entry in force. docs/protocol.md describes its JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PublishedEntry<'a> {
     /// Name of the Ruby class.
     pub class: Cow<'a, str>,
     /// Name of the queue, without namespace.
     pub queue: Cow<'a, str>,
-    /// The payloads of all fires ([`crate::core::job::Job::template`]).
+    /// The payload, with a placeholder for the fire time ([`crate::core::job::Job::template`]).
     pub payload: Cow<'a, str>,
-    /// Its timing for people.
+    /// The timing, for people.
     pub timing: String,
-    /// The zone of its expression, and of times that people read.
+    /// Time zone of the expression, and of times shown to people.
     pub timezone: String,
     /// [`crate::core::schedule::entry::Origin`] as text.
     pub source: String,
-    /// Which missed fires are caught up with.
+    /// Which missed fires are enqueued.
     pub catch_up: CatchUpPolicy,
-    /// Only fire times at most this long ago are caught up with.
+    /// Age in seconds up to which missed fires are enqueued.
     pub catch_up_window_s: Number,
-    /// What an identical job that is not done yet means; none: nothing.
+    /// When a fire is skipped because an identical job is queued or running; `None`: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overlap: Option<Overlap>,
-    /// No job makes its queue longer than this.
+    /// Queue length from which on a fire is skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_queue_length: Option<NonZeroU64>,
-    /// The recurrence of its timing, for programs: a cron expression in numbers and ranges.
+    /// Cron expression in numbers and ranges, for programs. At most one of `cron`, `every_s`, `at` and `in_s` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
-    /// Or an interval.
+    /// An interval in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every_s: Option<Number>,
-    /// Or one fire, at a time.
+    /// The time of the only fire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
-    /// Or one fire, so long after the entry was first seen. With none of these, it never fires on its own.
+    /// Seconds between when the entry is first seen and its only fire. Without any of the four, it never fires on
+    /// its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_s: Option<Number>,
-    /// Its first fire, at a time.
+    /// Time of the first fire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_at: Option<String>,
-    /// Or so long after it was first seen.
+    /// Seconds between when the entry is first seen and its first fire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_in_s: Option<Number>,
-    /// No fire is at this time or later.
+    /// Exclusive end of the fires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_at: Option<String>,
-    /// Or so long after it was first seen.
+    /// Seconds between when the entry is first seen and the exclusive end of its fires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_in_s: Option<Number>,
-    /// No fire is before this time.
+    /// Earliest time of a fire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starts_at: Option<String>,
-    /// No fire is at this time or later.
+    /// Exclusive end of the fires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<String>,
-    /// How many fires, counted from when it was first seen.
+    /// Maximum number of fires, counted since the entry was first seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
-    /// The longest delay of a fire after its fire time.
+    /// Longest delay in seconds after the fire time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jitter_s: Option<Number>,
-    /// What it is for, in the user's words.
+    /// The user's description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<Cow<'a, str>>,
-    /// The [`digest`] of the JSON without this.
+    /// [`digest`] of the JSON without this field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
 
 impl<'a> PublishedEntry<'a> {
-    /// What is published of an entry, up to the digest.
+    /// Describes an entry. The digest is not set.
     pub fn of(entry: &'a Entry) -> Self {
         let bounds = entry.timing.bounds();
         let (first_at, first_in_s) = moment(bounds.first);
@@ -131,7 +133,7 @@ impl<'a> PublishedEntry<'a> {
         }
     }
 
-    /// What is published of an entry, as JSON.
+    /// Returns the JSON to publish for an entry, including the digest.
     pub fn json(entry: &Entry) -> String {
         let mut published = PublishedEntry::of(entry);
         published.digest = Some(digest(published.to_json().as_bytes()));
@@ -139,7 +141,7 @@ impl<'a> PublishedEntry<'a> {
     }
 
     fn to_json(&self) -> String {
-        // Texts and numbers are JSON always.
+        // Cannot fail: all fields are texts and numbers.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
@@ -152,28 +154,28 @@ fn moment(moment: Option<Moment>) -> (Option<String>, Option<Number>) {
     }
 }
 
-/// A length in seconds: mostly a whole number.
+/// Returns a length in seconds, as an integer if it is whole.
 fn seconds(length: TimeDelta) -> Number {
     let fraction = (length.subsec_nanos() != 0).then(|| length.as_seconds_f64());
     let fraction = fraction.and_then(Number::from_f64);
     fraction.unwrap_or_else(|| length.num_seconds().into())
 }
 
-/// A change of what is published.
+/// A change to the published entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
-    /// The name of the entry, byte for byte.
+    /// Name of the entry, byte for byte.
     pub name: Vec<u8>,
-    /// [`PublishedEntry::json`]; `None`: it is not in force any more.
+    /// [`PublishedEntry::json`]; `None`: the entry is no longer in force.
     pub json: Option<String>,
 }
 
-/// A page of what is published.
+/// A page of the published entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedPage {
-    /// The [`digest`] of the JSON of each entry, by name. A name may be there twice.
+    /// Name of each entry and the [`digest`] of its JSON. A name may occur twice.
     pub digests: Vec<(Vec<u8>, String)>,
-    /// Where the next page begins; `None`: this is the last one.
+    /// Where the next page begins; `None`: this is the last page.
     pub next: Option<String>,
 }
 
@@ -182,7 +184,7 @@ mod tests {
     use super::*;
     use crate::config::{Context, Source, parse};
 
-    /// The JSON of the entry `a` with these lines, read back.
+    /// Publishes the entry `a` with these lines, and reads its JSON back.
     fn published(lines: &str) -> PublishedEntry<'static> {
         let text = format!("[schedule.a]\nqueue = 'q'\n{lines}\n");
         let sources = [Source::new("s.toml", text)];
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_entry_does_not_say_is_left_out() {
+    fn absent_settings_are_not_published() {
         let json = serde_json::to_string_pretty(&published("")).unwrap();
         insta::assert_snapshot!(json, @r#"
         {
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_an_entry_is_published() {
+    fn every_setting_of_an_entry_is_published() {
         let entry = published(
             "cron = '*/5 2 * * mon-fri'\ntimezone = 'Europe/Paris'\nclass = 'A::B'\nargs = [1, 'é']\n\
              include_metadata = true\ncatch_up = 'all'\ncatch_up_window = '1.5s'\noverlap = 'skip_if_running'\n\
@@ -246,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_is_of_the_rest() {
+    fn the_digest_covers_all_other_fields() {
         let mut entry = published("every = '1h'");
         let found = entry.digest.take().unwrap();
         assert_eq!(found, digest(entry.to_json().as_bytes()));
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_in_the_documentation_is_one() {
+    fn the_example_in_the_documentation_is_valid() {
         let page = include_str!("../../../docs/protocol.md");
         let example = r#"{"class":"Report""#;
         let json = page.lines().find(|it| it.starts_with(example)).unwrap();

@@ -1,4 +1,4 @@
-//! Fires, and what becomes of them.
+//! Fires and their outcomes.
 
 use std::borrow::Cow;
 
@@ -9,72 +9,77 @@ use crate::core::{
     schedule::overlap::{Guard, SkipReason},
 };
 
-/// One fire, to be enqueued.
+/// A fire to enqueue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fire<'a> {
-    /// The entry's name.
+    /// Name of the entry.
     pub name: &'a str,
-    /// How many fires the entry may have since it was first seen.
+    /// Maximum number of fires since the entry was first seen.
     pub times: Option<u32>,
-    /// The instant it is meant for.
+    /// The instant that the timing names, in whole seconds.
     pub fire_time: DateTime<Utc>,
-    /// Why it is enqueued.
+    /// Why the fire is enqueued: it is due, it is caught up, or someone asked for it.
     pub cause: Cause,
-    /// How long after it was due it is enqueued.
+    /// Time since the fire was due.
     pub lateness: TimeDelta,
-    /// The queue's name.
+    /// Name of the queue.
     pub queue: &'a str,
-    /// What is pushed.
+    /// The payload to push.
     pub payload: Cow<'a, str>,
-    /// When it is skipped.
+    /// When the fire is skipped.
     pub guard: Guard,
-    /// What identical payloads have in common with this one, where that is not all of it
-    /// ([`crate::core::job::Job::fixed_parts`]); only looked at where the guard allows no overlap.
+    /// The parts that all identical payloads share ([`crate::core::job::Job::fixed_parts`]); `None`: the whole
+    /// payload.
+    ///
+    /// Used only if the guard forbids overlap.
     pub fixed_parts: Option<Vec<String>>,
 }
 
-/// What became of one fire.
+/// Outcome of a fire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FireOutcome {
-    /// Its payload is in the queue.
+    /// The payload is in the queue.
     Fired,
-    /// It was enqueued or skipped before, by us or by another scheduler.
+    /// A scheduler has already enqueued, skipped or recorded this fire time or a later one.
     AlreadyFired,
-    /// The entry has had as many fires as it may have.
+    /// Not enqueued: the entry has had as many fires as `times` allows.
     HadAll,
-    /// Its guard kept it out of its queue. It is settled: its fire time is recorded as fired.
+    /// Skipped by its guard. The fence has its fire time, so it is not caught up later.
     Skipped(SkipReason),
-    /// The entry is paused, or all are. It is settled: its fire time is recorded as fired.
+    /// Not enqueued, because the entry or all entries are paused. The fence has its fire time, so it is not caught
+    /// up later.
     Paused,
-    /// Its queue can't take it; Redis' words. Only its history says so.
+    /// Not enqueued, with Redis' error: the queue does not accept it. Only the history records it.
     Rejected(String),
-    /// By Redis' clock it is not due for longer than [`crate::store::Store::max_clock_skew`]. Nothing was recorded.
+    /// Not enqueued: by Redis' clock, its fire time is later than [`crate::store::Store::max_clock_skew`] from
+    /// now. Nothing is recorded.
     TooEarly,
-    /// To search its queue would have held Redis for too long, after what this call had searched before.
-    /// Nothing was recorded; the first search of a call is always made.
+    /// Not enqueued: searching its queue would block Redis for too long after the other searches of this call.
+    ///
+    /// Nothing is recorded. The first search of a call is always made.
     PutOff,
 }
 
-/// Fire times of an entry that were given up.
+/// Fire times of one entry that were missed and are not enqueued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missed<'a> {
-    /// The entry's name.
+    /// Name of the entry.
     pub name: &'a str,
-    /// The first of them.
+    /// The first fire time.
     pub first: DateTime<Utc>,
-    /// The last of them.
+    /// The last fire time.
     pub last: DateTime<Utc>,
-    /// How many they are; `None`: too many to be counted.
+    /// Number of fire times; `None`: too many to count.
     pub count: Option<u32>,
 }
 
-/// What fire times that were given up are recorded as.
+/// What missed fire times are recorded as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissedOutcome {
-    /// As missed.
+    /// Recorded as missed.
     Missed,
-    /// As paused, and in the fence: the entry is paused, or all are, until after the last of them.
+    /// Recorded as paused, and in the fence: the entry or all entries are paused until after the last fire time.
     Paused,
-    /// As nothing: another scheduler has fired the last of them, or a later one.
+    /// Not recorded: a scheduler has already fired the last fire time or a later one.
     Fired,
 }

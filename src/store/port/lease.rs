@@ -1,47 +1,47 @@
-//! The lease: who asks for it, and who holds it.
+//! The lease: requests for it, and answers.
 
 use std::time::Duration;
 
 use crate::store::console::schedulers::Scheduler;
 
-/// A sign that a process is there.
+/// The status that a process publishes, to show that it is alive.
 #[derive(Debug, Clone, Copy)]
 pub struct Heartbeat<'a> {
-    /// What it says of itself.
+    /// The status.
     pub scheduler: &'a Scheduler,
-    /// For how long Redis keeps that.
+    /// How long Redis keeps it.
     pub stays: Duration,
 }
 
 impl Heartbeat<'_> {
-    /// What it says, as Redis keeps it.
+    /// Returns the status as Redis stores it.
     pub(in crate::store) fn json(&self) -> String {
-        // It has no map whose keys are not texts, which is all that could fail.
+        // Cannot fail: it has no maps whose keys are not strings.
         serde_json::to_string(self.scheduler).unwrap_or_default()
     }
 }
 
-/// Who we are in the leader's lock.
+/// What identifies this process in the leader's lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The lock's value, `hostname:pid`, as resque-scheduler writes it.
     pub holder: String,
-    /// Different for each process that ever was.
+    /// A text that no other process has ever had.
     pub token: String,
 }
 
-/// The answer to a try for the lease.
+/// Answer to a request for the lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lease {
-    /// Ours as before, for its whole length from now.
+    /// We held it and still do, for its whole length from now.
     Renewed,
-    /// Ours now, for its whole length; it was not before, so that others may have acted.
+    /// We hold it now, for its whole length. We did not before, so another leader may have acted in between.
     Taken,
-    /// Another scheduler's.
+    /// Another scheduler holds it.
     HeldBy {
         /// Its `hostname:pid`.
         holder: String,
-        /// How long its lease has left; `None`: for ever.
+        /// Time until its lease expires; `None`: it never does.
         remaining: Option<Duration>,
     },
 }

@@ -1,4 +1,4 @@
-//! What the loops want done: the trait [`Store`], and what it takes and answers.
+//! The store as the engine sees it: the trait [`Store`], its arguments and its results.
 
 pub(super) mod delayed;
 pub(super) mod digest;
@@ -27,47 +27,52 @@ use crate::store::{
     },
 };
 
-/// Redis, as the engine sees it: [`crate::store::RedisStore`], or a model of it.
+/// Redis as the engine sees it: [`crate::store::RedisStore`], or a model of it in tests.
 ///
-/// Every call fails with [`StoreError`]; after `Unavailable` it may have been done or not. Trying
-/// again is safe: each is atomic, and done twice it is as if it were done once.
+/// Every call is atomic. It fails with [`StoreError`]; after [`StoreError::Unavailable`], it may or may not have
+/// been done. Repeating it is safe, because doing it twice has the same effect as doing it once.
 pub trait Store: Send + Sync + 'static {
-    /// The same on a connection of its own for all that changes anything but the lease, or may be large.
-    /// Each loop has one, so that a renewal never waits behind a large batch, and so that whoever acts on
-    /// a new connection has seen the old one fail.
+    /// Returns the same store with its own connection for large calls and for all changes except of the lease.
+    ///
+    /// Each loop has its own. A renewal of the lease therefore never waits behind a large batch, and a loop that
+    /// uses a new connection has itself seen the old one fail.
     #[must_use]
     fn with_own_connection(&self) -> Self;
 
-    /// Host, port and database, without password.
+    /// Returns host, port and database, without the password.
     fn server(&self) -> &str;
 
-    /// Our name in the leader's lock.
+    /// Returns the name of this process in the leader's lock, `hostname:pid`.
     fn holder(&self) -> &str;
 
-    /// The key of the leader's lock.
+    /// Returns the key of the leader's lock.
     fn lock(&self) -> String;
 
-    /// The key of the fence, which has the last fire time of each entry.
+    /// Returns the key of the fence, which has the last fire time of each entry.
     fn fence(&self) -> String;
 
-    /// The key of the entries in force.
+    /// Returns the key of the entries in force.
     fn entries(&self) -> String;
 
-    /// How far this host's clock may be off Redis' clock. Whatever the host believes, nothing that is due
-    /// later than this after Redis' now is enqueued. `None`: any distance.
+    /// Returns the maximum difference between this host's clock and Redis' clock; `None`: any.
+    ///
+    /// A job that is due later than this, counted from the time of Redis' clock, is not enqueued, whatever this
+    /// host's clock shows.
     fn max_clock_skew(&self) -> Option<TimeDelta>;
 
-    /// The Redis command after which this record of `entry` is not later than `now`.
+    /// Returns the Redis command that sets this record of `entry` to `now` or removes it.
     fn correction(&self, record: TimeRecord, entry: &str, now: DateTime<Utc>) -> String;
 
-    /// Asks what Redis' clock shows, and says that we are there if there is a heartbeat.
+    /// Returns the time of Redis' clock. Publishes the heartbeat, if there is one.
     fn time(
         &self,
         heartbeat: Option<Heartbeat<'_>>,
     ) -> impl Future<Output = Result<DateTime<Utc>, StoreError>> + Send;
 
-    /// Takes the lease for `length` if it is free, or renews it if it is ours. A lock without an end
-    /// is taken from `stuck_holder`. Says that we are there if there is a heartbeat. Returns Redis' clock, too.
+    /// Takes the lease for `length` if it is free, or renews it if we hold it. Also returns the time of Redis'
+    /// clock.
+    ///
+    /// Takes a lock without a TTL away from `stuck_holder`. Publishes the heartbeat, if there is one.
     fn take_lease(
         &self,
         length: Duration,
@@ -75,112 +80,122 @@ pub trait Store: Send + Sync + 'static {
         heartbeat: Option<Heartbeat<'_>>,
     ) -> impl Future<Output = Result<(Lease, DateTime<Utc>), StoreError>> + Send;
 
-    /// Gives the lease back if it is ours, and wakes a follower. `false`: it was not ours.
+    /// Releases the lease and wakes a follower. Returns `false` if we did not hold it.
     fn release_lease(&self) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Waits until a leader releases its lease, for at most `timeout` (a second or less).
+    /// Waits until a leader releases its lease, for `timeout` (a second at most).
     fn wait_for_handover(
         &self,
         timeout: Duration,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// All that is known of entries.
+    /// Reads the records of all entries.
     fn records(&self) -> impl Future<Output = Result<Records, StoreError>> + Send;
 
-    /// All that is known of the entries of these names.
+    /// Reads the records of the entries with these names.
     fn records_of(
         &self,
         names: &[String],
     ) -> impl Future<Output = Result<Records, StoreError>> + Send;
 
-    /// The fire time of each entry, by name, that was enqueued last by a scheduler of ours. Fires that were
-    /// skipped are none of them.
+    /// Returns the last fire time of each entry, by name, that a scheduler of ours enqueued. Skipped fires do not
+    /// count.
     fn last_enqueued(
         &self,
     ) -> impl Future<Output = Result<HashMap<String, DateTime<Utc>>, StoreError>> + Send;
 
-    /// What became of the last fire of each of these entries, by name, where its history says so.
+    /// Returns the outcome of the last fire of each of these entries, by name, if its history has one.
     fn last_outcomes(
         &self,
         names: &[String],
     ) -> impl Future<Output = Result<HashMap<String, Outcome>, StoreError>> + Send;
 
-    /// Changes the records of entries as of `now`. `false`: the lease is lost, nothing was done.
+    /// Changes records of entries as of `now`. `false`: we do not hold the lease, and nothing was done.
     fn change_records(
         &self,
         changes: &[RecordChange],
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Removes all records of entries, each given by its name and since when it is out of the schedule. Returns
-    /// the names of those that are still out of it since then; `None`: the lease is lost, nothing was done.
+    /// Removes all records of entries. Each is given by its name and the time since when it is not in the
+    /// schedule.
+    ///
+    /// Returns the names of the entries that were removed: those that had not returned in the meantime. `None`: we
+    /// do not hold the lease, and nothing was done.
     fn forget(
         &self,
         entries: &[(String, DateTime<Utc>)],
     ) -> impl Future<Output = Result<Option<Vec<String>>, StoreError>> + Send;
 
-    /// Names of dynamic entries that were set or removed, and are not settled.
+    /// Returns the names of dynamic entries that were set or removed and are not yet acknowledged.
     fn changed_entries(&self) -> impl Future<Output = Result<Vec<Vec<u8>>, StoreError>> + Send;
 
-    /// All dynamic entries: the [`digest`](digest::digest) of the JSON of each, by name.
+    /// Returns the [`digest`](digest::digest) of the JSON of each dynamic entry, by name.
     fn dynamic_names(
         &self,
     ) -> impl Future<Output = Result<BTreeMap<Vec<u8>, String>, StoreError>> + Send;
 
-    /// The JSON of the dynamic entries of these names that there are, by name, in one reply.
+    /// Returns the JSON of the dynamic entries with these names, by name, in one reply. Names without an entry are
+    /// left out.
     fn dynamic_entries_of(
         &self,
         names: &[Vec<u8>],
     ) -> impl Future<Output = Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError>> + Send;
 
-    /// Settles `changes`, each a name and its JSON that is in force, or empty where it is removed. One
-    /// that was changed again stays. `false`: the lease is lost, nothing was done.
+    /// Acknowledges changes of dynamic entries: each is a name and the JSON in force, empty if the entry is
+    /// removed.
+    ///
+    /// A change is not acknowledged if the entry was changed again. `false`: we do not hold the lease, and nothing
+    /// was done.
     fn ack_changes(
         &self,
         changes: &[(Vec<u8>, Vec<u8>)],
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// The page of published entries that begins at `from`; `None`: the first one.
+    /// Returns the page of published entries that begins at `from`; `None`: the first page.
     fn published(
         &self,
         from: Option<&str>,
     ) -> impl Future<Output = Result<PublishedPage, StoreError>> + Send;
 
-    /// Changes which entries are published. `false`: the lease is lost, nothing was done.
+    /// Changes the published entries. `false`: we do not hold the lease, and nothing was done.
     fn publish(
         &self,
         publications: &[Publication],
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Enqueues fires, each judged by itself against the fence and its guard, each once (docs/design.md, law 1).
-    /// The outcomes are in the order of `fires`; `None`: the lease is lost, nothing was done.
+    /// Enqueues fires, each at most once (docs/design.md, law 1).
     ///
-    /// `now` is stamped on the entries for resque-web, in the clocks that it shows. What became of each fire is
-    /// recorded in its entry's history in the same step.
+    /// The fence and its guard decide about each fire separately. The outcomes are in the order of `fires`;
+    /// `None`: we do not hold the lease, and nothing was done. The same step records each outcome in the entry's
+    /// history. `now` is written to `last_enqueued_at`, which resque-web shows, in its own UTC offset.
     fn fire(
         &self,
         fires: &[Fire<'_>],
         now: DateTime<FixedOffset>,
     ) -> impl Future<Output = Result<Option<Vec<FireOutcome>>, StoreError>> + Send;
 
-    /// Records in the histories of entries, as of `now`, which of their fires were given up. The outcomes are in
-    /// the order of `missed`; `None`: the lease is lost, nothing was done.
+    /// Records missed fires in the histories of their entries, as of `now`.
+    ///
+    /// The outcomes are in the order of `missed`; `None`: we do not hold the lease, and nothing was done.
     fn note_missed(
         &self,
         missed: &[Missed<'_>],
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<Option<Vec<MissedOutcome>>, StoreError>> + Send;
 
-    /// Whether a bucket at `from` or behind it is due at `now` (whole seconds); mostly there is none, and
-    /// this asks for little.
+    /// Whether a bucket at `from` or after it is due at `now` (whole seconds).
+    ///
+    /// The answer is usually no, and the check is cheap.
     fn is_any_due(
         &self,
         now: DateTime<Utc>,
         from: Option<&Place>,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// The oldest buckets that are due at `now` (whole seconds), and their items; only what is at `from` or
-    /// behind it. `None`: the lease is lost.
+    /// Returns the oldest buckets that are due at `now` (whole seconds) with their items, starting at `from`.
+    ///
+    /// `None`: we do not hold the lease.
     fn due(
         &self,
         now: DateTime<Utc>,
@@ -188,8 +203,9 @@ pub trait Store: Send + Sync + 'static {
         from: Option<&Place>,
     ) -> impl Future<Output = Result<Option<Due>, StoreError>> + Send;
 
-    /// The buckets with lower scores than `place`, oldest first: after the first `skip` ones, at most `count`. Of
-    /// each its member in the sorted set, and its score as Redis writes it.
+    /// Returns buckets with lower scores than `place`, oldest first: `count` at most, after the first `skip`.
+    ///
+    /// Each is a member of the sorted set and its score as Redis writes it.
     fn before(
         &self,
         place: &Place,
@@ -197,17 +213,20 @@ pub trait Store: Send + Sync + 'static {
         count: usize,
     ) -> impl Future<Output = Result<Vec<(Vec<u8>, String)>, StoreError>> + Send;
 
-    /// Moves the items of `buckets` to the `targets` (as many, in the same order), and removes the
-    /// buckets that are empty then (docs/design.md, law 2).
-    /// The outcomes are in the order of `targets`; `None`: the lease is lost, nothing was done.
+    /// Moves the items of `buckets` to `targets`, and removes buckets that are then empty (docs/design.md, law 2).
+    ///
+    /// There is one target per item, in the same order, and so are the outcomes. `None`: we do not hold the lease,
+    /// and nothing was done.
     fn move_batch(
         &self,
         buckets: &[Bucket],
         targets: &[Destination],
     ) -> impl Future<Output = Result<Option<Vec<MoveOutcome>>, StoreError>> + Send;
 
-    /// Moves an item of the bucket `member` to quarantine if it is too large to be read, without reading it; so
-    /// many items stand before it. [`MoveOutcome::Left`]: it is not. `None`: the lease is lost, nothing was done.
+    /// Moves an item of the bucket `member` to quarantine without reading it, if it is too large to read.
+    ///
+    /// `before` is the number of items before it in the bucket. [`MoveOutcome::Left`]: it is not too large, or
+    /// there is none. `None`: we do not hold the lease, and nothing was done.
     fn set_aside(
         &self,
         member: &[u8],
@@ -216,20 +235,20 @@ pub trait Store: Send + Sync + 'static {
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<Option<MoveOutcome>, StoreError>> + Send;
 
-    /// Adds events, oldest first, to those that Redis keeps: the newest 1,000.
+    /// Adds events, oldest first. Redis keeps the newest 1,000.
     fn note_events(
         &self,
         events: &[EventRecord],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The key of these events.
+    /// Returns the key of the events.
     fn events(&self) -> String;
 
-    /// How many records are in quarantine.
+    /// Returns the number of records in the quarantine.
     fn quarantined(&self) -> impl Future<Output = Result<usize, StoreError>> + Send;
 
-    /// Whether each of `queues` (in the same order) takes jobs: we may write its key, and that is a list, or
-    /// nothing yet.
+    /// Whether each of `queues` accepts jobs, in the same order: we may write its key, and it is a list or does
+    /// not exist.
     fn take_jobs(
         &self,
         queues: &[&str],

@@ -1,4 +1,4 @@
-//! What Redis remembers of entries.
+//! What Redis stores about entries.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,31 +9,31 @@ use crate::{
     store::error::StoreError,
 };
 
-/// What stands in Redis about entries, by name.
+/// The records of entries in Redis, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Records {
-    /// When each was first seen, and with which timing (its
-    /// [`crate::core::time::timing::Timing::identity`]; many entries have the same).
+    /// When each entry was first seen, and the identity of its timing then
+    /// ([`crate::core::time::timing::Timing::identity`]). Many entries share an identity.
     pub seen: HashMap<String, (DateTime<Utc>, Arc<str>)>,
-    /// The last fire time of each.
+    /// The last fire time of each entry: the fence.
     pub fired: HashMap<String, DateTime<Utc>>,
-    /// The last fire time that was enqueued, of entries that are not in `fired` though they have fired: Redis
-    /// has lost those records alone.
+    /// The last enqueued fire time of entries that are missing in `fired` although they have fired. Redis has lost
+    /// only their field in the fence.
     pub lost: HashMap<String, DateTime<Utc>>,
-    /// How many fires each had since it was first seen, where that is limited.
+    /// Number of fires of each entry with `times`, since it was first seen.
     pub fires: HashMap<String, u32>,
-    /// When each was out of the schedule, if it ever was.
+    /// When each entry was last out of the schedule, if it ever was.
     pub away: HashMap<String, Away>,
-    /// When each was last enqueued by someone else, since we did: by a Ruby scheduler that led.
+    /// When another scheduler last enqueued each entry, if later than we did: a Ruby scheduler that was leader.
     pub enqueued_elsewhere: HashMap<String, DateTime<Utc>>,
-    /// Key and name of records that no scheduler can have written, as a time after 2199. They are not among the
-    /// others. Only the first ones are here.
+    /// Key and name of records that no scheduler can have written, such as a time after 2199. The other fields
+    /// leave them out. Only the first few are listed.
     pub ignored: Vec<String>,
-    /// Why the times of a Ruby scheduler are not known, if they are not; the rest is.
+    /// Why the times of a Ruby scheduler could not be read. The other records are complete.
     pub unreadable: Option<StoreError>,
 }
 
-/// A record of an entry that is a time; while it is in the future, the entry does not fire.
+/// A record that is a time. While it is in the future, the entry does not fire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeRecord {
     /// [`Records::fired`].
@@ -45,7 +45,7 @@ pub enum TimeRecord {
 }
 
 impl Records {
-    /// Whether anything is recorded of the entry `name`, except for what a Ruby scheduler did.
+    /// Whether Redis has a record of the entry `name`, other than those that a Ruby scheduler writes.
     pub fn has(&self, name: &str) -> bool {
         self.seen.contains_key(name)
             || self.fired.contains_key(name)
@@ -83,7 +83,7 @@ impl Records {
         }
     }
 
-    /// Takes what `newer` has in place of what is known of the same entries.
+    /// Replaces the records of each entry that `newer` contains.
     pub fn extend(&mut self, newer: Self) {
         self.seen.extend(newer.seen);
         self.fired.extend(newer.fired);
@@ -95,39 +95,39 @@ impl Records {
     }
 }
 
-/// A change of what is recorded of an entry.
+/// A change to the records of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordChange {
-    /// The entry is seen for the first time with this timing. Nothing changes if it is recorded with it.
+    /// The entry is first seen with this timing. Changes nothing if the record already has this timing.
     First {
         /// The entry's name.
         name: String,
-        /// Its [`crate::core::time::timing::Timing::identity`].
+        /// The timing's [`crate::core::time::timing::Timing::identity`].
         timing: String,
     },
-    /// Another text identifies the same timing. Nothing changes if the record is not the given one.
+    /// A new text identifies the same timing. Changes nothing if the record differs from `old`.
     Reworded {
         /// The entry's name.
         name: String,
-        /// When it was first seen.
+        /// When the entry was first seen.
         first_seen: DateTime<Utc>,
-        /// The text that is recorded.
+        /// The recorded identity.
         old: String,
-        /// The text that replaces it.
+        /// The new identity.
         new: String,
     },
-    /// The entry left the schedule. Nothing changes if the record is not the given one.
+    /// The entry left the schedule. Changes nothing if the record differs from `was`.
     Left {
         /// The entry's name.
         name: String,
-        /// What is recorded of it.
+        /// The current record.
         was: Option<Away>,
     },
-    /// The entry returned to the schedule. Nothing changes if the record is not the given one.
+    /// The entry returned to the schedule. Changes nothing if the record differs from `since`.
     Returned {
         /// The entry's name.
         name: String,
-        /// Since when it was out of the schedule.
+        /// When the entry left the schedule.
         since: DateTime<Utc>,
     },
 }
@@ -144,11 +144,11 @@ impl RecordChange {
     }
 }
 
-/// When an entry was out of the schedule the last time.
+/// When an entry was last out of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Away {
-    /// When a leader first saw that it was not in the schedule.
+    /// When a leader first saw that the entry was not in the schedule.
     pub since: DateTime<Utc>,
-    /// When it was in the schedule again; `None`: it is not.
+    /// When the entry returned to the schedule; `None`: it has not.
     pub until: Option<DateTime<Utc>>,
 }

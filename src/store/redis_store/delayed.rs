@@ -1,4 +1,4 @@
-//! Delayed jobs: reads what is due, and moves it.
+//! Delayed jobs: reads due jobs and moves them.
 
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ impl RedisStore {
         }
     }
 
-    /// Makes one call of `move.lua`.
+    /// Calls `move.lua` once.
     async fn send_moves(
         &self,
         buckets: &[Bucket],
@@ -61,7 +61,7 @@ impl RedisStore {
         Ok(self.reconnect_if_lost(outcomes).await)
     }
 
-    /// The same for more queues than one call can name: the items for the others stay for now.
+    /// Moves a batch that has more queues than one call can name. Items for the other queues stay for now.
     async fn send_some_moves(
         &self,
         buckets: &[Bucket],

@@ -1,4 +1,5 @@
-//! Names of entries with digests: the dynamic ones that apps set, and those that the leader publishes.
+//! Names of entries with digests: of dynamic entries, which apps set, and of published entries, which the leader
+//! sets.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use crate::store::{
     },
 };
 
-/// Where the first page of names begins, and where the one after the last one would.
+/// Cursor of the first page. Redis returns it again after the last page.
 const BEGIN: &str = "0";
 
 impl RedisStore {

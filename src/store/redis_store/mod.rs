@@ -1,4 +1,4 @@
-//! The real store: each thing that is changed in Redis is one atomic script.
+//! The store that calls Redis. Every change except to the list of events is one atomic script.
 
 mod delayed;
 mod entries;
@@ -36,14 +36,14 @@ use crate::store::{
     },
 };
 
-/// Redis under one namespace.
+/// A Redis, under one namespace.
 pub struct RedisStore {
-    /// For all that changes anything but the lease, or may be large. Each loop has its own.
+    /// For large calls, and for all changes except of the lease. Each loop has its own.
     connection: Connection,
-    /// Shared by all loops for small, frequent calls: the lease, and whether anything is due. Calls of the same
-    /// moment share a round trip, and they reach the server that holds the lease.
+    /// For small, frequent calls: the lease, and whether anything is due. All loops share it, so calls of the same
+    /// moment share a round trip, and all reach the server that holds the lease.
     lease_link: Connection,
-    /// For the call that blocks.
+    /// For the call that blocks until a leader releases its lease.
     handover: Connection,
     keys: Keys,
     identity: Identity,
@@ -51,7 +51,7 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// A store at `address` under `keys`' namespace, acting as `identity`. Nothing is sent yet.
+    /// Creates a store at `address` that acts as `identity`. Sends nothing yet.
     ///
     /// # Errors
     /// [`StoreError::NoHashTag`].
@@ -67,14 +67,15 @@ impl RedisStore {
         })
     }
 
-    /// The same with other limits.
+    /// Returns the same store with other limits.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Reconnects if `answer` is `None`, because the lease is not ours. We may hold it all the same, on another
-    /// server: this one was the master once, and nobody has closed our connection to it.
+    /// Reopens the connection if `answer` is `None`: the server reports that we do not hold the lease.
+    ///
+    /// We may hold it on another server. After a failover, the connection may still lead to the old master.
     async fn reconnect_if_lost<T>(&self, answer: Option<T>) -> Option<T> {
         if answer.is_none() {
             self.connection.reopen().await;
@@ -82,7 +83,8 @@ impl RedisStore {
         answer
     }
 
-    /// The connection for what is small: not one that the lease would have to wait for.
+    /// Returns a connection for a small call: the shared one, unless it would have to be opened, which delays the
+    /// lease.
     fn small(&self) -> &Connection {
         if self.lease_link.is_open() {
             &self.lease_link
@@ -134,7 +136,8 @@ impl Store for RedisStore {
 
     fn correction(&self, record: TimeRecord, entry: &str, now: DateTime<Utc>) -> String {
         match record {
-            // Without it, what is missed within the window would be caught up with, and may have fired.
+            // Sets the fence instead of removing it: without it, missed fires would be caught up, and they may
+            // have fired already.
             TimeRecord::LastFire => {
                 format!("HSET {} {entry:?} {}", self.keys.fired(), now.timestamp())
             }
@@ -333,7 +336,7 @@ impl Store for RedisStore {
         let key = self.keys.events();
         let mut add = redis::pipe();
         for event in events {
-            // It has no map whose keys are not texts, which is all that could fail.
+            // Cannot fail: it has no maps whose keys are not strings.
             add.lpush(&key, serde_json::to_string(event).unwrap_or_default())
                 .ignore();
         }

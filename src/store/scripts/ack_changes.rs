@@ -1,4 +1,4 @@
-//! `ack_changes.lua`: take changes of dynamic entries out of the set of those to do.
+//! `ack_changes.lua`: acknowledges changes of dynamic entries.
 
 use redis::ScriptInvocation;
 
@@ -6,7 +6,7 @@ use crate::store::keys::Keys;
 
 script!("ack_changes.lua");
 
-/// Makes the call: each change is a name and the JSON that is in force, empty if the entry is removed.
+/// Builds the call. Each change is a name and the JSON in force, empty if the entry is removed.
 pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,

@@ -1,29 +1,29 @@
--- Sets an item of a bucket aside if it is too large to be read, and records it in quarantine.
+-- Sets an item of a bucket aside if it is too large to read, and records it in quarantine.
 --
 -- KEYS[1]  lock        string  hostname:pid of the leader
 -- KEYS[2]  schedule    zset    timestamps that have a bucket
 -- KEYS[3]  bucket      list    delayed items of one timestamp, in order of arrival
 --
--- Beside them it writes the quarantine, the list of what was set aside, and the set `timestamps:ITEM`, the
--- reverse index: buckets that hold this very item. Redis refuses a whole script if its user may not use one
--- of KEYS, and does not say which. In a cluster that may be, for all keys of a namespace with a hash tag are
--- in one slot.
+-- The script also writes the quarantine, the list of items that were set aside, and the set `timestamps:ITEM` (the
+-- reverse index: buckets that hold this item). They are not among KEYS, because Redis refuses a whole script if
+-- its user may not use one of KEYS, and does not say which. In a cluster this is allowed, because the hash tag of
+-- the namespace puts all keys into one slot.
 --
--- ARGV[1]  our hostname:pid; we move only while it holds the lock
--- ARGV[2]  what stands before the item in the key of its reverse index
+-- ARGV[1]  our hostname:pid; nothing is done unless the lock holds it
+-- ARGV[2]  prefix of the item in the key of its reverse index
 -- ARGV[3]  the bucket's member in the schedule
--- ARGV[4]  a larger item is too large
--- ARGV[5]  how many records the quarantine may have
--- ARGV[6]  the record, JSON, up to the number of the item's bytes
+-- ARGV[4]  size in bytes; larger items are too large
+-- ARGV[5]  maximum number of records in the quarantine
+-- ARGV[6]  the record, JSON, up to the value of the item's size
 -- ARGV[7]  the key of the quarantine
--- ARGV[8]  the key of the list of the items of this bucket that were set aside
--- ARGV[9]  how many items of the bucket stand before it
+-- ARGV[8]  the key of the list of items of this bucket that were set aside
+-- ARGV[9]  number of items before the item in the bucket
 --
--- Returns  nil     the lease is lost: nothing was done
+-- Returns  nil     we do not hold the lease: nothing was done
 --          1       set aside
 --          0       the item there is not too large, or there is none: nothing was done
---          string  refused: Redis' error (for want of a right, it begins with `NOPERM`), or the quarantine
---                  is full; nothing was done
+--          string  refused: Redis' error (it begins with `NOPERM` if a right is missing), or the quarantine is
+--                  full; nothing was done
 --
 -- Atomic. The item does not leave Redis.
 
@@ -33,7 +33,7 @@ if call("GET", KEYS[1]) ~= ARGV[1] then
   return false
 end
 
--- Redis' error, if it is one; it does not say which key our user may not write.
+-- Returns the error in a reply, if it has one, and names the key if a right is missing, because Redis does not.
 local function error_of(reply, key)
   local err = type(reply) == "table" and reply.err
   if err and (err:find("NOPERM", 1, true) or err:find("user executing the script", 1, true)) then
@@ -58,7 +58,8 @@ elseif held >= tonumber(ARGV[5]) then
   return "the quarantine is full"
 end
 
--- A script that fails is not rolled back. What could fail after a push is tried before, without effect.
+-- A script that fails is not rolled back. The commands that could fail after a push are first tried without
+-- effect.
 call("ZREM", KEYS[2], "\0nothing")
 call("LREM", bucket .. "\0nothing", 1, "")
 local set = pcall("LSET", bucket .. "\0nothing", 0, "")
@@ -78,7 +79,7 @@ end
 local MOVED = "\0rescue_scheduler: moved"
 call("LSET", bucket, place, MOVED)
 call("LREM", bucket, 1, MOVED)
--- Only for removals by apps: an index of the wrong type must not stop this.
+-- The index only serves removals by apps, so an index of the wrong type must not stop this.
 pcall("SREM", ARGV[2] .. item, "delayed:" .. ARGV[3])
 if call("LLEN", bucket) == 0 then
   call("ZREM", KEYS[2], ARGV[3])

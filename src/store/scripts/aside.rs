@@ -1,4 +1,4 @@
-//! `aside.lua`: move an item that is too large to be read to quarantine.
+//! `aside.lua`: moves an item that is too large to read to quarantine.
 
 use chrono::{DateTime, Utc};
 use redis::ScriptInvocation;
@@ -7,8 +7,10 @@ use crate::store::{keys::Keys, scripts::quarantine::record_aside};
 
 script!("aside.lua");
 
-/// Makes the call: the item of the bucket `member` that has so many `before` it, if it has more than `max_item`
-/// bytes; and how many records the quarantine may have.
+/// Builds the call for the item of the bucket `member` that has `before` items before it.
+///
+/// The item is moved if it has more than `max_item` bytes and the quarantine has fewer than `max_quarantine`
+/// records.
 pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,

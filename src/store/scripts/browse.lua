@@ -2,12 +2,12 @@
 --
 -- KEYS[1]  schedule  zset  timestamps that have a bucket
 --
--- In addition it reads the lists `delayed:MEMBER`, the buckets.
+-- The script also reads the lists `delayed:MEMBER`, the buckets.
 --
 -- ARGV[1]    prefix of a bucket's key
 -- ARGV[2,3]  scores of the first and the last bucket; an exclusive bound begins with `(`
--- ARGV[4]    number of members of the first score that are skipped
--- ARGV[5]    number of items that are skipped in the first bucket
+-- ARGV[6]    number of items after which the page is full
+-- ARGV[7]    number of bytes after which the page is full
 -- ARGV[6]    number of items that are enough
 -- ARGV[7]    number of bytes that are enough
 --

@@ -1,4 +1,4 @@
-//! `browse.lua`: read delayed jobs, one page at a time.
+//! `browse.lua`: reads delayed jobs, one page per call.
 
 use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
 
@@ -9,11 +9,11 @@ use crate::store::{
 
 script!("browse.lua");
 
-/// How many items, and about how many bytes of them, are read in one call. Other clients wait for a call.
+/// Number of items, and of bytes, after which a page is full. Other clients wait during a call.
 const ITEMS: usize = 2_000;
 const BYTES: usize = 1 << 20;
 
-/// Makes the call: the page of `span` that begins at `cursor`.
+/// Builds the call for the page of `span` that begins at `cursor`.
 pub(in crate::store) fn call(
     keys: &Keys,
     span: &Span,
@@ -32,7 +32,7 @@ pub(in crate::store) fn call(
     call
 }
 
-/// What `browse.lua` answers.
+/// The reply of `browse.lua`.
 pub(in crate::store) struct BrowseReply {
     /// Where the next page begins.
     pub(in crate::store) next: Option<Cursor>,

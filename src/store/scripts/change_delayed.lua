@@ -29,11 +29,11 @@ if not set.err:find("no such key", 1, true) then
   return set
 end
 
--- Takes the place of a job that leaves its bucket, until the end: the indexes of the others stay as they are.
+-- Replaces a job that leaves its bucket, until the end, so that the indexes of the others do not change.
 local GONE = "\0rescue_scheduler: gone"
 local touched = {}
 
--- The index of the item in its bucket: the known one, or where it is by now.
+-- Returns the index of the item in its bucket: the one when it was read, or else where it is now.
 local function find(key, index, item)
   local there = pcall("LINDEX", key, index)
   if there == item then
@@ -43,7 +43,7 @@ local function find(key, index, item)
   return type(found) == "number" and found or nil
 end
 
--- Puts the item where it goes; returns Redis' error, if there is one.
+-- Puts the item where it belongs. Returns Redis' error, if there is one.
 local function put(item, queue, payload)
   local pushed
   if queue ~= "" then
@@ -72,7 +72,7 @@ for arg = 5, #ARGV, 5 do
     outcome = put(item, queue, payload) or 1
     if outcome == 1 then
       call("LSET", key, place, GONE)
-      -- Only for removals by apps: an index of the wrong type does not matter.
+      -- The index only serves removals by apps, so an index of the wrong type does not matter.
       pcall("SREM", index_prefix .. item, "delayed:" .. member)
       touched[member] = true
     end

@@ -1,4 +1,4 @@
-//! `change_delayed.lua`: remove delayed jobs, enqueue them now, or move them to another time.
+//! `change_delayed.lua`: removes delayed jobs, enqueues them now, or moves them to another time.
 
 use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
 
@@ -10,7 +10,7 @@ use crate::store::{
 
 script!("change_delayed.lua");
 
-/// Makes the call: each job, and what it becomes.
+/// Builds the call. Each job comes with its change.
 pub(in crate::store) fn call(
     keys: &Keys,
     jobs: &[(DelayedJob, DelayedChange)],

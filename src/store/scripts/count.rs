@@ -1,4 +1,4 @@
-//! `count.lua`: count delayed jobs.
+//! `count.lua`: counts delayed jobs.
 
 use chrono::{DateTime, Utc};
 use redis::ScriptInvocation;
@@ -7,13 +7,13 @@ use crate::store::keys::Keys;
 
 script!("count.lua");
 
-/// How many buckets are counted in one call. Other clients wait for a call, a millisecond or two.
+/// Number of buckets to count with one call. Other clients wait for it, one or two milliseconds.
 const BUCKETS: usize = 2_000;
 
-/// What `count.lua` answers: jobs, due jobs, buckets, and where the next page begins (score, members to skip).
+/// The reply of `count.lua`: jobs, due jobs, buckets, and where the next page begins (score, members to skip).
 pub(in crate::store) type CountReply = (usize, usize, usize, String, usize);
 
-/// Makes the call: the page that begins after `skip` members of the score `from`.
+/// Builds the call for the page that begins after `skip` members of the score `from`.
 pub(in crate::store) fn call(
     keys: &Keys,
     now: DateTime<Utc>,

@@ -3,27 +3,27 @@
 -- KEYS[1]  lock      string  hostname:pid of the leader
 -- KEYS[2]  schedule  zset    timestamps that have a bucket
 --
--- Beside them it reads the lists `delayed:MEMBER`, the buckets: delayed items of one timestamp, in order
--- of arrival. Which these are is known in here only. In a cluster that may be, for all keys of a
--- namespace with a hash tag are in one slot.
+-- The script also reads the lists `delayed:MEMBER`, the buckets: delayed items of one timestamp, in order of
+-- arrival. They are not among KEYS, because only the script finds out which ones they are. In a cluster this is
+-- allowed, because the hash tag of the namespace puts all keys into one slot.
 --
--- ARGV[1]    our hostname:pid; we read only while it holds the lock
--- ARGV[2]    what stands before the member in the key of a bucket
--- ARGV[3,4]  the oldest and the newest score that is looked at
--- ARGV[5]    so many members are passed over, the first ones of these scores
--- ARGV[6]    how many items and buckets are enough: to move a bucket takes as long as an item in it
--- ARGV[7]    how many bytes are enough
--- ARGV[8]    a larger item is not read
--- ARGV[9]    the member whose bucket is being moved, or has items that stay, or nothing: so many items at its
--- ARGV[10]   head are passed over
+-- ARGV[1]    our hostname:pid; nothing is read unless the lock holds it
+-- ARGV[2]    prefix of the member in the key of a bucket
+-- ARGV[3,4]  the lowest and the highest score to read
+-- ARGV[5]    number of members to skip, counted from the lowest score
+-- ARGV[6]    maximum number of items plus buckets: removing a bucket takes as long as moving an item
+-- ARGV[7]    number of bytes after which the batch is full
+-- ARGV[8]    size in bytes; larger items are not read
+-- ARGV[9]    a member whose bucket is being moved, or has items that stay; or empty
+-- ARGV[10]   number of items to skip at the head of that bucket
 --
--- Returns  nil   the lease is lost
---          flat  1 if the batch is full, else 0; the score of the last bucket read, or nil; how many members
---                of that score stand before it; and for each bucket read, in order: its member, the number
---                of its items (or Redis' error, as of a wrong type), and the items. A negative number is the
---                size of the next item of the bucket, which is too large; if others are before it, the bucket
---                is there twice
--- The last bucket, and one with an item that is too large, may have more items.
+-- Returns  nil   we do not hold the lease
+--          flat  1 if the batch is full, else 0; the score of the last bucket read, or nil; the number of members
+--                of that score before it; and for each bucket read, in order: its member, the number of its
+--                items (or Redis' error, such as a wrong type), and the items. A negative number is the size of
+--                the bucket's next item, which is too large; if items are returned before it, the bucket is
+--                there twice
+-- The last bucket, and a bucket with an item that is too large, may have more items.
 
 local call, pcall = redis.call, redis.pcall
 
@@ -31,15 +31,15 @@ if call("GET", KEYS[1]) ~= ARGV[1] then
   return false
 end
 
--- Members are read few at a time, for most have more than one item.
+-- Members are read in small steps, because the buckets of a few usually fill the batch.
 local MEMBERS = 100
--- Items are read few at a time, and one at a time where they are large: nothing tells their size before, and
--- Redis holds all items of one command twice.
+-- Items are read in small steps, and one by one if they are large: their sizes are not known before, and Redis
+-- holds all items of one command in memory twice.
 local ITEMS = 8
 local LARGE = 4096
 local chunk_size = 1
 
--- Texts of numbers: for small buckets, Redis takes longer to write them than to read the bucket.
+-- Cache of numbers as text. For small buckets, formatting the numbers takes longer than reading the bucket.
 local text = setmetatable({}, { __index = function(known, number)
   known[number] = tostring(number)
   return known[number]
@@ -48,7 +48,7 @@ end })
 local items_left, bytes_left, largest = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local reply, n = { 0, false, 0 }, 3
 
--- Adds a bucket to the reply, from its item `first` on.
+-- Adds a bucket to the reply, starting with its item number `first`.
 local function read(member, first)
   local key, header = ARGV[2] .. member, n + 2
   local too_large
@@ -74,7 +74,7 @@ local function read(member, first)
       bytes = bytes + #item
     end
     n, first = n + count, first + count
-    -- One that is too large takes Redis as much time as if it were sent.
+    -- An item that is too large took as much time to read as one that is returned.
     items_left, bytes_left = items_left - count, bytes_left - bytes - (too_large or 0)
     chunk_size = bytes > LARGE * count and 1 or math.min(chunk_size * 2, ITEMS)
   until count < wanted or items_left <= 0 or bytes_left <= 0
@@ -88,12 +88,12 @@ local function read(member, first)
   end
 end
 
--- Tells where `last` stands, the last one of so many members that were looked at.
+-- Adds the place of `last` to the reply. It is the last of the `looked_at` members that were read.
 local function tell_place(last, looked_at, index)
   local score = call("ZRANGEBYSCORE", KEYS[2], ARGV[3], ARGV[4], "WITHSCORES", "LIMIT", index, 1)[2]
   reply[2], reply[3] = score, index
   if score ~= ARGV[3] then
-    -- The first one of this score is among them.
+    -- The first member with this score is among those that were read.
     local same = call("ZRANGEBYSCORE", KEYS[2], score, score, "LIMIT", 0, looked_at)
     for i, member in ipairs(same) do
       reply[3] = member == last and i - 1 or reply[3]

@@ -1,4 +1,4 @@
-//! `due.lua`: read the oldest due buckets.
+//! `due.lua`: reads the oldest due buckets.
 
 use chrono::{DateTime, Utc};
 use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
@@ -11,7 +11,7 @@ use crate::store::{
 
 script!("due.lua");
 
-/// Makes the call: what is due at `now`, at `from` or behind it, up to `limit`.
+/// Builds the call that reads what is due at `now`, starting at `from`, up to `limit`.
 pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,
@@ -36,18 +36,18 @@ pub(in crate::store) fn call(
     call
 }
 
-/// What `due.lua` answers.
+/// The reply of `due.lua`.
 pub(in crate::store) struct DueReply {
     /// Whether the batch is full.
     pub(in crate::store) full: bool,
-    /// The score of the last bucket, and how many members of that score are before it.
+    /// Score of the last bucket, and the number of members of that score before it.
     pub(in crate::store) last: Option<(String, usize)>,
-    /// Each bucket: its member, and what is in it. One with an item that is too large behind others is there twice.
+    /// Member and content of each bucket. A bucket whose too large item is not its first is there twice.
     pub(in crate::store) buckets: Vec<(Vec<u8>, Content)>,
 }
 
 impl DueReply {
-    /// What is due at `now`, at `from` or behind it.
+    /// Converts the reply to a call with this `now` and `from`.
     pub(in crate::store) fn due(self, now: DateTime<Utc>, from: Option<&Place>) -> Due {
         let mut due = Due {
             full: self.full,
@@ -99,12 +99,12 @@ impl DueReply {
     }
 }
 
-/// What `due.lua` has found in a bucket.
+/// What `due.lua` found in a bucket.
 pub(in crate::store) enum Content {
     Items(Vec<Vec<u8>>),
-    /// An item of so many bytes is next.
+    /// Size in bytes of the next item, which is too large.
     TooLarge(usize),
-    /// Why it can't be read.
+    /// Redis' error.
     Unreadable(String),
 }
 

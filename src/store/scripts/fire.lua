@@ -1,64 +1,65 @@
--- Enqueues the jobs of entries that fire, each fire time at most once, ever; or skips them, where
--- jobs would pile up.
+-- Enqueues the jobs of fires, each fire time of an entry at most once, or skips them if jobs would pile up.
 --
 -- KEYS[1]  lock              string  hostname:pid of the leader
 -- KEYS[2]  fired             hash    the fence: entry name -> last fire time, Unix seconds
--- KEYS[3]  fires             hash    entry name -> number of its fires, where that is limited
+-- KEYS[3]  fires             hash    entry name -> number of its fires, if the entry limits them
 -- KEYS[4]  last_enqueued_at  hash    entry name -> time as Ruby prints it, for resque-web
--- KEYS[5]  stamps            hash    entry name -> the time that we stamped there, our lock prefix if we
---                                  have one, and the fire time that was enqueued then, Unix seconds
+-- KEYS[5]  stamps            hash    entry name -> the time that we wrote there, our lock prefix if we have one,
+--                                    and the fire time that was enqueued then, Unix seconds
 -- KEYS[6]  queues            set     names of all queues
 --
--- Beside them it writes the lists `queue:NAME`, reads the hash `paused` and writes the lists `history:NAME`
--- (history.lua), and for guards it reads the set `workers` and, for each id in it, the string `worker:ID`: what that
--- worker works on. Redis refuses a whole script if its user may not use one of KEYS, so that these are not among them.
--- In a cluster that may be, for all keys of a namespace with a hash tag are in one slot.
+-- The script also writes the lists `queue:NAME`, reads the hash `paused` and writes the lists `history:NAME`
+-- (history.lua). For guards it reads the set `workers` and, for each id in it, the string `worker:ID`: the job
+-- that the worker is running. These keys are not among KEYS, because Redis refuses a whole script if its user may
+-- not use one of KEYS. In a cluster this is allowed, because the hash tag of the namespace puts all keys into one
+-- slot.
 --
--- ARGV[1]  our hostname:pid; we fire only while it holds the lock
+-- ARGV[1]  our hostname:pid; nothing is done unless the lock holds it
 -- ARGV[2]  now, as Ruby prints it
 -- ARGV[3]  now, Unix seconds; with a lock prefix, a space and that prefix
 -- ARGV[4]  number of the fires: n
 -- ARGV[5]  how far a fire time may be ahead of this server's clock, milliseconds (empty: any time).
---          Jitter is not looked at
--- ARGV[6]  what stands before the name in the key of a queue
+--          Jitter does not count
+-- ARGV[6]  prefix of the name in the key of a queue
 -- ARGV[7]  the key of the set of all workers' ids
--- ARGV[8]  what stands before the name in the key of a history
--- ARGV[9]  how many records a history may have; 0: none is written
+-- ARGV[8]  prefix of the name in the key of a history
+-- ARGV[9]  maximum number of records in a history; 0: none is written
 -- ARGV[10] now, Unix milliseconds
 -- ARGV[11] the key `paused`
--- ARGV[7i+5 .. 7i+11]  of fire i: entry name, how many fires it may have (empty: any number), fire time, queue
---                      name, payload; its outcome if it is enqueued, and how late it is then, milliseconds
--- then for each fire that is guarded:
---   ARGV  its number: i
---   ARGV  how long its queue may become (empty: of any length)
---   ARGV  for which identical jobs it is skipped: `queued`; `running`, which is queued or running;
---         or none (empty)
---   ARGV  number of the texts that follow; none: identical payloads are the same
---   ARGV  the texts that identical payloads have, in this order, from the first byte to the last.
---         Between two of them is something made of letters, digits, `:`, `.` and `-`, as fire times
---         and what is made of them are
+-- ARGV[7i+5 .. 7i+11]  of fire i: entry name, maximum number of its fires (empty: any number), fire time, queue
+--                      name, payload; the outcome to record if it is enqueued, and its lateness, milliseconds
+-- then for each fire that has a guard:
+--   ARGV  the fire's number: i
+--   ARGV  queue length from which on it is skipped (empty: any length)
+--   ARGV  which identical jobs make it skip: `queued`; `running`, which is queued or running; or none
+--         (empty)
+--   ARGV  number of the texts that follow; 0: identical payloads are equal in every byte
+--   ARGV  the texts that identical payloads consist of, in this order, from the first byte to the last.
+--         Between two of them is text made of letters, digits, `:`, `.` and `-`, such as fire times and
+--         texts that contain them
 --
--- Returns  nil          the lease is lost: nothing was done
---          for each fire  1       fired
---                         0       already fired, or skipped: the fence holds this fire time or a
---                                 later one; or the fence has lost the entry, and its stamp does
+-- Returns  nil          we do not hold the lease: nothing was done
+--          for each fire  1       enqueued
+--                         0       already enqueued or skipped: the fence holds this fire time or a later one;
+--                                 or the fence has lost the entry, and its stamp holds such a time
 --                         2       skipped: its queue is full
 --                         3       skipped: an identical job is among the newest in its queue
---                         4       skipped: a worker works on an identical job
---                         5       not fired: the entry has had all its fires
---                         6       too early by this server's clock: nothing was done. The clock of the
---                                 host is wrong then, and a fence in the future would silence the entry
---                         7       not looked at: its queue is too long to be searched in this call, too;
---                                 nothing was done, and the same holds for later fires of the entry
---                         8       not fired: the entry is paused, or all are. The fence has the fire time, so that
---                                 it is not caught up with later
---                         string  rejected: Redis' error (wrong type; or a right that it or its guard
---                                 needs is missing); it can be fired again
+--                         4       skipped: a worker is running an identical job
+--                         5       not enqueued: the entry has had all its fires
+--                         6       too early by this server's clock: nothing was done. The host's clock is wrong
+--                                 then, and a fence in the future would stop the entry from firing
+--                         7       put off: its queue is too long to search in this call too; nothing was done,
+--                                 and the same holds for later fires of the entry
+--                         8       paused: the entry or all entries are. The fence has the fire time, so that the
+--                                 fire is not caught up later
+--                         string  rejected: Redis' error (wrong type; or the fire or its guard lacks a right); it
+--                                 can be retried
 --
--- Atomic: a fire is recorded if and only if its payload was pushed, or it was skipped; what was
--- skipped is not counted. What is of the wrong type keeps no fire away. Nothing is decoded here:
--- payloads are compared as text. A worker's job is the payload as Resque writes it there, compact. In an
--- app with ActiveSupport, Resque escapes some characters there, and in what the app enqueues.
+-- Atomic: a fire is recorded in the fence if and only if its payload was pushed, or it was skipped or paused.
+-- Skipped fires are not counted in `fires`. Keys that only guards, stamps, pauses and histories use do not stop a
+-- fire if they have the wrong type. Only pauses are decoded here; payloads are compared as text. A worker's status
+-- contains the payload as Resque writes it: compact JSON. In an app with ActiveSupport, Resque escapes some
+-- characters in it, and in the jobs that the app enqueues.
 
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
   return false
@@ -73,14 +74,14 @@ if ARGV[5] ~= "" then
   latest = time[1] + time[2] / 1000000 + ARGV[5] / 1000
 end
 
--- What ActiveSupport escapes: `escape_html_entities_in_json`, and `escape_js_separators_in_json`, which
--- is for U+2028 and U+2029. Either may be off.
+-- What ActiveSupport escapes: with `escape_html_entities_in_json`, and with `escape_js_separators_in_json`, which
+-- concerns U+2028 and U+2029. Either setting may be off.
 local ESCAPES = {
   ["[&<>]"] = { ["&"] = "\\u0026", ["<"] = "\\u003c", [">"] = "\\u003e" },
   ["\226\128[\168\169]"] = { ["\226\128\168"] = "\\u2028", ["\226\128\169"] = "\\u2029" },
 }
 
--- All forms of `parts`, texts of a payload: as they are, and as ActiveSupport escapes them.
+-- Returns all forms of `parts`, the texts of a payload: unescaped, and as ActiveSupport escapes them.
 local function forms_of(parts)
   local forms = { parts }
   for letters, escapes in pairs(ESCAPES) do
@@ -97,7 +98,7 @@ local function forms_of(parts)
   return forms
 end
 
--- By number of the fire.
+-- The guards, by number of their fires.
 local guards = {}
 local arg = 7 * count + 12
 while arg <= #ARGV do
@@ -113,7 +114,7 @@ while arg <= #ARGV do
     { longest = tonumber(longest), overlap = overlap, forms = forms_of(pattern) }
 end
 
--- Redis does not say which key our user may not use.
+-- Adds the key to an error about a missing right, because Redis does not name it.
 local function explain(err, verb, key)
   if err:find("NOPERM", 1, true) or err:find("user executing the script", 1, true) then
     return "NOPERM: our user may not " .. verb .. " `" .. key .. "`"
@@ -121,11 +122,11 @@ local function explain(err, verb, key)
   return err
 end
 
--- Thrown by a guard whose queue is too long for what is left of this call.
+-- Thrown by a guard whose queue is too long for what this call may still search.
 local TOO_MUCH = {}
 
--- What Redis answers; nil: the key is of the wrong type. Any other error, as of a command that we are
--- not allowed, is that of the fire whose guard asks: thrown here, and caught around its guard.
+-- Returns the reply of a command, or nil if the key has the wrong type. Any other error, such as a missing right,
+-- makes only the fire of this guard fail: it is thrown here and caught around the guard.
 local function ask(command, key, ...)
   local reply = redis.pcall(command, key, ...)
   if type(reply) ~= "table" or not reply.err then
@@ -136,7 +137,7 @@ local function ask(command, key, ...)
   error({ err = command .. " for its guard: " .. explain(reply.err, "read", key) })
 end
 
--- Where a payload of this form ends in `text`, if it begins at `from`.
+-- Returns where a payload of this form ends in `text`, if it begins at `from`.
 local function end_of(form, text, from)
   for part = 1, #form do
     if part > 1 then
@@ -155,8 +156,8 @@ local function end_of(form, text, from)
   return from - 1
 end
 
--- Where a payload that is identical ends in `text`, if it begins at `from`. Only text with an escape can have
--- an escaped form.
+-- Returns where an identical payload ends in `text`, if it begins at `from`. Escaped forms are tried only if the
+-- text has an escape.
 local function identical(guard, text, from)
   local forms = text:find("\\u", 1, true) and #guard.forms or 1
   for form = 1, forms do
@@ -167,12 +168,12 @@ local function identical(guard, text, from)
   end
 end
 
--- Only so many payloads of a queue are looked at, the newest, and only so many bytes of them are read; and of
--- all queues in this call, too: other clients wait meanwhile.
+-- Limits of the search: the newest payloads of a queue, and bytes of them, for each queue and for all queues of
+-- this call together. Other clients wait meanwhile.
 local NEWEST, BYTES = 100000, 10485760
 local left, bytes_left = NEWEST, BYTES
--- They are read from the queue's end, and more at a time while they are small: nothing tells their
--- size before.
+-- Payloads are read from the end of the queue, and more per step while they are small, because their sizes are not
+-- known before.
 local LARGE, MANY = 1048576, 128
 
 local function is_queued(guard, queue)
@@ -211,7 +212,7 @@ local function is_queued(guard, queue)
   return false
 end
 
--- What workers say that they work on; read once, if at all.
+-- The jobs that workers are running; read at most once, when the first guard needs them.
 local jobs
 
 local function is_running(guard)
@@ -223,7 +224,7 @@ local function is_running(guard)
     jobs = read
   end
   for _, job in ipairs(jobs) do
-    -- The first one is the job's own; more may stand in its arguments.
+    -- The first match is the payload of the status; the job's arguments may contain the same text.
     local _, key = job:find('"payload":', 1, true)
     if key and identical(guard, job, key + 1) then
       return true
@@ -232,10 +233,10 @@ local function is_running(guard)
   return false
 end
 
--- What the history says of a fire that is skipped, by what is returned.
+-- Outcomes in the history, by the number that is returned for a skipped fire.
 local SKIPPED = { [2] = "skipped_queue_full", [3] = "skipped_queued", [4] = "skipped_running" }
 
--- Why the fire is skipped, as it is returned; nil: it is not.
+-- Returns why the fire is skipped (2, 3 or 4), or nil if it is not.
 local function skip(guard, queue)
   if guard.longest and (ask("LLEN", queue) or 0) >= guard.longest then
     return 2
@@ -247,32 +248,32 @@ local function skip(guard, queue)
   return guard.overlap == "running" and is_running(guard) and 4 or nil
 end
 
--- 2200-01-01: no fire time is this one or a later one. The fence holds it only if someone else wrote it.
+-- 2200-01-01: all fire times are before this. A later time in the fence was written by something else.
 local END = 7258118400
--- No entry has had so many fires.
+-- No entry can have had this many fires.
 local MOST = 4294967296
 
--- The number in a record, if it is one that we write: digits, less than `bound`. As the scheduler reads it;
--- tonumber alone takes "0x7f", "1e9", "1.5", "nan" and " 1", too.
+-- Returns the number in a record if we can have written it: decimal digits, less than `bound`. The scheduler reads
+-- records in the same way. tonumber alone also accepts "0x7f", "1e9", "1.5", "nan" and " 1".
 local function number(record, bound)
   local digits = record and #record <= 10 and record:match("^%d+$")
   local number = digits and tonumber(digits)
   return number and number < bound and number or nil
 end
 
--- By number of the fire.
+-- The entry names, by number of the fire.
 local names = {}
 for fire = 1, count do
   names[fire] = ARGV[7 * fire + 5]
 end
 local pauses = pauses_of(ARGV[11], names)
 
--- By number of the fire; read once, if at all.
+-- The stamps, by number of the fire; read at most once.
 local stamps
 
--- The last fire time of the entry of fire i, given its record in the fence. Redis may have lost that one
--- alone, for example by evicting the key: its stamp has the last fire time that was enqueued. Stamps of
--- schedulers with another lock prefix, which have another fence, do not count.
+-- Returns the last fire time of the entry of fire i, given its field in the fence. If Redis has lost only the
+-- fence, for example by evicting the key, the stamp still has the last fire time that was enqueued. Stamps of
+-- schedulers with another lock prefix do not count, because these have another fence.
 local function last_fire(i, fence)
   local last = number(fence, END)
   if last then
@@ -287,7 +288,7 @@ local function last_fire(i, fence)
   return ours and number(fire_time, END) or 0
 end
 
--- Entries with a fire that was not looked at.
+-- Entries with a fire that was put off.
 local put_off = {}
 local outcomes = {}
 for i = 1, count do
@@ -323,7 +324,7 @@ for i = 1, count do
     end
   end
   if not outcomes[i] then
-    -- Recorded first, for a script that fails after a push is not rolled back.
+    -- Recorded before the push, because a script that fails after it is not rolled back.
     redis.call("SADD", KEYS[6], queue)
     if limited then
       redis.call("HSET", KEYS[3], name, fires + 1)
@@ -341,7 +342,7 @@ for i = 1, count do
       end
       outcomes[i] = explain(pushed.err, "write", key)
     else
-      -- For people to look at only: a key of the wrong type must not stop the fire.
+      -- The first is for people, the second a fallback for the fence: a wrong type must not stop the fire.
       redis.pcall("HSET", KEYS[4], name, ARGV[2])
       redis.pcall("HSET", KEYS[5], name, ARGV[3] .. " " .. fire_time)
       record(outcome, lateness)

@@ -1,4 +1,4 @@
-//! `fire.lua`: enqueue fires, each judged by itself.
+//! `fire.lua`: enqueues fires. It decides about each fire separately.
 
 use chrono::{DateTime, FixedOffset};
 use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
@@ -15,10 +15,10 @@ use crate::{
 
 script!("history.lua", "fire.lua");
 
-/// As Ruby prints a time, which is how resque-scheduler 5.0 writes `last_enqueued_at`.
+/// Format of `last_enqueued_at` in resque-scheduler 5.0: as Ruby prints a time.
 pub(in crate::store) const STAMP: &str = "%Y-%m-%d %H:%M:%S %z";
 
-/// Makes the call: `fires`, which `holder` enqueues at `now`, within `limits`.
+/// Builds the call in which `holder` enqueues `fires` at `now`, within `limits`.
 pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,
@@ -57,7 +57,7 @@ pub(in crate::store) fn call(
     call
 }
 
-/// Adds the guards of those fires that have one.
+/// Adds the guards of the fires that have one.
 fn add_guards(call: &mut ScriptInvocation<'_>, fires: &[Fire<'_>]) {
     for (number, fire) in (1..)
         .zip(fires)

@@ -8,17 +8,18 @@
 -- KEYS[6]  stamps            hash
 -- KEYS[7]  last_enqueued_at  hash
 --
--- Beside them it removes the lists `history:NAME`, and fields of the hash `paused`.
+-- The script also removes the lists `history:NAME` and fields of the hash `paused`.
 --
--- ARGV[1]         our hostname:pid; we remove only while it holds the lock
--- ARGV[2]         what stands before the name in the key of a history
+-- ARGV[1]         our hostname:pid; nothing is done unless the lock holds it
+-- ARGV[2]         prefix of the name in the key of a history
 -- ARGV[3]         the key `paused`
--- ARGV[2i+2, +1]  entry name, and the value of `away` that was read: since then it is out of the schedule
+-- ARGV[2i+2, +1]  entry name, and the value of `away` that was read: since when it is not in the schedule
 --
--- Returns  nil   the lease is lost: nothing was done
+-- Returns  nil   we do not hold the lease: nothing was done
 --          list  names of the entries whose records were removed
 --
--- The records of an entry go together. One that returned in between keeps them, as does one that left again.
+-- All records of an entry are removed together. If the value of `away` has changed, because the entry returned or
+-- left again, nothing of the entry is removed.
 
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
   return false
@@ -31,16 +32,16 @@ for i = 4, #ARGV, 2 do
   end
 end
 if #names > 0 then
-  -- `away` is last: if one of the others fails, all are tried again.
+  -- `away` is last, so that everything is tried again if one of the others fails.
   for _, key in ipairs({ KEYS[3], KEYS[4], KEYS[5] }) do
     redis.call("HDEL", key, unpack(names))
   end
-  -- Other programs use these, too: a key of the wrong type must not keep the rest.
+  -- Other programs use these keys too. If one has the wrong type, the rest must still be removed.
   redis.pcall("HDEL", KEYS[7], unpack(names))
   redis.pcall("HDEL", KEYS[6], unpack(names))
-  -- These are for people, and may be of any type.
+  -- People use these keys; they may have any type.
   for _, name in ipairs(names) do
-    -- `*` is the pause of all.
+    -- The field `*` pauses all entries. It does not belong to an entry of that name.
     if name ~= "*" then
       redis.pcall("HDEL", ARGV[3], name)
     end

@@ -1,4 +1,4 @@
-//! `forget.lua`: remove all records of entries that left the schedule long ago.
+//! `forget.lua`: removes all records of entries that left the schedule a day ago or earlier.
 
 use chrono::{DateTime, Utc};
 use redis::ScriptInvocation;
@@ -7,7 +7,7 @@ use crate::store::keys::Keys;
 
 script!("forget.lua");
 
-/// Makes the call: each entry by its name and since when it is out of the schedule.
+/// Builds the call. Each entry is its name and the time since when it is not in the schedule.
 pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,

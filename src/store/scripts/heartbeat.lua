@@ -1,14 +1,13 @@
--- A part of other scripts: a process says that it is there. Nothing here fails: whatever these keys hold, and whatever
--- our user may not write, the lease is taken and renewed.
+-- Included in other scripts: publishes the status of a process, the heartbeat. Nothing here fails: the lease is
+-- taken and renewed whatever these keys hold and even if our user may not write them.
 --
--- `schedulers:HOLDER` is a string with an end: what the process `hostname:pid` says of itself, JSON. `schedulers` is a
--- hash: hostname:pid -> when its string ends, by this server's clock, Unix seconds. Neither is among KEYS, for Redis
--- would refuse the whole script of a user that may not use one of them.
+-- `schedulers:HOLDER` is a string with a TTL: the status of the process `hostname:pid`, JSON. `schedulers` is a
+-- hash: hostname:pid -> when its string expires, by this server's clock, Unix seconds. Neither is among KEYS,
+-- because Redis would refuse the whole script if its user may not use one of them.
 --
--- A heartbeat is four arguments: the two keys, what the process says of itself (empty: nothing), and for how long that
--- stays, milliseconds.
+-- A heartbeat is four arguments: the two keys, the status (empty: do nothing), and its TTL in milliseconds.
 
--- Removes the processes that are gone.
+-- Removes processes whose strings have expired.
 local function forget_the_gone(hash_key, seconds)
   local page = redis.pcall("HSCAN", hash_key, "0", "COUNT", "1000")[2] or {}
   for i = 1, #page, 2 do

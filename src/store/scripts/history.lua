@@ -1,21 +1,21 @@
--- A part of other scripts: what it takes to record what became of the fires of an entry, and to know whether the
--- entry is paused. Nothing here fails: whatever these keys hold, no fire waits for them.
+-- Included in other scripts: records the outcomes of an entry's fires, and finds out whether the entry is paused.
+-- Nothing here fails: no fire waits for these keys, whatever they hold.
 --
 -- `history:NAME` is a list, newest record first. A record is
 --
 --   OUTCOME FIRST LAST COUNT AT LATENESS REASON
 --
 --   FIRST, LAST  the first and the last fire time, Unix seconds
---   COUNT        how many fire times these are; `-`: too many to be counted
+--   COUNT        number of fire times; `-`: too many to count
 --   AT           when it was recorded, by the host's clock, Unix milliseconds
---   LATENESS     how long after its fire was due, milliseconds; `-` where nothing was enqueued
---   REASON       Redis' words, of a fire that was rejected; else it is not there
+--   LATENESS     time from when the fire was due to when it was enqueued, milliseconds; `-` if it was not enqueued
+--   REASON       Redis' error, only if the fire was rejected
 --
--- What is enqueued has a record for each fire. Fires in a row with another outcome share one.
+-- Each fire that is enqueued has its own record. Consecutive fires with another outcome share one.
 
--- Whether these entries are paused: by number of the entry, the end of its pause in Unix seconds (math.huge: none);
--- 0: it is not paused. `paused` is a hash: an entry's name, or `*` for all -> JSON. Without a number in `until`, the
--- pause has no end.
+-- Returns, by number of the entry, when its pause ends: Unix seconds, math.huge if the pause has no end, 0 if it
+-- is not paused. `paused` is a hash: an entry's name, or `*` for all entries -> JSON. A pause without a number in
+-- `until` has no end.
 local function pauses_of(paused, names)
   local pauses = redis.pcall("HMGET", paused, "*", unpack(names))
   local function end_of(pause)
@@ -24,7 +24,7 @@ local function pauses_of(paused, names)
     end
     local read, fields = pcall(cjson.decode, pause)
     local last = read and type(fields) == "table" and fields["until"]
-    -- What is not itself is no number.
+    -- NaN is not equal to itself.
     return type(last) == "number" and last == last and last or math.huge
   end
   local of_all, ends = end_of(pauses[1]), {}
@@ -43,17 +43,17 @@ local function add(history, most, at, outcome, first, last, count, lateness, rea
     local head = redis.pcall("LRANGE", history, 0, 0)[1]
     local before, from, to, number = (head or ""):match("^(%S+) (%d+) (%d+) (%S+)")
     if before and tonumber(last) < tonumber(from) then
-      -- Decided again after a restart: what is recorded is newer.
+      -- The same fire was decided again after a restart, and the history already has a later one.
       return
     elseif before == outcome then
       local known, more = tonumber(number), tonumber(count)
       if tonumber(last) <= tonumber(to) then
-        -- The same again: a retry, or the decision of a scheduler that was restarted.
+        -- The same fire times again: a retry, or a decision made again after a restart.
         return
       elseif tonumber(first) > tonumber(to) then
         number = known and more and known + more or "-"
       else
-        -- Decided again, and there are more by now.
+        -- Decided again after a restart, with more fire times by now.
         number = from == first and count or "-"
       end
       redis.pcall("LSET", history, 0, record(from, number))
@@ -66,7 +66,7 @@ local function add(history, most, at, outcome, first, last, count, lateness, rea
   end
 end
 
--- Records fires of one entry: `most` is how many records its history may have.
+-- Records the outcome of fires of one entry. `most` is the maximum number of records in its history.
 local function note(history, most, ...)
   if most > 0 then
     pcall(add, history, most, ...)

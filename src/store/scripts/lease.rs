@@ -1,4 +1,4 @@
-//! `lease.lua`: take or renew the lease.
+//! `lease.lua`: takes or renews the lease.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::store::{
 
 script!("heartbeat.lua", "lease.lua");
 
-/// Makes the call: a lease of this length; a lock without an end is taken from `stuck_holder`. Says that we are
-/// there, if there is a heartbeat.
+/// Builds the call. A lock without a TTL is taken from `stuck_holder`. Without a heartbeat, no status is
+/// published.
 pub(in crate::store) fn call(
     keys: &Keys,
     identity: &Identity,
@@ -32,10 +32,10 @@ pub(in crate::store) fn call(
     call
 }
 
-/// What `lease.lua` answers.
+/// The reply of `lease.lua`.
 pub(in crate::store) struct LeaseReply {
     pub(in crate::store) lease: Lease,
-    /// Redis' clock.
+    /// The time of Redis' clock.
     pub(in crate::store) time: DateTime<Utc>,
 }
 

@@ -1,4 +1,4 @@
-//! `missed.lua`: record in the histories of entries which of their fires were given up.
+//! `missed.lua`: records in the histories of entries which fires were missed and are not enqueued.
 
 use chrono::{DateTime, Utc};
 use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
@@ -11,7 +11,7 @@ use crate::store::{
 
 script!("history.lua", "missed.lua");
 
-/// Makes the call: `missed`, which `holder` records as of `now`; a history has at most `history` records.
+/// Builds the call in which `holder` records `missed` as of `now`. A history has `history` records at most.
 pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,

@@ -1,9 +1,9 @@
-//! The Lua scripts, each beside the function that makes its call and the type of its reply. What a script is
-//! called with, what it answers, and its rules are in its header.
+//! The Lua scripts. Each has a Rust module with the function that builds its call and the type of its reply. The
+//! header of a script describes its arguments, its reply and its rules.
 
 use crate::store::{keys::Keys, port::lease::Heartbeat};
 
-/// The script in the files beside the one that says this, one after the other.
+/// Defines the static `SCRIPT`: the concatenated files, which are in the folder of the calling file.
 macro_rules! script {
     ($($file:literal),+) => {
         static SCRIPT: std::sync::LazyLock<redis::Script> =
@@ -28,11 +28,12 @@ pub(super) mod publish;
 pub(super) mod quarantine;
 pub(super) mod release;
 pub(super) mod reply;
+pub(super) mod restore;
 pub(super) mod seen;
 pub(super) mod time;
 pub(super) mod trigger;
 
-/// Adds the four arguments of `heartbeat.lua` to a call.
+/// Adds the four arguments that `heartbeat.lua` describes to a call.
 fn add_heartbeat(
     call: &mut redis::ScriptInvocation<'_>,
     keys: &Keys,

@@ -1,60 +1,60 @@
--- Moves due delayed items from their buckets to their queues, and cleans up after them.
+-- Moves due delayed items from their buckets to their queues, and removes buckets that are then empty.
 --
 -- KEYS[1]  lock      string  hostname:pid of the leader
 -- KEYS[2]  schedule  zset    timestamps that have a bucket
 -- KEYS[3]  queues    set     names of all queues
 --
--- Beside them it writes the lists `queue:NAME` and perhaps the quarantine; for each bucket, the list
--- `delayed:MEMBER`; and for each item the set `timestamps:ITEM`, the reverse index: buckets that hold this
--- very item. Redis refuses a whole script if its user may not use one of KEYS, so queues and quarantine are
--- not among them; to give the others, too, would double what is sent. In a cluster that may be, for all keys
--- of a namespace with a hash tag are in one slot.
+-- The script also writes the lists `queue:NAME` and, if needed, the quarantine; for each bucket, the list
+-- `delayed:MEMBER`; and for each item the set `timestamps:ITEM` (the reverse index: buckets that hold this item).
+-- Queues and quarantine are not among KEYS, because Redis refuses a whole script if its user may not use one of
+-- KEYS. Buckets and sets are not, because that would double what is sent. In a cluster this is allowed, because
+-- the hash tag of the namespace puts all keys into one slot.
 --
--- ARGV[1]   our hostname:pid; we move only while it holds the lock
+-- ARGV[1]   our hostname:pid; nothing is done unless the lock holds it
 -- ARGV[2]   how far a bucket's timestamp may be ahead of this server's clock, milliseconds (empty: any
 --           time)
--- ARGV[3]   what stands before the item in the key of its reverse index
--- ARGV[4]   what stands before the member in the key of a bucket
--- ARGV[5]   what stands before the name in the key of a queue
+-- ARGV[3]   prefix of the item in the key of its reverse index
+-- ARGV[4]   prefix of the member in the key of a bucket
+-- ARGV[5]   prefix of the name in the key of a queue
 -- ARGV[6]   the key of the quarantine
--- ARGV[7]   how many records the quarantine may have
--- ARGV[8]   how many items at the head of the first bucket stay, and are passed over; or 0
--- ARGV[9]   the last one of them. If it is not there any more, nothing of this bucket is moved
+-- ARGV[7]   maximum number of records in the quarantine
+-- ARGV[8]   number of items at the head of the first bucket that stay there and are skipped; or 0
+-- ARGV[9]   the last one of these items. If it is no longer at its place, nothing of this bucket is moved
 -- ARGV[10]  number of the queues: n
 -- then their names
 -- then for each bucket:
 --   ARGV  its member in the schedule
---   ARGV  the header of its items that were read, from its head, or behind those that are passed over
---   then for each run of items that have one target and one cut:
---     ARGV  its header, unless that of the bucket tells the target: then it is the only run
---     ARGV  the items, byte for byte; each with its payload where there is no cut and a list as target
+--   ARGV  the header of its items that were read, from its head or after the items that are skipped
+--   then for each run of items that have the same target and cut:
+--     ARGV  its header, unless the bucket's header has a target: then the bucket has only this run
+--     ARGV  the items, byte for byte; each is followed by its payload if there is no cut and it is pushed
 --
 -- A header is a number: (items * 65536 + cut) * 65536 + target.
---   items   how many: at most 1000, but for a bucket without a target
---   cut     how many bytes to cut off at the end of an item, so that `}` makes it the payload; or 0
+--   items   how many: at most 1000, except for a bucket without a target
+--   cut     number of bytes at the end of an item that `}` replaces to make the payload; or 0
 --   target  0: none; 1: the items stay; 2: the quarantine; 2+i: queue i
 --
--- Returns  nil   the lease is lost: nothing was done
+-- Returns  nil   we do not hold the lease: nothing was done
 --          flat  for each item that was not moved, its number (from 1), and
---                0       it is not there: someone removed it
---                2       too early by this server's clock, as are all items behind it
+--                0       it is no longer at its place: an app removed it
+--                2       too early by this server's clock, as are all items after it
 --                3       it stays, as its target says
 --                string  rejected: Redis' error (wrong type; or a missing right, which begins with
 --                        `NOPERM`), or the quarantine is full; it stays
---          error a bucket is no list any more: what is before it was done
+--          error a bucket is no longer a list: the buckets before it were moved
 --
--- Atomic. Apps only append to a bucket or remove from it, so what was read and is still in place
--- is a run of items, in the same order. What was removed in between is not pushed; what was added is not
--- dropped. An item that stays keeps its place, and what is behind it is moved: all items of a queue share
--- their fate, so they keep their order. Nothing is decoded here: cjson would change the arguments.
+-- Atomic. Apps only append to a bucket or remove from it, so the items that were read and are still there are in
+-- the same order. An item that was removed in between is not pushed; an item that was added in between stays. An
+-- item that stays keeps its place, and the items after it are moved. If a queue rejects one item, it rejects all,
+-- so the items of a queue keep their order. Nothing is decoded here, because cjson would change the arguments.
 
 local call, pcall, sub = redis.call, redis.pcall, string.sub
 
--- A command gets no more arguments: Lua can't unpack any number.
+-- Maximum number of arguments of a command, because Lua can unpack only a limited number.
 local LONGEST = 1000
 
--- Numbers by their texts, and texts by their numbers: for small buckets, to read and to write them takes
--- longer than the commands.
+-- Caches of numbers by their texts, and of texts by their numbers. For small buckets, converting them takes longer
+-- than the commands.
 local number = setmetatable({}, { __index = function(known, text)
   known[text] = tonumber(text)
   return known[text]
@@ -64,7 +64,7 @@ local text = setmetatable({}, { __index = function(known, number)
   return known[number]
 end })
 
--- Items, cut and target.
+-- Returns items, cut and target.
 local function read_header(header)
   local target = number[header] % 65536
   local rest = (number[header] - target) / 65536
@@ -76,14 +76,14 @@ if call("GET", KEYS[1]) ~= ARGV[1] then
   return false
 end
 
--- The latest timestamp that is not too early: the host's clock may be wrong.
+-- The latest timestamp that is not too early. It protects against a wrong clock of the host.
 local latest = math.huge
 if ARGV[2] ~= "" then
   local time = call("TIME")
   latest = time[1] + time[2] / 1000000 + ARGV[2] / 1000
 end
 
--- Of a member that is not its score, nobody knows what it means: it is due when the host says so.
+-- Whether a member is too early. A member that is no whole number, or not its own score, never is.
 local function is_early(member)
   if (tonumber(member) or 0) <= latest or not member:find("^%d+$") then
     return false
@@ -108,8 +108,8 @@ for i = 1, #names, LONGEST do
 end
 local arg = 11 + #names
 
--- A script that fails is not rolled back. What could fail after a push (a command that we are not
--- allowed, a key of the wrong type) is tried before the first one, without effect.
+-- A script that fails is not rolled back. The commands that could fail after a push (because of a missing right or
+-- a wrong type) are first tried without effect.
 if ARGV[arg] then
   call("LTRIM", prefix .. ARGV[arg], 0, -1)
   call("ZREM", KEYS[2], "\0nothing")
@@ -121,20 +121,20 @@ if ARGV[arg] then
   end
 end
 
--- What takes the place of an item that was moved from behind one that stays, until it is removed.
+-- Replaces an item that was moved from behind an item that stays, until it is removed below.
 local MOVED = "\0rescue_scheduler: moved"
 
--- Items that are pushed next with one command, for all of them go to one target: of each its place among
--- all items, its index in its bucket, and its payload.
+-- Items that the next command pushes, all to the same target. For each: its number among all items of the call,
+-- its index in its bucket, and its payload.
 local target, n = nil, 0
 local places, items, indexes, payloads = {}, {}, {}, {}
--- The buckets that they are from: of each its number, and its last one of these items.
+-- The buckets of these items. For each: its number, and the number of its last one of these items.
 local from, ends, parts = {}, {}, 0
--- Of each bucket its length, how many items at its head are pushed, and the indexes of the others that are.
+-- For each bucket: its length, how many items at its head were pushed, and the indexes of other pushed items.
 local members, lengths, taken, behind = {}, {}, {}, {}
 local left = {}
 
--- Redis does not say which key our user may not write.
+-- Adds the key to an error about a missing right, because Redis does not name it.
 local function reason(err, key)
   if err:find("NOPERM", 1, true) or err:find("user executing the script", 1, true) then
     return "NOPERM: our user may not write `" .. key .. "`"
@@ -142,7 +142,7 @@ local function reason(err, key)
   return err
 end
 
--- How many of them the target takes, and why it does not take the others.
+-- Returns how many of the n items the target accepts, and why it does not accept the others.
 local function room()
   if target ~= QUARANTINE then
     return n
@@ -168,7 +168,7 @@ local function push()
     local bucket, last = from[part], ends[part]
     local name = "delayed:" .. members[bucket]
     for i = first, math.min(last, accepted) do
-      -- Only for removals by apps: an index of the wrong type must not stop the move.
+      -- The index only serves removals by apps, so an index of the wrong type must not stop the move.
       pcall("SREM", index .. items[i], name)
       if indexes[i] == taken[bucket] then
         taken[bucket] = indexes[i] + 1
@@ -190,13 +190,13 @@ while ARGV[arg] do
   local bucket, member = #members + 1, ARGV[arg]
   local total, cut, to = read_header(ARGV[arg + 1])
   if total > 0 and is_early(member) then
-    -- Buckets are in the order of their scores.
+    -- Buckets are in the order of their scores, so the following ones are too early as well.
     left[#left + 1], left[#left + 2] = seen + 1, 2
     break
   end
   local skipped = #members == 0 and passed or 0
   local first = math.max(0, skipped - 1)
-  -- One more than is asked for tells whether it is all.
+  -- Reads one item more than needed, to find out whether the bucket has more.
   local held, head = pcall("LRANGE", prefix .. member, text[first], text[skipped + total]), 1
   if held.err then
     failed = held
@@ -244,7 +244,7 @@ while ARGV[arg] do
 end
 push()
 
--- Buckets that have nothing more: to remove them one by one would take a tenth of the time.
+-- Buckets that are now empty. DEL and ZREM of many at once are faster than removing them one by one.
 local empty, gone = {}, {}
 for bucket, member in ipairs(members) do
   local key, others = prefix .. member, behind[bucket] or {}

@@ -1,4 +1,4 @@
-//! `move.lua`: move the items of buckets to their queues.
+//! `move.lua`: moves the items of buckets to their queues.
 
 use std::{collections::BTreeSet, num::NonZeroU16};
 
@@ -16,14 +16,16 @@ use crate::store::{
 
 script!("move.lua");
 
-/// How many items a run has at most, for `move.lua` pushes it with one command.
+/// Maximum number of items in a run. `move.lua` pushes a run with one command.
 const LONGEST_RUN: usize = 1_000;
 
-/// How many queues a batch may go to: a header has room for the numbers of 65,535 targets, and two are no queues.
+/// Maximum number of queues in a batch. A header has room for 65,535 targets, and two of them are not queues.
 pub(in crate::store) const MOST_QUEUES: usize = 65_000;
 
-/// Makes the call: the moves of all items of `buckets` to `targets` (as many, in the same order), unless Redis'
-/// clock is more than `max_skew` behind them. The quarantine may have `max_quarantine` records.
+/// Builds the call that moves all items of `buckets` to `targets`, one target per item in the same order.
+///
+/// Items that are due later than `max_skew` after Redis' clock are not moved. The quarantine may have
+/// `max_quarantine` records.
 pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,
@@ -94,15 +96,15 @@ struct Move<'m> {
     form: Form,
 }
 
-/// How an item becomes the payload ([`cut`]), and the number of its target.
+/// How an item becomes its payload ([`cut`]), and the number of its target.
 type Form = (Option<NonZeroU16>, usize);
 
-/// One number for all that `move.lua` is told of items.
+/// Encodes a header, as `move.lua` describes it.
 fn header(items: usize, (cut, target): Form) -> u64 {
     (items as u64) << 32 | u64::from(cut.map_or(0, NonZeroU16::get)) << 16 | target as u64
 }
 
-/// The number of a target, as `move.lua` counts them; `queues` are in order.
+/// Returns the number of a target, as `move.lua` counts them. `queues` must be sorted.
 fn number(target: &Destination, queues: &[&str]) -> usize {
     match target {
         Destination::Stay { .. } => 1,
@@ -111,7 +113,7 @@ fn number(target: &Destination, queues: &[&str]) -> usize {
     }
 }
 
-/// The queues to which `targets` lead.
+/// Returns the queues among `targets`, sorted.
 pub(in crate::store) fn queues(targets: &[Destination]) -> BTreeSet<&str> {
     let queues = targets.iter().filter_map(|target| match target {
         Destination::Queue { name, .. } => Some(&**name),
@@ -120,8 +122,9 @@ pub(in crate::store) fn queues(targets: &[Destination]) -> BTreeSet<&str> {
     queues.collect()
 }
 
-/// How many bytes at the end of the item `}` replaces, so that the payload is left, as in what Ruby
-/// writes: it need not be sent then.
+/// Returns how many bytes at the end of `item` to replace with `}` to get the payload, if that works.
+///
+/// It does for items that Ruby writes. The payload need not be sent then.
 fn cut(item: &[u8], target: &Destination) -> Option<NonZeroU16> {
     let Destination::Queue { payload, .. } = target else {
         return None;
@@ -131,12 +134,13 @@ fn cut(item: &[u8], target: &Destination) -> Option<NonZeroU16> {
     NonZeroU16::new(rest.len().try_into().ok()?)
 }
 
-/// What `move.lua` answers: the outcomes of those items that were not moved, by their numbers. One that is
-/// too early stands for all behind it.
+/// The reply of `move.lua`: number and outcome of each item that was not moved.
+///
+/// An item that is too early stands for all items after it, too.
 pub(in crate::store) struct NotMoved(Vec<(usize, MoveOutcome)>);
 
 impl NotMoved {
-    /// The outcomes of all of so many items.
+    /// Returns the outcome of each of the `items` items of the call.
     pub(in crate::store) fn among(self, items: usize) -> Vec<MoveOutcome> {
         let mut outcomes = vec![MoveOutcome::Moved; items];
         for (number, outcome) in self.0 {

@@ -1,15 +1,14 @@
--- Reads a page of the names of entries, each with a digest of its JSON. Changes nothing.
 --
 -- KEYS[1]  entries  hash  the JSON of each entry, by name
 --
--- ARGV[1]  where the page begins: 0, or what the last page says
--- ARGV[2]  how many names are enough
--- ARGV[3]  how many bytes of JSON are enough: other clients wait while their digests are made
+-- ARGV[1]  where the page begins: 0, or the cursor that the previous page returned
+-- ARGV[2]  number of names after which the page is full
+-- ARGV[3]  number of bytes of JSON after which the page is full: other clients wait while the script makes digests
 --
--- Returns  flat  where the next page begins, 0 if there is none; and for each entry: its name, and the SHA-1 of
---                its JSON in hexadecimal digits. A name may be there twice
+-- Returns  flat  the cursor of the next page, 0 if there is none; and for each entry: its name, and the SHA-1 of its
+--                JSON in hexadecimal digits. A name may occur twice
 
--- How many entries are looked at between two looks at what is enough.
+-- Number of entries to read between two checks whether the page is full.
 local STEP = "10"
 
 local names_left, bytes_left = tonumber(ARGV[2]), tonumber(ARGV[3])

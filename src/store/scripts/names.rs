@@ -1,14 +1,14 @@
-//! `names.lua`: read the names in a hash, each with a digest.
+//! `names.lua`: reads the names in a hash, each with a digest of its value.
 
 use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
 
 script!("names.lua");
 
-/// How many names go in one reply, and how many bytes of JSON Redis reads for it.
+/// Maximum number of names in a reply, and of bytes of JSON that Redis reads for it.
 const NAMES: usize = 1_000;
 const BYTES: usize = 1 << 20;
 
-/// Makes the call: the page of the hash `key` that begins at `cursor`.
+/// Builds the call for the page of the hash `key` that begins at `cursor`.
 pub(in crate::store) fn call(key: &str, cursor: &str) -> ScriptInvocation<'static> {
     let mut call = SCRIPT.prepare_invoke();
     call.key(key);
@@ -16,9 +16,9 @@ pub(in crate::store) fn call(key: &str, cursor: &str) -> ScriptInvocation<'stati
     call
 }
 
-/// What `names.lua` answers.
+/// The reply of `names.lua`.
 pub(in crate::store) struct NamesReply {
-    /// Where the next page begins; `0`: there is none.
+    /// Cursor of the next page; `0`: there is none.
     pub(in crate::store) cursor: String,
     /// Each name, and the digest of its JSON.
     pub(in crate::store) names: Vec<(Vec<u8>, String)>,

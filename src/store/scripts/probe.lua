@@ -1,13 +1,14 @@
--- Tells which lists our user may write.
+-- Checks which lists our user may write.
 --
--- KEYS[1]  lock  string  tells a cluster where the lists are
+-- KEYS[1]  lock  string  not used; it tells a cluster which node has the lists
 --
--- ARGV  the keys of the lists. Redis refuses a whole script if its user may not use one of KEYS
+-- ARGV  the keys of the lists. They are not among KEYS, because Redis refuses a whole script if its user may not use
+--       one of KEYS
 --
--- Returns for each list  1  we may write it, or there is nothing yet
---                        0  we may not, or it is of another type
+-- Returns for each list  1  we may write it, and it is a list or does not exist
+--                        0  we may not write it, or it has another type
 --
--- Changes nothing: the command is one that writes, for Redis asks for the right to.
+-- Changes nothing. It uses a command that writes, because Redis checks the right to write only for those.
 
 local reply = {}
 for i, key in ipairs(ARGV) do

@@ -1,4 +1,4 @@
-//! `probe.lua`: which queues take jobs.
+//! `probe.lua`: checks which queues accept jobs.
 
 use redis::ScriptInvocation;
 
@@ -6,7 +6,7 @@ use crate::store::keys::Keys;
 
 script!("probe.lua");
 
-/// Makes the call: the keys of these queues.
+/// Builds the call for these queues.
 pub(in crate::store) fn call(keys: &Keys, queues: &[&str]) -> ScriptInvocation<'static> {
     let mut call = SCRIPT.prepare_invoke();
     call.key(keys.lock());

@@ -1,14 +1,14 @@
--- Changes which entries are published as those in force.
+-- Changes the published entries, which are the entries in force.
 --
 -- KEYS[1]  lock     string  hostname:pid of the leader
 -- KEYS[2]  entries  hash    name of an entry in force -> its JSON
 --
--- ARGV[1]  our hostname:pid; we write only while it holds the lock
--- ARGV[2]  how many entries are set
--- ARGV[3 ..]  name and JSON of each of them; then the names of entries that are not in force any more
+-- ARGV[1]  our hostname:pid; nothing is done unless the lock holds it
+-- ARGV[2]  number of entries to set
+-- ARGV[3 ..]  name and JSON of each of them; then the names of entries that are no longer in force
 --
 -- Returns  1  published
---          0  the lease is lost: nothing was done
+--          0  we do not hold the lease: nothing was done
 
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
   return 0

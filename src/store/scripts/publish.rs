@@ -1,4 +1,4 @@
-//! `publish.lua`: change which entries are published.
+//! `publish.lua`: changes the published entries.
 
 use redis::ScriptInvocation;
 
@@ -6,7 +6,7 @@ use crate::store::{keys::Keys, port::entries::Publication};
 
 script!("publish.lua");
 
-/// Makes the call.
+/// Builds the call.
 pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,

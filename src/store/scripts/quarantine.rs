@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use crate::{core::time::instant::rfc3339, store::keys::ASIDE};
 
-/// What the quarantine keeps of an item: all that is needed to judge it and to put it back.
-/// `item`, or `item_base64` where it is not UTF-8.
+/// Returns the record of an item: everything that is needed to judge it and to put it back.
+///
+/// The item is in `item`, or in `item_base64` if it is not UTF-8.
 pub(super) fn quarantine_record(
     member: &[u8],
     item: &[u8],
@@ -22,7 +23,7 @@ pub(super) fn quarantine_record(
     record.to_string()
 }
 
-/// The record of an item that is set aside in a list of its own, up to the number of its bytes.
+/// Returns the record of an item that is set aside in its own list, up to the value of `item_bytes`.
 pub(super) fn record_aside(member: &[u8], reason: &str, at: DateTime<Utc>) -> String {
     let mut record = record(member, reason, at);
     record["item_key"] = format!("{ASIDE}{}", String::from_utf8_lossy(member)).into();

@@ -1,20 +1,19 @@
--- Gives the lease back, if it is ours, and wakes a follower.
+-- Releases the lease if we hold it, and wakes a follower.
 --
 -- KEYS[1]  lock      string  hostname:pid of the leader
 -- KEYS[2]  token     string  token of the leader's process
--- KEYS[3]  handover  list    an element while a follower may be waiting
+-- KEYS[3]  handover  list    has an element for a second, for the follower that takes over
 --
--- Beside them it removes what heartbeat.lua writes.
+-- The script also removes what heartbeat.lua writes, even if we do not hold the lease: our process is about to
+-- exit or to publish a new status.
 --
 -- ARGV[1]  our hostname:pid
 -- ARGV[2]  our token
--- ARGV[3]  the key `schedulers:HOLDER`, what we say of ourselves
+-- ARGV[3]  the key `schedulers:HOLDER`, our status
 -- ARGV[4]  the key `schedulers`
 --
--- What we say of ourselves is removed in any case: we are about to end, or to say something else.
---
 -- Returns  1  released
---          0  it was not ours any more
+--          0  we did not hold it any more
 
 redis.pcall("DEL", ARGV[3])
 redis.pcall("HDEL", ARGV[4], ARGV[1])

@@ -1,4 +1,4 @@
-//! `release.lua`: give the lease back, and wake a follower.
+//! `release.lua`: releases the lease and wakes a follower.
 
 use redis::ScriptInvocation;
 
@@ -6,7 +6,7 @@ use crate::store::{keys::Keys, port::lease::Identity};
 
 script!("release.lua");
 
-/// Makes the call.
+/// Builds the call.
 pub(in crate::store) fn call(keys: &Keys, identity: &Identity) -> ScriptInvocation<'static> {
     let mut call = SCRIPT.prepare_invoke();
     call.key(keys.lock()).key(keys.token()).key(keys.handover());

@@ -1,22 +1,22 @@
--- Changes what is recorded of entries when a schedule comes into force.
+-- Changes the records of entries when a schedule comes into force.
 --
 -- KEYS[1]  lock   string  hostname:pid of the leader
 -- KEYS[2]  seen   hash    entry name -> when it was first seen, and its timing
 -- KEYS[3]  fires  hash    entry name -> number of its fires since then, where that is limited
 -- KEYS[4]  away   hash    entry name -> when it left the schedule, and when it returned, if it did
 --
--- ARGV[1]  our hostname:pid; we write only while it holds the lock
+-- ARGV[1]  our hostname:pid; nothing is done unless the lock holds it
 -- ARGV[2 ..]  the changes, each with its kind first:
 --   "first"  entry name, value                    the entry is first seen
---   "seen"   entry name, old value, new value     another text for the same timing
---   "away"   entry name, old value (empty: none), new value   it left the schedule, or returned
+--   "seen"   entry name, old value, new value     a new text identifies the same timing
+--   "away"   entry name, old value (empty: none), new value   the entry left the schedule, or returned
 --
 -- Returns  1  recorded
---          0  the lease is lost: nothing was done
+--          0  we do not hold the lease: nothing was done
 --
--- An entry that is recorded with the same timing is not first seen, and only the value that was read is
--- replaced: a request that arrives late, when its sender has tried again and has fired since, must not
--- begin the entry again, nor send it away.
+-- "first" changes nothing if the entry is recorded with the same timing, and the others change nothing unless the
+-- record has the old value. A request may arrive late, after its sender has repeated it and the entry has fired.
+-- It must neither restart the entry nor record that it left the schedule.
 
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then
   return 0

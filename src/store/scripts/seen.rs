@@ -1,4 +1,4 @@
-//! `seen.lua`: record which entries are in the schedule.
+//! `seen.lua`: records which entries are in the schedule.
 
 use chrono::{DateTime, Utc};
 use redis::ScriptInvocation;
@@ -10,7 +10,7 @@ use crate::store::{
 
 script!("seen.lua");
 
-/// Makes the call: the changes of records as of `now`.
+/// Builds the call for the changes of records as of `now`.
 pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,

@@ -1,8 +1,8 @@
--- Tells the time, and says that we are there.
+-- Returns the time of this server's clock, and publishes our status.
 --
--- KEYS[1]  lock  string  hostname:pid of the leader; not read: in a cluster, its server is asked
+-- KEYS[1]  lock  string  hostname:pid of the leader; not read: in a cluster, the clock of its node is asked
 --
--- Beside it, it writes the string `schedulers:HOLDER` and the hash `schedulers` (heartbeat.lua).
+-- The script also writes the string `schedulers:HOLDER` and the hash `schedulers` (heartbeat.lua).
 --
 -- ARGV[1]  our hostname:pid
 -- ARGV[2 .. 5]  our heartbeat (heartbeat.lua)

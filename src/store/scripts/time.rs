@@ -1,4 +1,4 @@
-//! `time.lua`: what Redis' clock shows.
+//! `time.lua`: reads the time of Redis' clock.
 
 use chrono::{DateTime, Utc};
 use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value};
@@ -11,7 +11,7 @@ use crate::store::{
 
 script!("heartbeat.lua", "time.lua");
 
-/// Makes the call, which says that `holder` is there, if there is a heartbeat.
+/// Builds the call. Publishes the status of `holder`, if there is a heartbeat.
 pub(in crate::store) fn call(
     keys: &Keys,
     holder: &str,
@@ -23,7 +23,7 @@ pub(in crate::store) fn call(
     call
 }
 
-/// What `time.lua` answers.
+/// The reply of `time.lua`.
 pub(in crate::store) struct TimeReply(pub(in crate::store) DateTime<Utc>);
 
 impl FromRedisValue for TimeReply {

@@ -1,4 +1,4 @@
-//! `trigger.lua`: enqueue the job of an entry now.
+//! `trigger.lua`: enqueues the job of an entry now.
 
 use chrono::{DateTime, Utc};
 use redis::ScriptInvocation;
@@ -13,7 +13,7 @@ script!("history.lua", "trigger.lua");
 /// How many records a history keeps. Commands do not know the `--history` of the scheduler.
 const HISTORY: usize = 50;
 
-/// Makes the call: the job of `entry`, for a fire at `now`.
+/// Builds the call that enqueues the job of `entry` for a fire at `now`.
 pub(in crate::store) fn call(
     keys: &Keys,
     entry: &Entry,
