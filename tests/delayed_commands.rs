@@ -67,7 +67,7 @@ fn members(redis: &mut Redis) -> Vec<String> {
 fn a_filter_matches_what_a_naive_reading_would() {
     let redis = filled();
     let count = |filter: &[&str]| {
-        let finished = run(&redis, &[&["count"], filter].concat()).succeeded();
+        let finished = run(&redis, &[&["count"], filter].concat());
         finished.output.trim().parse::<usize>().unwrap()
     };
     assert_eq!(count(&[]), 6);
@@ -356,4 +356,104 @@ fn jobs_that_a_scheduler_moves_meanwhile_are_moved_or_removed_and_never_both() {
     }
     assert!(times.values().all(|times| *times == 1));
     assert_eq!(members(&mut redis), Vec::<String>::new());
+}
+
+#[test]
+fn an_empty_text_is_no_filter() {
+    let mut redis = filled();
+    let before = redis.dump();
+    let finished = run(&redis, &["remove", "--contains", "", "--yes"]);
+    assert_eq!(finished.status.code(), Some(2));
+    assert_eq!(redis.dump(), before);
+}
+
+#[test]
+fn a_job_whose_queue_cannot_be_named_is_not_enqueued_twice() {
+    let mut redis = filled();
+    let () = redis.connection.set("resque:queues", "no set").unwrap();
+    let finished = run(&redis, &["run-now", "--class", "Report", "--yes"]);
+    assert_eq!(finished.status.code(), Some(1));
+    assert_eq!(redis.queue("reports"), Vec::<String>::new());
+    assert_eq!(bucket(&mut redis, SOON).len(), 3);
+}
+
+#[test]
+fn what_was_done_is_done_even_if_it_cannot_be_recorded() {
+    let mut redis = filled();
+    let events = "resque:rescue_scheduler:events";
+    let () = redis.connection.set(events, "no list").unwrap();
+    let finished = run(&redis, &["remove", "--class", "Report", "--yes"]).succeeded();
+    assert_eq!(finished.output, "removed 2 of 2\n");
+    assert!(
+        finished.log.contains("not recorded in the events"),
+        "{}",
+        finished.log
+    );
+}
+
+#[test]
+fn a_job_without_a_time_is_not_rescheduled_by_a_length() {
+    let mut redis = Redis::start();
+    redis.delay(1_795_454_398_000_000, mail(1));
+    let listed = run(&redis, &["list", "--jsonl"]).succeeded().output;
+    assert!(listed.contains(r#""at":null"#), "{listed}");
+    let finished = run(&redis, &["reschedule", "--by", "1h", "--all", "--yes"]);
+    assert_eq!(finished.status.code(), Some(1));
+    assert!(finished.log.contains("it has no time"), "{}", finished.log);
+    assert_eq!(bucket(&mut redis, 1_795_454_398_000_000), [mail(1)]);
+}
+
+#[test]
+fn arguments_with_line_breaks_are_one_line_of_json() {
+    let mut redis = Redis::start();
+    redis.delay(SOON, "{\"class\":\"A\",\"args\":[\n1\r\n],\"queue\":\"q\"}");
+    let lines = run(&redis, &["list", "--jsonl"]).succeeded().output;
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+}
+
+#[test]
+fn jobs_that_left_a_long_bucket_meanwhile_do_not_hold_redis() {
+    let mut redis = Redis::start();
+    let items: Vec<String> = (0..6_000).map(report).collect();
+    let key = format!("resque:delayed:{SOON}");
+    let () = redis.connection.rpush(&key, &items).unwrap();
+    let () = redis
+        .connection
+        .zadd("resque:delayed_queue_schedule", SOON, SOON)
+        .unwrap();
+    redis.command("CONFIG SET slowlog-log-slower-than 100000");
+    // One batch a second: meanwhile the head of the bucket goes.
+    let program = Program::new().env("REDIS_URL", redis.url());
+    let remove = [
+        "delayed", "remove", "--all", "--yes", "--rate", "2000", "--json",
+    ];
+    let url = redis.url().to_owned();
+    let thief = std::thread::spawn(move || {
+        let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
+        let key = format!("resque:delayed:{SOON}");
+        loop {
+            let left: i64 = connection.llen(&key).unwrap();
+            if left < 6_000 {
+                break;
+            }
+        }
+        let taken: Vec<String> = connection
+            .lpop(&key, std::num::NonZeroUsize::new(3_000))
+            .unwrap();
+        taken.len()
+    });
+    let finished = program.args(remove).run().succeeded();
+    let changed: Value = serde_json::from_str(&finished.output).unwrap();
+    let (done, gone) = (
+        changed["done"].as_u64().unwrap(),
+        changed["gone"].as_u64().unwrap(),
+    );
+    assert_eq!(usize::try_from(gone).unwrap(), thief.join().unwrap());
+    assert_eq!(done + gone, 6_000);
+    assert_eq!(bucket(&mut redis, SOON), Vec::<String>::new());
+    let slow: i64 = redis::cmd("SLOWLOG")
+        .arg("LEN")
+        .query(&mut redis.connection)
+        .unwrap();
+    assert_eq!(slow, 0, "a call took longer than 0.1 s");
 }

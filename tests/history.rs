@@ -325,3 +325,17 @@ fn an_entry_is_paused_and_resumed_while_the_scheduler_runs() {
         assert_eq!(outcomes[0], Outcome::Enqueued, "{records:?}");
     });
 }
+
+#[test]
+fn a_job_that_was_triggered_meanwhile_hides_no_missed_fire() {
+    let mut redis = Redis::start();
+    let schedule = entry("catch_up = 'none'");
+    at(&redis, &schedule, "11:30:00");
+    at(&redis, &schedule, "13:30:00");
+    // Triggered at 14:10, while no scheduler was running.
+    let triggered = "triggered 1795443000 1795443000 1 1795443000000 0";
+    let () = redis.connection.lpush(HISTORY, triggered).unwrap();
+    at(&redis, &schedule, "14:30:00");
+    let expected = ["missed 12:00 14:00 3 -", "triggered 14:10 14:10 1 0"];
+    assert_eq!(history(&mut redis), expected);
+}

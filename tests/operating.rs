@@ -357,3 +357,90 @@ fn a_job_that_a_worker_cannot_read_is_not_enqueued() {
     );
     assert_eq!(redis.dump(), json!({}));
 }
+
+#[test]
+fn what_cannot_be_read_is_a_problem_of_the_status_and_not_its_end() {
+    let mut redis = Redis::start();
+    let _leader = leader(&redis);
+    let own = "resque:rescue_scheduler";
+    for key in ["paused", "quarantine"] {
+        let () = redis
+            .connection
+            .set(format!("{own}:{key}"), "wrong")
+            .unwrap();
+    }
+    let answer = json_of(&redis, &["status"]);
+    let problems = answer["problems"].to_string();
+    assert!(problems.contains("rescue_scheduler:paused"), "{problems}");
+    assert!(
+        problems.contains("rescue_scheduler:quarantine"),
+        "{problems}"
+    );
+    assert_eq!(answer["entries"]["total"], 2);
+}
+
+#[test]
+fn the_pause_that_is_left_is_named() {
+    let redis = Redis::start();
+    let _leader = leader(&redis);
+    let past = run(
+        &redis,
+        &["schedule", "pause", "tick", "--until", "2020-01-01"],
+    );
+    assert_eq!(past.status.code(), Some(2));
+    run(
+        &redis,
+        &["schedule", "pause", "--all", "--actor", "ada@web-1"],
+    )
+    .succeeded();
+    run(&redis, &["schedule", "pause", "tick", "--until", "in 1h"]).succeeded();
+    let entry = json_of(&redis, &["schedule", "show", "tick"]);
+    assert_eq!(entry["paused"]["until"], Value::Null);
+    let resumed = run(&redis, &["schedule", "resume", "tick"])
+        .succeeded()
+        .output;
+    assert!(resumed.contains("still paused by ada@web-1"), "{resumed}");
+    run(&redis, &["schedule", "pause", "tick"]).succeeded();
+    let resumed = run(&redis, &["schedule", "resume", "--all"])
+        .succeeded()
+        .output;
+    assert!(
+        resumed.contains("1 entry has a pause of its own"),
+        "{resumed}"
+    );
+}
+
+#[test]
+fn a_trigger_neither_shortens_the_history_nor_hides_what_was_missed_before_it() {
+    let mut redis = Redis::start();
+    let _leader = leader(&redis);
+    let key = "resque:rescue_scheduler:history:tick";
+    let records: Vec<String> = (0..80)
+        .map(|n| format!("enqueued {n} {n} 1 {n}004 4"))
+        .collect();
+    let () = redis.connection.rpush(key, &records).unwrap();
+    run(&redis, &["schedule", "trigger", "tick"]).succeeded();
+    let length: usize = redis.connection.llen(key).unwrap();
+    assert_eq!(length, 81);
+}
+
+#[test]
+fn names_with_control_characters_do_no_harm_to_a_terminal() {
+    let mut redis = Redis::start();
+    let _leader = leader(&redis);
+    let () = redis
+        .connection
+        .hset("resque:rescue_scheduler:entries", "ev\x1b[31mil", "{}")
+        .unwrap();
+    let finished = run(&redis, &["schedule", "list"]);
+    assert!(
+        !finished.log.contains('\x1b') && !finished.output.contains('\x1b'),
+        "{}",
+        finished.log
+    );
+    assert!(
+        finished.log.contains("ev\u{fffd}[31mil"),
+        "{}",
+        finished.log
+    );
+}

@@ -144,7 +144,7 @@ pub(super) fn delayed(arguments: &Arguments) -> Result<ExitCode, Failure> {
             })?;
             let text = format!("{}\n", count.matched);
             render::answer(operator.json, &count, &text)?;
-            Ok(ExitCode::SUCCESS)
+            Ok(render::code(count.matched == 0))
         }
         Command::Stats { operator } => {
             let stats = ask(operator, async |console| delayed::stats(console, now).await)?;
@@ -227,7 +227,7 @@ fn table(jobs: &[FoundJob]) -> Table {
     let mut table = Table::new(["DUE", "QUEUE", "CLASS", "ARGUMENTS"]);
     for job in jobs {
         table.row([
-            &render::utc(job.at),
+            &job.at.map_or_else(|| "-".to_owned(), render::utc),
             job.queue.as_deref().unwrap_or("-"),
             job.class.as_deref().unwrap_or("-"),
             job.args.as_deref().map_or(&*job.item, |args| args.get()),
@@ -283,7 +283,7 @@ fn change(
             never = interrupted => match never {},
         };
         if changed.done > 0 {
-            delayed::note(console, action, &changed, &how.actor.actor(), now).await?;
+            delayed::note(console, action, &mut changed, &how.actor.actor(), now).await;
         }
         done
     });
@@ -292,8 +292,9 @@ fn change(
     for error in &changed.errors {
         render::note(&format!("not changed: {error}"))?;
     }
+    render::unrecorded(changed.unrecorded.as_deref())?;
     done?;
-    let failed = changed.rejected > 0;
+    let failed = changed.rejected > 0 || changed.stopped;
     Ok(ExitCode::from(u8::from(failed)))
 }
 
@@ -316,6 +317,9 @@ fn text_of(changed: &DelayedChanged, verb: &str) -> String {
     }
     if *rejected > 0 {
         text = format!("{text}, {rejected} could not be changed");
+    }
+    if changed.stopped {
+        text = format!("{text}; stopped");
     }
     text + "\n"
 }

@@ -91,5 +91,6 @@ pub(super) fn enqueue(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .map_or_else(String::new, |at| format!(" for {}", render::utc(at)));
     let text = format!("enqueued {} in queue {}{when}\n", done.class, done.queue);
     render::answer(arguments.operator.json, &done, &text)?;
+    render::unrecorded(done.unrecorded.as_deref())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -71,7 +71,8 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Habit(_)
+            Self::Control(ControlError::PauseOver)
+            | Self::Habit(_)
             | Self::Future(_)
             | Self::Time(_)
             | Self::NoFilter

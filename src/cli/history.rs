@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use chrono::{DateTime, Utc};
 use clap::Args;
 
 use crate::{
@@ -12,12 +11,16 @@ use crate::{
         failure::Failure,
         render::{self, table::Table},
     },
+    clock::{Clock as _, SystemClock},
     config::settings,
     control::{
         events,
         history::{self, HistoryFilter},
     },
-    core::firing::outcome::Outcome,
+    core::{
+        firing::outcome::Outcome,
+        time::{phrase, zone::Zone},
+    },
 };
 
 /// List what became of the fires of an entry, or of all entries; newest last
@@ -30,9 +33,13 @@ pub(super) struct HistoryArguments {
     #[arg(long, value_name = "WORD")]
     outcome: Option<Outcome>,
 
-    /// List fires at this time or later only (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = settings::instant)]
-    since: Option<DateTime<Utc>>,
+    /// List fires at this time or later only, such as `2h ago` or RFC 3339
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+
+    /// Time zone of the time that you type [default: UTC]
+    #[arg(long, env = "TZ", value_name = "ZONE", value_parser = settings::zone)]
+    timezone: Option<Zone>,
 
     /// Print one line of JSON for each record
     #[arg(long, conflicts_with = "json")]
@@ -54,10 +61,15 @@ pub(super) struct EventsArguments {
 }
 
 pub(super) fn history(arguments: &HistoryArguments) -> Result<ExitCode, Failure> {
+    let (now, zone) = (SystemClock.now(), arguments.timezone.unwrap_or(Zone::UTC));
+    let since = arguments
+        .since
+        .as_deref()
+        .map(|text| phrase::parse(text, now, zone));
     let filter = HistoryFilter {
         entry: arguments.name.clone(),
         outcome: arguments.outcome,
-        since: arguments.since,
+        since: since.transpose()?,
     };
     let records = ask(&arguments.operator, async |console| {
         history::history(console, &filter).await

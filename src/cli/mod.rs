@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             // Standard error may be closed.
-            let _ = writeln!(io::stderr(), "{failure}");
+            let _ = writeln!(io::stderr(), "{}", render::printable(&failure.to_string()));
             failure.exit_code()
         }
     }

@@ -137,6 +137,7 @@ fn change(
     for error in &changed.errors {
         render::note(&format!("not changed: {error}"))?;
     }
+    render::unrecorded(changed.unrecorded.as_deref())?;
     Ok(ExitCode::from(u8::from(changed.rejected > 0)))
 }
 

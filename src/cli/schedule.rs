@@ -22,6 +22,7 @@ use crate::{
         entries::{self, EntryFilter, EntryStatus, LastFire, PauseStatus},
         pauses, trigger,
     },
+    core::time::{phrase, zone::Zone},
 };
 
 /// List, show, trigger, pause and resume the entries in force
@@ -64,9 +65,12 @@ enum Command {
     Pause {
         #[command(flatten)]
         target: Target,
-        /// End of the pause (RFC 3339); without it, the pause lasts until `resume`
-        #[arg(long, value_name = "TIME", value_parser = settings::instant)]
-        until: Option<DateTime<Utc>>,
+        /// End of the pause, such as `in 2h` or RFC 3339; without it, the pause lasts until `resume`
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        /// Time zone of the time that you type [default: UTC]
+        #[arg(long, env = "TZ", value_name = "ZONE", value_parser = settings::zone)]
+        timezone: Option<Zone>,
         #[command(flatten)]
         actor: ActorArguments,
         #[command(flatten)]
@@ -119,16 +123,21 @@ pub(super) fn schedule(arguments: &Arguments) -> Result<ExitCode, Failure> {
             })?;
             let text = format!("enqueued {} in queue {}\n", done.payload, done.queue);
             render::answer(operator.json, &done, &text)?;
+            render::unrecorded(done.unrecorded.as_deref())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Pause {
             target,
             until,
+            timezone,
             actor,
             operator,
         } => {
+            let zone = timezone.unwrap_or(Zone::UTC);
+            let until = until.as_deref().map(|text| phrase::parse(text, now, zone));
+            let until = until.transpose()?;
             let done = ask(operator, async |console| {
-                pauses::pause(console, target.name.as_deref(), *until, &actor.actor(), now).await
+                pauses::pause(console, target.name.as_deref(), until, &actor.actor(), now).await
             })?;
             let end = done.until.map_or_else(
                 || "until `rescue-scheduler schedule resume`".to_owned(),
@@ -136,6 +145,7 @@ pub(super) fn schedule(arguments: &Arguments) -> Result<ExitCode, Failure> {
             );
             let text = format!("paused {} {end}\n", target.words());
             render::answer(operator.json, &done, &text)?;
+            render::unrecorded(done.unrecorded.as_deref())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Resume {
@@ -146,8 +156,22 @@ pub(super) fn schedule(arguments: &Arguments) -> Result<ExitCode, Failure> {
             let done = ask(operator, async |console| {
                 pauses::resume(console, target.name.as_deref(), &actor.actor(), now).await
             })?;
-            let text = format!("resumed {}\n", target.words());
+            let mut text = format!("resumed {}\n", target.words());
+            if let Some(pause) = &done.still_paused {
+                text = format!("{text}it is still {}, as all entries are\n", paused(pause));
+            }
+            if done.others_paused > 0 {
+                let others = match done.others_paused {
+                    1 => "1 entry has a pause of its own".to_owned(),
+                    others => format!("{others} entries have a pause of their own"),
+                };
+                text = format!(
+                    "{text}{others}: rescue-scheduler schedule list --paused
+"
+                );
+            }
             render::answer(operator.json, &done, &text)?;
+            render::unrecorded(done.unrecorded.as_deref())?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::store::{Console, EventRecord, StoreError};
+use crate::store::{Console, EventRecord};
 
 /// A person or a program that changes something, as the events name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +16,7 @@ pub struct Actor {
 impl Actor {
     /// Records in Redis that this was done: `verb` such as `paused_entry`, its target, and to how many.
     ///
-    /// # Errors
-    /// [`StoreError`]. What was done stays done.
+    /// Returns why it could not be recorded, if so: what was done stays done, and is not to be repeated.
     pub(super) async fn note(
         &self,
         console: &Console,
@@ -25,7 +24,7 @@ impl Actor {
         target: &str,
         count: Option<usize>,
         now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    ) -> Option<String> {
         let event = EventRecord {
             at: now,
             actor: self.name.clone(),
@@ -34,6 +33,7 @@ impl Actor {
             reason: self.reason.clone(),
             count,
         };
-        console.note_event(&event).await
+        let noted = console.note_event(&event).await;
+        noted.err().map(|error| error.to_string())
     }
 }

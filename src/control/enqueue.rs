@@ -38,6 +38,9 @@ pub struct Enqueued {
     pub at: Option<DateTime<Utc>>,
     /// The ID of an ActiveJob.
     pub job_id: Option<String>,
+    /// Why this is not in the events, if it could not be recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unrecorded: Option<String>,
 }
 
 /// Enqueues a job, or writes it as a delayed job if it is due in the future. Refuses arguments that a worker cannot read.
@@ -75,11 +78,12 @@ pub async fn enqueue(
         }
         None
     };
-    actor.note(console, "enqueued", class, Some(1), now).await?;
+    let unrecorded = actor.note(console, "enqueued", class, Some(1), now).await;
     Ok(Enqueued {
         class: class.clone(),
         queue: queue.clone(),
         at: at.filter(|at| *at > now),
         job_id,
+        unrecorded,
     })
 }

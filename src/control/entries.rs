@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use crate::{
-    control::error::ControlError,
+    control::error::{ControlError, readable},
     core::{
         firing::{decide::next_to_fire, history::Progress, outcome::Outcome},
         schedule::entry::Entry,
@@ -161,6 +161,20 @@ impl Known {
             unreadable: found.unreadable,
             records: console.records(None).await?,
             pauses: console.pauses().await?,
+        })
+    }
+
+    /// Reads the same; what cannot be read is empty, and is told in `broken`.
+    pub(super) async fn read_in_parts(
+        console: &Console,
+        broken: &mut Vec<String>,
+    ) -> Result<Self, ControlError> {
+        let found = readable(console.entries().await, broken)?;
+        Ok(Self {
+            entries: found.entries.into_values().collect(),
+            unreadable: found.unreadable,
+            records: readable(console.records(None).await, broken)?,
+            pauses: readable(console.pauses().await, broken)?,
         })
     }
 

@@ -4,7 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use crate::{
-    control::{entries::find, error::ControlError},
+    control::{
+        entries::find,
+        error::{ControlError, readable},
+    },
     core::firing::outcome::Outcome,
     store::{Console, FireRecord},
 };
@@ -70,7 +73,8 @@ pub async fn history(
     };
     let mut records = vec![];
     for name in names {
-        let found = console.history(&name, MOST).await?.into_iter();
+        // A history of the wrong type has no records.
+        let found = readable(console.history(&name, MOST).await, &mut vec![])?.into_iter();
         records.extend(
             found
                 .filter(is_wanted)

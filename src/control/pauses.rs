@@ -4,7 +4,11 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::Serialize;
 
 use crate::{
-    control::{actor::Actor, entries::find, error::ControlError},
+    control::{
+        actor::Actor,
+        entries::{PauseStatus, find},
+        error::ControlError,
+    },
     store::{Console, Pause},
 };
 
@@ -20,6 +24,14 @@ pub struct PauseChange {
     pub paused: bool,
     /// When the pause ends; `None`: when somebody resumes it.
     pub until: Option<DateTime<Utc>>,
+    /// The pause of all entries, if it still holds for the entry that was resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub still_paused: Option<PauseStatus>,
+    /// The number of entries that have a pause of their own, after all entries were resumed.
+    pub others_paused: usize,
+    /// Why this is not in the events, if it could not be recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unrecorded: Option<String>,
 }
 
 /// Pauses an entry, or all entries (`None`), in place of an earlier pause. Fires that are due meanwhile are not caught up.
@@ -33,6 +45,9 @@ pub async fn pause(
     actor: &Actor,
     now: DateTime<Utc>,
 ) -> Result<PauseChange, ControlError> {
+    if until.is_some_and(|until| until <= now) {
+        return Err(ControlError::PauseOver);
+    }
     if let Some(name) = entry {
         find(console, name).await?;
     }
@@ -44,11 +59,14 @@ pub async fn pause(
     };
     console.pause(entry, &pause).await?;
     let target = entry.unwrap_or(ALL);
-    actor.note(console, "paused", target, None, now).await?;
+    let unrecorded = actor.note(console, "paused", target, None, now).await;
     Ok(PauseChange {
         entry: entry.map(str::to_owned),
         paused: true,
         until,
+        still_paused: None,
+        others_paused: 0,
+        unrecorded,
     })
 }
 
@@ -70,10 +88,19 @@ pub async fn resume(
     }
     console.resume(entry).await?;
     let target = entry.unwrap_or(ALL);
-    actor.note(console, "resumed", target, None, now).await?;
+    let unrecorded = actor.note(console, "resumed", target, None, now).await;
+    let left = console.pauses().await?;
+    let still_paused = match entry {
+        Some(name) => left.of(name, now).map(PauseStatus::from),
+        None => None,
+    };
+    let others = left.entries.values().filter(|pause| pause.lasts(now));
     Ok(PauseChange {
         entry: entry.map(str::to_owned),
-        paused: false,
-        until: None,
+        paused: still_paused.is_some(),
+        until: still_paused.as_ref().and_then(|pause| pause.until),
+        others_paused: if entry.is_none() { others.count() } else { 0 },
+        still_paused,
+        unrecorded,
     })
 }

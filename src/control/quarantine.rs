@@ -74,6 +74,9 @@ pub struct QuarantineChanged {
     pub rejected: usize,
     /// Why, for the first of them.
     pub errors: Vec<String>,
+    /// Why this is not in the events, if it could not be recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unrecorded: Option<String>,
 }
 
 /// Lists the jobs in quarantine with these numbers, or all of them if there are none.
@@ -125,6 +128,7 @@ pub async fn change(
                 DelayedOutcome::Done => changed.done += 1,
                 DelayedOutcome::Gone => changed.gone += 1,
                 DelayedOutcome::Rejected(error) => changed.reject(error),
+                DelayedOutcome::NotTried => changed.reject("it was not tried".to_owned()),
             }
         }
     }
@@ -134,7 +138,7 @@ pub async fn change(
             QuarantineAction::Discard => "discarded_quarantined",
         };
         let count = Some(changed.done);
-        actor.note(console, verb, "quarantine", count, now).await?;
+        changed.unrecorded = actor.note(console, verb, "quarantine", count, now).await;
     }
     Ok(changed)
 }

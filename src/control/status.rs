@@ -4,7 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use crate::{
-    control::{entries::Known, error::ControlError},
+    control::{
+        entries::Known,
+        error::{ControlError, readable},
+    },
     store::{Console, LeaderLock, Role, Scheduler},
 };
 
@@ -117,12 +120,14 @@ pub struct Problem {
 /// [`ControlError::Store`].
 pub async fn status(console: &Console, now: DateTime<Utc>) -> Result<Status, ControlError> {
     let server_time = console.server_time().await?;
-    let lock = console.leader().await?;
-    let schedulers = console.schedulers().await?;
-    let known = Known::read(console).await?;
-    let counts = console.delayed_counts(now).await?;
+    let mut broken = vec![];
+    let lock = readable(console.leader().await, &mut broken)?;
+    let schedulers = readable(console.schedulers().await, &mut broken)?;
+    let known = Known::read_in_parts(console, &mut broken).await?;
+    let counts = readable(console.delayed_counts(now).await, &mut broken)?;
+    let oldest_due_at = readable(console.oldest_due().await, &mut broken)?;
     let quarantine = QuarantineStatus {
-        size: console.quarantine_size().await?,
+        size: readable(console.quarantine_size().await, &mut broken)?,
     };
     let version = console.server_info("server", "redis_version").await?;
     let mut status = Status {
@@ -138,16 +143,31 @@ pub async fn status(console: &Console, now: DateTime<Utc>) -> Result<Status, Con
         delayed: DelayedStatus {
             waiting: counts.waiting,
             due: counts.due,
-            oldest_due_at: console.oldest_due().await?,
+            oldest_due_at,
         },
         quarantine,
         problems: vec![],
     };
-    status.problems = problems(&status, &known, now);
+    status.problems = broken.into_iter().map(Problem::of).collect();
+    problems(&mut status, &known, now);
     Ok(status)
 }
 
+impl Problem {
+    fn of(text: String) -> Self {
+        let command = None;
+        Self { text, command }
+    }
+}
+
 impl Known {
+    /// When the fire is due, with its jitter.
+    fn due_at(&self, fire: &NextFire) -> Option<DateTime<Utc>> {
+        let mut entries = self.entries.iter();
+        let entry = entries.find(|entry| entry.name == fire.entry)?;
+        Some(entry.due_at(fire.at))
+    }
+
     fn counts(&self, now: DateTime<Utc>) -> EntryCounts {
         let is_paused = |name: &str| self.pauses.of(name, now).is_some();
         let next = self.entries.iter().filter(|entry| !is_paused(&entry.name));
@@ -170,8 +190,8 @@ impl Known {
 /// A delayed job or a fire that is later than this waits for something.
 const LATE: TimeDelta = TimeDelta::seconds(10);
 
-fn problems(status: &Status, known: &Known, now: DateTime<Utc>) -> Vec<Problem> {
-    let mut problems = vec![];
+fn problems(status: &mut Status, known: &Known, now: DateTime<Utc>) {
+    let mut problems = std::mem::take(&mut status.problems);
     let mut add = |text: String, command: Option<&str>| {
         problems.push(Problem {
             text,
@@ -196,12 +216,13 @@ fn problems(status: &Status, known: &Known, now: DateTime<Utc>) -> Vec<Problem> 
         add(unreadable.to_string(), None);
     }
     if let Some(next) = &status.entries.next
-        && now - next.at > LATE
+        && known.due_at(next).is_some_and(|due| now - due > LATE)
     {
         let text = format!("{} has not fired since {}", next.entry, next.at);
         add(text, Some(&format!("schedule show {}", next.entry)));
     }
     if let Some(oldest) = status.delayed.oldest_due_at
+        && status.delayed.due > 0
         && now - oldest > LATE
     {
         let text = format!("{} delayed jobs are due", status.delayed.due);
@@ -212,7 +233,7 @@ fn problems(status: &Status, known: &Known, now: DateTime<Utc>) -> Vec<Problem> 
         let text = format!("{} job{plural} in quarantine", status.quarantine.size);
         add(text, Some("quarantine list"));
     }
-    problems
+    status.problems = problems;
 }
 
 impl From<LeaderLock> for Leader {

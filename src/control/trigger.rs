@@ -18,6 +18,9 @@ pub struct Triggered {
     pub queue: String,
     /// The payload, as it is in the queue.
     pub payload: String,
+    /// Why this is not in the events, if it could not be recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unrecorded: Option<String>,
 }
 
 /// Enqueues the job of an entry now, paused or not. The next scheduled fire does not change.
@@ -32,10 +35,11 @@ pub async fn trigger(
 ) -> Result<Triggered, ControlError> {
     let entry = find(console, name).await?;
     console.trigger(&entry, now).await?;
-    actor.note(console, "triggered", name, Some(1), now).await?;
+    let unrecorded = actor.note(console, "triggered", name, Some(1), now).await;
     Ok(Triggered {
         entry: name.to_owned(),
         queue: entry.job.queue().to_owned(),
         payload: entry.job.payload(Cause::Triggered, now).into_owned(),
+        unrecorded,
     })
 }

@@ -170,8 +170,7 @@ impl Keys {
         self.own("entries")
     }
 
-    /// Hash: entry name → two times in Unix seconds, with [`Self::stamp_prefix`] between them and a space before
-    /// the second.
+    /// Hash: entry name → a time, the lock prefix if there is one, and a fire time, separated by spaces. Unix seconds.
     ///
     /// The first is the time that a scheduler of ours wrote to [`Self::last_enqueued_at`], a key that all
     /// schedulers share. The second is the fire time that was enqueued then. If `last_enqueued_at` has a later

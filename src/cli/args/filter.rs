@@ -1,7 +1,8 @@
 //! The filter for delayed jobs, shared by several commands.
 
 use chrono::{DateTime, Utc};
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
+use serde::de::IgnoredAny;
 
 use crate::{
     cli::failure::Failure,
@@ -28,14 +29,14 @@ pub(in crate::cli) struct FilterArguments {
 
     /// Jobs whose arguments are equal to this JSON
     #[arg(long, value_name = "JSON", value_parser = json)]
-    args: Option<serde_json::Value>,
+    args: Option<String>,
 
     /// Jobs with this value, such as `args.0.user_id=42`; may be given several times
     #[arg(long = "where", value_name = "PATH=VALUE")]
     conditions: Vec<Condition>,
 
     /// Jobs whose JSON contains this text
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     contains: Option<String>,
 
     /// Jobs that are due before this time, such as `in 1h`, `tomorrow 09:00` or RFC 3339
@@ -51,8 +52,10 @@ pub(in crate::cli) struct FilterArguments {
     timezone: Option<Zone>,
 }
 
-fn json(text: &str) -> Result<serde_json::Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+fn json(text: &str) -> Result<String, String> {
+    let read = serde_json::from_str::<IgnoredAny>(text);
+    read.map(|_| text.to_owned())
+        .map_err(|error| format!("not JSON: {error}"))
 }
 
 impl FilterArguments {

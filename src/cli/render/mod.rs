@@ -116,5 +116,22 @@ pub(super) fn code(nothing: bool) -> ExitCode {
 
 /// Prints a message for people to standard error.
 pub(super) fn note(text: &str) -> io::Result<()> {
-    writeln!(io::stderr(), "{text}")
+    writeln!(io::stderr(), "{}", printable(text))
+}
+
+/// Warns that what was done is not in the events.
+pub(super) fn unrecorded(reason: Option<&str>) -> io::Result<()> {
+    reason.map_or(Ok(()), |it| {
+        note(&format!(
+            "warning: done, but not recorded in the events: {it}"
+        ))
+    })
+}
+
+/// Returns the text without control characters, except line breaks, because it may hold names that anybody wrote into Redis.
+pub(super) fn printable(text: &str) -> String {
+    text.replace(
+        |letter: char| letter.is_control() && letter != '\n',
+        "\u{fffd}",
+    )
 }

@@ -47,7 +47,10 @@ impl FromStr for FireRecord {
                 last: instant(next()?)?,
                 count: optional(next()?).ok()?,
                 at: DateTime::from_timestamp_millis(next()?.parse().ok()?)?,
-                lateness: optional(next()?).ok()?.map(TimeDelta::milliseconds),
+                lateness: match optional(next()?).ok()? {
+                    Some(lateness) => Some(TimeDelta::try_milliseconds(lateness)?),
+                    None => None,
+                },
                 reason: next().map(str::to_owned),
             })
         };

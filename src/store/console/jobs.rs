@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::core::time::instant::is_sensible;
+
 /// The buckets between two times.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Span {
@@ -48,10 +50,11 @@ pub struct DelayedJob {
 }
 
 impl DelayedJob {
-    /// Returns when the job is due, in whole seconds, UTC. Returns the epoch if the score is no time.
-    pub fn at(&self) -> DateTime<Utc> {
+    /// Returns when the job is due, in whole seconds, UTC; `None`: its score is not a time from 1970 to 2199.
+    pub fn at(&self) -> Option<DateTime<Utc>> {
         #[expect(clippy::cast_possible_truncation, reason = "from_timestamp checks it")]
-        DateTime::from_timestamp(self.score.floor() as i64, 0).unwrap_or_default()
+        let at = DateTime::from_timestamp(self.score.floor() as i64, 0);
+        at.filter(|at| is_sensible(*at))
     }
 }
 
@@ -78,6 +81,8 @@ pub enum DelayedOutcome {
     Done,
     /// The job is no longer in its bucket.
     Gone,
+    /// It took long to find the jobs before it; the job is as it was.
+    NotTried,
     /// The job was not changed, because of this error of Redis.
     Rejected(String),
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc, serde::ts_seconds_option};
 use redis::Cmd;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::store::{
     console::{Console, transaction},
@@ -24,11 +25,14 @@ pub struct Pauses {
 }
 
 impl Pauses {
-    /// Returns the pause that holds for the entry `name` at `now`: its own, or that of all entries.
+    /// Returns the pause that holds for the entry `name` at `now`: its own or that of all entries, the one
+    /// with the later end.
     pub fn of(&self, name: &str, now: DateTime<Utc>) -> Option<&Pause> {
-        let lasts = |pause: &&Pause| pause.until.is_none_or(|until| now < until);
-        let own = self.entries.get(name).filter(lasts);
-        own.or_else(|| self.all.as_ref().filter(lasts))
+        let own = self.entries.get(name).filter(|pause| pause.lasts(now));
+        let all = self.all.as_ref().filter(|pause| pause.lasts(now));
+        // As in `fire.lua`: no end is later than any.
+        let end = |pause: &&Pause| pause.until.unwrap_or(DateTime::<Utc>::MAX_UTC);
+        own.into_iter().chain(all).max_by_key(end)
     }
 }
 
@@ -50,6 +54,30 @@ pub struct Pause {
     pub until: Option<DateTime<Utc>>,
 }
 
+impl Pause {
+    /// Whether the pause is not over at `now`.
+    pub fn lasts(&self, now: DateTime<Utc>) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    /// Reads a pause as `fire.lua` does: without a number in `until`, it has no end, whatever else is in it.
+    fn read(json: &[u8]) -> Self {
+        let fields: Value = serde_json::from_slice(json).unwrap_or_default();
+        let text = |name: &str| fields[name].as_str().map(str::to_owned);
+        #[expect(clippy::cast_possible_truncation, reason = "from_timestamp checks it")]
+        let time = |name: &str| {
+            let seconds = fields[name].as_f64()?.ceil();
+            DateTime::from_timestamp(seconds as i64, 0)
+        };
+        Self {
+            actor: text("actor"),
+            reason: text("reason"),
+            since: time("since"),
+            until: time("until"),
+        }
+    }
+}
+
 impl Console {
     /// Reads all pauses. A pause that cannot be read is one without an end, as `fire.lua` takes it.
     ///
@@ -57,11 +85,13 @@ impl Console {
     /// [`StoreError`].
     pub async fn pauses(&self) -> Result<Pauses, StoreError> {
         let key = self.keys.paused();
-        let fields: BTreeMap<String, Vec<u8>> =
+        let fields: BTreeMap<Vec<u8>, Vec<u8>> =
             self.connection.command(&Cmd::hgetall(&key), &key).await?;
-        let read = |(name, json): (String, Vec<u8>)| {
-            let pause = serde_json::from_slice(&json).unwrap_or_default();
-            (name, pause)
+        let read = |(name, json): (Vec<u8>, Vec<u8>)| {
+            (
+                String::from_utf8_lossy(&name).into_owned(),
+                Pause::read(&json),
+            )
         };
         let mut entries: BTreeMap<String, Pause> = fields.into_iter().map(read).collect();
         let all = entries.remove(ALL);

@@ -47,15 +47,18 @@ impl Console {
     /// [`StoreError`].
     pub async fn schedulers(&self) -> Result<Vec<(String, Scheduler)>, StoreError> {
         let key = self.keys.schedulers();
-        let mut holders: Vec<String> = self.connection.command(&Cmd::hkeys(&key), &key).await?;
+        let holders: Vec<Vec<u8>> = self.connection.command(&Cmd::hkeys(&key), &key).await?;
+        let mut holders: Vec<String> = (holders.iter())
+            .map(|it| String::from_utf8_lossy(it).into_owned())
+            .collect();
         if holders.is_empty() {
             return Ok(vec![]);
         }
         holders.sort_unstable();
         let keys: Vec<_> = holders.iter().map(|it| self.keys.scheduler(it)).collect();
-        let texts: Vec<Option<String>> = self.connection.command(&Cmd::mget(&keys), &key).await?;
+        let texts: Vec<Option<Vec<u8>>> = self.connection.command(&Cmd::mget(&keys), &key).await?;
         let there = holders.into_iter().zip(texts);
-        let read = |text: Option<String>| serde_json::from_str(&text?).ok();
+        let read = |text: Option<Vec<u8>>| serde_json::from_slice(&text?).ok();
         Ok(there
             .filter_map(|(holder, text)| Some((holder, read(text)?)))
             .collect())

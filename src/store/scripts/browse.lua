@@ -6,17 +6,17 @@
 --
 -- ARGV[1]    prefix of a bucket's key
 -- ARGV[2,3]  scores of the first and the last bucket; an exclusive bound begins with `(`
+-- ARGV[4]    number of members of the first score that are skipped
+-- ARGV[5]    number of items that are skipped in the first bucket
 -- ARGV[6]    number of items after which the page is full
 -- ARGV[7]    number of bytes after which the page is full
--- ARGV[6]    number of items that are enough
--- ARGV[7]    number of bytes that are enough
 --
 -- Returns  flat: where the next page begins (score, or an empty text if there is none; members to skip; items to skip),
 --          and for each bucket its member, its score, the index of its first item, the number of items, and the items.
 --          A bucket that is no list has none
 
--- Items are read few at a time until it is known that they are small: Redis holds all items of a command twice.
-local FEW, MANY, SMALL = 8, 200, 2048
+-- Few items are read with one command, and only one if they are large, because Redis holds them twice.
+local MOST, LARGE = 64, 4096
 local MEMBERS = 1000
 
 local prefix, skip, offset = ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -24,7 +24,7 @@ local items_left, bytes_left = tonumber(ARGV[6]), tonumber(ARGV[7])
 local members = redis.call("ZRANGEBYSCORE", KEYS[1], ARGV[2], ARGV[3], "WITHSCORES", "LIMIT", skip, MEMBERS)
 
 local reply, n = { "", 0, 0 }, 3
-local score, chunk = nil, FEW
+local score, chunk = nil, 1
 for i = 1, #members, 2 do
   local member = members[i]
   if members[i + 1] ~= score then
@@ -46,7 +46,7 @@ for i = 1, #members, 2 do
     end
     n, first = n + #items, first + #items
     items_left, bytes_left = items_left - #items, bytes_left - bytes
-    chunk = bytes < SMALL * #items and MANY or FEW
+    chunk = bytes > LARGE * #items and 1 or math.min(2 * chunk, MOST)
     is_all = #items < wanted
   end
   reply[header + 4] = first - offset

@@ -16,6 +16,7 @@
 --
 -- Returns for each job  1       done
 --                       0       the job is not in its bucket any more
+--                       2       not tried, because it took long to find the jobs before it
 --                       string  Redis' error, for example because the queue's key has another type; the job stays
 
 local call, pcall = redis.call, redis.pcall
@@ -33,29 +34,41 @@ end
 local GONE = "\0rescue_scheduler: gone"
 local touched = {}
 
--- Returns the index of the item in its bucket: the one when it was read, or else where it is now.
+-- How many items may be compared in one call to find jobs that are not where they were. Other clients wait meanwhile.
+local comparisons = 100000
+
+-- Returns the index of the item in its bucket: the one when it was read, or else where it is now, nearer to the head, because
+-- others left the bucket. `false`: it is gone; `nil`: not tried.
 local function find(key, index, item)
   local there = pcall("LINDEX", key, index)
   if there == item then
-    return index
+    return tonumber(index)
+  elseif type(there) == "table" then
+    return false
+  elseif comparisons <= 0 then
+    return nil
   end
-  local found = type(there) ~= "table" and pcall("LPOS", key, item)
-  return type(found) == "number" and found or nil
+  comparisons = comparisons - index - 1
+  local found = pcall("LPOS", key, item, "MAXLEN", index + 1)
+  return type(found) == "number" and found
 end
 
 -- Puts the item where it belongs. Returns Redis' error, if there is one.
 local function put(item, queue, payload)
   local pushed
   if queue ~= "" then
+    -- The name comes first, because a script that fails after a push is not rolled back.
+    local named = pcall("SADD", KEYS[2], queue)
+    if type(named) == "table" then
+      return named.err
+    end
     pushed = pcall("RPUSH", queue_prefix .. queue, payload)
   elseif target ~= "" then
     pushed = pcall("RPUSH", prefix .. target, item)
   end
   if type(pushed) == "table" then
     return pushed.err
-  elseif queue ~= "" then
-    call("SADD", KEYS[2], queue)
-  elseif target ~= "" then
+  elseif queue == "" and target ~= "" then
     pcall("SADD", index_prefix .. item, "delayed:" .. target)
     call("ZADD", KEYS[1], target, target)
   end
@@ -67,7 +80,7 @@ for arg = 5, #ARGV, 5 do
   local key, outcome = prefix .. member, 1
   local place = find(key, index, item)
   if not place then
-    outcome = 0
+    outcome = place == nil and 2 or 0
   elseif member ~= target then
     outcome = put(item, queue, payload) or 1
     if outcome == 1 then

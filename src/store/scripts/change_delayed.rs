@@ -37,6 +37,7 @@ impl FromRedisValue for DelayedOutcome {
         match value {
             Value::Int(1) => Ok(Self::Done),
             Value::Int(0) => Ok(Self::Gone),
+            Value::Int(2) => Ok(Self::NotTried),
             Value::BulkString(error) => {
                 Ok(Self::Rejected(String::from_utf8_lossy(&error).into_owned()))
             }

@@ -40,8 +40,12 @@ local function add(history, most, at, outcome, first, last, count, lateness, rea
     return reason and text .. " " .. reason or text
   end
   if lateness == "-" then
-    local head = redis.pcall("LRANGE", history, 0, 0)[1]
-    local before, from, to, number = (head or ""):match("^(%S+) (%d+) (%d+) (%S+)")
+    -- A job that a person asked for meanwhile does not end a row of scheduled fires.
+    local newest, index = redis.pcall("LRANGE", history, 0, 9), 1
+    while (newest[index] or ""):find("^triggered ") or (newest[index] or ""):find("^backfilled ") do
+      index = index + 1
+    end
+    local before, from, to, number = (newest[index] or ""):match("^(%S+) (%d+) (%d+) (%S+)")
     if before and tonumber(last) < tonumber(from) then
       -- The same fire was decided again after a restart, and the history already has a later one.
       return
@@ -56,7 +60,7 @@ local function add(history, most, at, outcome, first, last, count, lateness, rea
         -- Decided again after a restart, with more fire times by now.
         number = from == first and count or "-"
       end
-      redis.pcall("LSET", history, 0, record(from, number))
+      redis.pcall("LSET", history, index - 1, record(from, number))
       return
     end
   end

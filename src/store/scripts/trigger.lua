@@ -17,10 +17,11 @@
 -- Returns  1               enqueued
 --          Redis' error    nothing was done, for example because the queue's key has another type
 
+-- The name comes first, because a script that fails after a push is not rolled back.
+redis.call("SADD", KEYS[1], ARGV[2])
 local pushed = redis.pcall("RPUSH", ARGV[1], ARGV[3])
 if type(pushed) == "table" then
   return pushed
 end
-redis.call("SADD", KEYS[1], ARGV[2])
 note(ARGV[4], tonumber(ARGV[5]), ARGV[6], "triggered", ARGV[7], ARGV[7], "1", "0")
 return 1

@@ -10,8 +10,9 @@ use crate::{
 
 script!("history.lua", "trigger.lua");
 
-/// How many records a history keeps. Commands do not know the `--history` of the scheduler.
-const HISTORY: usize = 50;
+/// Maximum length of a history here. Commands do not know the `--history` of the scheduler, which shortens the list at the
+/// next fire; this only keeps triggers from filling Redis while there is no scheduler.
+const HISTORY: usize = 100_000;
 
 /// Builds the call that enqueues the job of `entry` for a fire at `now`.
 pub(in crate::store) fn call(
