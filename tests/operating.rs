@@ -444,3 +444,51 @@ fn names_with_control_characters_do_no_harm_to_a_terminal() {
         finished.log
     );
 }
+
+#[test]
+fn check_prints_entries_errors_and_warnings_as_json() {
+    let check = |schedule: &str| {
+        let program = Program::new().args(["check", "--json"]).schedule(schedule);
+        let finished = { program }.run();
+        let answer: Value = serde_json::from_str(&finished.output).unwrap();
+        assert_eq!(answer["schema_version"], 1);
+        (answer, finished.status.code().unwrap())
+    };
+    let (answer, code) = check(&format!(
+        "{SCHEDULE}\n[schedule.off]\nqueue = 'q'\nenabled = false\n"
+    ));
+    assert_eq!(code, 0);
+    let entry = &answer["entries"][0];
+    assert_eq!(
+        (&entry["name"], &entry["queue"]),
+        (&json!("nightly"), &json!("reports"))
+    );
+    assert!(
+        entry["source"]
+            .as_str()
+            .unwrap()
+            .ends_with("schedule.toml:2")
+    );
+    assert!(entry["next"].as_str().unwrap().ends_with("T03:30:00Z"));
+    assert_eq!(
+        answer["left_out"],
+        json!([{"name": "off", "reason": "not enabled"}])
+    );
+    let (answer, code) = check("[schedule.a]\nevery = 'soon'\nqueue = 'q'\n");
+    assert_eq!((code, &answer["entries"]), (1, &json!([])));
+    let error = &answer["errors"][0];
+    assert!(
+        error["place"]
+            .as_str()
+            .unwrap()
+            .ends_with("schedule.toml:2:10"),
+        "{error}"
+    );
+    assert_eq!(error["message"], "`soon` is not a number");
+    assert!(
+        error["help"]
+            .as_str()
+            .unwrap()
+            .starts_with("a duration is numbers")
+    );
+}

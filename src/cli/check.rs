@@ -11,6 +11,8 @@ use crate::{
         render::{self, table::Table},
     },
     clock::{Clock as _, SystemClock},
+    config::Loaded,
+    control,
     core::firing::upcoming::{fires, in_words},
 };
 
@@ -30,6 +32,10 @@ pub(super) struct Arguments {
     #[arg(long)]
     strict: bool,
 
+    /// Print one JSON document in place of a table and of errors for people
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     context: ContextArguments,
 }
@@ -38,12 +44,17 @@ pub(super) struct Arguments {
 ///
 /// With `--strict`, it also fails after the list if there are warnings.
 pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
-    let loaded = arguments.context.load(&arguments.files)?;
+    let now = SystemClock.now();
+    let loaded = arguments.context.load(&arguments.files);
+    if arguments.json {
+        render::json(&control::check::check(&loaded, now))?;
+        return loaded.map_or(Err(Failure::Told), |it| fail_if_strict(arguments, &it));
+    }
+    let loaded = loaded?;
     for warning in &loaded.warnings {
         writeln!(std::io::stderr(), "{warning}\n")?;
     }
-    let schedule = loaded.schedule;
-    let now = SystemClock.now();
+    let schedule = &loaded.schedule;
     let mut table = Table::new([]);
     for entry in schedule.entries() {
         let next = fires(entry, now).next().map_or_else(
@@ -59,6 +70,10 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
         table.row([&left_out.name, "left out", &left_out.reason.to_string()]);
     }
     render::text(&table.to_string())?;
+    fail_if_strict(arguments, &loaded)
+}
+
+fn fail_if_strict(arguments: &Arguments, loaded: &Loaded) -> Result<(), Failure> {
     let warnings = loaded.warnings.iter();
     match warnings.filter(|it| !it.mistake.is_advice()).count() {
         count if arguments.strict && count > 0 => Err(Failure::Warnings { count }),

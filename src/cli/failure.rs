@@ -29,6 +29,9 @@ pub(super) enum Failure {
     },
     #[error("error: entry `{}` is {}", .0.name, why_left_out(.0.reason))]
     LeftOut(LeftOut),
+    /// The answer in JSON says it.
+    #[error("error: the schedule has errors")]
+    Told,
     #[error("error: {count} warning{} (--strict)", if *count == 1 { "" } else { "s" })]
     Warnings { count: usize },
     #[error(

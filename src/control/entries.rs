@@ -164,7 +164,7 @@ impl Known {
         })
     }
 
-    /// Reads the same; what cannot be read is empty, and is told in `broken`.
+    /// Reads the same; what cannot be read is empty, and `broken` says why.
     pub(super) async fn read_in_parts(
         console: &Console,
         broken: &mut Vec<String>,

@@ -4,6 +4,7 @@
 //! The fields of the answers are a contract: docs/commands.md describes them.
 
 pub mod actor;
+pub mod check;
 pub mod delayed;
 pub mod enqueue;
 pub mod entries;

@@ -13,7 +13,7 @@ use crate::{
 /// How many records are changed in one call. Other clients wait for a call.
 const BATCH: usize = 50;
 
-/// How many errors of records that were not changed are told.
+/// How many errors of records that were not changed are kept.
 const ERRORS: usize = 10;
 
 /// A job in quarantine.

@@ -22,7 +22,7 @@ const BATCH: u32 = 500;
 /// About how many bytes of items go in one call.
 const BYTES: usize = 1 << 20;
 
-/// How many errors of jobs that were not changed are told.
+/// How many errors of jobs that were not changed are kept.
 const ERRORS: usize = 10;
 
 /// What is to be done with delayed jobs.
