@@ -206,7 +206,7 @@ fn an_invalid_dynamic_entry_is_logged_and_stops_nothing_else() {
         ],
     );
     scheduler.wait_for(
-        "dynamic entry rejected; keeping its previous version entry=\"both\" errors=\"$.every: ",
+        "dynamic entry rejected; its previous version, if any, stays in force entry=\"both\" errors=\"$.every: ",
     );
     scheduler.wait_for("$.persist: `persist` is ignored");
     scheduler.status("dynamic entries with errors: 2, the first is both ($.every: ");

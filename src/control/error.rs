@@ -34,8 +34,8 @@ fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }
 
-/// A part of the answer; one that cannot be read, because its key has the wrong type or our user may not use it, is empty, and
-/// is a problem.
+/// A part of the answer; one that cannot be read, because its key has the wrong type or the Redis user may not
+/// use it, is empty, and is a problem.
 pub(super) fn readable<T: Default>(
     part: Result<T, StoreError>,
     broken: &mut Vec<String>,

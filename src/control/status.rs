@@ -61,7 +61,7 @@ pub struct RedisStatus {
     pub address: String,
     /// The namespace.
     pub namespace: String,
-    /// Its version; `None`: our user may not ask.
+    /// Its version; `None`: the Redis user may not ask.
     pub version: Option<String>,
     /// How far this host's clock is ahead of the server's, in seconds.
     pub skew_s: f64,

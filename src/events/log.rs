@@ -332,7 +332,7 @@ impl Sink for Log {
             Event::DynamicRejected { entry, mistakes } => error!(
                 entry,
                 errors = mistakes,
-                "dynamic entry rejected; keeping its previous version"
+                "dynamic entry rejected; its previous version, if any, stays in force"
             ),
             Event::DynamicWarning { entry, warning } => {
                 warn!(entry, warning, "warning about a dynamic entry");

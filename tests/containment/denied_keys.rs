@@ -40,7 +40,7 @@ fn if_workers_may_not_be_read_only_fires_with_skip_if_running_are_rejected() {
     scheduler
         .wait_for("queue rejects the job; retrying entry=\"one\"")
         .wait_for("queue rejects the job; retrying entry=\"other\"")
-        .wait_for("our user may not read `resque:workers`")
+        .wait_for("the Redis user may not read `resque:workers`")
         .status("entries whose queue rejects their job: 2");
     assert_eq!(redis.queue("one").len() + redis.queue("other").len(), 0);
     let log = scheduler.log();
@@ -69,7 +69,7 @@ fn a_quarantine_that_may_not_be_written_keeps_only_bad_jobs_in_their_buckets() {
     holds(&mut redis, &scheduler, "q", 100);
     scheduler
         .wait_for("bucket is stuck; leaving it in place bucket=\"delayed:1000\"")
-        .wait_for("our user may not write `resque:rescue_scheduler:quarantine`")
+        .wait_for("the Redis user may not write `resque:rescue_scheduler:quarantine`")
         .status("buckets that cannot be moved: 1, the first is delayed:1000");
     goes_on_without_a_gap(&mut redis, &scheduler, 2);
     let log = scheduler.log();
@@ -98,7 +98,7 @@ fn a_list_for_large_items_that_may_not_be_written_stops_only_their_buckets() {
     holds(&mut redis, &scheduler, "q", 100);
     scheduler
         .wait_for("bucket is stuck; leaving it in place bucket=\"delayed:1000\"")
-        .wait_for("our user may not write `resque:rescue_scheduler:quarantine:delayed:1000`")
+        .wait_for("the Redis user may not write `resque:rescue_scheduler:quarantine:delayed:1000`")
         .status("buckets that cannot be moved: 1, the first is delayed:1000");
     let log = scheduler.log();
     assert!(!log.contains("cannot use Redis"), "{log}");

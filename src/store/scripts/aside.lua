@@ -37,7 +37,7 @@ end
 local function error_of(reply, key)
   local err = type(reply) == "table" and reply.err
   if err and (err:find("NOPERM", 1, true) or err:find("user executing the script", 1, true)) then
-    return "NOPERM: our user may not write `" .. key .. "`"
+    return "NOPERM: the Redis user may not write `" .. key .. "`"
   end
   return err
 end

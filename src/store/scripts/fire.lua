@@ -117,7 +117,7 @@ end
 -- Adds the key to an error about a missing right, because Redis does not name it.
 local function explain(err, verb, key)
   if err:find("NOPERM", 1, true) or err:find("user executing the script", 1, true) then
-    return "NOPERM: our user may not " .. verb .. " `" .. key .. "`"
+    return "NOPERM: the Redis user may not " .. verb .. " `" .. key .. "`"
   end
   return err
 end

@@ -1,5 +1,5 @@
 -- Included in other scripts: publishes the status of a process, the heartbeat. Nothing here fails: the lease is
--- taken and renewed whatever these keys hold and even if our user may not write them.
+-- taken and renewed whatever these keys hold and even if the Redis user may not write them.
 --
 -- `schedulers:HOLDER` is a string with a TTL: the status of the process `hostname:pid`, JSON. `schedulers` is a
 -- hash: hostname:pid -> when its string expires, by this server's clock, Unix seconds. Neither is among KEYS,

@@ -137,7 +137,7 @@ local left = {}
 -- Adds the key to an error about a missing right, because Redis does not name it.
 local function reason(err, key)
   if err:find("NOPERM", 1, true) or err:find("user executing the script", 1, true) then
-    return "NOPERM: our user may not write `" .. key .. "`"
+    return "NOPERM: the Redis user may not write `" .. key .. "`"
   end
   return err
 end

@@ -1,4 +1,4 @@
--- Checks which lists our user may write.
+-- Checks which lists the Redis user may write.
 --
 -- KEYS[1]  lock  string  not used; it tells a cluster which node has the lists
 --
