@@ -121,6 +121,28 @@ fn a_fire_that_was_missed_says_who_did_not_lead_and_what_the_policy_was() {
 }
 
 #[test]
+fn fires_that_share_a_record_of_missed_ones_are_told_from_the_times_between_them() {
+    let lines = "catch_up_window = '10h'\n";
+    let mut redis = published(lines);
+    pass(&redis, lines, hour(0));
+    pass(&redis, lines, hour(4) + TimeDelta::minutes(20));
+    let second = hour(2).timestamp();
+    let record = format!("triggered {second} {second} 1 {second}004 4");
+    let history = "resque:rescue_scheduler:history:report";
+    let () = redis.connection.lpush(history, record).unwrap();
+    let (answer, code, _) = explain(&redis, hour(2));
+    assert_eq!((answer["outcome"].as_str(), code), (Some("missed"), 10));
+    assert_eq!(
+        answer["advice"][1],
+        "or let it make up for all missed fires: catch_up = \"all\""
+    );
+    let (answer, _, _) = explain(&redis, hour(2) + TimeDelta::minutes(20));
+    assert_eq!(answer["outcome"], "not_in_timing");
+    let (answer, _, _) = explain(&redis, hour(4));
+    assert_eq!(answer["outcome"], "caught_up");
+}
+
+#[test]
 fn a_fire_that_was_caught_up_says_how_late_it_was() {
     let redis = published("catch_up_window = '1h'\n");
     pass(&redis, "catch_up_window = '1h'\n", hour(0));

@@ -153,9 +153,10 @@ impl Facts {
             after: fires.next_after(at),
             zone: self.entry.zone,
         };
-        let record = self.record_of(at);
+        let is_named = fires.has(at);
+        let record = self.record_of(at, is_named);
         // A trigger is at any time, and its record says so.
-        let is_named = fires.has(at) || record.is_some();
+        let is_named = is_named || record.is_some();
         explanation.reason("timing", self.timing_text(is_named, &explanation));
         if !is_named {
             explanation.outcome = Verdict::None(NoFire::NotInTiming);
@@ -171,11 +172,16 @@ impl Facts {
         explanation
     }
 
-    /// The record that the fire at `at` is in. A record of several fires has all fire times from its first to its last.
-    fn record_of(&self, at: DateTime<Utc>) -> Option<&FireRecord> {
-        self.history
-            .iter()
-            .find(|it| (it.first..=it.last).contains(&at))
+    /// The record that says what became of the fire at `at`. A record of several fires has all fire times from its first
+    /// to its last.
+    fn record_of(&self, at: DateTime<Utc>, is_named: bool) -> Option<&FireRecord> {
+        let has = |it: &&FireRecord| {
+            it.first == at || it.last == at || (is_named && it.first < at && at < it.last)
+        };
+        // A trigger may be in the same second as a fire, but says nothing about it.
+        let fire = |it: &&FireRecord| has(it) && it.outcome != Outcome::Triggered;
+        let found = self.history.iter().find(fire);
+        found.or_else(|| self.history.iter().find(has))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     },
     core::{
         firing::outcome::Outcome,
-        schedule::entry::CatchUp,
+        schedule::entry::{CatchUp, CatchUpPolicy},
         time::{duration, instant::rfc3339},
     },
     store::FireRecord,
@@ -87,8 +87,16 @@ impl Facts {
                 );
                 explanation.reason("decision", text);
                 self.advise_trigger(explanation);
-                let longer = format!("or give it a longer catch_up_window than \"{window}\"");
-                explanation.advice.push(longer);
+                let other = match self.entry.catch_up.policy {
+                    CatchUpPolicy::None => {
+                        "or let it make up for missed fires: catch_up = \"latest\"".to_owned()
+                    }
+                    CatchUpPolicy::Latest if late <= self.entry.catch_up.window => {
+                        "or let it make up for all missed fires: catch_up = \"all\"".to_owned()
+                    }
+                    _ => format!("or give it a longer catch_up_window than \"{window}\""),
+                };
+                explanation.advice.push(other);
             }
             Outcome::SkippedQueued | Outcome::SkippedRunning | Outcome::SkippedQueueFull => {
                 let why = match record.outcome {
