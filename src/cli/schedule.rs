@@ -140,7 +140,12 @@ pub(super) fn schedule(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 pauses::pause(console, target.name.as_deref(), until, &actor.actor(), now).await
             })?;
             let end = done.until.map_or_else(
-                || "until `rescue-scheduler schedule resume`".to_owned(),
+                || {
+                    format!(
+                        "until `rescue-scheduler schedule resume {}`",
+                        target.argument()
+                    )
+                },
                 |at| format!("until {}", render::utc(at)),
             );
             let text = format!("paused {} {end}\n", target.words());
@@ -180,6 +185,10 @@ pub(super) fn schedule(arguments: &Arguments) -> Result<ExitCode, Failure> {
 impl Target {
     fn words(&self) -> &str {
         self.name.as_deref().unwrap_or("all entries")
+    }
+
+    fn argument(&self) -> &str {
+        self.name.as_deref().unwrap_or("--all")
     }
 }
 
