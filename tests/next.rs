@@ -379,3 +379,51 @@ fn the_answers_of_a_batch_agree_with_the_golden_data() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+#[test]
+fn check_prints_entries_errors_and_warnings_as_json() {
+    let check = |schedule: &str| {
+        let program = Program::new().args(["check", "--json"]).schedule(schedule);
+        let finished = { program }.run();
+        let answer: Value = serde_json::from_str(&finished.output).unwrap();
+        assert_eq!(answer["schema_version"], 1);
+        (answer, finished.status.code().unwrap())
+    };
+    let (answer, code) = check(
+        "[schedule.nightly]\ncron = '30 3 * * *'\nqueue = 'reports'\n[schedule.off]\nqueue = 'q'\nenabled = false\n",
+    );
+    assert_eq!(code, 0);
+    let entry = &answer["entries"][0];
+    assert_eq!(
+        (&entry["name"], &entry["queue"]),
+        (&json!("nightly"), &json!("reports"))
+    );
+    assert!(
+        entry["source"]
+            .as_str()
+            .unwrap()
+            .ends_with("schedule.toml:1")
+    );
+    assert!(entry["next"].as_str().unwrap().ends_with("T03:30:00Z"));
+    assert_eq!(
+        answer["left_out"],
+        json!([{"name": "off", "reason": "not enabled"}])
+    );
+    let (answer, code) = check("[schedule.a]\nevery = 'soon'\nqueue = 'q'\n");
+    assert_eq!((code, &answer["entries"]), (1, &json!([])));
+    let error = &answer["errors"][0];
+    assert!(
+        error["place"]
+            .as_str()
+            .unwrap()
+            .ends_with("schedule.toml:2:10"),
+        "{error}"
+    );
+    assert_eq!(error["message"], "`soon` is not a number");
+    assert!(
+        error["help"]
+            .as_str()
+            .unwrap()
+            .starts_with("a duration is numbers")
+    );
+}

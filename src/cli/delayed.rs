@@ -30,9 +30,6 @@ use crate::{
     store::DelayedJob,
 };
 
-/// Number of examples to print before a change.
-const EXAMPLES: usize = 3;
-
 /// List, count, remove, run and reschedule delayed jobs
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -252,7 +249,11 @@ fn change(
         render::note("no delayed job matches")?;
         return Ok(render::code(true));
     }
-    let examples: Vec<FoundJob> = jobs.iter().take(EXAMPLES).map(FoundJob::from).collect();
+    let examples: Vec<FoundJob> = jobs
+        .iter()
+        .take(render::EXAMPLES)
+        .map(FoundJob::from)
+        .collect();
     let matched = jobs.len();
     if how.dry_run || !how.yes {
         let plural = if matched == 1 { " matches" } else { "s match" };

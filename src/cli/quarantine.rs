@@ -16,9 +16,6 @@ use crate::{
     control::quarantine::{self, QuarantineAction, QuarantinedJob},
 };
 
-/// Number of examples to print before a change.
-const EXAMPLES: usize = 3;
-
 /// List, retry and discard delayed jobs that could not be enqueued
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -115,7 +112,7 @@ fn change(
         return Ok(render::code(true));
     }
     if how.dry_run || !how.yes {
-        let examples = &jobs[..EXAMPLES.min(jobs.len())];
+        let examples = &jobs[..render::EXAMPLES.min(jobs.len())];
         let plural = if jobs.len() == 1 {
             " matches"
         } else {

@@ -5,7 +5,7 @@
 //! - `<!-- run until "TEXT" -->`: the shell is stopped when it has printed TEXT.
 //! - `<!-- file: NAME -->`: the block is the content of a file that the blocks below it can read.
 //! - `<!-- prints -->` before the next block: the exact output.
-//! - `<!-- prints some -->`: lines of the output in this order. `…` stands for any lines, or for any part of a line.
+//! - `<!-- prints some -->`: lines of the output in this order. `…` matches any lines, or any part of a line.
 
 use std::{
     fs,
@@ -193,7 +193,7 @@ fn prints_some(printed: &str, expected: &str, place: &str) {
     }
 }
 
-/// Whether `line` matches `pattern`, in which `…` stands for any text.
+/// Whether `line` matches `pattern`, in which `…` matches any text.
 fn is_like(line: &str, pattern: &str) -> bool {
     let mut parts = pattern.split('…');
     let Some(mut rest) = line.strip_prefix(parts.next().unwrap_or_default()) else {

@@ -38,6 +38,9 @@ pub(super) fn utc(at: DateTime<Utc>) -> String {
 /// The exit code if a change was not confirmed.
 pub(super) const NOT_CONFIRMED: u8 = 2;
 
+/// Number of matching jobs that are printed before a change.
+pub(super) const EXAMPLES: usize = 3;
+
 /// Exit code of an answer that reports a problem.
 pub(super) const PROBLEM: u8 = 10;
 

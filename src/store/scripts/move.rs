@@ -136,7 +136,7 @@ fn cut(item: &[u8], target: &Destination) -> Option<NonZeroU16> {
 
 /// The reply of `move.lua`: number and outcome of each item that was not moved.
 ///
-/// An item that is too early stands for all items after it, too.
+/// If an item is too early, so are all items after it.
 pub(in crate::store) struct NotMoved(Vec<(usize, MoveOutcome)>);
 
 impl NotMoved {
